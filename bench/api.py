@@ -26,6 +26,9 @@ THREADS = 1
 """Threads of a cell that trains alone. Sums of several threads round differently: with one, a spec has one result on a
 machine, whether its seeds run alone or side by side, and every core trains a seed of its own."""
 
+WORTH_A_PROCESS = 4_000
+"""Updates, of all replicas together, that repay the seconds which a process of its own takes to start."""
+
 Display = Callable[["Plan", Board], AbstractContextManager[Callable[[Record], None]]]
 
 
@@ -198,11 +201,29 @@ def _jobs(planned: Plan, model: str | None, cores: int) -> list[Job]:
                 model=None if model is None else model.replace("{seed}", str(step.spec.seed)),
             )
         )
-    fleet = [units for key, units in groups.items() if isinstance(key, tuple)]
-    threads = cores if fleet else THREADS
-    return [
-        Job(tuple(units), planned.device, threads, planned.results, planned.force, source) for units in groups.values()
-    ]
+    jobs = []
+    for key, units in groups.items():
+        places = _places(planned.device, units, cores) if isinstance(key, tuple) else [(planned.device, THREADS)]
+        for number, (device, threads) in enumerate(places):
+            share = tuple(units[number :: len(places)])
+            jobs.append(Job(share, device, threads, planned.results, planned.force, source))
+    return jobs
+
+
+def _places(device: str, units: Sequence[Unit], cores: int) -> list[tuple[str, int]]:
+    """Where the parts of a fleet train, one process each: device and threads of each part.
+
+    A process for each GPU, or for each core: two cores train two halves faster than both of them one whole. The choice
+    depends on nothing that a clock says, since a fleet of another size rounds differently.
+    """
+    updates = sum(unit.budget.steps for unit in units)
+    parts = min(len(units), max(1, updates // WORTH_A_PROCESS))
+    if device == "cuda":
+        return [(f"cuda:{i}" if _gpus() > 1 else "cuda", 1) for i in range(min(parts, _gpus()))]
+    if device == "cpu":
+        parts = min(parts, cores)
+        return [("cpu", max(1, cores // parts))] * parts
+    return [(device, 1)]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -59,7 +59,7 @@ def _bars(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
                 if task is not None and not bars.tasks[task].finished:
                     if not bars.tasks[task].started:
                         bars.start_task(task)
-                    note = f"{moment.step:,}/{moment.budget:,} {_accuracies(moment)}"
+                    note = moment.note or f"{moment.step:,}/{moment.budget:,} {_accuracies(moment)}"
                     bars.update(task, completed=moment.step, note=note, visible=True)
 
         def finished(record: Record) -> None:
@@ -97,11 +97,17 @@ def _lines(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
         print(f"[{time.monotonic() - started:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     def show() -> None:
-        for moment in on.moments():
-            if moment.budget and moment.id in seeds and moment.id not in over:
-                left = (moment.budget - moment.step) * moment.seconds / max(1, moment.step)
-                place = f"step {moment.step:,} of {moment.budget:,}, about {left:.0f} s left"
-                say(f"seed {seeds[moment.id]}: {place}, {_accuracies(moment)}")
+        running = [m for m in on.moments() if m.budget and m.id in seeds and m.id not in over]
+        for (step, budget, note), side_by_side in groupby(sorted(running, key=_place), key=_place):
+            moments = list(side_by_side)
+            who = f"seed{'s' if len(moments) > 1 else ''} {_ranges([seeds[m.id] for m in moments])}"
+            left = (budget - step) * moments[0].seconds / max(1, step)
+            how = (
+                f"{_accuracies(moments[0])}"
+                if len(moments) == 1
+                else f"test {_span([m.test_accuracy for m in moments])}"
+            )
+            say(f"{who}: {note}" if note else f"{who}: step {step:,} of {budget:,}, about {left:.0f} s left, {how}")
 
     def finished(record: Record) -> None:
         over.add(record["id"])
@@ -113,6 +119,23 @@ def _lines(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
 
     with _polling(show, LINES_AFTER):
         yield finished
+
+
+def _place(moment: Moment) -> tuple[int, int, str]:
+    return moment.step, moment.budget, moment.note
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """As "0–4, 7"."""
+    ordered = sorted(numbers)
+    starts = [n for n in ordered if n - 1 not in ordered]
+    ends = [n for n in ordered if n + 1 not in ordered]
+    return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in zip(starts, ends, strict=True))
+
+
+def _span(accuracies: Sequence[float | None]) -> str:
+    known = [a for a in accuracies if a is not None]
+    return f"{percent(min(known))} to {percent(max(known))}" if known else percent(None)
 
 
 def _accuracies(moment: Moment) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -166,6 +167,8 @@ def _run(job: Job, on: Board) -> list[Result]:
         _leave_with(on.owner)
     if on.stopped():
         return []
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(job.threads)
     with threadpool_limits(job.threads), warnings.catch_warnings(), _busy():
         warnings.simplefilter("ignore")
         return _Runner(job, on).run()
@@ -327,6 +330,8 @@ def _failed(unit: Unit, error: Exception, clock: Clock) -> Record:
         "test_accuracy_diagonal": None,
         "seconds": {**dict.fromkeys(("train", "evaluate", "compile", "probes"), 0.0), **elapsed},
         "replicas": 1,
+        "compiled": False,
+        "notices": [],
         "flops": None,
         "probes": {"ridge": None, "knn": None},
         "curve": {"step": [], **{measure: [] for measure in measures}},

@@ -47,7 +47,7 @@ def _learning(learner: Any) -> np.ndarray:
     scores = []
     for moment in (1, 3, 6):
         training.advance(moment * granule, [0])
-        scores.append(np.asarray(training.scores([0], [np.array([0, 1, 13])])[0]).ravel())
+        scores.append(np.asarray(training.look([0], [np.array([0, 1, 13])]).scores[0]).ravel())
     return np.concatenate(scores)
 
 

@@ -13,15 +13,17 @@ import numpy as np
 
 from bench import metrics
 from bench.cells import Cell
+from bench.judge import PARTS, Judge
 from bench.schema import SCHEMA
 from bench.spec import Budget
 from bench.store import Record, State
-from learners import KNN, Learner, Ridge, Training
+from learners import KNN, Learner, Ridge, Setting, Training
 
 __all__ = ["PARTS", "CheckpointError", "Clock", "Moment", "Outcome", "recall", "solved", "train"]
 
-PARTS = ("train", "validation", "test")
 SOLVED = 0.99
+TOLD_EVERY = 0.2
+"""Seconds between two times that somebody who watches is told."""
 
 
 class Clock:
@@ -38,7 +40,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Moment:
-    """What a display may show of a cell in training."""
+    """What a display may show of a cell in training.
+
+    :param note: what keeps the training from going on just now, in a few words.
+    """
 
     id: str
     step: int
@@ -46,6 +51,7 @@ class Moment:
     train_accuracy: float | None
     test_accuracy: float | None
     seconds: float
+    note: str = ""
 
 
 @dataclass
@@ -113,48 +119,91 @@ def train(
     :param keep: is given the outcome of each cell once it is over, and what there is of it, as interrupted, from time
         to time: what happens to one cell cannot lose another.
     :param priors: for each cell a stored record and its state to go on from, or None.
-    :param watch: is told after every evaluation.
+    :param watch: is told after evaluations, and when something keeps the training from going on.
     :param should_stop: is asked about twice a second; True ends the cells as interrupted, with all that they have.
     :param clock: started when the preparation of the cells was; None starts one.
     :param device: where to train.
     :param keep_every: seconds between two times that what there is is kept.
     :raises CheckpointError: where a state is not of its cell.
     """
-    clock = clock or Clock()
-    replicas = [_replica(*each) for each in zip(cells, budgets, list(priors) or [None] * len(cells), strict=True)]
-    with _charged("train", replicas):
-        learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
-        training = type(learners[0]).begin(learners, problems, device)
-        for r, prior in enumerate(priors):
-            if prior is not None:
-                _restore(training, r, prior)
+    run = _Run(cells, budgets, list(priors) or [None] * len(cells), keep, watch, clock or Clock())
+    run.begin(device)
+    run.go(should_stop, keep_every)
 
-    def outcome(r: int) -> Outcome:
-        record = _record(replicas[r], training, r, clock.elapsed / len(cells), len(cells))
-        return Outcome(record, lambda: training.state(r), lambda: training.learner(r))
 
-    pace, kept_at = _Pace(), clock.elapsed
-    for step in sorted({step for replica in replicas for step in _grid(replica)}):
-        while waiting := [r for r, x in enumerate(replicas) if x.waits_for(step)]:
-            with _charged("train", [replicas[r] for r in waiting]):
-                at = pace.advance(training, step, waiting, replicas)
-            stop = should_stop()
-            seen = [r for r in waiting if at == step or stop or replicas[r].late]
-            if seen:
-                with _charged("evaluate", [replicas[r] for r in seen]):
-                    _evaluate(training, seen, replicas)
-            for r in seen:
-                watch(_moment(replicas[r], clock.elapsed))
-                replicas[r].status = _status(replicas[r], stop)
-                if replicas[r].status != "running":
-                    with _charged("probes", [replicas[r]]):
-                        replicas[r].probes = _probes(replicas[r])
-                    keep(r, outcome(r))
-        if clock.elapsed - kept_at > keep_every:
-            kept_at = clock.elapsed
-            for r, replica in enumerate(replicas):
-                if replica.status == "running" and replica.curve["step"][-1:] == [replica.step]:
-                    keep(r, outcome(r))
+class _Run:
+    """Cells in training side by side."""
+
+    training: Training
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        budgets: Sequence[Budget],
+        priors: Sequence[tuple[Record, State] | None],
+        keep: Callable[[int, Outcome], None],
+        watch: Callable[[Moment], None],
+        clock: Clock,
+    ) -> None:
+        self.keep, self.watch, self.clock, self.priors = keep, watch, clock, priors
+        self.replicas = [_replica(*each) for each in zip(cells, budgets, priors, strict=True)]
+        self.grid = sorted({step for replica in self.replicas for step in _grid(replica)})
+        self.judge = Judge(cells)
+        self.pace = _Pace()
+        self.told_at = -TOLD_EVERY
+
+    def begin(self, device: str) -> None:
+        """Make what trains, and bring it to where it was."""
+        cells = [replica.cell for replica in self.replicas]
+        setting = Setting(device, cells[0].spec.precision, self.grid[-1], len(self.grid), self._announce)
+        with _charged("train", self.replicas):
+            learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
+            self.training = type(learners[0]).begin(learners, problems, setting)
+            for r, prior in enumerate(self.priors):
+                if prior is not None:
+                    _restore(self.training, r, prior)
+
+    def go(self, should_stop: Callable[[], bool], keep_every: float) -> None:
+        """Train, look and keep until every cell is over."""
+        kept_at = self.clock.elapsed
+        for step in self.grid:
+            while waiting := [r for r, x in enumerate(self.replicas) if x.waits_for(step)]:
+                with _charged("train", [self.replicas[r] for r in waiting], self.training):
+                    at = self.pace.advance(self.training, step, waiting, self.replicas)
+                stop = should_stop()
+                self._see([r for r in waiting if at == step or stop or self.replicas[r].late], stop)
+            if self.clock.elapsed - kept_at > keep_every:
+                kept_at = self.clock.elapsed
+                for r, replica in enumerate(self.replicas):
+                    if replica.status == "running" and replica.curve["step"][-1:] == [replica.step]:
+                        self.keep(r, self._outcome(r))
+
+    def _see(self, seen: Sequence[int], stop: bool) -> None:
+        """Look at some replicas; keep those that are over."""
+        if not seen:
+            return
+        with _charged("evaluate", [self.replicas[r] for r in seen], self.training):
+            _evaluate(self.training, self.judge, seen, self.replicas)
+        tell = self.clock.elapsed - self.told_at > TOLD_EVERY
+        self.told_at = self.clock.elapsed if tell else self.told_at
+        for r in seen:
+            replica = self.replicas[r]
+            replica.status = _status(replica, stop)
+            if tell or replica.status != "running":
+                self.watch(_moment(replica, self.clock.elapsed))
+            if replica.status != "running":
+                with _charged("probes", [replica]):
+                    replica.probes = _probes(replica)
+                self.keep(r, self._outcome(r))
+
+    def _outcome(self, r: int) -> Outcome:
+        number = len(self.replicas)
+        record = _record(self.replicas[r], self.training, r, self.clock.elapsed / number, number)
+        return Outcome(record, lambda: self.training.state(r), lambda: self.training.learner(r))
+
+    def _announce(self, words: str) -> None:
+        for replica in self.replicas:
+            self.watch(_moment(replica, self.clock.elapsed, words))
 
 
 def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:
@@ -190,21 +239,25 @@ class _Pace:
 
 
 @contextmanager
-def _charged(purpose: str, replicas: Sequence[_Replica]) -> Iterator[None]:
-    """Charge the seconds of a block in equal shares to those that it was for."""
-    start = time.perf_counter()
+def _charged(purpose: str, replicas: Sequence[_Replica], training: Training | None = None) -> Iterator[None]:
+    """Charge the seconds of a block in equal shares to those that it was for; those of compiling go to compiling."""
+    start, before = time.perf_counter(), training.compile_seconds if training else 0.0
     try:
         yield
     finally:
-        share = (time.perf_counter() - start) / len(replicas)
+        compiling = training.compile_seconds - before if training else 0.0
+        spent = {purpose: time.perf_counter() - start - compiling, "compile": compiling}
         for replica in replicas:
-            replica.seconds[purpose] = replica.seconds.get(purpose, 0.0) + share
+            for name, seconds in spent.items():
+                replica.seconds[name] = replica.seconds.get(name, 0.0) + seconds / len(replicas)
 
 
 def recall(cell: Cell, record: Record, state: State | None) -> Learner:
     """The fitted learner of a record: from its checkpoint, or trained anew where that is gone."""
     step = record["final"]["step"]
-    training = type(cell.learner).begin([cell.learner], [cell.problem])
+    training = type(cell.learner).begin(
+        [cell.learner], [cell.problem], Setting(precision=cell.spec.precision, steps=step)
+    )
     if state:
         _restore(training, 0, (record, state))
     else:
@@ -231,35 +284,21 @@ def _grid(replica: _Replica) -> list[int]:
     return metrics.evaluation_steps(replica.budget.steps, replica.granularity)
 
 
-def _evaluate(training: Training, active: Sequence[int], replicas: Sequence[_Replica]) -> None:
+def _evaluate(training: Training, judge: Judge, active: Sequence[int], replicas: Sequence[_Replica]) -> None:
     """Append a point to the curves: what the learners say, measured against answers that they do not have."""
-    lost = dict(zip(active, training.diverged(active), strict=True))
-    for r in active:
-        replicas[r].curve["step"].append(replicas[r].step)
-        if lost[r]:
-            replicas[r].status, replicas[r].diagonal = "diverged", None
-    for part in PARTS:
-        asked = [r for r in active if part in replicas[r].cell.parts and not lost[r]]
-        said = training.scores(asked, [replicas[r].cell.parts[part] for r in asked]) if asked else []
-        measured = {r: _measure(replicas[r], part, scores) for r, scores in zip(asked, said, strict=True)}
-        for r in active:
-            accuracy, loss = measured.get(r, (None, None))
-            replicas[r].curve[f"{part}_accuracy"].append(accuracy)
-            replicas[r].curve[f"{part}_loss"].append(loss)
-    for r, vitals in zip(active, training.vitals(active), strict=True):
-        for name, value in vitals.items():
-            replicas[r].curve.setdefault(name, []).append(_finite(value))
-
-
-def _measure(replica: _Replica, part: str, scores: Any) -> tuple[float, float | None]:
-    """Accuracy and mean loss of one part; of the test pairs a = b too."""
-    cell, rows = replica.cell, replica.cell.parts[part]
-    answers = cell.task.answers_N[rows]
-    right = metrics.right(scores, answers)
-    if part == "test":
-        diagonal = cell.task.pairs_N2[rows, 0] == cell.task.pairs_N2[rows, 1]
-        replica.diagonal = float(right[diagonal].mean()) if diagonal.any() else None
-    return float(right.mean()), _finite(float(cell.learner.losses(scores, answers).mean()))
+    look = training.look(active, [judge.rows[r] for r in active])
+    verdicts = judge.measure(look.scores, active, replicas[active[0]].cell.learner.losses)
+    for place, (r, verdict) in enumerate(zip(active, verdicts, strict=True)):
+        curve, lost = replicas[r].curve, bool(look.diverged[place])
+        curve["step"].append(replicas[r].step)
+        for part in PARTS:
+            curve[f"{part}_accuracy"].append(None if lost else verdict.accuracy[part])
+            curve[f"{part}_loss"].append(None if lost else verdict.loss[part])
+        replicas[r].diagonal = None if lost else verdict.diagonal
+        if lost:
+            replicas[r].status = "diverged"
+        for name, values in look.vitals.items():
+            curve.setdefault(name, []).append(_finite(values[place]))
 
 
 def _status(replica: _Replica, stop: bool) -> str:
@@ -277,10 +316,9 @@ def solved(curve: dict[str, list[Any]]) -> bool:
     return metrics.sustained(curve["step"], curve["validation_accuracy"], SOLVED) is not None
 
 
-def _moment(replica: _Replica, seconds: float) -> Moment:
-    curve = replica.curve
-    last = curve["train_accuracy"][-1], curve["test_accuracy"][-1]
-    return Moment(replica.cell.spec.id, replica.step, replica.budget.steps, *last, seconds)
+def _moment(replica: _Replica, seconds: float, note: str = "") -> Moment:
+    train, test = ((replica.curve[f"{part}_accuracy"] or [None])[-1] for part in ("train", "test"))
+    return Moment(replica.cell.spec.id, replica.step, replica.budget.steps, train, test, seconds, note)
 
 
 def _probes(replica: _Replica) -> dict[str, float | None]:
@@ -296,7 +334,7 @@ def _probes(replica: _Replica) -> dict[str, float | None]:
             continue
         training = type(probe).begin([probe], [cell.problem])
         training.advance(0, [0])
-        [scores] = training.scores([0], [rows])
+        [scores] = training.look([0], [rows]).scores
         found[name] = float(metrics.right(scores, cell.task.answers_N[rows]).mean())
     return found
 
@@ -324,6 +362,8 @@ def _record(replica: _Replica, training: Training, r: int, elapsed: float, repli
         "test_accuracy_diagonal": replica.diagonal,
         "seconds": _seconds(replica, elapsed),
         "replicas": replicas,
+        "compiled": training.compiled,
+        "notices": list(training.notices),
         "flops": training.flops(r, final["step"]),
         "probes": replica.probes,
         "curve": curve,

@@ -32,13 +32,9 @@ def evaluation_steps(budget: int, granularity: int) -> list[int]:
     return steps
 
 
-def right(scores_NC: Any, y_N: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Of which examples the class has the highest score, (N,); of equal scores the first counts.
-
-    :param scores_NC: an array, or a tensor on any device.
-    """
-    best = scores_NC.argmax(1)
-    return (best if isinstance(best, np.ndarray) else best.cpu().numpy()) == y_N
+def right(scores_NC: NDArray[np.floating], y_N: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Of which examples the class has the highest score, (N,); of equal scores the first counts."""
+    return scores_NC.argmax(1) == y_N
 
 
 def first_crossing(steps: Sequence[int], values: Sequence[float | None], target: float) -> int | None:

@@ -9,9 +9,9 @@ A public module of this package holds one learner, the class that the module is 
 """
 
 from encoders._plugins import lazy
-from learners._base import Learner, Problem, Training
+from learners._base import Learner, Look, Problem, Setting, Training
 from learners._closed_form import ClosedForm
 
-__all__ = ["ClosedForm", "Learner", "Problem", "Training"]
+__all__ = ["ClosedForm", "Learner", "Look", "Problem", "Setting", "Training"]
 
 __getattr__, __dir__ = lazy(__name__, __path__, __all__)

@@ -1,7 +1,7 @@
 """What every learner is: a scikit-learn classifier whose training somebody else can drive."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from encoders import Codes
 
-__all__ = ["Learner", "OneByOne", "Problem", "Solo", "Training"]
+__all__ = ["Learner", "Look", "OneByOne", "Problem", "Setting", "Solo", "Training"]
 
 Rows = NDArray[np.intp]
 State = dict[str, NDArray[Any]]
@@ -36,27 +36,67 @@ class Problem:
     n_classes: int
 
 
+@dataclass(frozen=True)
+class Setting:
+    """Where replicas train, how exactly, and what is known of how long.
+
+    :param device: one whose kind is among the learner's ``devices``.
+    :param precision: one of its ``precisions``.
+    :param steps: updates until the end, as far as anybody knows: what is worth preparing depends on it.
+    :param looks: how many times somebody will look, likewise.
+    :param announce: is told, in a few words, what keeps the training from going on; "" when it goes on.
+    """
+
+    device: str = "cpu"
+    precision: str = "float32"
+    steps: int = 0
+    looks: int = 0
+    announce: Callable[[str], None] = lambda words: None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What R replicas say, and how they are.
+
+    :param scores: (R, N, C), an array or a tensor on any device; the largest score wins. Rows beyond those that a
+        replica was asked about mean nothing.
+    :param vitals: what else is worth a curve, by name, (R,) each.
+    :param diverged: who has left the finite numbers, (R,).
+    """
+
+    scores: Any
+    vitals: Mapping[str, NDArray[np.floating]]
+    diverged: NDArray[np.bool_]
+
+
 class Training(ABC):
     """R replicas of one learner in training, each on a problem of its own.
 
     Whoever drives it decides how far to advance, when to look at the scores, and which replicas to stop.
     """
 
+    @property
+    def compile_seconds(self) -> float:
+        """Spent on compiling so far: no part of training."""
+        return 0.0
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it trains by a compiled program, which rounds differently."""
+        return False
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What a user should know of how it trains, a line each."""
+        return ()
+
     @abstractmethod
     def advance(self, step: int, replicas: Sequence[int]) -> None:
         """Train these replicas until ``step`` updates are done."""
 
     @abstractmethod
-    def scores(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Sequence[Any]:
-        """What each replica says of its rows of its codes: (N, C) arrays or tensors, the largest score wins."""
-
-    @abstractmethod
-    def vitals(self, replicas: Sequence[int]) -> list[dict[str, float]]:
-        """What else is worth a curve, by name; empty where nothing is cheap enough to be always on."""
-
-    @abstractmethod
-    def diverged(self, replicas: Sequence[int]) -> list[bool]:
-        """Which replicas have left the finite numbers; they are not trained further."""
+    def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
+        """What each replica says of its rows of its codes, and how it is."""
 
     @abstractmethod
     def state(self, replica: int) -> State:
@@ -126,11 +166,10 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
 
     @classmethod
     @abstractmethod
-    def begin(cls, learners: "Sequence[Learner]", problems: Sequence[Problem], device: str = "cpu") -> Training:
-        """Start to train R learners of equal structure on R problems.
-
-        :param device: one whose kind is among ``devices``.
-        """
+    def begin(
+        cls, learners: "Sequence[Learner]", problems: Sequence[Problem], setting: Setting | None = None
+    ) -> Training:
+        """Start to train R learners of equal structure on R problems; on the CPU where nothing is said."""
 
     @abstractmethod
     def structure(self, n_train: int) -> tuple[Any, ...] | None:
@@ -166,9 +205,10 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
             X if isinstance(X, Codes) else Codes(matrix.reshape(n * slots, -1), np.arange(n * slots).reshape(n, slots))
         )
         problem = Problem(codes, np.arange(n), np.searchsorted(self.classes_, labels), len(self.classes_))
-        training = self.begin([self], [problem])
-        training.advance(self.default_steps(n), [0])
-        if training.diverged([0]) == [True]:
+        steps = self.default_steps(n)
+        training = self.begin([self], [problem], Setting(steps=steps, looks=1))
+        training.advance(steps, [0])
+        if training.look([0], [np.arange(1)]).diverged.any():
             raise ValueError(f"{type(self).__name__} diverged: its weights are no finite numbers any more.")
         training.learner(0)
         return self
@@ -235,6 +275,10 @@ class Solo(ABC):
         """Floating-point operations that training until ``step`` takes; None where unknown."""
 
 
+def _scored(solo: Solo, rows: Rows) -> NDArray[np.floating]:
+    return solo.learner._scores(solo.X[rows])
+
+
 class OneByOne(Training):
     """R replicas trained one after another."""
 
@@ -247,18 +291,16 @@ class OneByOne(Training):
             if not self._solos[replica].diverged:
                 self._solos[replica].advance(step)
 
-    def scores(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Sequence[NDArray[np.floating]]:
-        """(N, C) for each replica."""
+    def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
+        """Scores, and whose weights are no finite numbers any more; nothing else is cheap enough to be always on."""
         solos = [self._solos[replica] for replica in replicas]
-        return [solo.learner._scores(solo.X[mine]) for solo, mine in zip(solos, rows, strict=True)]
-
-    def vitals(self, replicas: Sequence[int]) -> list[dict[str, float]]:
-        """None."""
-        return [{} for _ in replicas]
-
-    def diverged(self, replicas: Sequence[int]) -> list[bool]:
-        """Whose weights are no finite numbers any more."""
-        return [self._solos[replica].diverged for replica in replicas]
+        longest = max(len(mine) for mine in rows)
+        said = [
+            np.zeros((len(mine), solo.problem.n_classes), np.float32) if solo.diverged else _scored(solo, mine)
+            for solo, mine in zip(solos, rows, strict=True)
+        ]
+        scores = np.stack([np.pad(s, ((0, longest - len(s)), (0, 0))) for s in said])
+        return Look(scores, {}, np.array([solo.diverged for solo in solos]))
 
     def state(self, replica: int) -> State:
         """Arrays by name."""

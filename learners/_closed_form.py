@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learners._base import Learner, OneByOne, Problem, Solo, State, Training
+from learners._base import Learner, OneByOne, Problem, Setting, Solo, State, Training
 
 __all__ = ["ClosedForm"]
 
@@ -37,7 +37,9 @@ class ClosedForm(Learner):
         """They train one by one."""
 
     @classmethod
-    def begin(cls, learners: Sequence[Learner], problems: Sequence[Problem], device: str = "cpu") -> Training:
+    def begin(
+        cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
+    ) -> Training:
         """Solve one after another."""
         return OneByOne([_Solve(learner, problem) for learner, problem in zip(learners, problems, strict=True)])
 

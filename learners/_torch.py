@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from encoders import Codes
 from encoders._check import is_number, require, require_choice, require_integer, require_number
-from learners._base import Learner, Problem, Training
+from learners._base import Learner, Problem, Setting, Training
 from learners._fleet.losses import LOSSES
 from learners._fleet.modules import Network
 from learners._fleet.training import FleetTraining
@@ -92,6 +92,7 @@ class TorchLearner(Learner):
     """
 
     devices = ("cpu", "cuda")
+    precisions = ("float32", "bfloat16")
     budget_parameter = "steps"
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
 
@@ -303,9 +304,11 @@ class TorchLearner(Learner):
         return chain(*parts)
 
     @classmethod
-    def begin(cls, learners: Sequence[Learner], problems: Sequence[Problem], device: str = "cpu") -> Training:
+    def begin(
+        cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
+    ) -> Training:
         """Train all of them as one batched program."""
-        return FleetTraining(learners, problems, device)
+        return FleetTraining(learners, problems, setting)
 
     # On its own
 

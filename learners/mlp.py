@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state
 
 from encoders._check import require_choice, require_integer, require_integers, require_number
-from learners._base import Learner, OneByOne, Problem, Solo, State, Training
+from learners._base import Learner, OneByOne, Problem, Setting, Solo, State, Training
 
 LARGEST_SEED = 2**31 - 1
 NEVER = 10**9
@@ -112,7 +112,9 @@ class MLP(Learner):
         """They train one by one."""
 
     @classmethod
-    def begin(cls, learners: Sequence[Learner], problems: Sequence[Problem], device: str = "cpu") -> Training:
+    def begin(
+        cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
+    ) -> Training:
         """Train one after another."""
         return OneByOne([_Epochs(learner, problem) for learner, problem in zip(learners, problems, strict=True)])
 

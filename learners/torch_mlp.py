@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from encoders._check import require_choice, require_integer, require_integers, require_number
+from learners._fleet.kernels import product
 from learners._fleet.modules import ACTIVATIONS, Linear, Network, Noise
 from learners._torch import TorchLearner
 
@@ -197,4 +198,4 @@ class _Adapted(nn.Module):
         nn.init.zeros_(self.up)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.base(x) + self.scale * (x @ self.down.T @ self.up.T)
+        return self.base(x) + self.scale * product(product(x, self.down), self.up)

@@ -1,15 +1,12 @@
 """A decoder-only transformer over code slots."""
 
-import math
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from encoders._check import require, require_choice, require_integer, require_number
-from learners._fleet.modules import ACTIVATIONS, Embedding, Linear, Network, Noise
+from learners._decoder import Decoder
+from learners._fleet.modules import ACTIVATIONS, Network
 from learners._torch import TorchLearner
 
 
@@ -197,129 +194,4 @@ class Transformer(TorchLearner):
                 f"The 'tied_readout' parameter of Transformer needs as many features as classes, got {n_features} "
                 f"features and {n_classes} classes."
             )
-        return _Decoder(self, n_slots, n_features, n_classes)
-
-
-class _Decoder(Network):
-    def __init__(self, config: Transformer, n_slots: int, n_features: int, n_classes: int) -> None:
-        super().__init__()
-        width = config.width
-        self.final_norm = config.norm in ("pre", "residual")
-        self.equation = config.layout == "equation"
-        length = 2 * n_slots if self.equation else n_slots + 1
-        self.embedding = Embedding(n_features, width, n_slots, config.tied, config.init_scale)
-        self.tokens = nn.Parameter(torch.empty(length - n_slots, width))
-        learned = config.positions == "learned"
-        self.positions = nn.Parameter(torch.empty(length, width)) if learned else None
-        self.length = length
-        self.blocks = nn.ModuleList([_Block(config) for _ in range(1 if config.shared_blocks else config.depth)])
-        self.passes = (config.depth if config.shared_blocks else 1) * config.loops
-        self.norm = _LayerNorm(width) if self.final_norm else None
-        self.readout = None if config.tied_readout else Linear(width, n_classes, bias=False, gain=config.init_gain)
-        self.frozen_by_muon = frozenset({"embedding.weight", "tokens", "positions", "readout.weight"})
-
-    def reset(self, generator: Generator, code_norm: float) -> None:
-        self.embedding.reset(generator, code_norm)
-        nn.init.normal_(self.tokens, 0.0, self.embedding.std, generator=generator)
-        if self.positions is not None:
-            nn.init.normal_(self.positions, 0.0, self.embedding.std, generator=generator)
-        for block in self.blocks:
-            block.reset(generator)
-        for module in (self.norm, self.readout):
-            if module is not None:
-                module.reset(generator)
-
-    def forward(self, table_UF: Tensor, index_BS: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        h_BTD = self._tokens(self.embedding(table_UF, index_BS))
-        width = h_BTD.shape[-1]
-        places = _sinusoids(self.length, width, h_BTD) if self.positions is None else self.positions
-        h_BTD = h_BTD + places
-        hidden = h_BTD
-        for turn in range(self.passes):
-            for number, block in enumerate(self.blocks):
-                h_BTD, hidden = block(h_BTD, noise, turn * len(self.blocks) + number)
-        last = h_BTD[:, -1]
-        if self.norm is not None:
-            last = self.norm(last)
-        # The codes of the classes come first in the table of an encoder fitted on all operands.
-        scores = last @ self.embedding.weight.T if self.readout is None else self.readout(last)
-        return scores, hidden[:, -1]
-
-    def _tokens(self, slots_BSD: Tensor) -> Tensor:
-        """a b = or a ∘ b =."""
-        batch, slots, width = slots_BSD.shape
-        extra = self.tokens.expand(batch, -1, width)
-        if not self.equation:
-            return torch.cat([slots_BSD, extra], dim=1)
-        woven = torch.stack([slots_BSD, extra], dim=2)
-        return woven.reshape(batch, 2 * slots, width)
-
-
-class _Block(nn.Module):
-    def __init__(self, config: Transformer) -> None:
-        super().__init__()
-        width, inner = config.width, round(config.mlp_ratio * config.width)
-        self.heads, self.form = config.heads, config.norm
-        self.query, self.key, self.value, self.out = (
-            Linear(width, width, config.bias, gain=config.init_gain) for _ in range(4)
-        )
-        self.up = Linear(width, inner, config.bias, gain=config.init_gain)
-        self.down = Linear(inner, width, config.bias, gain=config.init_gain)
-        normed = config.norm != "none"
-        self.norm1 = _LayerNorm(width) if normed else None
-        self.norm2 = _LayerNorm(width) if normed else None
-        self.activation = ACTIVATIONS[config.activation]
-
-    def reset(self, generator: Generator) -> None:
-        """Draw all weights."""
-        for module in self.children():
-            module.reset(generator)
-
-    def forward(self, h: Tensor, noise: Noise | None, site: int) -> tuple[Tensor, Tensor]:
-        h, _ = self._branch(h, self._attend, self.norm1, noise, 2 * site)
-        return self._branch(h, self._mlp, self.norm2, noise, 2 * site + 1)
-
-    def _branch(self, h: Tensor, branch: Any, norm: Any, noise: Noise | None, site: int) -> tuple[Tensor, Tensor]:
-        u = norm(h) if self.form in ("pre", "residual") else h
-        out, hidden = branch(u)
-        if noise is not None:
-            out = noise.drop(out, site)
-        h = (u if self.form == "residual" else h) + out
-        return (norm(h) if self.form == "post" else h), hidden
-
-    def _attend(self, u_BTD: Tensor) -> tuple[Tensor, Tensor]:
-        """Softmax attention, elementwise: for a handful of tokens matrix products are too small to pay."""
-        batch, length, width = u_BTD.shape
-        q, k, v = (m(u_BTD).reshape(batch, length, self.heads, -1) for m in (self.query, self.key, self.value))
-        scores_BTSH = (q.unsqueeze(2) * k.unsqueeze(1)).sum(-1) / math.sqrt(width // self.heads)
-        future = torch.ones(length, length, dtype=torch.bool, device=u_BTD.device).triu(1).unsqueeze(-1)
-        weights = torch.softmax(scores_BTSH.masked_fill(future, -math.inf), dim=2)
-        mixed = (weights.unsqueeze(-1) * v.unsqueeze(1)).sum(2)
-        return self.out(mixed.reshape(batch, length, width)), weights
-
-    def _mlp(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.activation(self.up(u))
-        return self.down(hidden), hidden
-
-
-class _LayerNorm(nn.Module):
-    """Layer normalisation with scale and shift."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.empty(width)), nn.Parameter(torch.empty(width))
-
-    def reset(self, generator: Generator) -> None:
-        """Ones and zeros."""
-        nn.init.ones_(self.weight)
-        nn.init.zeros_(self.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, (x.shape[-1],), self.weight, self.bias)
-
-
-def _sinusoids(length: int, width: int, like: Tensor) -> Tensor:
-    """sin(t / 10000^(i/D)) for even i, cos(t / 10000^((i−1)/D)) for odd i, (T, D)."""
-    i = torch.arange(width, device=like.device, dtype=like.dtype)
-    angles = torch.arange(length, device=like.device, dtype=like.dtype).unsqueeze(1) / 10_000 ** ((i - i % 2) / width)
-    return torch.where(i % 2 == 0, angles.sin(), angles.cos())
+        return Decoder(self, n_slots, n_features, n_classes)

@@ -19,6 +19,7 @@ from encoders import Codes
 from learners import Problem, Quadratic, TorchMLP, Transformer
 from learners._fleet.batches import batch_rows
 from learners._fleet.losses import LOSSES, stablemax
+from learners._fleet.program import Looker, Stepper
 from learners._fleet.training import EXAMPLES_AT_ONCE, FleetTraining
 
 P = 7
@@ -119,10 +120,10 @@ def test_fleet_evaluation_equals_plain_evaluation(name: str) -> None:
     training = begin(name, range(3))
     training.advance(4, range(3))
     rows = [np.arange(5), np.arange(P * P), np.array([7, 3])]
-    for r, scores in enumerate(training.scores(range(3), rows)):
+    for r, scores in enumerate(training.look(range(3), rows).scores):
         learner = training.learner(r)
         plain = learner.scores(training.problems[r].codes.take(rows[r]))
-        assert np.allclose(scores.numpy(), plain, atol=1e-4)
+        assert np.allclose(scores[: len(rows[r])].numpy(), plain, atol=1e-4)
         proba = learner.predict_proba(training.problems[r].codes.take(rows[r]))
         assert np.allclose(proba.sum(axis=1), 1, atol=1e-5)
         assert (proba.argmax(axis=1) == plain.argmax(axis=1)).all()
@@ -171,23 +172,23 @@ def test_one_replica_by_plain_torch(name: str) -> None:
     loss = LOSSES[learner.loss](scores, torch.tensor(own.y[rows])).mean()
     gradient = torch.autograd.grad(loss, list(params.values()))
     seen: dict[str, torch.Tensor] = {}
-    rule = training.transformation
+    rule = training.rule.transformation
 
     def watch(grads: Any, state: Any, context: Any) -> Any:
         seen.update({k: v[0] for k, v in grads.items()})
         return rule.update(grads, state, context)
 
-    training.transformation = replace(rule, update=watch)
-    training.advance(1, [0])
+    watched = replace(training.rule, transformation=replace(rule, update=watch))
+    watched.update(group.tensors, torch.tensor(rows).unsqueeze(0), True)
     for (key, g), plain in zip(seen.items(), gradient, strict=True):
         assert torch.allclose(g, plain, atol=1e-12), key
 
 
 def test_evaluation_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     training, rows = begin("transformer", range(3)), [np.arange(P * P)] * 3
-    whole = training.scores(range(3), rows)
+    whole = training.look(range(3), rows).scores
     monkeypatch.setitem(EXAMPLES_AT_ONCE, "cpu", 30)
-    pieces = training.scores(range(3), rows)
+    pieces = training.look(range(3), rows).scores
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(whole, pieces, strict=True))
 
 
@@ -226,23 +227,23 @@ def test_a_diverged_replica_hurts_no_neighbour() -> None:
     mixed.groups[0].params["readout.weight"][1] = float("nan")
     for training in (healthy, mixed):
         training.advance(5, range(3))
-    assert mixed.diverged([0, 1, 2]) == [False, True, False]
+    assert mixed.look(range(3), [np.arange(5)] * 3).diverged.tolist() == [False, True, False]
     for r in (0, 2):
         assert close(weights(healthy, r), weights(mixed, r), 0.0)
 
 
 def test_running_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
-    original, sizes = FleetTraining.one_step, []
+    original, sizes = Stepper._step, []
 
-    def small(self: FleetTraining, group: Any, rows: Any) -> Any:
-        sizes.append(len(group.ids))
-        if len(group.ids) > 2:
+    def small(self: Stepper) -> None:
+        sizes.append(len(self.group.ids))
+        if len(self.group.ids) > 2 and (len(self.group.ids) == 8 or self.group.steps.max() == 4):
             raise torch.OutOfMemoryError("no more")
-        return original(self, group, rows)
+        original(self)
 
     whole = begin("mlp", range(8))
     whole.advance(9, range(8))
-    monkeypatch.setattr(FleetTraining, "one_step", small)
+    monkeypatch.setattr(Stepper, "_step", small)
     halved = begin("mlp", range(8))
     halved.advance(9, range(8))
     assert sorted(len(group.ids) for group in halved.groups) == [2, 2, 2, 2]
@@ -254,14 +255,14 @@ def test_running_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch)
 def test_running_out_of_memory_alone_loses_no_finished_replica(monkeypatch: pytest.MonkeyPatch) -> None:
     specs = resolve(encoder="onehot", learner="torch-mlp", modulus=7, seeds=range(3))
     kept: dict[int, Outcome] = {}
-    original = FleetTraining.one_step
+    original = Stepper._step
 
-    def failing(self: FleetTraining, group: Any, rows: Any) -> Any:
-        if int(group.steps.max()) >= 10:
+    def failing(self: Stepper) -> None:
+        if int(self.group.steps.max()) >= 10:
             raise torch.OutOfMemoryError("no more")
-        return original(self, group, rows)
+        original(self)
 
-    monkeypatch.setattr(FleetTraining, "one_step", failing)
+    monkeypatch.setattr(Stepper, "_step", failing)
     budgets = [Budget(5), Budget(10), Budget(50)]
     with pytest.raises(torch.OutOfMemoryError):
         train([prepare(s) for s in specs], budgets, lambda r, outcome: kept.update({r: outcome}))
@@ -336,10 +337,26 @@ def test_frozen_by_muon() -> None:
 
 def test_vitals() -> None:
     training = begin("mlp", [0, 1])
-    [first, _] = training.vitals([0, 1])
+    vitals = training.look([0, 1], [np.arange(P * P)] * 2).vitals
     squares = sum(float((v[0] ** 2).sum()) for v in training.groups[0].params.values())
-    assert first["weight_norm"] == pytest.approx(squares**0.5)
-    assert 0.2 < first["activation_sparsity"] < 0.8  # half of ReLU's units are silent
+    assert vitals["weight_norm"][0] == pytest.approx(squares**0.5)
+    assert all(0.2 < share < 0.8 for share in vitals["activation_sparsity"])  # half of ReLU's units are silent
+
+
+def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Looker.__call__
+
+    def small(self: Looker, group: Any, pieces: Any) -> Any:
+        if len(group.ids) > 2:
+            raise torch.OutOfMemoryError("no more")
+        return original(self, group, pieces)
+
+    training, rows = begin("mlp", range(8)), [np.arange(P * P - r) for r in range(8)]
+    whole = training.look(range(8), rows).scores
+    monkeypatch.setattr(Looker, "__call__", small)
+    halved = training.look(range(8), rows).scores
+    assert all(torch.allclose(halved[r, : len(rows[r])], whole[r, : len(rows[r])], atol=1e-12) for r in range(8))
+    assert [len(group.ids) for group in training.groups] == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 from test_fleet import EVERY, configured, every_learner, problem, weights
 
 import bench
+from learners import Setting
 from learners._fleet.training import FleetTraining
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU he
 @every_learner
 def test_a_gpu_follows_the_cpu(name: str) -> None:
     learners, problems = [configured(name, s) for s in range(3)], [problem(s) for s in range(3)]
-    devices = [FleetTraining(learners, problems, device, torch.float64) for device in ("cpu", "cuda")]
+    devices = [FleetTraining(learners, problems, Setting(device), torch.float64) for device in ("cpu", "cuda")]
     for training in devices:
         training.advance(12, range(3))
     for r in range(3):
@@ -26,15 +27,15 @@ def test_a_gpu_follows_the_cpu(name: str) -> None:
 
 def test_leaving_and_going_on_under_captured_graphs() -> None:
     learners, problems = [configured("transformer", s) for s in range(8)], [problem(s) for s in range(8)]
-    whole, shrinking = (FleetTraining(learners, problems, "cuda", torch.float64) for _ in range(2))
+    whole, shrinking = (FleetTraining(learners, problems, Setting("cuda"), torch.float64) for _ in range(2))
     whole.advance(30, range(8))
     shrinking.advance(10, range(8))
     shrinking.advance(20, range(3))
     shrinking.advance(30, [0])
     first, second = weights(whole, 0), weights(shrinking, 0)
     assert all(np.allclose(first[k], second[k], rtol=1e-6, atol=1e-8) for k in first)
-    resumed = FleetTraining(learners[:1], problems[:1], "cuda", torch.float64)
-    half = FleetTraining(learners[:1], problems[:1], "cuda", torch.float64)
+    resumed = FleetTraining(learners[:1], problems[:1], Setting("cuda"), torch.float64)
+    half = FleetTraining(learners[:1], problems[:1], Setting("cuda"), torch.float64)
     half.advance(13, [0])
     resumed.restore(0, half.state(0))
     resumed.advance(30, [0])

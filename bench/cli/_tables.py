@@ -70,6 +70,8 @@ def notes(records: Sequence[dict[str, Any]], planned: Plan) -> list[str]:
     stored = [step for step in planned.steps if step.action == "done" and step.record is not None]
     stale = [step for step in stored if step.record is not None and _is_stale(step.record)]
     said = []
+    done = {step.spec.id for step in stored}
+    said += sorted({f"Note: {notice}" for r in records if r["id"] not in done for notice in r.get("notices", ())})
     if stored:
         said.append(f"{len(stored)} of {len(planned.steps)} cells were stored already; --force computes them anew.")
     if longer:

@@ -13,46 +13,57 @@ __all__ = ["Group", "Tensors"]
 
 Tensors = dict[str, Tensor]
 
+SHARED = "shared_table"
+"""The one tensor without rows: the table of codes, where all replicas have the same."""
+
 
 @dataclass
 class Group:
-    """Replicas that advance together, one row each. All tensors carry the rows in front.
+    """Replicas that advance together, one row each.
 
     :param ids: the replica of each row.
     :param steps: updates done, on the host.
-    :param frozen: weights that are not trained.
-    :param data: table (U, F) or (R, U, F), training index (R, N, S) and answers (R, N).
+    :param tensors: by what they are, each with the rows in front: ``params`` that are trained, ``frozen`` weights,
+        the ``state`` of the transformation, ``hyper`` parameters (R,), ``data`` (table (U, F) or (R, U, F), training
+        index (R, N, S) and answers (R, N), weights of padded rows), and ``clock`` (seed, step and alive, (R,)).
     """
 
     ids: list[int]
     steps: NDArray[np.int64]
-    params: Tensors
-    frozen: Tensors
-    state: Tensors
-    hyper: Tensors
-    seed: Tensor
-    step: Tensor
-    alive: Tensor
-    data: Tensors
+    tensors: dict[str, Tensors]
     all_move: bool = True
     program: Any = None
 
+    @property
+    def params(self) -> Tensors:
+        """Weights that are trained."""
+        return self.tensors["params"]
+
+    @property
+    def frozen(self) -> Tensors:
+        """Weights that are not."""
+        return self.tensors["frozen"]
+
+    @property
+    def state(self) -> Tensors:
+        """What the transformation remembers."""
+        return self.tensors["state"]
+
+    @property
+    def data(self) -> Tensors:
+        """Codes and answers."""
+        return self.tensors["data"]
+
+    @property
+    def clock(self) -> Tensors:
+        """Seed, updates done, and who moves."""
+        return self.tensors["clock"]
+
     def select(self, rows: Sequence[int]) -> "Group":
-        """A group of some of the rows."""
-        index = torch.as_tensor(list(rows), device=self.step.device)
-
-        def pick(tensors: Tensors) -> Tensors:
-            return {name: x if name == "shared_table" else x[index] for name, x in tensors.items()}
-
-        return Group(
-            [self.ids[r] for r in rows],
-            self.steps[list(rows)],
-            pick(self.params),
-            pick(self.frozen),
-            pick(self.state),
-            pick(self.hyper),
-            self.seed[index],
-            self.step[index],
-            self.alive[index],
-            pick(self.data),
-        )
+        """A group of some of the rows, with tensors of its own."""
+        index = torch.as_tensor(list(rows), device=self.clock["step"].device)
+        tensors = {
+            kind: {name: x if name == SHARED else x[index] for name, x in own.items()}
+            for kind, own in self.tensors.items()
+        }
+        return Group([self.ids[r] for r in rows], self.steps[list(rows)], tensors)

@@ -11,12 +11,12 @@ __all__ = ["LOSSES", "cross_entropy", "squared", "stablemax"]
 
 
 def cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
-    """−log softmax(s)_y, (N,)."""
-    return F.cross_entropy(scores, y, reduction="none")
+    """−log softmax(s)_y, (…)."""
+    return F.cross_entropy(scores.flatten(0, -2), y.flatten(), reduction="none").reshape(y.shape)
 
 
 def squared(scores: Tensor, y: Tensor) -> Tensor:
-    """½ Σ_c (s_c − [c = y])², (N,): a sum over classes, so that its gradient does not shrink with their number."""
+    """½ Σ_c (s_c − [c = y])², (…): a sum over classes, so that its gradient does not shrink with their number."""
     target = torch.arange(scores.shape[-1], device=y.device) == y.unsqueeze(-1)
     return 0.5 * ((scores - target.to(scores.dtype)) ** 2).sum(-1)
 

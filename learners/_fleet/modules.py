@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from learners._fleet.kernels import gather, product
 from learners.optim.noise import mix, uniform
 
 __all__ = ["ACTIVATIONS", "Embedding", "Linear", "Network", "Noise"]
@@ -83,7 +84,8 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, in) → (…, out)."""
-        return F.linear(x, self.weight, self.bias)
+        y = product(x, self.weight)
+        return y if self.bias is None else y + self.bias
 
 
 class Embedding(nn.Module):
@@ -105,13 +107,20 @@ class Embedding(nn.Module):
         """Draw the map."""
         nn.init.normal_(self.weight, 0.0, self.std / code_norm, generator=generator)
 
+    def rows(self, table_UF: Tensor, slot: int, index_B: Tensor | None = None) -> Tensor:
+        """Embedded codes of one slot: all of them, (U, D), or those of a batch, (B, D).
+
+        Multiply the table once and gather where it is smaller than the batch; otherwise gather first.
+        """
+        weight = self.weight if self.weight.ndim == 2 else self.weight[slot]
+        if index_B is None:
+            return product(table_UF, weight.mT)
+        if len(table_UF) <= len(index_B):
+            return gather(product(table_UF, weight.mT), index_B)
+        return product(table_UF[index_B], weight.mT)
+
     def forward(self, table_UF: Tensor, index_BS: Tensor) -> Tensor:
-        """Multiply the table once and gather where it is smaller than the batch; otherwise gather first."""
-        table_first = len(table_UF) <= index_BS.numel()
-        if self.weight.ndim == 2:
-            return (table_UF @ self.weight)[index_BS] if table_first else table_UF[index_BS] @ self.weight
-        slots = range(index_BS.shape[1])
-        if table_first:
-            table_SUD = table_UF @ self.weight
-            return torch.stack([table_SUD[s][index_BS[:, s]] for s in slots], dim=1)
-        return torch.stack([table_UF[index_BS[:, s]] @ self.weight[s] for s in slots], dim=1)
+        """Embedded codes of all slots of a batch."""
+        if self.weight.ndim == 2 and len(table_UF) <= index_BS.numel():
+            return gather(product(table_UF, self.weight.mT), index_BS)
+        return torch.stack([self.rows(table_UF, s, index_BS[:, s]) for s in range(index_BS.shape[1])], dim=1)

@@ -1,33 +1,55 @@
-"""One step of a group, as a program."""
+"""The two programs of a group: one step, and one look."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from learners._fleet.group import Group
+from learners._fleet.compiler import Compiler, worthwhile
+from learners._fleet.group import Group, Tensors
+from learners._fleet.step import Rule
+from learners._fleet.trace import Work, trace
 
-if TYPE_CHECKING:
-    from learners._fleet.training import FleetTraining
-
-__all__ = ["BLOCK", "Program"]
+__all__ = ["BLOCK", "Looker", "Stepper"]
 
 BLOCK = 64
 """Steps whose batches are drawn and uploaded together."""
+STRIDE = 8
+"""Steps of the longer of two captured graphs."""
+
+Inputs = dict[str, Tensors]
 
 
-class Program:
-    """One step of a group: eager on the CPU, a captured graph on a GPU."""
+class Stepper:
+    """One step of a group: traced, compiled where that repays itself, captured as a graph on a GPU.
 
-    def __init__(self, training: "FleetTraining", group: Group) -> None:
-        self.training, self.group = training, group
+    :param batch: examples of one update.
+    :param steps: how many steps are still to come, as far as anybody knows.
+    """
+
+    def __init__(self, rule: Rule, group: Group, batch: int, steps: int, compiler: Compiler) -> None:
+        self.group = group
+        self.device = group.clock["step"].device
         self.fresh = True
-        self.block = torch.zeros(
-            (BLOCK, len(group.ids), max(training.batches)), dtype=torch.int64, device=training.device
-        )
-        self.place = torch.zeros((), dtype=torch.int64, device=training.device)
-        self.graph: Any = None
+        self.block = torch.zeros((BLOCK, len(group.ids), batch), dtype=torch.int64, device=self.device)
+        self.place = torch.zeros((), dtype=torch.int64, device=self.device)
+        update, key = partial(rule.update, all_move=group.all_move), ("update", group.all_move, rule.key)
+        self.traced = trace(update, key, group.tensors, self.block[0])
+        self.work = Work.of(self.traced)
+        self.compiler = compiler
+        wanted = worthwhile(self.work, steps, self.device.type, torch.get_num_threads())
+        self.compiled = compiler(self._in_place, *self._rehearsal()) if wanted else None
+        self.graphs: dict[int, Any] = {}
+
+    def _rehearsal(self) -> tuple[Inputs, Tensor]:
+        """Arguments that may be spoiled."""
+        group = self.group
+        copies = {kind: {name: x.clone() for name, x in group.tensors[kind].items()} for kind in ("params", "state")}
+        return group.tensors | copies, self.block[0]
 
     def load(self, rows_KRB: NDArray[np.int64]) -> None:
         """The batches of the next steps."""
@@ -35,36 +57,76 @@ class Program:
         self.place.zero_()
         self.fresh = False
 
-    def __call__(self) -> None:
-        """Do one step."""
-        if self.training.device.type != "cuda":
-            self._step()
+    def run(self, count: int, movers: NDArray[np.bool_]) -> None:
+        """Do so many steps and count them for those that move."""
+        if self.device.type != "cuda":
+            for _ in range(count):
+                self._step()
+                self.group.steps[movers] += 1
             return
-        if self.graph is None:
-            self.graph = self._capture()
-        self.graph.replay()
+        if not self.graphs:
+            self.graphs = self._capture()
+        for _ in range(count // STRIDE):
+            self.graphs[STRIDE].replay()
+        for _ in range(count % STRIDE):
+            self.graphs[1].replay()
+        self.group.steps[movers] += count
 
     def _step(self) -> None:
-        group = self.group
-        params, state = self.training.one_step(group, self.block.index_select(0, self.place.reshape(1)).squeeze(0))
-        if self.training.device.type != "cuda":
-            group.params, group.state = params, state
-        else:  # a captured graph reads and writes the same memory in every replay
-            for before, after in ((group.params, params), (group.state, state)):
-                for name, x in before.items():
-                    x.copy_(after[name])
-        group.step += group.alive
+        rows = self.block.index_select(0, self.place.reshape(1)).squeeze(0)
+        tensors = self.group.tensors
+        if self.compiled is not None:
+            self.compiled(tensors, rows)
+        elif self.device.type == "cuda":  # a captured graph reads and writes the same memory in every replay
+            self._in_place(tensors, rows)
+        else:
+            tensors["params"], tensors["state"] = self.traced(tensors, rows)
+        tensors["clock"]["step"] += tensors["clock"]["alive"]
         self.place.add_(1).remainder_(BLOCK)
 
-    def _capture(self) -> Any:
-        """Record a step; the rehearsals before it are pure and leave no trace."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
+    def _in_place(self, tensors: Inputs, rows: Tensor) -> None:
+        params, state = self.traced(tensors, rows)
+        for before, after in ((tensors["params"], params), (tensors["state"], state)):
+            for name, x in before.items():
+                x.copy_(after[name])
+
+    def _capture(self) -> dict[int, Any]:
+        """Record one step, and several; rehearsals on a stream of their own leave no trace."""
+        stream = torch.cuda.Stream(self.device)
+        stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
-            for _ in range(3):
-                self.training.one_step(self.group, self.block[0])
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._step()
-        return graph
+            arguments = self._rehearsal()
+            for _ in range(2):
+                (self.compiled or self._in_place)(*arguments)
+            del arguments
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        graphs = {}
+        for steps in (1, STRIDE):
+            graphs[steps] = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graphs[steps], stream=stream):
+                for _ in range(steps):
+                    self._step()
+        return graphs
+
+
+class Looker:
+    """Scores and vital signs of a group, piece by piece of the rows asked about.
+
+    :param looks: how many looks are still to come.
+    """
+
+    def __init__(self, rule: Rule, group: Group, pieces_RNS: list[Tensor], looks: int, compiler: Compiler) -> None:
+        self.programs: list[Callable[..., tuple[Tensor, ...]]] = []
+        for vital in (True, False) if len(pieces_RNS) > 1 else (True,):
+            traced = trace(partial(rule.look, vital=vital), ("look", vital, rule.key), group.tensors, pieces_RNS[0])
+            times = looks if vital else looks * (len(pieces_RNS) - 1)
+            wanted = worthwhile(Work.of(traced), times, pieces_RNS[0].device.type, torch.get_num_threads())
+            compiled = compiler(traced, group.tensors, pieces_RNS[0]) if wanted else None
+            self.programs.append(compiled or traced)
+
+    @torch.no_grad()
+    def __call__(self, group: Group, pieces_RNS: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (R, N, C) of all pieces, norm and share of silent units (R,)."""
+        scores, norm, silent = self.programs[0](group.tensors, pieces_RNS[0])
+        rest = [self.programs[1](group.tensors, piece)[0] for piece in pieces_RNS[1:]]
+        return torch.cat([scores, *rest], dim=1) if rest else scores, norm, silent

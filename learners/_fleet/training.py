@@ -1,5 +1,6 @@
 """Train R replicas of one module side by side: stacked parameters, `torch.func.vmap`, one program a step."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,26 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import functional_call, grad_and_value, vmap
 
-from learners._base import Learner, Problem, Rows, State, Training
+from learners._base import Learner, Look, Problem, Rows, Setting, State, Training
 from learners._fleet.batches import batch_rows
-from learners._fleet.group import Group, Tensors
-from learners._fleet.losses import LOSSES
-from learners._fleet.modules import Noise
-from learners._fleet.program import BLOCK, Program
-from learners.optim import Context, per_replica
-from learners.optim.noise import key, normal
+from learners._fleet.compiler import Compiler
+from learners._fleet.group import SHARED, Group, Tensors
+from learners._fleet.program import BLOCK, Looker, Stepper
+from learners._fleet.step import Rule
 
 if TYPE_CHECKING:
     from learners._torch import TorchLearner
 
 __all__ = ["FleetTraining", "out_of_memory"]
 
-EXAMPLES_AT_ONCE = {"cpu": 16_384, "cuda": 262_144}
-"""Replicas times examples of one piece of an evaluation."""
-SPARSITY_ROWS = 512
-SILENT = 0.01
+EXAMPLES_AT_ONCE = {"cpu": 4_096, "cuda": 1_048_576}
+"""Replicas times examples of one piece of a look."""
 
 
 class FleetTraining(Training):
@@ -36,7 +32,7 @@ class FleetTraining(Training):
     functions of (seed, step). Replicas that are no longer advanced leave once they are half of their group.
 
     :param learners: learners of equal structure; numeric hyperparameters may differ.
-    :param device: where to train.
+    :param setting: where, in which precision, and for how long.
     :param dtype: float32, or float64 for comparisons.
     """
 
@@ -44,28 +40,47 @@ class FleetTraining(Training):
         self,
         learners: "Sequence[TorchLearner]",
         problems: Sequence[Problem],
-        device: str = "cpu",
+        setting: Setting | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.learners, self.problems = list(learners), list(problems)
-        self.device, self.dtype = torch.device(device), dtype
+        self.setting = setting or Setting()
+        self.device, self.dtype = torch.device(self.setting.device), dtype
         pairs = zip(self.learners, self.problems, strict=True)
         structures = {learner.structure(len(problem.train)) for learner, problem in pairs}
         if len(structures) > 1:
             raise ValueError(f"The learners of a fleet must be of one structure, got {len(structures)} different ones.")
-        first, codes = self.learners[0], self.problems[0].codes
-        self.network = first.network(codes.n_slots, codes.n_features, self.problems[0].n_classes)
+        first, codes, n_classes = self.learners[0], self.problems[0].codes, self.problems[0].n_classes
+        self.network = first.network(codes.n_slots, codes.n_features, n_classes)
         if any(True for _ in self.network.buffers()):
             raise ValueError(
                 f"{type(first).__name__} has buffers: a fleet trains parameters alone, no running statistics."
             )
-        self.transformation = first.transformation(self.network)
-        self.loss = LOSSES[first.loss]
+        key = (*structures, n_classes, self.setting.precision)
+        self.rule = Rule(first, self.network, first.transformation(self.network), self.setting.precision, key)
+        self.compiler = Compiler(self.setting.announce)
         self.sizes = [len(problem.train) for problem in self.problems]
         self.batches = [learner.resolved_batch(n) for learner, n in zip(self.learners, self.sizes, strict=True)]
         self.seeds = [learner.seed() for learner in self.learners]
         self.left: dict[int, Group] = {}
+        self.flops_a_step: int | None = None
         self.groups = [self._make_group()]
+        self._asked: _Asked | None = None
+
+    @property
+    def compile_seconds(self) -> float:
+        """Spent on compiling so far."""
+        return self.compiler.seconds
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What a user should know of how it trains."""
+        return [self.compiler.notice] if self.compiler.notice else []
+
+    @property
+    def compiled(self) -> bool:
+        """Whether a step is a compiled program now."""
+        return any(group.program is not None and group.program.compiled is not None for group in self.groups)
 
     # Making
 
@@ -76,20 +91,19 @@ class FleetTraining(Training):
         trained = {name for name, parameter in self.network.named_parameters() if parameter.requires_grad}
         params = {name: x for name, x in stacked.items() if name in trained}
         hypers = [learner.hyper() for learner in self.learners]
-        hyper = {h: torch.tensor([x[h] for x in hypers], device=self.device, dtype=self.dtype) for h in hypers[0]}
-        step = torch.zeros(len(ids), dtype=torch.int64, device=self.device)
-        return Group(
-            list(ids),
-            np.zeros(len(ids), dtype=np.int64),
-            params,
-            {name: x for name, x in stacked.items() if name not in trained},
-            self.transformation.init(params),
-            hyper,
-            torch.tensor(self.seeds, device=self.device),
-            step,
-            torch.ones(len(ids), dtype=torch.bool, device=self.device),
-            self._data(),
-        )
+        tensors = {
+            "params": params,
+            "frozen": {name: x for name, x in stacked.items() if name not in trained},
+            "state": self.rule.transformation.init(params),
+            "hyper": {h: torch.tensor([x[h] for x in hypers], device=self.device, dtype=self.dtype) for h in hypers[0]},
+            "data": self._data(),
+            "clock": {
+                "seed": torch.tensor(self.seeds, device=self.device),
+                "step": torch.zeros(len(ids), dtype=torch.int64, device=self.device),
+                "alive": torch.ones(len(ids), dtype=torch.bool, device=self.device),
+            },
+        }
+        return Group(list(ids), np.zeros(len(ids), dtype=np.int64), tensors)
 
     def _initial(self, r: int) -> Tensors:
         """The weights of a replica at the start, drawn on the CPU so that devices agree."""
@@ -114,7 +128,7 @@ class FleetTraining(Training):
             "y": torch.as_tensor(_padded([problem.y for problem in self.problems]), device=self.device),
         }
         if all(table is tables[0] or np.array_equal(table, tables[0]) for table in tables[1:]):
-            data["shared_table"] = torch.as_tensor(tables[0], device=self.device, dtype=self.dtype)
+            data[SHARED] = torch.as_tensor(tables[0], device=self.device, dtype=self.dtype)
         else:
             data["table"] = torch.as_tensor(_padded(tables), device=self.device, dtype=self.dtype)
         return data
@@ -169,67 +183,24 @@ class FleetTraining(Training):
             self._run(group, movers, low, until - low)
 
     def _run(self, group: Group, movers: NDArray[np.bool_], first: int, count: int) -> None:
-        group.alive.copy_(torch.as_tensor(movers))
+        group.clock["alive"].copy_(torch.as_tensor(movers))
         if group.all_move is not bool(movers.all()):
             group.all_move, group.program = bool(movers.all()), None
         full = all(self.batches[r] == self.sizes[r] for r in group.ids)
         if group.program is None:
-            group.program = Program(self, group)
+            to_come = max(self.setting.steps - first, count)
+            group.program = Stepper(self.rule, group, max(self.batches), to_come, self.compiler)
+            self.flops_a_step = group.program.work.flops // len(group.ids)
         for start in range(first, first + count, BLOCK):
             n = min(BLOCK, first + count - start)
             if not full or group.program.fresh:  # a full batch is the same in every step
                 group.program.load(np.stack([self._drawn(r, start) for r in group.ids], axis=1))
-            for _ in range(n):
-                group.program()
-                group.steps[movers] += 1
+            group.program.run(n, movers)
 
     def _drawn(self, r: int, start: int) -> NDArray[np.int64]:
         """Rows of the next batches of a replica, (K, B), padded to the longest batch of the fleet."""
         rows = batch_rows(self.seeds[r], self.sizes[r], self.batches[r], start, BLOCK)
         return np.pad(rows, ((0, 0), (0, max(self.batches) - rows.shape[1])))
-
-    def one_step(self, group: Group, rows_RB: Tensor) -> tuple[Tensors, Tensors]:
-        """New parameters and state of all rows after one update; nothing is changed in place."""
-        hyper, params = group.hyper, group.params
-        index_RBS, y_RB = _batch(group.data, rows_RB)
-        noise_key = key(group.seed, group.step, "forward")
-        seen = params
-        if self.learners[0].weight_noise:
-            sigma = hyper["weight_noise"]
-            seen = {
-                name: w + per_replica(sigma, w) * normal(key(group.seed, group.step, name), w.shape).to(w.dtype)
-                for name, w in params.items()
-            }
-        table, table_dim = _table(group.data)
-        one = grad_and_value(self._loss_of_one)
-        weight = group.data.get("weight")
-        dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
-        arguments = (seen, group.frozen, table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
-        grads, _ = vmap(one, in_dims=dims)(*arguments)
-        context = Context(params, hyper, group.step, group.seed)
-        updates, state = self.transformation.update(grads, group.state, context)
-        moved = {n: w + updates[n] for n, w in params.items()}
-        if group.all_move:
-            return moved, state
-        alive = group.alive
-        moved = {n: torch.where(_like(alive, w), moved[n], w) for n, w in params.items()}
-        return moved, {n: torch.where(_like(alive, x), state[n], x) for n, x in group.state.items()}
-
-    def _loss_of_one(
-        self,
-        params: Tensors,
-        frozen: Tensors,
-        table: Tensor,
-        index: Tensor,
-        y: Tensor,
-        weight: Tensor | None,
-        noise_key: Tensor,
-        dropout: Tensor,
-    ) -> Tensor:
-        noise = Noise(noise_key, dropout) if self.learners[0].drops else None
-        scores, _ = functional_call(self.network, (params, frozen), (table, index, noise))
-        losses = self.loss(scores, y)
-        return losses.mean() if weight is None else (losses * weight).sum()
 
     # Looking
 
@@ -239,56 +210,27 @@ class FleetTraining(Training):
                 return group, group.ids.index(replica)
         raise AssertionError(replica)
 
-    def scores(self, replicas: Sequence[int], rows: Sequence[Rows]) -> list[Tensor]:
-        """For each replica the scores (N, C) of its rows, on the device."""
-        return [scores for scores, _ in self._look(replicas, rows)]
+    def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
+        """Scores on the device, the norm of all weights, and the share of hidden units that are silent.
 
-    def _look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> list[tuple[Tensor, Tensor]]:
-        """Scores and hidden activations of each replica, all rows of a group in one program."""
-        found: dict[int, tuple[Tensor, Tensor]] = {}
-        wanted = dict(zip(replicas, rows, strict=True))
-        groups: dict[int, Group] = {id(self._find(r)[0]): self._find(r)[0] for r in replicas}
-        for group in groups.values():
-            mine = [r for r in replicas if r in group.ids]
-            part = group if len(mine) == len(group.ids) else group.select([group.ids.index(r) for r in mine])
-            index = _padded([self.problems[r].codes.index_NS[wanted[r]] for r in part.ids])
-            scores, hidden = self._forward(part, torch.as_tensor(index, device=self.device))
-            for row, r in enumerate(part.ids):
-                found[r] = scores[row, : len(wanted[r])], hidden[row, : len(wanted[r])]
-        return [found[r] for r in replicas]
-
-    @torch.no_grad()
-    def _forward(self, group: Group, index_RNS: Tensor) -> tuple[Tensor, Tensor]:
-        table, table_dim = _table(group.data)
-        piece = max(1, EXAMPLES_AT_ONCE[self.device.type] // len(group.ids))
-
-        def one(params: Tensors, frozen: Tensors, table: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-            scores, hidden = functional_call(self.network, (params, frozen), (table, index, None))
-            return scores, hidden
-
-        forward = vmap(one, in_dims=(0, 0, table_dim, 0))
-        parts = [forward(group.params, group.frozen, table, index) for index in index_RNS.split(piece, dim=1)]
-        return torch.cat([p[0] for p in parts], dim=1), torch.cat([p[1] for p in parts], dim=1)
-
-    def diverged(self, replicas: Sequence[int]) -> list[bool]:
-        """Who has a weight that is no finite number any more."""
-        found: dict[int, bool] = {}
-        for group in {id(g): g for g in (self._find(r)[0] for r in replicas)}.values():
-            finite = torch.stack([torch.isfinite(x).flatten(1).all(1) for x in group.params.values()]).all(0)
-            found |= dict(zip(group.ids, (~finite).tolist(), strict=True))
-        return [found[r] for r in replicas]
-
-    def vitals(self, replicas: Sequence[int]) -> list[dict[str, float]]:
-        """Norm of all weights, and the share of hidden activations below 1 % of their example's largest."""
-        rows = [self.problems[r].train[:SPARSITY_ROWS] for r in replicas]
-        measured = []
-        for r, (_, hidden) in zip(replicas, self._look(replicas, rows), strict=True):
-            group, row = self._find(r)
-            norm = torch.sqrt(sum((x[row].double() ** 2).sum() for x in group.params.values()))
-            size = hidden.abs()
-            silent = (size <= SILENT * size.amax(dim=-1, keepdim=True)).double().mean()
-            measured.append({"weight_norm": float(norm), "activation_sparsity": float(silent)})
-        return measured
+        Silent is a unit below 1 % of the largest of its example; asked are the first 512 rows.
+        """
+        asked = self._asked
+        if asked is None or not asked.covers(self.groups, replicas, rows):
+            asked = self._asked = _Asked(self, list(replicas), list(rows))
+        try:
+            scores, norm, silent = asked.answer()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            large = [group for group in self.groups if len(group.ids) > 1]
+            if not out_of_memory(error) or not large:
+                raise
+            self._asked = None
+            for group in large:
+                self._halved(group)
+            return self.look(replicas, rows)
+        norms = norm.cpu().numpy()
+        vitals = {"weight_norm": norms, "activation_sparsity": silent.double().cpu().numpy()}
+        return Look(scores, vitals, ~np.isfinite(norms))
 
     # Keeping
 
@@ -306,7 +248,7 @@ class FleetTraining(Training):
             for name, x in tensors.items():
                 x[row] = torch.as_tensor(state[prefix + name])
         group.steps[row] = int(state["step"])
-        group.step[row] = int(state["step"])
+        group.clock["step"][row] = int(state["step"])
 
     def learner(self, replica: int) -> Learner:
         """The learner with its weights as of now."""
@@ -325,27 +267,65 @@ class FleetTraining(Training):
         return sum(x.numel() for x in self.network.parameters() if x.requires_grad)
 
     def flops(self, replica: int, step: int) -> int | None:
-        """Unknown: programs of different shapes compute the same function."""
-        return None
+        """Of the products of all steps, as the program does them; None before there is one."""
+        return None if self.flops_a_step is None else self.flops_a_step * step
+
+
+class _Asked:
+    """A question that is asked again and again: which rows of which replicas, prepared once."""
+
+    def __init__(self, training: FleetTraining, replicas: list[int], rows: list[Rows]) -> None:
+        self.training, self.replicas, self.rows = training, replicas, rows
+        self.groups = list(training.groups)
+        found = {id(group): group for group in (training._find(r)[0] for r in replicas)}
+        self.parts = []
+        wanted = dict(zip(replicas, rows, strict=True))
+        for group in found.values():
+            mine = [r for r in group.ids if r in wanted]
+            self.parts.append((group, mine, self._pieces(mine, wanted)))
+        self.lookers: dict[int, Looker] = {}
+
+    def covers(self, groups: Sequence[Group], replicas: Sequence[int], rows: Sequence[Rows]) -> bool:
+        """Whether the same is asked of the same groups."""
+        same = len(rows) == len(self.rows) and all(a is b for a, b in zip(rows, self.rows, strict=True))
+        same_groups = len(groups) == len(self.groups) and all(a is b for a, b in zip(groups, self.groups, strict=True))
+        return same and same_groups and list(replicas) == self.replicas
+
+    def _pieces(self, mine: list[int], wanted: dict[int, Rows]) -> list[Tensor]:
+        """Codes of the rows in pieces of equal size."""
+        training = self.training
+        index_RNS = _padded([training.problems[r].codes.index_NS[wanted[r]] for r in mine])
+        longest = index_RNS.shape[1]
+        limit = max(1, EXAMPLES_AT_ONCE[training.device.type] // len(mine))
+        count = max(1, math.ceil(longest / limit))
+        size = max(1, math.ceil(longest / count))
+        filled = np.pad(index_RNS, ((0, 0), (0, size * count - longest), (0, 0)))
+        return list(torch.as_tensor(filled, device=training.device).split(size, dim=1))
+
+    def answer(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (R, N, C), norms and shares (R,), in the order of the replicas."""
+        longest = max(len(rows) for rows in self.rows)
+        answers: dict[int, tuple[Tensor, ...]] = {}
+        whole: tuple[Tensor, ...] = ()
+        for number, (group, mine, pieces) in enumerate(self.parts):
+            part = group if mine == group.ids else group.select([group.ids.index(r) for r in mine])
+            if number not in self.lookers:
+                training = self.training
+                looks = training.setting.looks
+                self.lookers[number] = Looker(training.rule, part, pieces, looks, training.compiler)
+            scores, norm, silent = self.lookers[number](part, pieces)
+            scores = torch.nn.functional.pad(scores, (0, 0, 0, max(0, longest - scores.shape[1])))
+            whole = (scores[:, :longest], norm, silent)
+            answers |= {r: tuple(x[row] for x in whole) for row, r in enumerate(mine)}
+        if len(self.parts) == 1 and self.parts[0][1] == self.replicas:
+            return whole
+        ordered = [answers[r] for r in self.replicas]
+        return tuple(torch.stack([x[i] for x in ordered]) for i in range(3))
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on whichever device."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
-
-
-def _table(data: Tensors) -> tuple[Tensor, int | None]:
-    return (data["shared_table"], None) if "shared_table" in data else (data["table"], 0)
-
-
-def _batch(data: Tensors, rows_RB: Tensor) -> tuple[Tensor, Tensor]:
-    index = data["index"]
-    picked = rows_RB.unsqueeze(-1).expand(-1, -1, index.shape[-1])
-    return index.gather(1, picked), data["y"].gather(1, rows_RB)
-
-
-def _like(mask: Tensor, x: Tensor) -> Tensor:
-    return mask.reshape(-1, *[1] * (x.ndim - 1))
 
 
 def _padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

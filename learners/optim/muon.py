@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from learners._fleet.kernels import matmul
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
 __all__ = ["muon", "newton_schulz"]
@@ -25,8 +26,8 @@ def newton_schulz(G: Tensor) -> Tensor:
     X = G.mT if tall else G
     X = X / (X.norm(dim=(-2, -1), keepdim=True).clamp_min(TINY))
     for _ in range(ITERATIONS):
-        A = X @ X.mT
-        X = a * X + (b * A + c * A @ A) @ X
+        A = matmul(X, X.mT)
+        X = a * X + matmul(b * A + c * matmul(A, A), X)
     return X.mT if tall else X
 
 

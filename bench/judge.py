@@ -1,0 +1,119 @@
+"""Measures what learners say against answers that they do not have."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.cells import Cell
+from bench.metrics import right
+
+__all__ = ["PARTS", "Judge", "Verdict"]
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Accuracy and mean loss of one replica by part, and the accuracy of its test pairs a = b.
+
+    :param accuracy: by part; None where a part has no pairs.
+    :param loss: likewise, and None where it is no finite number.
+    :param diagonal: None where there are no such pairs.
+    """
+
+    accuracy: dict[str, float | None]
+    loss: dict[str, float | None]
+    diagonal: float | None
+
+
+class Judge:
+    """Holds the answers of all pairs of some cells.
+
+    Of every cell it asks about ``rows``: the training pairs, then validation, then test. Scores that come as tensors
+    are measured where they are, all replicas at once: one small transfer for each look.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.cells = list(cells)
+        self.rows = [np.concatenate([getattr(cell.split, part) for part in PARTS]) for cell in cells]
+        self._prepared: tuple[Any, ...] = ()
+
+    def measure(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
+        """A verdict on each of the cells asked about.
+
+        :param losses: of the learner: scores (…, C) and answers (…) to losses (…).
+        """
+        if isinstance(scores_RNC, np.ndarray):
+            return [
+                self._one(scores, self.cells[r], self.rows[r], losses)
+                for scores, r in zip(scores_RNC, asked, strict=True)
+            ]
+        return self._together(scores_RNC, asked, losses)
+
+    def _one(self, scores_NC: Any, cell: Cell, rows: Any, losses: Callable[[Any, Any], Any]) -> Verdict:
+        answers = cell.task.answers_N[rows]
+        hits, lost = right(scores_NC[: len(rows)], answers), losses(scores_NC[: len(rows)], answers)
+        kinds = _kinds(cell, rows)
+        sums = [[float(hits[kinds == k].sum()), float(lost[kinds == k].sum())] for k in range(len(PARTS) + 1)]
+        return _verdict(cell, kinds, np.array(sums))
+
+    def _together(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
+        import torch
+
+        if not self._prepared or self._prepared[0] != list(asked):
+            self._prepared = (list(asked), *self._prepare(asked, scores_RNC))
+        _, kinds, answers_RN, kinds_RN = self._prepared
+        hits_RN = scores_RNC.argmax(-1) == answers_RN
+        lost_RN = losses(scores_RNC, answers_RN).double()
+        zero = torch.zeros((), dtype=torch.float64, device=lost_RN.device)
+        sums_RKM = torch.stack(
+            [
+                torch.stack([torch.where(kinds_RN == k, x, zero).sum(1) for x in (hits_RN.double(), lost_RN)], dim=1)
+                for k in range(len(PARTS) + 1)
+            ],
+            dim=1,
+        )
+        found = zip(asked, kinds, sums_RKM.cpu().numpy(), strict=True)
+        return [_verdict(self.cells[r], mine, sums) for r, mine, sums in found]
+
+    def _prepare(self, asked: Sequence[int], scores_RNC: Any) -> tuple[list[Any], Any, Any]:
+        import torch
+
+        kinds = [_kinds(self.cells[r], self.rows[r]) for r in asked]
+        shape = tuple(scores_RNC.shape[:2])
+        answers_RN, kinds_RN = np.zeros(shape, np.int64), np.full(shape, -1)
+        for place, r in enumerate(asked):
+            answers_RN[place, : len(self.rows[r])] = self.cells[r].task.answers_N[self.rows[r]]
+            kinds_RN[place, : len(self.rows[r])] = kinds[place]
+        device = scores_RNC.device
+        return kinds, torch.as_tensor(answers_RN, device=device), torch.as_tensor(kinds_RN, device=device)
+
+
+DIAGONAL = len(PARTS)
+
+
+def _kinds(cell: Cell, rows: Any) -> Any:
+    """Of each row the part, by number; test pairs a = b have a number of their own."""
+    sizes = [len(getattr(cell.split, part)) for part in PARTS]
+    kinds = np.repeat(np.arange(len(PARTS)), sizes)
+    pairs = cell.task.pairs_N2[rows]
+    kinds[(kinds == PARTS.index("test")) & (pairs[:, 0] == pairs[:, 1])] = DIAGONAL
+    return kinds
+
+
+def _verdict(cell: Cell, kinds: Any, sums_KM: Any) -> Verdict:
+    """From hits and losses summed over the rows of each kind."""
+    counts = np.bincount(kinds, minlength=len(PARTS) + 1)
+    diagonal = float(sums_KM[DIAGONAL, 0] / counts[DIAGONAL]) if counts[DIAGONAL] else None
+    test = PARTS.index("test")
+    totals, numbers = sums_KM[: len(PARTS)].copy(), counts[: len(PARTS)].copy()
+    totals[test] += sums_KM[DIAGONAL]
+    numbers[test] += counts[DIAGONAL]
+    accuracy: dict[str, float | None] = {}
+    loss: dict[str, float | None] = {}
+    for part, (hits, lost), n in zip(PARTS, totals, numbers, strict=True):
+        accuracy[part] = float(hits / n) if n else None
+        loss[part] = float(lost / n) if n and np.isfinite(lost) else None
+    return Verdict(accuracy, loss, diagonal)

@@ -1,0 +1,101 @@
+"""When a program is worth compiling, and compiling it."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import torch
+
+from learners._fleet.trace import Work
+
+__all__ = ["Compiler", "worthwhile"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Measured rates of a device.
+
+    :param bandwidth: bytes a second of elementwise work, of one thread or one GPU.
+    :param product: floating-point operations a second of products, likewise.
+    :param launch: seconds that an operator costs by itself.
+    :param fused: how many times fewer bytes and operators a compiled program has.
+    :param fixed: seconds that compiling takes, and
+    :param each: for each operator.
+    """
+
+    bandwidth: float
+    product: float
+    launch: float
+    fused: float
+    fixed: float
+    each: float
+
+
+RATES: Final = {
+    "cpu": Rates(bandwidth=2.0e10, product=2.0e11, launch=4e-6, fused=2.0, fixed=3.0, each=0.03),
+    "cuda": Rates(bandwidth=3.0e12, product=4.5e13, launch=2.5e-6, fused=4.0, fixed=10.0, each=0.04),
+}
+"""Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
+rounds differently: it is made by counting, from these."""
+
+MARGIN = 2.0
+"""A run may end early: compiling must save this many times what it costs."""
+
+
+def worthwhile(work: Work, steps: int, device: str, threads: int = 1) -> bool:
+    """Whether compiling repays itself within so many steps."""
+    rates = RATES[device]
+    own = threads if device == "cpu" else 1
+    elementwise = work.bytes / (rates.bandwidth * own) + work.operators * rates.launch
+    saved = elementwise * (1 - 1 / rates.fused)
+    return steps * saved > MARGIN * (rates.fixed + rates.each * work.operators)
+
+
+class Compiler:
+    """Compiles programs and says so.
+
+    :param announce: is told when compiling begins and, by "", when it ends.
+    """
+
+    broken: ClassVar[str | None] = None
+    """Why compiling failed in this process: it is not tried again."""
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self.announce = announce
+        self.seconds = 0.0
+        self.notice: str | None = None
+
+    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Callable[..., Any] | None:
+        """The function compiled, having been called once with the arguments; None where that fails."""
+        if Compiler.broken:
+            self.notice = Compiler.broken
+            return None
+        keep_programs()
+        self.announce("compiling")
+        start = time.perf_counter()
+        try:
+            compiled = torch.compile(function, fullgraph=True, dynamic=False)
+            compiled(*arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever is missing: a C++ compiler, Triton, headers
+            self.notice = Compiler.broken = f"Nothing is compiled here, which costs time alone: {_reason(error)}"
+            return None
+        finally:
+            self.seconds += time.perf_counter() - start
+            self.announce("")
+        return compiled
+
+
+def keep_programs() -> None:
+    """Keep compiled programs across runs, where the user keeps caches."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(base) / "mod97" / "programs"))
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__

@@ -1,0 +1,125 @@
+"""What one update and one look do, as pure functions of stacked tensors."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, grad_and_value, vmap
+
+from learners._fleet.group import SHARED, Tensors
+from learners._fleet.losses import LOSSES
+from learners._fleet.modules import Network, Noise
+from learners.optim import Context, Transformation, per_replica
+from learners.optim.noise import key, normal
+
+if TYPE_CHECKING:
+    from learners._torch import TorchLearner
+
+__all__ = ["SPARSITY_ROWS", "Rule"]
+
+SPARSITY_ROWS = 512
+SILENT = 0.01
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How replicas of one structure learn.
+
+    :param learner: any of them: what it is asked is part of the structure.
+    :param precision: "float32", or "bfloat16" for the products of the forward and backward pass; weights, their
+        updates, norms, softmax and loss stay in float32.
+    :param key: what rules that do the same have in common.
+    """
+
+    learner: "TorchLearner"
+    network: Network
+    transformation: Transformation
+    precision: str = "float32"
+    key: tuple[Hashable, ...] = ()
+
+    def update(self, tensors: dict[str, Tensors], rows_RB: Tensor, all_move: bool) -> tuple[Tensors, Tensors]:
+        """New parameters and state of all rows after one update; nothing is changed in place."""
+        params, hyper, clock, data = (tensors[kind] for kind in ("params", "hyper", "clock", "data"))
+        index_RBS, y_RB = _batch(data, rows_RB)
+        seen = params
+        if self.learner.weight_noise:
+            sigma = hyper["weight_noise"]
+            seen = {
+                name: w + per_replica(sigma, w) * normal(key(clock["seed"], clock["step"], name), w.shape).to(w.dtype)
+                for name, w in params.items()
+            }
+        table, table_dim = _table(data)
+        weight = data.get("weight")
+        noise_key = key(clock["seed"], clock["step"], "forward")
+        dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
+        arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
+        with self._arithmetic(rows_RB):
+            grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
+        context = Context(params, hyper, clock["step"], clock["seed"])
+        updates, state = self.transformation.update(grads, tensors["state"], context)
+        moved = {name: w + updates[name] for name, w in params.items()}
+        if all_move:
+            return moved, state
+        alive = clock["alive"]
+        moved = {name: torch.where(_like(alive, w), moved[name], w) for name, w in params.items()}
+        return moved, {name: torch.where(_like(alive, x), state[name], x) for name, x in tensors["state"].items()}
+
+    def look(self, tensors: dict[str, Tensors], index_RNS: Tensor, vital: bool) -> tuple[Tensor, ...]:
+        """Scores (R, N, C), and where vital the norm of all weights and the share of silent hidden units, (R,) each."""
+        table, table_dim = _table(tensors["data"])
+
+        def one(params: Tensors, frozen: Tensors, table: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+            return functional_call(self.network, (params, frozen), (table, index, None))
+
+        params = tensors["params"]
+        with self._arithmetic(index_RNS):
+            scores, hidden = vmap(one, in_dims=(0, 0, table_dim, 0))(params, tensors["frozen"], table, index_RNS)
+        scores = scores.to(next(iter(params.values())).dtype)
+        return (scores, _norm(params), _silent(hidden[:, :SPARSITY_ROWS])) if vital else (scores,)
+
+    def _arithmetic(self, like: Tensor) -> torch.autocast:
+        enabled = self.precision == "bfloat16"
+        return torch.autocast(like.device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)
+
+    def _loss_of_one(
+        self,
+        params: Tensors,
+        frozen: Tensors,
+        table: Tensor,
+        index: Tensor,
+        y: Tensor,
+        weight: Tensor | None,
+        noise_key: Tensor,
+        dropout: Tensor,
+    ) -> Tensor:
+        noise = Noise(noise_key, dropout) if self.learner.drops else None
+        scores, _ = functional_call(self.network, (params, frozen), (table, index, noise))
+        losses = LOSSES[self.learner.loss](scores.to(table.dtype), y)
+        return losses.mean() if weight is None else (losses * weight).sum()
+
+
+def _norm(params: Tensors) -> Tensor:
+    """In double precision: finite exactly where all weights are."""
+    squares = torch.stack([x.double().square().flatten(1).sum(1) for x in params.values()])
+    return squares.sum(0).sqrt()
+
+
+def _silent(hidden_RNH: Tensor) -> Tensor:
+    size = hidden_RNH.abs()
+    return (size <= SILENT * size.amax(dim=-1, keepdim=True)).to(torch.float32).mean(dim=(1, 2))
+
+
+def _table(data: Tensors) -> tuple[Tensor, int | None]:
+    return (data[SHARED], None) if SHARED in data else (data["table"], 0)
+
+
+def _batch(data: Tensors, rows_RB: Tensor) -> tuple[Tensor, Tensor]:
+    index = data["index"]
+    picked = rows_RB.unsqueeze(-1).expand(-1, -1, index.shape[-1])
+    return index.gather(1, picked), data["y"].gather(1, rows_RB)
+
+
+def _like(mask: Tensor, x: Tensor) -> Tensor:
+    return mask.reshape(-1, *[1] * (x.ndim - 1))

@@ -1,0 +1,78 @@
+"""The decoder that shares prefixes beside its plain twin."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from twins import plain_decoder
+
+from learners import Transformer
+from learners._fleet.kernels import LARGEST_TABLE, gather
+
+BATCH = 40
+
+LAYOUTS = [
+    pytest.param({"layout": layout, "norm": norm, "positions": positions}, id=f"{layout}-{norm}-{positions}")
+    for layout, norm, positions in product(
+        ("slots", "equation"), ("pre", "post", "residual", "none"), ("learned", "sinusoidal")
+    )
+]
+SHAPES = [
+    {"depth": 1},
+    {"depth": 3},
+    {"depth": 2, "shared_blocks": True, "loops": 2},
+    {"tied": False},
+    {"tied_readout": True},
+    {"bias": True, "activation": "gelu"},
+]
+
+
+def compare(config: dict[str, Any], n_codes: int, slots: int = 2, features: int = 7) -> None:
+    """Scores, hidden units and all gradients of both, in float64."""
+    transformer = Transformer(**({"width": 12, "heads": 3, "init_scale": 0.7} | config))
+    transformer.check()
+    network = transformer.network(slots, features, 7).double()
+    generator = torch.Generator().manual_seed(0)
+    network.reset(generator, 1.0)
+    table = torch.randn(n_codes, features, generator=generator, dtype=torch.float64)
+    index = torch.randint(n_codes, (BATCH, slots), generator=generator)
+    weight = torch.randn(BATCH, 7, generator=generator, dtype=torch.float64)
+    results = []
+    for forward in (network, lambda table, index: plain_decoder(network, table, index)):
+        scores, hidden = forward(table, index)
+        loss = (scores * weight).sum() + hidden.square().sum()
+        results.append((scores, hidden, *torch.autograd.grad(loss, list(network.parameters()))))
+    for fast, plain in zip(*results, strict=True):
+        assert torch.allclose(fast, plain, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("config", LAYOUTS)
+def test_shared_prefixes_change_nothing(config: dict[str, Any]) -> None:
+    compare(config, n_codes=9)
+
+
+@pytest.mark.parametrize("config", LAYOUTS[::3])
+def test_nor_where_codes_are_more_than_examples(config: dict[str, Any]) -> None:
+    compare(config, n_codes=60)
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=str)
+def test_nor_in_other_shapes(config: dict[str, Any]) -> None:
+    compare(config, n_codes=9)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_nor_with_other_numbers_of_slots(slots: int) -> None:
+    compare({}, n_codes=9, slots=slots)
+    compare({"layout": "equation"}, n_codes=9, slots=slots)
+
+
+@pytest.mark.parametrize("n_codes", [5, LARGEST_TABLE + 1])
+def test_gather_beside_indexing(n_codes: int) -> None:
+    table = torch.randn(n_codes, 3, dtype=torch.float64, requires_grad=True)
+    index = torch.randint(n_codes, (4, 6))
+    weight = torch.randn(4, 6, 3, dtype=torch.float64)
+    gradients = [torch.autograd.grad((rows * weight).sum(), table)[0] for rows in (gather(table, index), table[index])]
+    assert torch.equal(gather(table, index), table[index])
+    assert torch.allclose(*gradients, atol=1e-12)

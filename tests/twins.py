@@ -1,0 +1,64 @@
+"""Plain twins of fast paths, in the paper's notation: every state of every example computed for itself."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from learners._decoder import Decoder, _sinusoids
+
+
+def plain_decoder(network: Decoder, table_UF: Tensor, index_BS: Tensor) -> tuple[Tensor, Tensor]:
+    """What `Decoder` computes, with the whole (T, T) attention of all B examples; scores and last hidden units."""
+    slots_BSD = torch.stack(
+        [
+            table_UF[index_BS[:, s]]
+            @ (network.embedding.weight if network.embedding.weight.ndim == 2 else network.embedding.weight[s])
+            for s in range(index_BS.shape[1])
+        ],
+        dim=1,
+    )
+    h_BTD = _with_signs(slots_BSD, network.tokens, network.equation)
+    h_BTD = h_BTD + (_sinusoids(network.length, network.tokens) if network.positions is None else network.positions)
+    hidden = h_BTD
+    for _ in range(network.passes):
+        for block in network.blocks:
+            h_BTD = _branch(h_BTD, block.norm1, block.form, lambda u, b=block: _attention(u, b))
+            hidden = block.activation(block.up(block.norm2(h_BTD) if block.form in ("pre", "residual") else h_BTD))
+            h_BTD = _branch(h_BTD, block.norm2, block.form, lambda u, b=block: b.down(b.activation(b.up(u))))
+    last = h_BTD[:, -1]
+    if network.norm is not None:
+        last = network.norm(last)
+    scores = last @ network.embedding.weight.T if network.readout is None else network.readout(last)
+    return scores, hidden[:, -1]
+
+
+def _with_signs(slots_BSD: Tensor, tokens: Tensor, equation: bool) -> Tensor:
+    batch, slots, width = slots_BSD.shape
+    signs = tokens.expand(batch, -1, width)
+    if not equation:
+        return torch.cat([slots_BSD, signs], dim=1)
+    return torch.stack([slots_BSD, signs], dim=2).reshape(batch, 2 * slots, width)
+
+
+def _branch(h: Tensor, norm: Any, form: str, branch: Any) -> Tensor:
+    if form == "post":
+        return norm(h + branch(h))
+    if form == "pre":
+        return h + branch(norm(h))
+    if form == "residual":
+        u = norm(h)
+        return u + branch(u)
+    return h + branch(h)
+
+
+def _attention(u_BTD: Tensor, block: Any) -> Tensor:
+    """softmax(q kᵀ/√d + causal mask) v, head by head."""
+    batch, length, width = u_BTD.shape
+    heads = (batch, length, block.heads, width // block.heads)
+    q, k, v = (m(u_BTD).reshape(heads).transpose(1, 2) for m in (block.query, block.key, block.value))
+    scores = q @ k.mT / math.sqrt(width // block.heads)
+    scores = scores + torch.full((length, length), -math.inf, dtype=u_BTD.dtype).triu(1)
+    mixed = torch.softmax(scores, dim=-1) @ v
+    return block.out(mixed.transpose(1, 2).reshape(batch, length, width))
