@@ -20,7 +20,7 @@ from bench.spec import Budget, Spec, resolve, whole
 from bench.splits import split
 from bench.store import Record, Store
 
-__all__ = ["Comparison", "Plan", "Step", "check_run", "execute", "plan", "rerun", "run"]
+__all__ = ["Comparison", "Plan", "Step", "check_run", "execute", "places", "plan", "prepared_device", "rerun", "run"]
 
 THREADS = 1
 """Threads of a cell that trains alone. Sums of several threads round differently: with one, a spec has one result on a
@@ -112,7 +112,9 @@ def plan(
     steps, epochs = whole("--steps", steps), whole("--epochs", epochs)
     if seconds is not None and not 0 < seconds < math.inf:
         raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
-    chosen = _device(device, specs[0])
+    chosen = prepared_device(device, specs[0])
+    if specs[0].precision == "tf32" and chosen == "cpu":
+        raise RequestError("--precision tf32 is arithmetic of GPUs, and this trains on the CPU.")
     prepare(specs[0])
     if stop_when_solved and not specs[0].validation_fraction:
         raise RequestError("--stop-when-solved needs a --validation-fraction above 0: test pairs must not stop a run.")
@@ -203,21 +205,24 @@ def _jobs(planned: Plan, model: str | None, cores: int) -> list[Job]:
         )
     jobs = []
     for key, units in groups.items():
-        places = _places(planned.device, units, cores) if isinstance(key, tuple) else [(planned.device, THREADS)]
-        for number, (device, threads) in enumerate(places):
-            share = tuple(units[number :: len(places)])
+        updates = sum(unit.budget.steps for unit in units)
+        alone = [(planned.device, THREADS)]
+        parts = places(planned.device, len(units), updates, cores) if isinstance(key, tuple) else alone
+        for number, (device, threads) in enumerate(parts):
+            share = tuple(units[number :: len(parts)])
             jobs.append(Job(share, device, threads, planned.results, planned.force, source))
     return jobs
 
 
-def _places(device: str, units: Sequence[Unit], cores: int) -> list[tuple[str, int]]:
+def places(device: str, replicas: int, updates: int, cores: int) -> list[tuple[str, int]]:
     """Where the parts of a fleet train, one process each: device and threads of each part.
 
     A process for each GPU, or for each core: two cores train two halves faster than both of them one whole. The choice
     depends on nothing that a clock says, since a fleet of another size rounds differently.
+
+    :param updates: of all replicas together.
     """
-    updates = sum(unit.budget.steps for unit in units)
-    parts = min(len(units), max(1, updates // WORTH_A_PROCESS))
+    parts = min(replicas, max(1, updates // WORTH_A_PROCESS))
     if device == "cuda":
         return [(f"cuda:{i}" if _gpus() > 1 else "cuda", 1) for i in range(min(parts, _gpus()))]
     if device == "cpu":
@@ -321,7 +326,7 @@ def _seeds(seeds: int | None, seed: int | None) -> Sequence[int]:
     return range(number)
 
 
-def _device(device: str, spec: Spec) -> str:
+def prepared_device(device: str, spec: Spec) -> str:
     """The device to train on.
 
     :raises RequestError: where it is unknown, or the learner cannot use it.

@@ -27,6 +27,7 @@ from bench.cells import Cell, prepare
 from bench.environment import source_digest
 from bench.errors import RequestError, StoreError
 from bench.harness import PARTS, CheckpointError, Clock, Moment, Outcome, recall, train
+from bench.memory import keep_freed_memory
 from bench.metrics import TARGETS
 from bench.schema import SCHEMA
 from bench.spec import Budget, Spec
@@ -167,6 +168,7 @@ def _run(job: Job, on: Board) -> list[Result]:
         _leave_with(on.owner)
     if on.stopped():
         return []
+    keep_freed_memory()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(job.threads)
     with threadpool_limits(job.threads), warnings.catch_warnings(), _busy():

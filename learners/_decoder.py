@@ -181,8 +181,13 @@ class _Block(nn.Module):
         """Residual and mixed values of the positions from ``first`` on, and their kinds: those of their prefixes."""
         sizes = batch.sizes(kinds)
         asking = max(first, 1)  # the first position can attend to itself alone
-        keys, values = self.key(u).split(sizes), self.value(u).split(sizes)
-        queries = self.query(u[sum(sizes[:asking]) :]).split(sizes[asking:])
+        if first == 0:  # nearly all positions ask: one product for all three
+            query, key, value = _at_once((self.query, self.key, self.value), u)
+            query = query[sum(sizes[:asking]) :]
+        else:
+            key, value = _at_once((self.key, self.value), u)
+            query = self.query(u[sum(sizes[:asking]) :])
+        keys, values, queries = key.split(sizes), value.split(sizes), query.split(sizes[asking:])
         residuals = residual.split(sizes)
         seen: dict[tuple[int, Kind], Sequence[Tensor]] = {}
 
@@ -205,11 +210,22 @@ class _Block(nn.Module):
 
     def _mix(self, query_BD: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
         """Softmax attention, elementwise: for a handful of tokens matrix products are too small to pay."""
-        key_BTD, value_BTD = torch.stack(list(keys), dim=1), torch.stack(list(values), dim=1)
-        split = (*key_BTD.shape[:2], self.heads, -1)
-        scores_BTH = (query_BD.unsqueeze(1) * key_BTD).reshape(split).sum(-1)
+        split = (len(query_BD), self.heads, -1)
+        scores_BTH = torch.stack([(query_BD * key_BD).reshape(split).sum(-1) for key_BD in keys], dim=1)
         weights_BTH = torch.softmax(scores_BTH / math.sqrt(query_BD.shape[1] // self.heads), dim=1)
-        return (weights_BTH.unsqueeze(-1) * value_BTD.reshape(split)).sum(1).reshape(query_BD.shape)
+        parts = [
+            weights_BH.unsqueeze(-1) * value_BD.reshape(split)
+            for weights_BH, value_BD in zip(weights_BTH.unbind(1), values, strict=True)
+        ]
+        return sum(parts[1:], start=parts[0]).reshape(query_BD.shape)
+
+
+def _at_once(maps: Sequence[Linear], x: Tensor) -> Sequence[Tensor]:
+    """Several linear maps of the same rows by one product."""
+    y = product(x, torch.cat([linear.weight for linear in maps]))
+    if maps[0].bias is not None:
+        y = y + torch.cat([linear.bias for linear in maps if linear.bias is not None])
+    return y.chunk(len(maps), dim=1)
 
 
 class _LayerNorm(nn.Module):

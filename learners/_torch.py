@@ -92,7 +92,7 @@ class TorchLearner(Learner):
     """
 
     devices = ("cpu", "cuda")
-    precisions = ("float32", "bfloat16")
+    precisions = ("float32", "tf32", "bfloat16")
     budget_parameter = "steps"
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
 

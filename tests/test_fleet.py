@@ -346,10 +346,10 @@ def test_vitals() -> None:
 def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     original = Looker.__call__
 
-    def small(self: Looker, group: Any, pieces: Any) -> Any:
+    def small(self: Looker, group: Any) -> Any:
         if len(group.ids) > 2:
             raise torch.OutOfMemoryError("no more")
-        return original(self, group, pieces)
+        return original(self, group)
 
     training, rows = begin("mlp", range(8)), [np.arange(P * P - r) for r in range(8)]
     whole = training.look(range(8), rows).scores

@@ -10,6 +10,7 @@ import click
 from bench.cli._look import doctor, info, list_names
 from bench.cli._new import new
 from bench.cli._run import rerun, run
+from bench.cli._speed import speed
 
 __all__ = ["cli", "main"]
 
@@ -29,7 +30,7 @@ def cli() -> None:
     """Entry."""
 
 
-for command in (run, rerun, list_names, info, doctor, new):
+for command in (run, rerun, speed, list_names, info, doctor, new):
     cli.add_command(command)
 
 

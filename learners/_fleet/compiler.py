@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,14 +58,15 @@ def worthwhile(work: Work, steps: int, device: str, threads: int = 1) -> bool:
 class Compiler:
     """Compiles programs and says so.
 
+    :param device: the kind of device.
     :param announce: is told when compiling begins and, by "", when it ends.
     """
 
     broken: ClassVar[str | None] = None
     """Why compiling failed in this process: it is not tried again."""
 
-    def __init__(self, announce: Callable[[str], None]) -> None:
-        self.announce = announce
+    def __init__(self, device: str, announce: Callable[[str], None]) -> None:
+        self.device, self.announce = device, announce
         self.seconds = 0.0
         self.notice: str | None = None
 
@@ -77,8 +79,12 @@ class Compiler:
         self.announce("compiling")
         start = time.perf_counter()
         try:
-            compiled = torch.compile(function, fullgraph=True, dynamic=False)
-            compiled(*arguments)
+            # Combined kernels: many small updates become few launches, which is most of what one replica waits for.
+            options = {"combo_kernels": True} if self.device == "cuda" else {}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options)
+                compiled(*arguments)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever is missing: a C++ compiler, Triton, headers
@@ -97,5 +103,6 @@ def keep_programs() -> None:
 
 
 def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
+    inner = getattr(error, "inner_exception", None) or error.__cause__ or error
+    lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
+    return f"{type(inner).__name__}: {lines[0][:120]}" if lines else type(inner).__name__

@@ -8,13 +8,16 @@ They are operators of their own so that they survive tracing and compiling:
   indexing adds gradients by atomics on several threads: 3.4 ms where `index_add` takes 0.1 (4,752 × 256 into 97 rows).
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["gather", "matmul", "product"]
+__all__ = ["gather", "matmul", "product", "tensor_cores"]
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 LARGEST_TABLE = 512
@@ -31,7 +34,8 @@ def _product(x: Tensor, w: Tensor) -> Tensor:
     linear = torch.ops.mkldnn._linear_pointwise.default
     if x.ndim == 2:
         return linear(x, w, None, "none", [], "")
-    return torch.stack([linear(a, b, None, "none", [], "") for a, b in zip(x.unbind(0), w.unbind(0), strict=True)])
+    products = [linear(a, b, None, "none", [], "") for a, b in zip(x.unbind(0), w.unbind(0), strict=True)]
+    return products[0].unsqueeze(0) if len(products) == 1 else torch.stack(products)
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:
@@ -100,6 +104,23 @@ def _(info: Any, dims: Any, grad: Tensor, index: Tensor, n_rows: int) -> tuple[T
 
 def _by_onednn(x: Tensor) -> bool:
     return HAS_ONEDNN and x.device.type == "cpu" and x.dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
+
+
+@contextmanager
+def tensor_cores(precision: str) -> Iterator[None]:
+    """Let float32 products on a GPU use its tensor cores where the precision is "tf32": 10 bits of mantissa go in."""
+    if precision != "tf32":
+        yield
+        return
+    # The older of PyTorch's two switches: its compiler reads this one.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = True
+        try:
+            yield
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
 
 
 class _Product(torch.autograd.Function):

@@ -1,7 +1,7 @@
 """The two programs of a group: one step, and one look."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,66 @@ STRIDE = 8
 Inputs = dict[str, Tensors]
 
 
+@cache
+def pool(device: torch.device) -> Any:
+    """Memory that all captured graphs of a device share: they run one after another, and keep nothing in it."""
+    return torch.cuda.graph_pool_handle()
+
+
+class Feed:
+    """The batches of a block of steps, on the device; those of the next are drawn while it works.
+
+    :param draw: block number to rows (K, R, B).
+    :param batch: B.
+    :param constant: all blocks are the same.
+    """
+
+    def __init__(
+        self, draw: Callable[[int], NDArray[np.int32]], replicas: int, batch: int, constant: bool, device: torch.device
+    ) -> None:
+        self.draw, self.constant = draw, constant
+        self.rows = torch.zeros((BLOCK, replicas, batch), dtype=torch.int32, device=device)
+        self.place = torch.zeros(1, dtype=torch.int64, device=device)
+        self.next_place = 0
+        self.loaded: int | None = None
+        self.ahead: tuple[int, NDArray[np.int32]] | None = None
+
+    def go_to(self, step: int) -> None:
+        """Make the batch of a step the next one."""
+        block, place = divmod(step, BLOCK)
+        if self.loaded is None or not (self.constant or self.loaded == block):
+            drawn = self.ahead[1] if self.ahead and self.ahead[0] == block else self.draw(block)
+            self.rows.copy_(torch.as_tensor(drawn))
+        self.loaded = block
+        if self.next_place != place:
+            self.place.fill_(place)
+        self.next_place = place
+
+    def look_ahead(self, steps: int) -> None:
+        """So many steps are under way: draw the next block, if they end this one."""
+        self.next_place = (self.next_place + steps) % BLOCK
+        if self.next_place == 0 and not self.constant and self.loaded is not None:
+            self.ahead = self.loaded + 1, self.draw(self.loaded + 1)
+
+    def take(self) -> Tensor:
+        """The next batch, (R, B)."""
+        rows = self.rows.index_select(0, self.place).squeeze(0).long()
+        self.place.add_(1).remainder_(BLOCK)
+        return rows
+
+
 class Stepper:
     """One step of a group: traced, compiled where that repays itself, captured as a graph on a GPU.
 
-    :param batch: examples of one update.
+    :param feed: its batches.
     :param steps: how many steps are still to come, as far as anybody knows.
     """
 
-    def __init__(self, rule: Rule, group: Group, batch: int, steps: int, compiler: Compiler) -> None:
-        self.group = group
+    def __init__(self, rule: Rule, group: Group, feed: Feed, steps: int, compiler: Compiler) -> None:
+        self.group, self.feed = group, feed
         self.device = group.clock["step"].device
-        self.fresh = True
-        self.block = torch.zeros((BLOCK, len(group.ids), batch), dtype=torch.int64, device=self.device)
-        self.place = torch.zeros((), dtype=torch.int64, device=self.device)
         update, key = partial(rule.update, all_move=group.all_move), ("update", group.all_move, rule.key)
-        self.traced = trace(update, key, group.tensors, self.block[0])
+        self.traced = trace(update, key, group.tensors, feed.rows[0].long())
         self.work = Work.of(self.traced)
         self.compiler = compiler
         wanted = worthwhile(self.work, steps, self.device.type, torch.get_num_threads())
@@ -49,16 +94,15 @@ class Stepper:
         """Arguments that may be spoiled."""
         group = self.group
         copies = {kind: {name: x.clone() for name, x in group.tensors[kind].items()} for kind in ("params", "state")}
-        return group.tensors | copies, self.block[0]
+        return group.tensors | copies, self.feed.rows[0].long()
 
-    def load(self, rows_KRB: NDArray[np.int64]) -> None:
-        """The batches of the next steps."""
-        self.block[: len(rows_KRB)] = torch.as_tensor(rows_KRB)
-        self.place.zero_()
-        self.fresh = False
+    def run(self, first: int, count: int, movers: NDArray[np.bool_]) -> None:
+        """Do so many steps of one block, and count them for those that move."""
+        self.feed.go_to(first)
+        self._run(count, movers)
+        self.feed.look_ahead(count)
 
-    def run(self, count: int, movers: NDArray[np.bool_]) -> None:
-        """Do so many steps and count them for those that move."""
+    def _run(self, count: int, movers: NDArray[np.bool_]) -> None:
         if self.device.type != "cuda":
             for _ in range(count):
                 self._step()
@@ -73,8 +117,7 @@ class Stepper:
         self.group.steps[movers] += count
 
     def _step(self) -> None:
-        rows = self.block.index_select(0, self.place.reshape(1)).squeeze(0)
-        tensors = self.group.tensors
+        rows, tensors = self.feed.take(), self.group.tensors
         if self.compiled is not None:
             self.compiled(tensors, rows)
         elif self.device.type == "cuda":  # a captured graph reads and writes the same memory in every replay
@@ -82,7 +125,6 @@ class Stepper:
         else:
             tensors["params"], tensors["state"] = self.traced(tensors, rows)
         tensors["clock"]["step"] += tensors["clock"]["alive"]
-        self.place.add_(1).remainder_(BLOCK)
 
     def _in_place(self, tensors: Inputs, rows: Tensor) -> None:
         params, state = self.traced(tensors, rows)
@@ -97,13 +139,13 @@ class Stepper:
         with torch.cuda.stream(stream):
             arguments = self._rehearsal()
             for _ in range(2):
-                (self.compiled or self._in_place)(*arguments)
+                (self._in_place if self.compiled is None else self.compiled)(*arguments)
             del arguments
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graphs = {}
         for steps in (1, STRIDE):
             graphs[steps] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graphs[steps], stream=stream):
+            with torch.cuda.graph(graphs[steps], pool=pool(self.device), stream=stream):
                 for _ in range(steps):
                     self._step()
         return graphs
@@ -112,21 +154,46 @@ class Stepper:
 class Looker:
     """Scores and vital signs of a group, piece by piece of the rows asked about.
 
+    On a GPU the looks after the first are one captured graph: its scores are overwritten by the next look or step.
+
+    :param pieces_RNS: the codes of the rows, in pieces of equal size.
     :param looks: how many looks are still to come.
+    :param whole: the tensors of the group stay where they are from look to look.
     """
 
-    def __init__(self, rule: Rule, group: Group, pieces_RNS: list[Tensor], looks: int, compiler: Compiler) -> None:
+    def __init__(
+        self, rule: Rule, group: Group, pieces_RNS: list[Tensor], looks: int, whole: bool, compiler: Compiler
+    ) -> None:
+        self.pieces_RNS = pieces_RNS
+        self.captured = whole and pieces_RNS[0].device.type == "cuda"
+        self.graph: Any = None
+        self.seen: tuple[Tensor, Tensor, Tensor] | None = None
         self.programs: list[Callable[..., tuple[Tensor, ...]]] = []
         for vital in (True, False) if len(pieces_RNS) > 1 else (True,):
             traced = trace(partial(rule.look, vital=vital), ("look", vital, rule.key), group.tensors, pieces_RNS[0])
             times = looks if vital else looks * (len(pieces_RNS) - 1)
             wanted = worthwhile(Work.of(traced), times, pieces_RNS[0].device.type, torch.get_num_threads())
             compiled = compiler(traced, group.tensors, pieces_RNS[0]) if wanted else None
-            self.programs.append(compiled or traced)
+            self.programs.append(traced if compiled is None else compiled)
 
     @torch.no_grad()
-    def __call__(self, group: Group, pieces_RNS: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, group: Group) -> tuple[Tensor, Tensor, Tensor]:
         """Scores (R, N, C) of all pieces, norm and share of silent units (R,)."""
-        scores, norm, silent = self.programs[0](group.tensors, pieces_RNS[0])
-        rest = [self.programs[1](group.tensors, piece)[0] for piece in pieces_RNS[1:]]
+        if not self.captured:
+            return self._look(group)
+        if self.seen is None:  # whatever is loaded or tuned on first use must not happen in a capture
+            self.seen = self._look(group)
+            return self.seen
+        if self.graph is None:
+            self.seen = None
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph, pool=pool(self.pieces_RNS[0].device)):
+                self.seen = self._look(group)
+        self.graph.replay()
+        assert self.seen is not None
+        return self.seen
+
+    def _look(self, group: Group) -> tuple[Tensor, Tensor, Tensor]:
+        scores, norm, silent = self.programs[0](group.tensors, self.pieces_RNS[0])
+        rest = [self.programs[1](group.tensors, piece)[0] for piece in self.pieces_RNS[1:]]
         return torch.cat([scores, *rest], dim=1) if rest else scores, norm, silent

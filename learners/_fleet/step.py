@@ -28,8 +28,8 @@ class Rule:
     """How replicas of one structure learn.
 
     :param learner: any of them: what it is asked is part of the structure.
-    :param precision: "float32", or "bfloat16" for the products of the forward and backward pass; weights, their
-        updates, norms, softmax and loss stay in float32.
+    :param precision: "float32"; "tf32", where a GPU's products round what goes into them to 10 bits; or "bfloat16" for
+        the products of the forward and backward pass. Weights, updates, norms, softmax and loss stay in float32.
     :param key: what rules that do the same have in common.
     """
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from learners._base import Learner, Look, Problem, Rows, Setting, State, Trainin
 from learners._fleet.batches import batch_rows
 from learners._fleet.compiler import Compiler
 from learners._fleet.group import SHARED, Group, Tensors
-from learners._fleet.program import BLOCK, Looker, Stepper
+from learners._fleet.kernels import tensor_cores
+from learners._fleet.program import BLOCK, Feed, Looker, Stepper
 from learners._fleet.step import Rule
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class FleetTraining(Training):
             )
         key = (*structures, n_classes, self.setting.precision)
         self.rule = Rule(first, self.network, first.transformation(self.network), self.setting.precision, key)
-        self.compiler = Compiler(self.setting.announce)
+        self.compiler = Compiler(self.device.type, self.setting.announce)
         self.sizes = [len(problem.train) for problem in self.problems]
         self.batches = [learner.resolved_batch(n) for learner, n in zip(self.learners, self.sizes, strict=True)]
         self.seeds = [learner.seed() for learner in self.learners]
@@ -143,7 +145,8 @@ class FleetTraining(Training):
         while pending:
             group = pending.pop()
             try:
-                self._advance_group(group, step, wanted)
+                with tensor_cores(self.setting.precision):
+                    self._advance_group(group, step, wanted)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not out_of_memory(error) or len(group.ids) == 1:
                     raise
@@ -186,21 +189,25 @@ class FleetTraining(Training):
         group.clock["alive"].copy_(torch.as_tensor(movers))
         if group.all_move is not bool(movers.all()):
             group.all_move, group.program = bool(movers.all()), None
-        full = all(self.batches[r] == self.sizes[r] for r in group.ids)
         if group.program is None:
             to_come = max(self.setting.steps - first, count)
-            group.program = Stepper(self.rule, group, max(self.batches), to_come, self.compiler)
+            full = all(self.batches[r] == self.sizes[r] for r in group.ids)
+            feed = Feed(partial(self._drawn, group), len(group.ids), max(self.batches), full, self.device)
+            group.program = Stepper(self.rule, group, feed, to_come, self.compiler)
             self.flops_a_step = group.program.work.flops // len(group.ids)
-        for start in range(first, first + count, BLOCK):
-            n = min(BLOCK, first + count - start)
-            if not full or group.program.fresh:  # a full batch is the same in every step
-                group.program.load(np.stack([self._drawn(r, start) for r in group.ids], axis=1))
-            group.program.run(n, movers)
+        last = first + count
+        while first < last:
+            until = min(last, (first // BLOCK + 1) * BLOCK)
+            group.program.run(first, until - first, movers)
+            first = until
 
-    def _drawn(self, r: int, start: int) -> NDArray[np.int64]:
-        """Rows of the next batches of a replica, (K, B), padded to the longest batch of the fleet."""
-        rows = batch_rows(self.seeds[r], self.sizes[r], self.batches[r], start, BLOCK)
-        return np.pad(rows, ((0, 0), (0, max(self.batches) - rows.shape[1])))
+    def _drawn(self, group: Group, block: int) -> NDArray[np.int32]:
+        """Rows of the batches of a block of steps, (K, R, B), padded to the longest batch of the fleet."""
+        drawn = np.zeros((BLOCK, len(group.ids), max(self.batches)), dtype=np.int32)
+        for row, r in enumerate(group.ids):
+            rows = batch_rows(self.seeds[r], self.sizes[r], self.batches[r], block * BLOCK, BLOCK)
+            drawn[:, row, : rows.shape[1]] = rows
+        return drawn
 
     # Looking
 
@@ -219,7 +226,8 @@ class FleetTraining(Training):
         if asked is None or not asked.covers(self.groups, replicas, rows):
             asked = self._asked = _Asked(self, list(replicas), list(rows))
         try:
-            scores, norm, silent = asked.answer()
+            with tensor_cores(self.setting.precision):
+                scores, norm, silent = asked.answer()
         except (torch.OutOfMemoryError, RuntimeError) as error:
             large = [group for group in self.groups if len(group.ids) > 1]
             if not out_of_memory(error) or not large:
@@ -312,8 +320,10 @@ class _Asked:
             if number not in self.lookers:
                 training = self.training
                 looks = training.setting.looks
-                self.lookers[number] = Looker(training.rule, part, pieces, looks, training.compiler)
-            scores, norm, silent = self.lookers[number](part, pieces)
+                whole_group = part is group
+                looker = Looker(training.rule, part, pieces, looks, whole_group, training.compiler)
+                self.lookers[number] = looker
+            scores, norm, silent = self.lookers[number](part)
             scores = torch.nn.functional.pad(scores, (0, 0, 0, max(0, longest - scores.shape[1])))
             whole = (scores[:, :longest], norm, silent)
             answers |= {r: tuple(x[row] for x in whole) for row, r in enumerate(mine)}

@@ -1,0 +1,279 @@
+"""How fast the fleet trains on this machine, beside one model in a Python loop: all in one run."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import joblib
+import torch
+
+from bench.api import places, prepared_device
+from bench.api import run as run_cells
+from bench.cells import Cell, prepare
+from bench.environment import describe, peak_memory_bytes, reset_peak_memory
+from bench.errors import RequestError
+from bench.memory import keep_freed_memory
+from bench.scripts import Script
+from bench.spec import Spec, resolve
+from learners import Setting
+from learners._fleet.training import FleetTraining
+from learners._torch import TorchLearner
+
+__all__ = ["Row", "Speed", "measure"]
+
+REPLICAS = {"cpu": (1, 4, 8), "cuda": (1, 8, 64, 256)}
+MANY = 10**9
+"""Steps that make every compilation worth while."""
+RUN_STEPS = 2000
+RUN_REPLICAS = {"cpu": 4, "cuda": 64}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fleet.
+
+    :param ratio: to the usual script's steps, and
+    :param lean_ratio: to the lean one's.
+    :param of_product_rate: floating-point operations of its products, as a fraction of the device's measured rate.
+    """
+
+    replicas: int
+    precision: str
+    compiled: bool
+    model_steps_per_second: float
+    ratio: float
+    lean_ratio: float
+    of_product_rate: float
+    compile_seconds: float
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured.
+
+    :param product_flops_per_second: of the largest matrix products, by precision.
+    :param run: shares of the wall time of one benchmark run of 2,000 steps, by purpose.
+    """
+
+    device: str
+    processor: str
+    learner: str
+    batch: int
+    usual_script_steps_per_second: float
+    lean_script_steps_per_second: float
+    product_flops_per_second: dict[str, float]
+    rows: list[Row]
+    run: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+def measure(
+    learner: str = "transformer",
+    encoder: str = "onehot",
+    settings: dict[str, Any] | None = None,
+    device: str = "auto",
+    replicas: Sequence[int] | None = None,
+    precisions: Sequence[str] | None = None,
+    seconds: float = 5.0,
+    compile: bool = True,
+    say: Callable[[str], None] = lambda line: None,
+) -> Speed:
+    """Measure scripts, fleets and a whole run, one after another.
+
+    :param replicas: sizes of the fleets; None takes the usual ones of the device.
+    :param precisions: None takes all that the learner and the device have.
+    :param seconds: that each fleet and script is timed for, after its first steps.
+    :param compile: compile all programs, as a long run would.
+    :param say: is told what is measured.
+    :raises RequestError: for a learner that does not train in fleets, or that nobody wrote a script for.
+    """
+    if not 0 < seconds < math.inf:
+        raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
+    spec = _spec(learner, encoder, settings, "float32", 0)
+    device = prepared_device(device, spec)
+    kind = device.partition(":")[0]
+    made = spec.make_learner()
+    if not isinstance(made, TorchLearner):
+        raise RequestError(f"--learner must be one that trains in fleets, got {learner}.")
+    sizes = list(replicas or REPLICAS[kind])
+    known = [p for p in type(made).precisions if p != "tf32" or kind == "cuda"]
+    for precision in precisions or ():
+        if precision not in known:
+            raise RequestError(f"--precision must be one of {', '.join(known)} here, got {precision}.")
+    cell = prepare(spec)
+    scripts = {}
+    for name, usual in (("usual", True), ("lean", False)):
+        say(f"the {name} script")
+        try:
+            scripts[name] = _rate(_script(cell, device, usual), device, seconds)
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+    rates = {precision: product_rate(device, precision) for precision in known}
+    rows = []
+    for precision in precisions or known:
+        for size in sizes:
+            say(f"{size} replica{'s' if size > 1 else ''} in {precision}")
+            found = _fleets(learner, encoder, settings, precision, size, device, seconds, compile)
+            flops = sum(f["flops"] * f["rate"] for f in found)
+            speed = sum(f["rate"] for f in found)
+            memory = [f["memory"] for f in found if f["memory"] is not None]
+            rows.append(
+                Row(
+                    size,
+                    precision,
+                    all(f["compiled"] for f in found),
+                    speed,
+                    speed / scripts["usual"],
+                    speed / scripts["lean"],
+                    flops / rates[precision],
+                    max(f["compile"] for f in found),
+                    sum(memory) if memory else None,
+                )
+            )
+    say(f"a run of {RUN_STEPS:,} steps")
+    return Speed(
+        device,
+        describe(device, 1)["processor"],
+        learner,
+        made.resolved_batch(cell.n_train),
+        scripts["usual"],
+        scripts["lean"],
+        rates,
+        rows,
+        _whole_run(learner, encoder, settings, device, RUN_REPLICAS[kind]),
+    )
+
+
+def _spec(learner: str, encoder: str, settings: dict[str, Any] | None, precision: str, seed: int) -> Spec:
+    [spec] = resolve(encoder=encoder, learner=learner, settings=settings, precision=precision, seeds=[seed])
+    return spec
+
+
+def _script(cell: Cell, device: str, usual: bool) -> Callable[[int], None]:
+    rows = cell.split.test
+    learner = cell.spec.make_learner()
+    assert isinstance(learner, TorchLearner)
+    return Script(learner, cell.problem, (rows, cell.task.answers_N[rows]), device, usual).run
+
+
+def _rate(run: Callable[[int], None], device: str, seconds: float, block: int = 10) -> float:
+    """Steps a second, by the clock, after as many steps for warming up as a fifth of the time allows."""
+    for limit in (seconds / 5, seconds):
+        done, start = 0, time.perf_counter()
+        while (spent := time.perf_counter() - start) < limit or not done:
+            run(block)
+            _synchronize(device)
+            done += block
+    return done / spent
+
+
+def _synchronize(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def _fleets(
+    learner: str,
+    encoder: str,
+    settings: dict[str, Any] | None,
+    precision: str,
+    size: int,
+    device: str,
+    seconds: float,
+    compile: bool,
+) -> list[dict[str, Any]]:
+    """A fleet in as many processes as the benchmark would give it."""
+    parts = places(device, size, MANY, joblib.cpu_count())
+    jobs = [
+        joblib.delayed(_fleet)(
+            learner, encoder, settings, precision, range(size)[n :: len(parts)], place, threads, seconds, compile
+        )
+        for n, (place, threads) in enumerate(parts)
+    ]
+    return list(joblib.Parallel(n_jobs=len(parts))(jobs))
+
+
+def _fleet(
+    learner: str,
+    encoder: str,
+    settings: dict[str, Any] | None,
+    precision: str,
+    seeds: Sequence[int],
+    device: str,
+    threads: int,
+    seconds: float,
+    compile: bool,
+) -> dict[str, Any]:
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    reset_peak_memory(device)
+    specs = [_spec(learner, encoder, settings, precision, seed) for seed in seeds]
+    cells = [prepare(spec) for spec in specs]
+    setting = Setting(device, precision, MANY if compile else 0)
+    training = FleetTraining([cell.learner for cell in cells], [cell.problem for cell in cells], setting)
+    everyone, done = range(len(cells)), 0
+
+    def run(steps: int) -> None:
+        nonlocal done
+        done += steps
+        training.advance(done, everyone)
+
+    run(1)
+    rate = _rate(run, device, seconds, block=64 if device.startswith("cuda") else 2)
+    return {
+        "rate": rate * len(cells),
+        "flops": training.flops(0, 1) or 0,
+        "compiled": training.compiled,
+        "compile": training.compile_seconds,
+        "memory": peak_memory_bytes(device),
+    }
+
+
+def product_rate(device: str, precision: str, n: int | None = None) -> float:
+    """Floating-point operations a second of a square product, by the kernel that the fleet would use."""
+    from learners._fleet.kernels import matmul, tensor_cores
+
+    n = n or (8192 if device.startswith("cuda") else 2048)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    a, b = (torch.randn(1, n, n, device=device).to(dtype) for _ in range(2))
+    best = 0.0
+    with tensor_cores(precision):
+        for _ in range(6):
+            _synchronize(device)
+            start = time.perf_counter()
+            matmul(a, b)
+            _synchronize(device)
+            best = max(best, 2 * n**3 / (time.perf_counter() - start))
+    return best
+
+
+def _whole_run(
+    learner: str, encoder: str, settings: dict[str, Any] | None, device: str, replicas: int
+) -> dict[str, Any]:
+    """Where the time of a run goes: shares by purpose, of the seconds of all replicas."""
+    import tempfile
+
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
+        records = run_cells(
+            encoder=encoder,
+            learner=learner,
+            settings=settings,
+            seeds=replicas,
+            steps=RUN_STEPS,
+            device=device,
+            results=folder,
+        )
+    wall = time.perf_counter() - start
+    total = sum(record["seconds"]["total"] for record in records)
+    shares = {
+        purpose: sum(record["seconds"][purpose] for record in records) / total
+        for purpose in ("train", "evaluate", "compile", "probes", "harness")
+    }
+    return {"replicas": replicas, "steps": RUN_STEPS, "wall_seconds": wall, "shares": shares}

@@ -1,0 +1,147 @@
+"""Programs: traced, compiled, in other arithmetic; and when which of them."""
+
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_fleet import EVERY, begin, close, configured, every_learner, problem, weights
+
+import bench
+from learners import Setting
+from learners._fleet import compiler as compiling
+from learners._fleet.compiler import Compiler, worthwhile
+from learners._fleet.kernels import matmul, product
+from learners._fleet.program import BLOCK
+from learners._fleet.trace import Work, trace
+from learners._fleet.training import FleetTraining
+
+MANY = 10**9
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Compiled programs of a test stay its own."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Compiler, "broken", None)
+
+
+@every_learner
+def test_a_traced_step_has_the_bits_of_the_plain_one(name: str) -> None:
+    training = begin(name, range(3))
+    [group] = training.groups
+    training.advance(3, range(3))
+    rows = group.program.feed.rows[3].long()
+    plain_params, plain_state = training.rule.update(group.tensors, rows, True)
+    params, state = group.program.traced(group.tensors, rows)
+    for plain, traced in ((plain_params, params), (plain_state, state)):
+        assert plain.keys() == traced.keys()
+        assert all(torch.equal(plain[k], traced[k]) for k in plain)
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("name", ["quadratic", "transformer"])
+def test_a_compiled_fleet_follows_the_plain_one(name: str) -> None:
+    learners, problems = [configured(name, s) for s in range(2)], [problem(s) for s in range(2)]
+    words: list[str] = []
+    setting = Setting(steps=MANY, looks=MANY, announce=words.append)
+    compiled = FleetTraining(learners, problems, setting, torch.float64)
+    plain = begin(name, range(2))
+    for training in (compiled, plain):
+        training.advance(9, range(2))
+    looks = [training.look(range(2), [np.arange(20)] * 2) for training in (compiled, plain)]
+    assert compiled.compiled, compiled.notices
+    assert not plain.compiled
+    assert compiled.compile_seconds > 0
+    assert words == ["compiling", ""] * 2
+    assert all(close(weights(compiled, r), weights(plain, r)) for r in range(2))
+    assert torch.allclose(looks[0].scores, looks[1].scores, atol=1e-9)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_cannot_be_compiled_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*arguments: Any, **options: Any) -> Any:
+        raise RuntimeError("no C++ compiler found\nwith a long story")
+
+    monkeypatch.setattr(torch, "compile", missing)
+    monkeypatch.setattr(compiling, "worthwhile", lambda *arguments: True)
+    monkeypatch.setattr("learners._fleet.program.worthwhile", lambda *arguments: True)
+    [record] = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=20, device="cpu", results=None)
+    assert record["status"] == "done"
+    assert not record["compiled"]
+    [notice] = record["notices"]
+    assert notice == "Nothing is compiled here, which costs time alone: RuntimeError: no C++ compiler found"
+
+
+def test_compiling_must_repay_itself() -> None:
+    work = Work(operators=500, bytes=2 * 10**8, flops=2 * 10**9)
+    assert not worthwhile(work, 100, "cpu", 2)
+    assert worthwhile(work, 100_000, "cpu", 2)
+    assert not worthwhile(work, 1_000, "cuda")
+    assert worthwhile(work, 10**6, "cuda")
+    large = Work(operators=500, bytes=64 * 2 * 10**8, flops=64 * 2 * 10**9)
+    assert worthwhile(large, 20_000, "cuda")
+    assert not worthwhile(large, 2_000, "cuda")
+
+
+def test_work_is_counted_from_shapes() -> None:
+    a, b = torch.randn(3, 4, 5), torch.randn(3, 5, 6)
+    work = Work.of(trace(lambda x, y: torch.relu(torch.bmm(x, y)).mT, "work", a, b))
+    assert work == Work(operators=2, bytes=2 * 4 * 3 * 4 * 6, flops=2 * 3 * 4 * 5 * 6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_beside_plain_ones(dtype: torch.dtype) -> None:
+    x, w = torch.randn(4, 9, 5, dtype=dtype, requires_grad=True), torch.randn(4, 7, 5, dtype=dtype, requires_grad=True)
+    weight = torch.randn(4, 9, 7, dtype=dtype)
+    found = []
+    for stacked in (torch.vmap(product), lambda x, w: x @ w.mT):
+        y = stacked(x, w)
+        found.append([y, *torch.autograd.grad((y * weight).sum(), [x, w])])
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*found, strict=True))
+    shared = torch.vmap(product, in_dims=(None, 0))(x[0], w)
+    assert torch.allclose(shared, x[0] @ w.mT, atol=1e-5)
+    assert torch.allclose(matmul(x, w.mT), x @ w.mT, atol=1e-5)
+    assert torch.allclose(product(x[:, :3], w[0]), x[:, :3] @ w[0].T, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["transformer", "mlp", "quadratic"])
+def test_bfloat16_follows_float32_at_a_distance(name: str) -> None:
+    """The same start, products that differ by about 2⁻⁸, and weights that stay in float32."""
+    learners, problems = [configured(name, s) for s in range(2)], [problem(s) for s in range(2)]
+    trainings = [FleetTraining(learners, problems, Setting(precision=p)) for p in ("float32", "bfloat16")]
+    rows = [np.arange(30)] * 2
+    before = [training.look(range(2), rows).scores for training in trainings]
+    assert not torch.equal(*before)
+    assert torch.allclose(*before, rtol=0.05, atol=0.05)
+    start = weights(trainings[0], 0)
+    for training in trainings:
+        training.advance(5, range(2))
+    exact, rounded = (weights(training, 0) for training in trainings)
+    assert all(x.dtype == np.float32 for x in rounded.values())
+    for key in exact:
+        moved, apart = np.abs(exact[key] - start[key]).mean(), np.abs(exact[key] - rounded[key]).mean()
+        assert apart < 0.3 * moved + 1e-7
+
+
+def test_precision_is_part_of_what_a_cell_is() -> None:
+    request: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 30, "device": "cpu"}
+    [exact] = bench.run(**request, results=None)
+    [rounded] = bench.run(**request, precision="bfloat16", results=None)
+    assert exact["id"] != rounded["id"]
+    assert exact["curve"]["train_loss"] != rounded["curve"]["train_loss"]
+
+
+def test_batches_go_on_across_blocks_and_advances() -> None:
+    """However the steps are cut, each has the batch that its number says."""
+    whole, cut = begin("mlp", range(2)), begin("mlp", range(2))
+    whole.advance(2 * BLOCK + 5, range(2))
+    for step in (1, 2, BLOCK - 1, BLOCK, BLOCK + 7, 2 * BLOCK + 5):
+        cut.advance(step, range(2))
+    assert all(np.array_equal(weights(whole, r)[k], weights(cut, r)[k]) for r in range(2) for k in weights(whole, r))
+
+
+def test_every_learner_has_a_default_among_them() -> None:
+    assert {"transformer", "mlp", "quadratic"} <= set(EVERY)

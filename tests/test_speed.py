@@ -1,0 +1,144 @@
+"""`bench speed`: scripts that compute the same as the learner, and honest ratios."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bench.api import places
+from bench.cells import prepare
+from bench.errors import RequestError
+from bench.scripts import PlainTransformer, Script, plain_module
+from bench.spec import resolve
+from learners import Quadratic, TorchMLP, Transformer
+
+
+def cell(learner: str, **settings: Any) -> Any:
+    [spec] = resolve(encoder="onehot", learner=learner, modulus=7, settings=settings)
+    return prepare(spec)
+
+
+def script(made: Any, usual: bool = False) -> Script:
+    rows = made.split.test
+    return Script(made.learner, made.problem, (rows, made.task.answers_N[rows]), "cpu", usual)
+
+
+def test_the_plain_transformer_is_the_learner_s() -> None:
+    learner = Transformer(width=12, heads=3, bias=True, activation="gelu")
+    network = learner.network(2, 7, 7)
+    network.reset(torch.Generator().manual_seed(0), 1.0)
+    module = PlainTransformer(learner, 2, 7, 7)
+    module.load({name: x.detach() for name, x in network.named_parameters()})
+    tokens = torch.randint(7, (30, 2))
+    assert torch.allclose(module(tokens), network(torch.eye(7), tokens)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["transformer", "torch-mlp", "quadratic"])
+def test_a_script_takes_the_learner_s_first_step(name: str) -> None:
+    """With all pairs in a batch the order does not matter: script and learner then have the same weights."""
+    made = cell(name, **{"learner.batch_size": 0, "learner.warmup": 3})
+    lone = script(made)
+    lone.run(3)
+    training = type(made.learner).begin([made.learner], [made.problem])
+    training.advance(3, [0])
+    rows = np.concatenate([made.split.train, made.split.test])
+    scores = training.look([0], [rows]).scores[0]
+    plain = lone.module(torch.as_tensor(made.problem.codes.index_NS[rows]))
+    assert torch.allclose(scores, plain, atol=1e-5)
+    assert not torch.allclose(plain, plain_module(made.learner, made.problem)(lone.held_x)[:1], atol=1e-3)
+
+
+def test_the_usual_script_reads_and_evaluates() -> None:
+    made = cell("transformer", **{"learner.batch_size": 5})
+    lone = script(made, usual=True)
+    per_epoch = -(-made.n_train // 5)
+    lone.run(per_epoch + 1)
+    assert len(lone.log) == per_epoch + 2  # one for each step, one for the held-out pairs
+    loss, accuracy = lone.log[per_epoch]
+    with torch.no_grad():
+        scores = lone.module(lone.held_x)
+    assert 0 <= accuracy <= 1
+    assert loss == pytest.approx(float(F.cross_entropy(scores, lone.held_y)), rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("learner", "message"),
+    [
+        (Transformer(norm="post"), "written for the default form"),
+        (Quadratic(optimizer="muon"), "written for adam and adamw, got 'muon'"),
+    ],
+)
+def test_what_nobody_wrote_plainly_is_refused(learner: Any, message: str) -> None:
+    made = cell("quadratic")
+    with pytest.raises(ValueError, match=message):
+        Script(learner, made.problem, (made.split.test, made.task.answers_N[made.split.test]), "cpu", False)
+
+
+def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.speed.RUN_STEPS", 40)
+    quick = ("--seconds", 0.05, "--replicas", "1,2", "--precision", "float32", "--eager", "--device", "cpu")
+    small = ("--learner", "quadratic", "--set", "learner.width=8")
+    done = command("speed", *small, *quick, "--json", "--quiet")
+    assert done.code == 0
+    found = done.json
+    assert found["device"] == "cpu"
+    usual, lean = found["usual_script_steps_per_second"], found["lean_script_steps_per_second"]
+    for row, size in zip(found["rows"], (1, 2), strict=True):
+        assert (row["replicas"], row["precision"], row["compiled"]) == (size, "float32", False)
+        assert row["ratio"] == pytest.approx(row["model_steps_per_second"] / usual)
+        assert row["lean_ratio"] == pytest.approx(row["model_steps_per_second"] / lean)
+        assert 0 < row["of_product_rate"] < 1
+    shares = found["run"]["shares"]
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert "fleet of 2" in command("speed", *small, *quick).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--learner", "mlp"), "--learner must be one that trains in fleets, got mlp"),
+        (("--replicas", "4,x"), "--replicas takes integers ≥ 1 with commas, got '4,x'"),
+        (("--replicas", "0"), "--replicas takes integers ≥ 1"),
+        (("--precision", "float16"), "--precision must be one of float32, bfloat16 here, got float16"),
+        (("--seconds", "0"), "--seconds must be a number above 0, got 0.0"),
+        (("--set", "learner.norm=post"), "written for the default form of the transformer and one-hot codes"),
+        (("--encoder", "cycle"), "written for the default form of the transformer and one-hot codes"),
+    ],
+)
+def test_bad_requests_get_one_line(command: Any, arguments: tuple[str, ...], message: str) -> None:
+    done = command("speed", "--device", "cpu", "--quiet", *arguments)
+    assert done.code == 2
+    assert message in done.error
+
+
+def test_fleets_spread_over_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = 10**6
+    assert places("cpu", 20, many, 2) == [("cpu", 1), ("cpu", 1)]
+    assert places("cpu", 1, many, 8) == [("cpu", 8)]
+    assert places("cpu", 3, many, 8) == [("cpu", 2)] * 3
+    assert places("cpu", 20, 100, 8) == [("cpu", 8)]  # a process would cost more than it saves
+    monkeypatch.setattr("bench.api._gpus", lambda: 4)
+    assert places("cuda", 1024, many, 16) == [(f"cuda:{i}", 1) for i in range(4)]
+    assert places("cuda", 2, many, 16) == [("cuda:0", 1), ("cuda:1", 1)]
+    assert places("cuda:2", 64, many, 16) == [("cuda:2", 1)]
+    monkeypatch.setattr("bench.api._gpus", lambda: 1)
+    assert places("cuda", 64, many, 16) == [("cuda", 1)]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_tf32_is_of_gpus(command: Any) -> None:
+    done = command("run", "--encoder", "onehot", "--learner", "quadratic", "--precision", "tf32")
+    assert done.code == 2
+    assert "--precision tf32 is arithmetic of GPUs" in done.error
+    assert RequestError.exit_code == 2
+
+
+def test_torch_mlp_scripts_take_any_encoder() -> None:
+    made = prepare(resolve(encoder="cycle", learner="torch-mlp", modulus=7)[0])
+    assert isinstance(made.learner, TorchMLP)
+    lone = script(made)
+    before = lone.loss(lone.module(lone.x), lone.y).mean().item()
+    lone.run(30)
+    assert lone.loss(lone.module(lone.x), lone.y).mean().item() < before
