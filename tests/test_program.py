@@ -145,3 +145,28 @@ def test_batches_go_on_across_blocks_and_advances() -> None:
 
 def test_every_learner_has_a_default_among_them() -> None:
     assert {"transformer", "mlp", "quadratic"} <= set(EVERY)
+
+
+def test_writing_back_is_the_same_update() -> None:
+    training = begin("mlp", range(2))
+    training.advance(1, range(2))
+    [group] = training.groups
+    rows = group.program.feed.rows[1].long()
+    params, state = group.program.traced(group.tensors, rows)
+    group.program.writing(group.tensors, rows)
+    assert all(torch.equal(group.params[k], params[k]) for k in params)
+    assert all(torch.equal(group.state[k], state[k]) for k in state)
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
+@pytest.mark.usefixtures("fresh")
+def test_many_compiled_fleets_in_one_process() -> None:
+    """PyTorch gives up on a function that is compiled again and again: every fleet's is one of its own."""
+    for replicas in range(1, 11):
+        learners, problems = (
+            [configured("quadratic", s) for s in range(replicas)],
+            [problem(s) for s in range(replicas)],
+        )
+        training = FleetTraining(learners, problems, Setting(steps=MANY))
+        training.advance(2, range(replicas))
+        assert training.compiled, training.notices

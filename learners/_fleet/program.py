@@ -12,7 +12,7 @@ from torch import Tensor
 from learners._fleet.compiler import Compiler, worthwhile
 from learners._fleet.group import Group, Tensors
 from learners._fleet.step import Rule
-from learners._fleet.trace import Work, trace
+from learners._fleet.trace import Work, in_place, trace
 
 __all__ = ["BLOCK", "Looker", "Stepper"]
 
@@ -87,7 +87,8 @@ class Stepper:
         self.work = Work.of(self.traced)
         self.compiler = compiler
         wanted = worthwhile(self.work, steps, self.device.type, torch.get_num_threads())
-        self.compiled = compiler(self._in_place, *self._rehearsal()) if wanted else None
+        self.writing = in_place(self.traced, group.tensors, feed.rows[0].long())
+        self.compiled = compiler(self.writing, *self._rehearsal()) if wanted else None
         self.graphs: dict[int, Any] = {}
 
     def _rehearsal(self) -> tuple[Inputs, Tensor]:
@@ -121,16 +122,10 @@ class Stepper:
         if self.compiled is not None:
             self.compiled(tensors, rows)
         elif self.device.type == "cuda":  # a captured graph reads and writes the same memory in every replay
-            self._in_place(tensors, rows)
+            self.writing(tensors, rows)
         else:
             tensors["params"], tensors["state"] = self.traced(tensors, rows)
         tensors["clock"]["step"] += tensors["clock"]["alive"]
-
-    def _in_place(self, tensors: Inputs, rows: Tensor) -> None:
-        params, state = self.traced(tensors, rows)
-        for before, after in ((tensors["params"], params), (tensors["state"], state)):
-            for name, x in before.items():
-                x.copy_(after[name])
 
     def _capture(self) -> dict[int, Any]:
         """Record one step, and several; rehearsals on a stream of their own leave no trace."""
@@ -139,7 +134,7 @@ class Stepper:
         with torch.cuda.stream(stream):
             arguments = self._rehearsal()
             for _ in range(2):
-                (self._in_place if self.compiled is None else self.compiled)(*arguments)
+                (self.writing if self.compiled is None else self.compiled)(*arguments)
             del arguments
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graphs = {}

@@ -1,8 +1,11 @@
 """A function of tensors as the plain sequence of operators that it performs, and what running it costs."""
 
+import copy
+import warnings
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.utils._pytree as pytree
@@ -10,7 +13,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-__all__ = ["Work", "trace"]
+__all__ = ["Work", "in_place", "trace"]
 
 VIEWS = {"view", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select", "slice", "split", "t", "detach"}
 """Operators that move nothing."""
@@ -18,6 +21,7 @@ PRODUCTS = {"bmm", "mm", "product"}
 REMEMBERED = 16
 
 _traces: dict[Hashable, GraphModule] = {}
+_in_place: WeakKeyDictionary[GraphModule, GraphModule] = WeakKeyDictionary()
 
 
 def trace(function: Callable[..., Any], key: Hashable, *arguments: Any) -> GraphModule:
@@ -39,6 +43,32 @@ def trace(function: Callable[..., Any], key: Hashable, *arguments: Any) -> Graph
             del _traces[next(iter(_traces))]
         _traces[known] = program
     return _traces[known]
+
+
+def in_place(program: GraphModule, tensors: dict[str, dict[str, Tensor]], rows: Tensor) -> GraphModule:
+    """The trace of an update, writing new parameters and state over the old ones.
+
+    :param program: traces a function of (tensors, rows) that gives the new ``params`` and ``state``.
+    """
+    if program not in _in_place:
+        leaves, structure = pytree.tree_flatten((tensors, rows))
+        numbers, _ = pytree.tree_unflatten(list(range(len(leaves))), structure)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's own use of what it has deprecated
+            writing = copy.deepcopy(program)
+        places = [node for node in writing.graph.nodes if node.op == "placeholder"]
+        [output] = [node for node in writing.graph.nodes if node.op == "output"]
+        new = pytree.tree_unflatten(list(output.args[0]), program._out_spec)
+        with writing.graph.inserting_before(output):
+            written = [
+                writing.graph.call_function(torch.ops.aten.copy_.default, (places[numbers[kind][name]], value))
+                for kind, values in zip(("params", "state"), new, strict=True)
+                for name, value in values.items()
+            ]
+        output.args = (written,)
+        writing.recompile()
+        _in_place[program] = writing
+    return _in_place[program]
 
 
 @dataclass(frozen=True)
