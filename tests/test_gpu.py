@@ -1,5 +1,6 @@
 """The fleet on a GPU: the same trajectories as on the CPU. Skipped where there is none."""
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,40 @@ def test_leaving_and_going_on_under_captured_graphs() -> None:
     resumed.restore(0, half.state(0))
     resumed.advance(30, [0])
     assert all(np.allclose(first[k], weights(resumed, 0)[k], rtol=1e-6, atol=1e-8) for k in first)
+
+
+def test_one_fleet_after_another() -> None:
+    """Captured graphs share memory, also with those of fleets that are gone."""
+    scores = []
+    for _ in range(4):
+        training = FleetTraining([configured("mlp", 0)], [problem(0)], Setting("cuda"))
+        for step in (3, 20):
+            training.advance(step, [0])
+            scores.append(training.look([0], [np.arange(30)]).scores.clone())
+        del training
+        gc.collect()
+        torch.cuda.empty_cache()
+    assert all(torch.equal(scores[i], scores[i % 2]) for i in range(8))
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_every_precision_learns(precision: str) -> None:
+    records = bench.run(encoder="onehot", learner="quadratic", steps=60, seeds=3, precision=precision, results=None)
+    assert [r["status"] for r in records] == ["done"] * 3
+    assert all(r["final"]["test_accuracy"] > 0.99 for r in records)
+
+
+def test_a_compiled_fleet_follows_the_plain_one() -> None:
+    learners, problems = [configured("transformer", s) for s in range(3)], [problem(s) for s in range(3)]
+    plain, compiled = (
+        FleetTraining(learners, problems, Setting("cuda", steps=steps, looks=steps), torch.float64)
+        for steps in (0, 10**9)
+    )
+    for training in (plain, compiled):
+        training.advance(21, range(3))
+    looks = [training.look(range(3), [np.arange(20)] * 3).scores for training in (plain, compiled, compiled, compiled)]
+    assert compiled.compiled, compiled.notices
+    assert all(torch.allclose(looks[0], look, rtol=1e-6, atol=1e-8) for look in looks[1:])
 
 
 def test_auto_takes_the_gpu() -> None:

@@ -77,6 +77,9 @@ def measure(name: str, seeds: int, device: str, precisions: list[str]) -> list[d
         records = bench.run(
             **request, settings=settings, precision=precision, steps=steps, seeds=seeds, device=device, results=None
         )
+        failed = [r["error"]["message"] for r in records if r["error"]]
+        if failed:
+            raise RuntimeError(f"{len(failed)} of {len(records)} cells failed: {failed[0]}")
         exact = exact or records
         rows.append(
             {

@@ -103,7 +103,7 @@ def _(info: Any, dims: Any, grad: Tensor, index: Tensor, n_rows: int) -> tuple[T
 
 
 def _by_onednn(x: Tensor) -> bool:
-    return HAS_ONEDNN and x.device.type == "cpu" and x.dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
+    return HAS_ONEDNN and x.device.type == "cpu" and x.dtype is torch.float32
 
 
 @contextmanager

@@ -25,9 +25,15 @@ Inputs = dict[str, Tensors]
 
 
 @cache
-def pool(device: torch.device) -> Any:
-    """Memory that all captured graphs of a device share: they run one after another, and keep nothing in it."""
-    return torch.cuda.graph_pool_handle()
+def keeper(device: torch.device) -> Any:
+    """A captured graph whose memory all others of a device share: they run one after another, and keep nothing in it.
+
+    It is never freed: PyTorch refuses to capture into memory whose last graph is gone.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        torch.zeros(1, device=device).add_(1)
+    return graph
 
 
 class Feed:
@@ -137,10 +143,10 @@ class Stepper:
                 (self.writing if self.compiled is None else self.compiled)(*arguments)
             del arguments
         torch.cuda.current_stream(self.device).wait_stream(stream)
-        graphs = {}
+        graphs, shared = {}, keeper(self.device).pool()
         for steps in (1, STRIDE):
             graphs[steps] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graphs[steps], pool=pool(self.device), stream=stream):
+            with torch.cuda.graph(graphs[steps], pool=shared, stream=stream):
                 for _ in range(steps):
                     self._step()
         return graphs
@@ -182,7 +188,7 @@ class Looker:
         if self.graph is None:
             self.seen = None
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, pool=pool(self.pieces_RNS[0].device)):
+            with torch.cuda.graph(self.graph, pool=keeper(self.pieces_RNS[0].device).pool()):
                 self.seen = self._look(group)
         self.graph.replay()
         assert self.seen is not None

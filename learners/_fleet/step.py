@@ -29,7 +29,8 @@ class Rule:
 
     :param learner: any of them: what it is asked is part of the structure.
     :param precision: "float32"; "tf32", where a GPU's products round what goes into them to 10 bits; or "bfloat16" for
-        the products of the forward and backward pass. Weights, updates, norms, softmax and loss stay in float32.
+        the forward and backward pass. Weights, updates and loss stay in float32, and so do the sums inside of products,
+        norms and softmax.
     :param key: what rules that do the same have in common.
     """
 
@@ -55,8 +56,7 @@ class Rule:
         noise_key = key(clock["seed"], clock["step"], "forward")
         dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
         arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
-        with self._arithmetic(rows_RB):
-            grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
+        grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
         context = Context(params, hyper, clock["step"], clock["seed"])
         updates, state = self.transformation.update(grads, tensors["state"], context)
         moved = {name: w + updates[name] for name, w in params.items()}
@@ -71,17 +71,22 @@ class Rule:
         table, table_dim = _table(tensors["data"])
 
         def one(params: Tensors, frozen: Tensors, table: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-            return functional_call(self.network, (params, frozen), (table, index, None))
+            return self._forward(params, frozen, table, index, None)
 
         params = tensors["params"]
-        with self._arithmetic(index_RNS):
-            scores, hidden = vmap(one, in_dims=(0, 0, table_dim, 0))(params, tensors["frozen"], table, index_RNS)
-        scores = scores.to(next(iter(params.values())).dtype)
+        scores, hidden = vmap(one, in_dims=(0, 0, table_dim, 0))(params, tensors["frozen"], table, index_RNS)
         return (scores, _norm(params), _silent(hidden[:, :SPARSITY_ROWS])) if vital else (scores,)
 
-    def _arithmetic(self, like: Tensor) -> torch.autocast:
-        enabled = self.precision == "bfloat16"
-        return torch.autocast(like.device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)
+    def _forward(
+        self, params: Tensors, frozen: Tensors, table: Tensor, index: Tensor, noise: Noise | None
+    ) -> tuple[Tensor, Tensor]:
+        """Scores, in the precision of the weights, and hidden units of one replica."""
+        exact = table.dtype
+        if self.precision == "bfloat16":
+            params, frozen = ({name: w.to(torch.bfloat16) for name, w in own.items()} for own in (params, frozen))
+            table = table.to(torch.bfloat16)
+        scores, hidden = functional_call(self.network, (params, frozen), (table, index, noise))
+        return scores.to(exact), hidden
 
     def _loss_of_one(
         self,
@@ -95,8 +100,8 @@ class Rule:
         dropout: Tensor,
     ) -> Tensor:
         noise = Noise(noise_key, dropout) if self.learner.drops else None
-        scores, _ = functional_call(self.network, (params, frozen), (table, index, noise))
-        losses = LOSSES[self.learner.loss](scores.to(table.dtype), y)
+        scores, _ = self._forward(params, frozen, table, index, noise)
+        losses = LOSSES[self.learner.loss](scores, y)
         return losses.mean() if weight is None else (losses * weight).sum()
 
 
