@@ -169,11 +169,25 @@ def _run(job: Job, on: Board) -> list[Result]:
     if on.stopped():
         return []
     keep_freed_memory()
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(job.threads)
-    with threadpool_limits(job.threads), warnings.catch_warnings(), _busy():
+    with _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), _busy():
         warnings.simplefilter("ignore")
         return _Runner(job, on).run()
+
+
+@contextmanager
+def _threads(job: Job) -> Iterator[None]:
+    """As many threads of torch as the job says, where its learner uses torch."""
+    registry.learner(job.units[0].spec.learner["name"])  # imports torch, or does not
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(job.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 _working = threading.Event()
@@ -215,8 +229,11 @@ class _Runner:
         environment.reset_peak_memory(self.job.device)
         try:
             self._train([unit for unit in self.job.units if not unit.recalled])
-        except CheckpointError:
-            self._train([replace(unit, prior=None) for unit in self.job.units if not unit.recalled])
+        except CheckpointError as error:
+            spoiled = error.id
+            units = [replace(unit, prior=None) if unit.spec.id == spoiled else unit for unit in self.job.units]
+            self.job = replace(self.job, units=tuple(units))
+            return self.run()
         for unit in self.job.units:
             if unit.recalled:
                 self._recall(unit)

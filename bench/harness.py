@@ -100,7 +100,14 @@ class Outcome:
 
 
 class CheckpointError(Exception):
-    """A checkpoint does not fit the learner that it should be of."""
+    """A checkpoint does not fit the learner that it should be of.
+
+    :param id: the record that it is of.
+    """
+
+    def __init__(self, id: str, why: object) -> None:
+        super().__init__(f"The checkpoint of {id} does not fit: {why}")
+        self.id = id
 
 
 def train(
@@ -211,8 +218,8 @@ def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:
         training.restore(r, prior[1])
         if int(prior[1]["step"]) != prior[0]["final"]["step"]:
             raise ValueError("it is of another step")  # noqa: TRY301
-    except (KeyError, ValueError, IndexError, RuntimeError) as error:
-        raise CheckpointError(f"The checkpoint of {prior[0]['id']} does not fit: {error}") from error
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise CheckpointError(prior[0]["id"], error) from error
 
 
 class _Pace:

@@ -21,6 +21,9 @@ from learners._torch import TorchLearner
 __all__ = ["PlainTransformer", "Script", "plain_module"]
 
 HELD_OUT_BATCH = 512
+PLAIN = {"decay": None, "grokfast": "none", "orthograd": False, "gradient_noise": 0.0, "weight_noise": 0.0}
+PLAIN |= {"schedule": "constant", "dropout": 0.0, "lora_rank": 0}
+"""What neither script has."""
 
 
 class Attention(nn.Module):
@@ -124,7 +127,7 @@ def plain_module(learner: TorchLearner, problem: Problem) -> nn.Module:
     if type(learner).__name__ != "Transformer":
         return OfCodes(network, table)
     plain_form = {"norm": "pre", "layout": "slots", "positions": "learned", "tied": True, "tied_readout": False}
-    plain_form |= {"shared_blocks": False, "dropout": 0.0}
+    plain_form |= {"shared_blocks": False}
     onehot = table.shape[0] == table.shape[1] and bool((table == torch.eye(len(table))).all())
     if not onehot or any(getattr(learner, name) != value for name, value in plain_form.items()):
         raise ValueError("The usual script is written for the default form of the transformer and one-hot codes.")
@@ -153,6 +156,9 @@ class Script:
         kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
         if learner.optimizer not in kinds:
             raise ValueError(f"The usual script is written for adam and adamw, got {learner.optimizer!r}.")
+        for name, value in PLAIN.items():
+            if getattr(learner, name, value) != value:
+                raise ValueError(f"The usual script is written for {name}={value!r}, got {getattr(learner, name)!r}.")
         self.optimizer = kinds[learner.optimizer](
             self.module.parameters(), learner.lr, learner.betas, learner.eps, learner.weight_decay
         )

@@ -1,9 +1,12 @@
 """How fast the fleet trains on this machine, beside one model in a Python loop: all in one run."""
 
 import math
+import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -26,6 +29,8 @@ __all__ = ["Row", "Speed", "measure"]
 REPLICAS = {"cpu": (1, 4, 8), "cuda": (1, 8, 64, 256)}
 MANY = 10**9
 """Steps that make every compilation worth while."""
+PATIENCE = 600.0
+"""Seconds that a process waits for the others."""
 RUN_STEPS = 2000
 RUN_REPLICAS = {"cpu": 4, "cuda": 64}
 
@@ -97,6 +102,8 @@ def measure(
         raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
     spec = _spec(learner, encoder, settings, "float32", 0)
     device = prepared_device(device, spec)
+    if device == "cuda":  # scripts have one GPU: so have fleets
+        device = "cuda:0"
     kind = device.partition(":")[0]
     made = spec.make_learner()
     if not isinstance(made, TorchLearner):
@@ -162,8 +169,9 @@ def _script(cell: Cell, device: str, usual: bool) -> Callable[[int], None]:
     return Script(learner, cell.problem, (rows, cell.task.answers_N[rows]), device, usual).run
 
 
-def _rate(run: Callable[[int], None], device: str, seconds: float, block: int = 10) -> float:
+def _rate(run: Callable[[int], None], device: str, seconds: float) -> float:
     """Steps a second, by the clock, after as many steps for warming up as a fifth of the time allows."""
+    block = 64 if device.startswith("cuda") else 2
     for limit in (seconds / 5, seconds):
         done, start = 0, time.perf_counter()
         while (spent := time.perf_counter() - start) < limit or not done:
@@ -190,13 +198,39 @@ def _fleets(
 ) -> list[dict[str, Any]]:
     """A fleet in as many processes as the benchmark would give it."""
     parts = places(device, size, MANY, joblib.cpu_count())
-    jobs = [
-        joblib.delayed(_fleet)(
-            learner, encoder, settings, precision, range(size)[n :: len(parts)], place, threads, seconds, compile
-        )
-        for n, (place, threads) in enumerate(parts)
-    ]
-    return list(joblib.Parallel(n_jobs=len(parts))(jobs))
+    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
+        meet = Meeting(folder, len(parts))
+        jobs = [
+            joblib.delayed(_fleet)(
+                learner,
+                encoder,
+                settings,
+                precision,
+                range(size)[n :: len(parts)],
+                place,
+                threads,
+                seconds,
+                compile,
+                meet,
+            )
+            for n, (place, threads) in enumerate(parts)
+        ]
+        return list(joblib.Parallel(n_jobs=len(parts))(jobs))
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where processes wait for each other, so that they are timed while all of them work."""
+
+    folder: str
+    number: int
+
+    def __call__(self) -> None:
+        """Return once all are here."""
+        Path(self.folder, str(os.getpid())).touch()
+        until = time.monotonic() + PATIENCE
+        while len(os.listdir(self.folder)) < self.number and time.monotonic() < until:
+            time.sleep(0.01)
 
 
 def _fleet(
@@ -209,6 +243,7 @@ def _fleet(
     threads: int,
     seconds: float,
     compile: bool,
+    meet: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     keep_freed_memory()
     torch.set_num_threads(threads)
@@ -225,7 +260,8 @@ def _fleet(
         training.advance(done, everyone)
 
     run(1)
-    rate = _rate(run, device, seconds, block=64 if device.startswith("cuda") else 2)
+    meet()
+    rate = _rate(run, device, seconds)
     return {
         "rate": rate * len(cells),
         "flops": training.flops(0, 1) or 0,
@@ -257,8 +293,6 @@ def _whole_run(
     learner: str, encoder: str, settings: dict[str, Any] | None, device: str, replicas: int
 ) -> dict[str, Any]:
     """Where the time of a run goes: shares by purpose, of the seconds of all replicas."""
-    import tempfile
-
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         records = run_cells(

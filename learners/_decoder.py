@@ -116,7 +116,6 @@ class Decoder(Network):
         last, hidden = batch.spread([states.x, hidden], states.kinds[-1], ALL)
         if self.norm is not None:
             last = self.norm(last)
-        # The codes of the classes come first in the table of an encoder fitted on all operands.
         scores = product(last, self.embedding.weight) if self.readout is None else self.readout(last)
         return scores, hidden
 
@@ -246,8 +245,7 @@ class _LayerNorm(nn.Module):
 
 def _sinusoids(length: int, like: Tensor) -> Tensor:
     """sin(t / 10000^(i/D)) for even i, cos(t / 10000^((i−1)/D)) for odd i, (T, D)."""
-    i = torch.arange(like.shape[-1], device=like.device, dtype=like.dtype)
-    angles = torch.arange(length, device=like.device, dtype=like.dtype).unsqueeze(1) / 10_000 ** (
-        (i - i % 2) / like.shape[-1]
-    )
-    return torch.where(i % 2 == 0, angles.sin(), angles.cos())
+    i = torch.arange(like.shape[-1], device=like.device, dtype=torch.float64)
+    t = torch.arange(length, device=like.device, dtype=torch.float64).unsqueeze(1)
+    angles = t / 10_000 ** ((i - i % 2) / like.shape[-1])
+    return torch.where(i % 2 == 0, angles.sin(), angles.cos()).to(like.dtype)

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from encoders import Codes
 from encoders._check import require, require_choice, require_integer, require_number
 from learners._decoder import Decoder
 from learners._fleet.modules import ACTIVATIONS, Network
@@ -41,8 +42,7 @@ class Transformer(TorchLearner):
     :param positions: "sinusoidal" (fixed) or "learned".
     :param layout: "slots" or "equation".
     :param tied: one embedding for all slots.
-    :param tied_readout: the read-out is the transposed embedding of the codes of the classes; needs tied slots and as
-        many features as classes.
+    :param tied_readout: the read-out is the transposed embedding; needs one-hot codes of the classes and tied slots.
     :param shared_blocks: one block's weights for all passes (weight-tied recursion).
     :param loops: passes through the blocks; more than one needs ``shared_blocks``.
     :param dropout: probability of dropping an output of attention or MLP, in [0, 1).
@@ -183,15 +183,17 @@ class Transformer(TorchLearner):
         require(self, "loops", self.loops == 1 or self.shared_blocks, "1 unless blocks are shared")
         require(self, "tied_readout", not self.tied_readout or self.tied, "False unless slots are tied")
 
+    def check_codes(self, codes: Codes, n_classes: int) -> None:
+        """A tied read-out takes one-hot codes of the classes."""
+        table = codes.table_UF
+        onehot = table.shape == (n_classes, n_classes) and bool((table == np.eye(n_classes)).all())
+        if self.tied_readout and not onehot:
+            raise ValueError("The 'tied_readout' parameter of Transformer needs one-hot codes of the classes.")
+
     def default_batch(self, n_train: int) -> int:
         """Half of the training pairs, at most 512."""
         return min(512, -(-n_train // 2))
 
     def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
         """The module of one replica."""
-        if self.tied_readout and n_features != n_classes:
-            raise ValueError(
-                f"The 'tied_readout' parameter of Transformer needs as many features as classes, got {n_features} "
-                f"features and {n_classes} classes."
-            )
         return Decoder(self, n_slots, n_features, n_classes)

@@ -13,6 +13,7 @@ from torch.func import functional_call
 import bench
 from bench.cells import prepare
 from bench.errors import RequestError
+from bench.execute import Job, Unit, _threads
 from bench.harness import Outcome, train
 from bench.spec import Budget, resolve
 from encoders import Codes
@@ -341,6 +342,82 @@ def test_vitals() -> None:
     squares = sum(float((v[0] ** 2).sum()) for v in training.groups[0].params.values())
     assert vitals["weight_norm"][0] == pytest.approx(squares**0.5)
     assert all(0.2 < share < 0.8 for share in vitals["activation_sparsity"])  # half of ReLU's units are silent
+
+
+def test_vitals_are_a_replica_s_own() -> None:
+    """Of its own first rows, however many replicas and rows there are beside it."""
+    rows = np.arange(P * P)
+    alone = begin("mlp", [0]).look([0], [rows[:11]]).vitals["activation_sparsity"][0]
+    for company in (2, 20, 300):
+        many = begin("mlp", [0, *[1] * (company - 1)])
+        seen = many.look(range(company), [rows[:11], *[rows] * (company - 1)]).vitals
+        assert seen["activation_sparsity"][0] == pytest.approx(alone, abs=1e-12)
+
+
+def test_who_left_comes_back() -> None:
+    """Replicas that are further wait until others have caught up: with more behind than ahead, and fewer."""
+    for ahead in (range(3), range(3, 4)):
+        whole, mixed, stored = (begin("mlp", range(4)) for _ in range(3))
+        whole.advance(20, range(4))
+        stored.advance(7, ahead)
+        for r in ahead:
+            mixed.restore(r, stored.state(r))
+        for step in (1, 4, 7, 9, 20):
+            behind = [r for r in range(4) if r not in ahead or step > 7]
+            mixed.advance(step, behind)
+        for r in range(4):
+            assert int(mixed.state(r)["step"]) == 20
+            assert close(weights(whole, r), weights(mixed, r))
+
+
+def test_more_seeds_and_steps_extend_what_there_is(tmp_path: Any) -> None:
+    request: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "device": "cpu"}
+    bench.run(**request, seeds=3, steps=20, results=tmp_path)
+    extended = bench.run(**request, seeds=4, steps=60, results=tmp_path)
+    straight = bench.run(**request, seeds=4, steps=60, results=None)
+    for a, b in zip(extended, straight, strict=True):
+        assert a["final"]["step"] == 60
+        assert np.allclose(a["curve"]["train_loss"], b["curve"]["train_loss"], rtol=1e-3, atol=1e-5)
+
+
+def test_one_bad_checkpoint_spoils_no_other(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    request: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "device": "cpu"}
+    records = bench.run(**request, seeds=3, steps=20, results=tmp_path)
+    [path] = (tmp_path / "checkpoints").glob(f"{records[1]['id']}*")
+    arrays = dict(np.load(path))
+    np.savez(path, **{k: v[:1] if k == "w.readout.weight" else v for k, v in arrays.items()})
+    restored = []
+    original = FleetTraining.restore
+
+    def watch(self: FleetTraining, replica: int, state: Any) -> None:
+        original(self, replica, state)
+        restored.append(self.seeds[replica])
+
+    monkeypatch.setattr(FleetTraining, "restore", watch)
+    again = bench.run(**request, seeds=3, steps=30, results=tmp_path)
+    assert [r["final"]["step"] for r in again] == [30] * 3
+    assert len(set(restored)) == 2
+
+
+def test_rerun_of_a_lone_torch_seed_has_the_same_numbers(tmp_path: Any) -> None:
+    request: dict[str, Any] = {"encoder": "onehot", "learner": "torch-mlp", "modulus": 23, "device": "cpu"}
+    [record] = bench.run(**request, steps=40, results=tmp_path)
+    assert bench.rerun(record["id"], results=tmp_path).same
+
+
+def test_threads_of_torch_are_the_job_s() -> None:
+    [spec] = resolve(encoder="onehot", learner="quadratic", modulus=7)
+    before = torch.get_num_threads()
+    with _threads(Job((Unit(spec, Budget(1)),), threads=before + 2)):
+        assert torch.get_num_threads() == before + 2
+    assert torch.get_num_threads() == before
+
+
+def test_a_tied_readout_wants_the_codes_of_the_classes() -> None:
+    settings = {"learner.tied_readout": True, "encoder.n": 7}
+    [record] = bench.run(encoder="cycle", learner="transformer", modulus=7, settings=settings, steps=2, results=None)
+    assert record["status"] == "failed"
+    assert "needs one-hot codes of the classes" in record["error"]["message"]
 
 
 def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,11 @@
 """The fleet on a GPU: the same trajectories as on the CPU. Skipped where there is none."""
 
 import gc
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_fleet import EVERY, configured, every_learner, problem, weights
+from test_fleet import configured, every_learner, problem, weights
 
 import bench
 from learners import Setting
@@ -84,6 +83,15 @@ def test_auto_takes_the_gpu() -> None:
     assert record["peak_memory_bytes"] > 0
 
 
-def test_every_kind_of_learner_is_here() -> None:
-    kinds: set[Any] = {type(learner).__name__ for learner in EVERY.values()}
-    assert kinds == {"Quadratic", "TorchMLP", "Transformer"}
+def test_memory_of_captured_graphs_does_not_grow() -> None:
+    reserved = []
+    for _ in range(6):
+        training = FleetTraining([configured("transformer", 0)], [problem(0)], Setting("cuda"))
+        training.advance(9, [0])
+        for _ in range(3):
+            training.look([0], [np.arange(30)])
+        del training
+        gc.collect()
+        torch.cuda.empty_cache()
+        reserved.append(torch.cuda.memory_reserved())
+    assert reserved[-1] <= reserved[1]

@@ -1,19 +1,22 @@
 """Programs: traced, compiled, in other arithmetic; and when which of them."""
 
 import shutil
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_fleet import EVERY, begin, close, configured, every_learner, problem, weights
+from test_fleet import begin, close, configured, every_learner, problem, weights
+from torch._dynamo.utils import counters
 
 import bench
 from learners import Setting
+from learners._decoder import _sinusoids
 from learners._fleet import compiler as compiling
 from learners._fleet.compiler import Compiler, worthwhile
 from learners._fleet.kernels import matmul, product
-from learners._fleet.program import BLOCK
+from learners._fleet.program import BLOCK, Stepper
 from learners._fleet.trace import Work, trace
 from learners._fleet.training import FleetTraining
 
@@ -51,7 +54,13 @@ def test_a_compiled_fleet_follows_the_plain_one(name: str) -> None:
     plain = begin(name, range(2))
     for training in (compiled, plain):
         training.advance(9, range(2))
-    looks = [training.look(range(2), [np.arange(20)] * 2) for training in (compiled, plain)]
+    rows = [np.arange(20)] * 2
+    looks = [training.look(range(2), rows) for training in (compiled, plain)]
+    graphs = counters["stats"]["unique_graphs"]
+    compiled.advance(12, range(2))
+    compiled.look(range(2), rows)
+    assert counters["stats"]["unique_graphs"] == graphs  # nothing is compiled a second time, unannounced
+    plain.advance(12, range(2))
     assert compiled.compiled, compiled.notices
     assert not plain.compiled
     assert compiled.compile_seconds > 0
@@ -143,10 +152,6 @@ def test_batches_go_on_across_blocks_and_advances() -> None:
     assert all(np.array_equal(weights(whole, r)[k], weights(cut, r)[k]) for r in range(2) for k in weights(whole, r))
 
 
-def test_every_learner_has_a_default_among_them() -> None:
-    assert {"transformer", "mlp", "quadratic"} <= set(EVERY)
-
-
 def test_writing_back_is_the_same_update() -> None:
     training = begin("mlp", range(2))
     training.advance(1, range(2))
@@ -170,3 +175,54 @@ def test_many_compiled_fleets_in_one_process() -> None:
         training = FleetTraining(learners, problems, Setting(steps=MANY))
         training.advance(2, range(replicas))
         assert training.compiled, training.notices
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("none left"), RuntimeError("CUDA error: out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")],
+)
+def test_running_out_of_memory_has_many_forms(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, alive = Stepper._step, []
+
+    class Scratch:
+        """What an attempt holds on to while it lasts."""
+
+    def small(self: Stepper) -> None:
+        if len(self.group.ids) > 2:
+            scratch = Scratch()
+            assert not any(ref() for ref in alive), "an attempt that failed still holds memory"
+            alive.append(weakref.ref(scratch))
+            raise type(error)(str(error))
+        original(self)
+
+    whole = begin("mlp", range(8))
+    whole.advance(5, range(8))
+    monkeypatch.setattr(Stepper, "_step", small)
+    halved = begin("mlp", range(8))
+    halved.advance(5, range(8))
+    assert len(alive) == 3
+    assert all(close(weights(whole, r), weights(halved, r)) for r in range(8))
+
+
+def test_a_missing_compiler_is_one_thing_and_no_memory_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Compiler, "broken", None)
+    compiler = Compiler("cpu", lambda words: None)
+
+    def failing(error: Exception) -> Any:
+        def compile(*arguments: Any, **options: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr(torch, "compile", compile)
+        return compiler(torch.relu, torch.ones(2))
+
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        failing(RuntimeError("DefaultCPUAllocator: not enough memory"))
+    assert failing(RuntimeError("too much for a program")) is None
+    assert Compiler.broken is None
+    assert failing(RuntimeError("Cannot find a working triton installation")) is None
+    assert Compiler.broken == compiler.notice
+
+
+def test_sinusoids_do_not_round_their_own_arguments() -> None:
+    exact, rounded = (_sinusoids(5, torch.empty(512, dtype=dtype)) for dtype in (torch.float64, torch.bfloat16))
+    assert torch.allclose(rounded.double(), exact, atol=0.005)

@@ -66,8 +66,15 @@ __all__ = ["rerun", "run"]
     shell_complete=words("auto", "cpu", "cuda"),
     help="Where to train.",
 )
-@click.option("--precision", default="float32", show_default=True, help="Arithmetic of the training.")
-@click.option("--jobs", type=int, help="Worker processes.  [default: one for each core]")
+@click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    shell_complete=words("float32", "tf32", "bfloat16"),
+    metavar="float32|tf32|bfloat16",
+    help="Arithmetic of the training; tf32 on GPUs.",
+)
+@click.option("--jobs", type=int, help="Worker processes.  [default: one for each core, or GPU]")
 @click.option("--save-model", metavar="PATH", help="Save the fitted pipeline, for joblib.load; {seed} for several.")
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show what would run.")

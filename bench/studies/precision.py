@@ -4,8 +4,8 @@
 
 For each torch learner, each on its own route to generalization. Seeds are paired: a seed has the same split, start and
 batches in every precision. The p-value is that of a sign-flip test of the mean difference of log steps between a
-precision and float32, over the seeds that reach the target in both; "seed noise" is the standard deviation of log steps
-over seeds in float32. A seed that does not reach the target is counted, never dropped.
+precision and float32, over the seeds that reach the target in both; "seed noise" is the standard deviation of their log
+steps in float32. A seed that does not reach the target is counted, never dropped.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import bench
@@ -105,12 +106,14 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precisions", default="float32,tf32,bfloat16", help="float32 first; without a GPU, no tf32")
+    parser.add_argument("--precisions", help="float32 first  [default: all that there are]")
     parser.add_argument("--json", type=Path, help="file for all results")
     options = parser.parse_args()
     results = []
+    usual = "float32,tf32,bfloat16" if torch.cuda.is_available() and options.device != "cpu" else "float32,bfloat16"
+    precisions = (options.precisions or usual).split(",")
     for name in options.routes or ROUTES:
-        for row in measure(name, options.seeds, options.device, options.precisions.split(",")):
+        for row in measure(name, options.seeds, options.device, precisions):
             print(json.dumps(row), flush=True)
             results.append(row)
         if options.json:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 import torch
 
+from learners._fleet.memory import out_of_memory
 from learners._fleet.trace import Work
 
 __all__ = ["Compiler", "worthwhile"]
@@ -42,6 +43,9 @@ RATES: Final = {
 """Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
 rounds differently: it is made by counting, from these."""
 
+TOOLS = ("CxxCompiler", "TritonMissing", "C++ compiler", "C compiler", "working triton")
+"""By which an error says that the tools are missing, and not that a program is too much for them."""
+
 MARGIN = 2.0
 """A run may end early: compiling must save this many times what it costs."""
 
@@ -63,7 +67,7 @@ class Compiler:
     """
 
     broken: ClassVar[str | None] = None
-    """Why compiling failed in this process: it is not tried again."""
+    """What is missing on this machine: compiling is not tried again in this process."""
 
     def __init__(self, device: str, announce: Callable[[str], None]) -> None:
         self.device, self.announce = device, announce
@@ -81,14 +85,16 @@ class Compiler:
         try:
             # Combined kernels: many small updates become few launches, which is most of what one replica waits for.
             options = {"combo_kernels": True} if self.device == "cuda" else {}
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options)
                 compiled(*arguments)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:  # whatever is missing: a C++ compiler, Triton, headers
-            self.notice = Compiler.broken = f"Nothing is compiled here, which costs time alone: {_reason(error)}"
+            if out_of_memory(error):
+                raise
+            self.notice = f"Nothing is compiled here, which costs time alone: {_reason(error)}"
+            if any(word in self.notice for word in TOOLS):
+                Compiler.broken = self.notice
             return None
         finally:
             self.seconds += time.perf_counter() - start

@@ -59,6 +59,16 @@ class Group:
         """Seed, updates done, and who moves."""
         return self.tensors["clock"]
 
+    @classmethod
+    def join(cls, groups: "Sequence[Group]") -> "Group":
+        """One group of the rows of several."""
+        first = groups[0].tensors
+        tensors = {
+            kind: {n: x if n == SHARED else torch.cat([g.tensors[kind][n] for g in groups]) for n, x in own.items()}
+            for kind, own in first.items()
+        }
+        return cls([r for g in groups for r in g.ids], np.concatenate([g.steps for g in groups]), tensors)
+
     def select(self, rows: Sequence[int]) -> "Group":
         """A group of some of the rows, with tensors of its own."""
         index = torch.as_tensor(list(rows), device=self.clock["step"].device)

@@ -47,9 +47,10 @@ def _rows(table: Tensor, index: Tensor) -> Tensor:
 def _rows_gradient(grad: Tensor, index: Tensor, n_rows: int) -> Tensor:
     """(…, B, D), (…, B) → (…, U, D)."""
     outer, width = index.shape[:-1], grad.shape[-1]
-    total = grad.new_zeros((n_rows * outer.numel(), width))
-    total.index_add_(0, _flat(index, n_rows), grad.reshape(-1, width))
-    return total.reshape(*outer, n_rows, width)
+    exact = torch.float32 if grad.dtype is torch.bfloat16 else grad.dtype
+    total = grad.new_zeros((n_rows * outer.numel(), width), dtype=exact)
+    total.index_add_(0, _flat(index, n_rows), grad.reshape(-1, width).to(exact))
+    return total.reshape(*outer, n_rows, width).to(grad.dtype)
 
 
 def _flat(index: Tensor, n_rows: int) -> Tensor:

@@ -25,15 +25,16 @@ Inputs = dict[str, Tensors]
 
 
 @cache
-def keeper(device: torch.device) -> Any:
-    """A captured graph whose memory all others of a device share: they run one after another, and keep nothing in it.
+def keeper(device: torch.device) -> tuple[Any, Any]:
+    """A captured graph whose memory all others of a device share, and the stream that they are captured on.
 
-    It is never freed: PyTorch refuses to capture into memory whose last graph is gone.
+    They run one after another and keep nothing in it. It is never freed: PyTorch refuses to capture into memory whose
+    last graph is gone, and it gives memory of one stream to no other.
     """
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+    with torch.cuda.graph(graph, stream=stream):
         torch.zeros(1, device=device).add_(1)
-    return graph
+    return graph.pool(), (graph, stream)
 
 
 class Feed:
@@ -135,7 +136,7 @@ class Stepper:
 
     def _capture(self) -> dict[int, Any]:
         """Record one step, and several; rehearsals on a stream of their own leave no trace."""
-        stream = torch.cuda.Stream(self.device)
+        shared, (_, stream) = keeper(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             arguments = self._rehearsal()
@@ -143,7 +144,7 @@ class Stepper:
                 (self.writing if self.compiled is None else self.compiled)(*arguments)
             del arguments
         torch.cuda.current_stream(self.device).wait_stream(stream)
-        graphs, shared = {}, keeper(self.device).pool()
+        graphs = {}
         for steps in (1, STRIDE):
             graphs[steps] = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graphs[steps], pool=shared, stream=stream):
@@ -158,26 +159,34 @@ class Looker:
     On a GPU the looks after the first are one captured graph: its scores are overwritten by the next look or step.
 
     :param pieces_RNS: the codes of the rows, in pieces of equal size.
+    :param lengths: how many rows each replica has, (R,).
     :param looks: how many looks are still to come.
     :param whole: the tensors of the group stay where they are from look to look.
     """
 
     def __init__(
-        self, rule: Rule, group: Group, pieces_RNS: list[Tensor], looks: int, whole: bool, compiler: Compiler
+        self,
+        rule: Rule,
+        group: Group,
+        pieces_RNS: list[Tensor],
+        lengths: Tensor,
+        looks: int,
+        whole: bool,
+        compiler: Compiler,
     ) -> None:
-        self.pieces_RNS = pieces_RNS
+        self.pieces_RNS, self.lengths = pieces_RNS, lengths
         self.captured = whole and pieces_RNS[0].device.type == "cuda"
         self.graph: Any = None
         self.seen: tuple[Tensor, Tensor, Tensor] | None = None
         self.programs: list[Callable[..., tuple[Tensor, ...]]] = []
         for vital in (True, False) if len(pieces_RNS) > 1 else (True,):
-            traced = trace(partial(rule.look, vital=vital), ("look", vital, rule.key), group.tensors, pieces_RNS[0])
+            look, key = partial(rule.look, vital=vital), ("look", vital, rule.key)
+            traced = trace(look, key, group.tensors, pieces_RNS[0], lengths)
             times = looks if vital else looks * (len(pieces_RNS) - 1)
             wanted = worthwhile(Work.of(traced), times, pieces_RNS[0].device.type, torch.get_num_threads())
-            compiled = compiler(traced, group.tensors, pieces_RNS[0]) if wanted else None
+            compiled = compiler(traced, group.tensors, pieces_RNS[0], lengths) if wanted else None
             self.programs.append(traced if compiled is None else compiled)
 
-    @torch.no_grad()
     def __call__(self, group: Group) -> tuple[Tensor, Tensor, Tensor]:
         """Scores (R, N, C) of all pieces, norm and share of silent units (R,)."""
         if not self.captured:
@@ -188,13 +197,14 @@ class Looker:
         if self.graph is None:
             self.seen = None
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, pool=keeper(self.pieces_RNS[0].device).pool()):
+            shared, (_, stream) = keeper(self.pieces_RNS[0].device)
+            with torch.cuda.graph(self.graph, pool=shared, stream=stream):
                 self.seen = self._look(group)
         self.graph.replay()
         assert self.seen is not None
         return self.seen
 
     def _look(self, group: Group) -> tuple[Tensor, Tensor, Tensor]:
-        scores, norm, silent = self.programs[0](group.tensors, self.pieces_RNS[0])
-        rest = [self.programs[1](group.tensors, piece)[0] for piece in self.pieces_RNS[1:]]
+        scores, norm, silent = self.programs[0](group.tensors, self.pieces_RNS[0], self.lengths)
+        rest = [self.programs[1](group.tensors, piece, self.lengths)[0] for piece in self.pieces_RNS[1:]]
         return torch.cat([scores, *rest], dim=1) if rest else scores, norm, silent

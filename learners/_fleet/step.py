@@ -66,8 +66,11 @@ class Rule:
         moved = {name: torch.where(_like(alive, w), moved[name], w) for name, w in params.items()}
         return moved, {name: torch.where(_like(alive, x), state[name], x) for name, x in tensors["state"].items()}
 
-    def look(self, tensors: dict[str, Tensors], index_RNS: Tensor, vital: bool) -> tuple[Tensor, ...]:
-        """Scores (R, N, C), and where vital the norm of all weights and the share of silent hidden units, (R,) each."""
+    def look(self, tensors: dict[str, Tensors], index_RNS: Tensor, lengths: Tensor, vital: bool) -> tuple[Tensor, ...]:
+        """Scores (R, N, C), and where vital the norm of all weights and the share of silent hidden units, (R,) each.
+
+        :param lengths: how many rows each replica has, (R,): those beyond are padding.
+        """
         table, table_dim = _table(tensors["data"])
 
         def one(params: Tensors, frozen: Tensors, table: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +78,7 @@ class Rule:
 
         params = tensors["params"]
         scores, hidden = vmap(one, in_dims=(0, 0, table_dim, 0))(params, tensors["frozen"], table, index_RNS)
-        return (scores, _norm(params), _silent(hidden[:, :SPARSITY_ROWS])) if vital else (scores,)
+        return (scores, _norm(params), _silent(hidden[:, :SPARSITY_ROWS], lengths)) if vital else (scores,)
 
     def _forward(
         self, params: Tensors, frozen: Tensors, table: Tensor, index: Tensor, noise: Noise | None
@@ -111,9 +114,11 @@ def _norm(params: Tensors) -> Tensor:
     return squares.sum(0).sqrt()
 
 
-def _silent(hidden_RNH: Tensor) -> Tensor:
+def _silent(hidden_RNH: Tensor, lengths: Tensor) -> Tensor:
     size = hidden_RNH.abs()
-    return (size <= SILENT * size.amax(dim=-1, keepdim=True)).to(torch.float32).mean(dim=(1, 2))
+    share_RN = (size <= SILENT * size.amax(dim=-1, keepdim=True)).to(torch.float64).mean(dim=2)
+    real_RN = torch.arange(share_RN.shape[1], device=lengths.device) < lengths.unsqueeze(1)
+    return (share_RN * real_RN).sum(1) / real_RN.sum(1)
 
 
 def _table(data: Tensors) -> tuple[Tensor, int | None]:

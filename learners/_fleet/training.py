@@ -1,7 +1,8 @@
 """Train R replicas of one module side by side: stacked parameters, `torch.func.vmap`, one program a step."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,14 @@ from learners._fleet.batches import batch_rows
 from learners._fleet.compiler import Compiler
 from learners._fleet.group import SHARED, Group, Tensors
 from learners._fleet.kernels import tensor_cores
+from learners._fleet.memory import out_of_memory
 from learners._fleet.program import BLOCK, Feed, Looker, Stepper
-from learners._fleet.step import Rule
+from learners._fleet.step import SPARSITY_ROWS, Rule
 
 if TYPE_CHECKING:
     from learners._torch import TorchLearner
 
-__all__ = ["FleetTraining", "out_of_memory"]
+__all__ = ["FleetTraining"]
 
 EXAMPLES_AT_ONCE = {"cpu": 4_096, "cuda": 1_048_576}
 """Replicas times examples of one piece of a look."""
@@ -53,6 +55,8 @@ class FleetTraining(Training):
         if len(structures) > 1:
             raise ValueError(f"The learners of a fleet must be of one structure, got {len(structures)} different ones.")
         first, codes, n_classes = self.learners[0], self.problems[0].codes, self.problems[0].n_classes
+        for learner, problem in zip(self.learners, self.problems, strict=True):
+            learner.check_codes(problem.codes, problem.n_classes)
         self.network = first.network(codes.n_slots, codes.n_features, n_classes)
         if any(True for _ in self.network.buffers()):
             raise ValueError(
@@ -141,22 +145,40 @@ class FleetTraining(Training):
         """Train these replicas until ``step`` updates are done; others stay as they are."""
         wanted = set(replicas)
         self.groups = [g for group in self.groups for g in self._compacted(group, wanted)]
+        back = [self.left.pop(r) for r in sorted(wanted & self.left.keys())]
+        if back:  # a neighbour has caught up with those that were further already
+            self.groups.append(Group.join(back))
         pending = list(self.groups)
         while pending:
             group = pending.pop()
-            try:
-                with tensor_cores(self.setting.precision):
-                    self._advance_group(group, step, wanted)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not out_of_memory(error) or len(group.ids) == 1:
-                    raise
+            if not self._fits(group, partial(self._advance_group, group, step, wanted)):
                 pending += self._halved(group)
+        assert all(group.steps[row] >= step for group in self.groups for row, r in enumerate(group.ids) if r in wanted)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
+    def _fits(self, group: Group, work: Callable[[], None]) -> bool:
+        """Do it, or say that memory does not suffice, with nothing left of the attempt but what it completed."""
+        try:
+            with self._here():
+                work()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or len(group.ids) == 1:
+                raise
+        else:
+            return True
+        return False
+
+    @contextmanager
+    def _here(self) -> Iterator[None]:
+        """On the right device, in the right arithmetic; no gradients but those that a step asks for."""
+        device = torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+        with device, tensor_cores(self.setting.precision), torch.no_grad():
+            yield
+
     def _halved(self, group: Group) -> list[Group]:
         """Two groups of half the rows: less memory at a time, the same trajectories."""
-        group.program = None
+        group.program = self._asked = None
         middle = len(group.ids) // 2
         halves = [group.select(range(middle)), group.select(range(middle, len(group.ids)))]
         self.groups = [g for g in self.groups if g is not group] + halves
@@ -222,23 +244,21 @@ class FleetTraining(Training):
 
         Silent is a unit below 1 % of the largest of its example; asked are the first 512 rows.
         """
-        asked = self._asked
-        if asked is None or not asked.covers(self.groups, replicas, rows):
-            asked = self._asked = _Asked(self, list(replicas), list(rows))
-        try:
-            with tensor_cores(self.setting.precision):
-                scores, norm, silent = asked.answer()
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            large = [group for group in self.groups if len(group.ids) > 1]
-            if not out_of_memory(error) or not large:
-                raise
-            self._asked = None
-            for group in large:
+        seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        see = partial(self._see, replicas, rows, seen)
+        while not self._fits(max(self.groups, key=_size, default=self._find(replicas[0])[0]), see):
+            for group in [group for group in self.groups if len(group.ids) > 1]:
                 self._halved(group)
-            return self.look(replicas, rows)
+        [(scores, norm, silent)] = seen
         norms = norm.cpu().numpy()
         vitals = {"weight_norm": norms, "activation_sparsity": silent.double().cpu().numpy()}
         return Look(scores, vitals, ~np.isfinite(norms))
+
+    def _see(self, replicas: Sequence[int], rows: Sequence[Rows], seen: list[tuple[Tensor, Tensor, Tensor]]) -> None:
+        asked = self._asked
+        if asked is None or not asked.covers(self.groups, replicas, rows):
+            asked = self._asked = _Asked(self, list(replicas), list(rows))
+        seen.append(asked.answer())
 
     # Keeping
 
@@ -254,7 +274,10 @@ class FleetTraining(Training):
         group, row = self._find(replica)
         for prefix, tensors in (("w.", group.params), ("o.", group.state)):
             for name, x in tensors.items():
-                x[row] = torch.as_tensor(state[prefix + name])
+                stored = torch.as_tensor(state[prefix + name])
+                if stored.shape != x[row].shape:
+                    raise ValueError(f"{prefix + name} has the shape {tuple(stored.shape)}")
+                x[row] = stored
         group.steps[row] = int(state["step"])
         group.clock["step"][row] = int(state["step"])
 
@@ -290,7 +313,8 @@ class _Asked:
         wanted = dict(zip(replicas, rows, strict=True))
         for group in found.values():
             mine = [r for r in group.ids if r in wanted]
-            self.parts.append((group, mine, self._pieces(mine, wanted)))
+            lengths = torch.tensor([len(wanted[r]) for r in mine], device=training.device)
+            self.parts.append((group, mine, self._pieces(mine, wanted), lengths))
         self.lookers: dict[int, Looker] = {}
 
     def covers(self, groups: Sequence[Group], replicas: Sequence[int], rows: Sequence[Rows]) -> bool:
@@ -304,7 +328,7 @@ class _Asked:
         training = self.training
         index_RNS = _padded([training.problems[r].codes.index_NS[wanted[r]] for r in mine])
         longest = index_RNS.shape[1]
-        limit = max(1, EXAMPLES_AT_ONCE[training.device.type] // len(mine))
+        limit = max(SPARSITY_ROWS, EXAMPLES_AT_ONCE[training.device.type] // len(mine))
         count = max(1, math.ceil(longest / limit))
         size = max(1, math.ceil(longest / count))
         filled = np.pad(index_RNS, ((0, 0), (0, size * count - longest), (0, 0)))
@@ -315,13 +339,13 @@ class _Asked:
         longest = max(len(rows) for rows in self.rows)
         answers: dict[int, tuple[Tensor, ...]] = {}
         whole: tuple[Tensor, ...] = ()
-        for number, (group, mine, pieces) in enumerate(self.parts):
+        for number, (group, mine, pieces, lengths) in enumerate(self.parts):
             part = group if mine == group.ids else group.select([group.ids.index(r) for r in mine])
             if number not in self.lookers:
                 training = self.training
                 looks = training.setting.looks
                 whole_group = part is group
-                looker = Looker(training.rule, part, pieces, looks, whole_group, training.compiler)
+                looker = Looker(training.rule, part, pieces, lengths, looks, whole_group, training.compiler)
                 self.lookers[number] = looker
             scores, norm, silent = self.lookers[number](part)
             scores = torch.nn.functional.pad(scores, (0, 0, 0, max(0, longest - scores.shape[1])))
@@ -333,9 +357,8 @@ class _Asked:
         return tuple(torch.stack([x[i] for x in ordered]) for i in range(3))
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on whichever device."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+def _size(group: Group) -> int:
+    return len(group.ids)
 
 
 def _padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -1,0 +1,15 @@
+"""How running out of memory looks."""
+
+import torch
+
+__all__ = ["out_of_memory"]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whichever device."""
+    words = ("not enough memory", "out of memory", "ALLOC_FAILED")
+    chain = [error, error.__cause__, getattr(error, "inner_exception", None)]
+    return any(
+        isinstance(e, torch.OutOfMemoryError | MemoryError) or (e is not None and any(w in str(e) for w in words))
+        for e in chain
+    )
