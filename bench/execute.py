@@ -148,6 +148,7 @@ def _graceful(stop: Callable[[], None]) -> Iterator[None]:
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def listen(number: int, frame: Any) -> None:
+        os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
         stop()
         signal.signal(number, previous[signal.Signals(number)])
 

@@ -60,7 +60,7 @@ class Speed:
     """What was measured.
 
     :param product_flops_per_second: of the largest matrix products, by precision.
-    :param run: shares of the wall time of one benchmark run of 2,000 steps, by purpose.
+    :param run: shares of the time of one benchmark run of 2,000 steps, by purpose; None where it was not asked for.
     """
 
     device: str
@@ -71,7 +71,7 @@ class Speed:
     lean_script_steps_per_second: float
     product_flops_per_second: dict[str, float]
     rows: list[Row]
-    run: dict[str, Any]
+    run: dict[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -87,6 +87,7 @@ def measure(
     precisions: Sequence[str] | None = None,
     seconds: float = 5.0,
     compile: bool = True,
+    whole_run: bool = True,
     say: Callable[[str], None] = lambda line: None,
 ) -> Speed:
     """Measure scripts, fleets and a whole run, one after another.
@@ -95,7 +96,9 @@ def measure(
     :param precisions: None takes all that the learner and the device have.
     :param seconds: that each fleet and script is timed for, after its first steps.
     :param compile: compile all programs, as a long run would.
+    :param whole_run: also see where the time of a benchmark run of 2,000 steps goes.
     :param say: is told what is measured.
+    :raises KeyboardInterrupt: where that run was interrupted.
     :raises RequestError: for a learner that does not train in fleets, or that nobody wrote a script for.
     """
     if not 0 < seconds < math.inf:
@@ -143,7 +146,8 @@ def measure(
                     sum(memory) if memory else None,
                 )
             )
-    say(f"a run of {RUN_STEPS:,} steps")
+    if whole_run:
+        say(f"where the time of a run of {RUN_STEPS:,} steps with {RUN_REPLICAS[kind]} seeds goes")
     return Speed(
         device,
         describe(device, 1)["processor"],
@@ -153,7 +157,7 @@ def measure(
         scripts["lean"],
         rates,
         rows,
-        _whole_run(learner, encoder, settings, device, RUN_REPLICAS[kind]),
+        _whole_run(learner, encoder, settings, device, RUN_REPLICAS[kind]) if whole_run else None,
     )
 
 
@@ -305,6 +309,8 @@ def _whole_run(
             results=folder,
         )
     wall = time.perf_counter() - start
+    if len(records) < replicas or any(record["status"] == "interrupted" for record in records):
+        raise KeyboardInterrupt
     total = sum(record["seconds"]["total"] for record in records)
     shares = {
         purpose: sum(record["seconds"][purpose] for record in records) / total

@@ -39,7 +39,8 @@ __all__ = ["speed"]
 @click.option("--replicas", metavar="R,…", help="Sizes of the fleets.  [default: 1,4,8 on a CPU, 1,8,64,256 on a GPU]")
 @click.option("--precision", metavar="P,…", help="Some of float32, tf32, bfloat16.  [default: all that there are]")
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="How long each is timed.")
-@click.option("--eager", is_flag=True, help="Compile nothing.")
+@click.option("--eager", is_flag=True, help="Compile none of the fleets that are timed.")
+@click.option("--no-run", is_flag=True, help="Leave out the benchmark run of 2,000 steps at the end: minutes on a CPU.")
 @json_option
 @quiet_option
 @debug_option
@@ -48,6 +49,7 @@ def speed(
     replicas: str | None,
     precision: str | None,
     eager: bool,
+    no_run: bool,
     as_json: bool,
     quiet: bool,
     **request: Any,
@@ -65,6 +67,7 @@ def speed(
         replicas=_sizes(replicas),
         precisions=None if precision is None else [p.strip() for p in precision.split(",")],
         compile=not eager,
+        whole_run=not no_run,
         say=(lambda line: None) if quiet else (lambda line: click.echo(f"measuring {line} …", err=True)),
         **request,
     )
@@ -114,6 +117,8 @@ def _show(found: Any) -> None:
     click.echo("")
     rates = ", ".join(f"{rate / 1e12:,.2f} TFLOP/s in {name}" for name, rate in found.product_flops_per_second.items())
     click.echo(f"of products: share of the rate of one large matrix product, {rates}.")
+    if found.run is None:
+        return
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.run["shares"].items())
     seconds = found.run["wall_seconds"]
     click.echo(f"A run of {found.run['replicas']} seeds, {found.run['steps']:,} steps, {seconds:.0f} s: {shares}.")
