@@ -588,13 +588,15 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, 
     assert running.stderr is not None
     while "about" not in running.stderr.readline() and time.monotonic() < deadline:
         pass
+    time.sleep(1)  # the other process may begin a little later
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the whole group
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
+    assert "Stopping: what is done is being kept" in err
     assert "the same command goes on" in err
     records = list(Store(tmp_path).records())
     assert len(records) == int(seeds)
-    assert all(r["status"] == "interrupted" and r["final"]["step"] > 10 for r in records)
+    assert all(r["status"] == "interrupted" and r["final"]["step"] > 0 for r in records)
     [spec] = {json.dumps(r["spec"]["learner"]["hidden_layer_sizes"]) for r in records}
     assert spec == "[100]"
     reached = records[0]["final"]["step"]
