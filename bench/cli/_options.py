@@ -10,12 +10,14 @@ from click.shell_completion import CompletionItem
 __all__ = [
     "complete_settings",
     "debug_option",
+    "device_option",
     "json_option",
     "name_completer",
     "parse_settings",
     "quiet_option",
     "record_completer",
     "results_option",
+    "settings_option",
     "words",
 ]
 
@@ -136,3 +138,21 @@ def parse_value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+settings_option = click.option(
+    "settings",
+    "--set",
+    multiple=True,
+    metavar="OWNER.NAME=VALUE",
+    shell_complete=complete_settings,
+    help="A parameter: encoder.n=400, learner.hidden_layer_sizes=400,200, task.operand_max=200. Repeatable.",
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda[:i]",
+    shell_complete=words("auto", "cpu", "cuda"),
+    help="Where to train.",
+)

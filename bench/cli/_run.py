@@ -5,14 +5,15 @@ from typing import Any
 import click
 
 from bench.cli._options import (
-    complete_settings,
     debug_option,
+    device_option,
     json_option,
     name_completer,
     parse_settings,
     quiet_option,
     record_completer,
     results_option,
+    settings_option,
     words,
 )
 
@@ -22,14 +23,7 @@ __all__ = ["rerun", "run"]
 @click.command()
 @click.option("--encoder", required=True, shell_complete=name_completer("encoder"), help="How operands are written.")
 @click.option("--learner", required=True, shell_complete=name_completer("learner"), help="What is trained.")
-@click.option(
-    "settings",
-    "--set",
-    multiple=True,
-    metavar="OWNER.NAME=VALUE",
-    shell_complete=complete_settings,
-    help="A parameter: encoder.n=400, learner.hidden_layer_sizes=400,200, task.operand_max=200. Repeatable.",
-)
+@settings_option
 @click.option(
     "--combine",
     metavar="concat|sum|product",
@@ -58,14 +52,7 @@ __all__ = ["rerun", "run"]
 @click.option("--epochs", type=int, help="Budget in passes over the training pairs, instead.")
 @click.option("--seconds", type=float, help="Safety limit for each cell.")
 @click.option("--stop-when-solved", is_flag=True, help="Stop once 99 % of the validation pairs have held.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:i]",
-    shell_complete=words("auto", "cpu", "cuda"),
-    help="Where to train.",
-)
+@device_option
 @click.option(
     "--precision",
     default="float32",

@@ -5,13 +5,13 @@ from typing import Any
 import click
 
 from bench.cli._options import (
-    complete_settings,
     debug_option,
+    device_option,
     json_option,
     name_completer,
     parse_settings,
     quiet_option,
-    words,
+    settings_option,
 )
 
 __all__ = ["speed"]
@@ -20,22 +20,8 @@ __all__ = ["speed"]
 @click.command()
 @click.option("--learner", default="transformer", show_default=True, shell_complete=name_completer("learner"))
 @click.option("--encoder", default="onehot", show_default=True, shell_complete=name_completer("encoder"))
-@click.option(
-    "settings",
-    "--set",
-    multiple=True,
-    metavar="OWNER.NAME=VALUE",
-    shell_complete=complete_settings,
-    help="A parameter, as for run. Repeatable.",
-)
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:i]",
-    shell_complete=words("auto", "cpu", "cuda"),
-    help="Where to train.",
-)
+@settings_option
+@device_option
 @click.option("--replicas", metavar="R,…", help="Sizes of the fleets.  [default: 1,4,8 on a CPU, 1,8,64,256 on a GPU]")
 @click.option("--precision", metavar="P,…", help="Some of float32, tf32, bfloat16.  [default: all that there are]")
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="How long each is timed.")
