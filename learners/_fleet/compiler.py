@@ -21,7 +21,6 @@ class Rates:
     """Measured rates of a device.
 
     :param bandwidth: bytes a second of elementwise work, of one thread or one GPU.
-    :param product: floating-point operations a second of products, likewise.
     :param launch: seconds that an operator costs by itself.
     :param fused: how many times fewer bytes and operators a compiled program has.
     :param fixed: seconds that compiling takes, and
@@ -29,7 +28,6 @@ class Rates:
     """
 
     bandwidth: float
-    product: float
     launch: float
     fused: float
     fixed: float
@@ -37,8 +35,8 @@ class Rates:
 
 
 RATES: Final = {
-    "cpu": Rates(bandwidth=2.0e10, product=2.0e11, launch=4e-6, fused=2.0, fixed=3.0, each=0.03),
-    "cuda": Rates(bandwidth=3.0e12, product=4.5e13, launch=2.5e-6, fused=4.0, fixed=10.0, each=0.04),
+    "cpu": Rates(bandwidth=2.0e10, launch=4e-6, fused=2.0, fixed=3.0, each=0.03),
+    "cuda": Rates(bandwidth=3.0e12, launch=2.5e-6, fused=4.0, fixed=10.0, each=0.04),
 }
 """Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
 rounds differently: it is made by counting, from these."""
