@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from learners._fleet.kernels import gather, product
+from learners._fleet.kernels import gather_all, many, product, scale, shift
 from learners._fleet.modules import ACTIVATIONS, Embedding, Linear, Network, Noise
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Batch:
         if kind == ONE:
             return [x.expand(self.size(to), -1) for x in fields]
         assert isinstance(kind, int)
-        return gather(torch.cat(list(fields), dim=1), self.index_BS[:, kind]).split([x.shape[1] for x in fields], dim=1)
+        return gather_all(fields, self.index_BS[:, kind])
 
     @staticmethod
     def join(kinds: Sequence[Kind]) -> Kind:
@@ -180,12 +180,10 @@ class _Block(nn.Module):
         """Residual and mixed values of the positions from ``first`` on, and their kinds: those of their prefixes."""
         sizes = batch.sizes(kinds)
         asking = max(first, 1)  # the first position can attend to itself alone
-        if first == 0:  # nearly all positions ask: one product for all three
-            query, key, value = _at_once((self.query, self.key, self.value), u)
-            query = query[sum(sizes[:asking]) :]
-        else:
-            key, value = _at_once((self.key, self.value), u)
-            query = self.query(u[sum(sizes[:asking]) :])
+        maps = (self.key, self.value) if first else (self.query, self.key, self.value)
+        *own, key, value = [linear(u) for linear in maps] if many(u) else _at_once(maps, u)
+        behind = sum(sizes[:asking])
+        query = own[0][behind:] if own else self.query(u[behind:])
         keys, values, queries = key.split(sizes), value.split(sizes), query.split(sizes[asking:])
         residuals = residual.split(sizes)
         seen: dict[tuple[int, Kind], Sequence[Tensor]] = {}
@@ -223,7 +221,7 @@ def _at_once(maps: Sequence[Linear], x: Tensor) -> Sequence[Tensor]:
     """Several linear maps of the same rows by one product."""
     y = product(x, torch.cat([linear.weight for linear in maps]))
     if maps[0].bias is not None:
-        y = y + torch.cat([linear.bias for linear in maps if linear.bias is not None])
+        y = shift(y, torch.cat([linear.bias for linear in maps if linear.bias is not None]))
     return y.chunk(len(maps), dim=1)
 
 
@@ -240,6 +238,8 @@ class _LayerNorm(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        if many(x):
+            return shift(scale(F.layer_norm(x, (x.shape[-1],)), self.weight), self.bias)
         return F.layer_norm(x, (x.shape[-1],), self.weight, self.bias)
 
 

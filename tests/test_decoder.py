@@ -8,6 +8,7 @@ import torch
 from twins import plain_decoder
 
 from learners import Transformer
+from learners._fleet import kernels
 from learners._fleet.kernels import LARGEST_TABLE, gather
 
 BATCH = 40
@@ -60,6 +61,13 @@ def test_nor_where_codes_are_more_than_examples(config: dict[str, Any]) -> None:
 @pytest.mark.parametrize("config", SHAPES, ids=str)
 def test_nor_in_other_shapes(config: dict[str, Any]) -> None:
     compare(config, n_codes=9)
+
+
+@pytest.mark.parametrize("config", [*SHAPES, {"norm": "post", "layout": "equation"}, {"norm": "none"}], ids=str)
+def test_nor_do_the_operators_of_many_replicas(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kernels.MANY, "cpu", 0)
+    compare(config, n_codes=9)
+    compare(config, n_codes=60)
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3])

@@ -25,6 +25,18 @@ def test_a_gpu_follows_the_cpu(name: str) -> None:
         assert all(np.allclose(on_cpu[k], on_gpu[k], rtol=1e-6, atol=1e-8) for k in on_cpu)
 
 
+@pytest.mark.parametrize("name", ["transformer", "mlp"])
+def test_many_replicas_follow_those_on_the_cpu(name: str) -> None:
+    """From 16 on, other operators."""
+    learners, problems = [configured(name, s) for s in range(17)], [problem(s) for s in range(17)]
+    devices = [FleetTraining(learners, problems, Setting(device), torch.float64) for device in ("cpu", "cuda")]
+    for training in devices:
+        training.advance(12, range(17))
+    on_cpu, on_gpu = (weights(training, 16) for training in devices)
+    assert all(np.allclose(on_cpu[k], on_gpu[k], rtol=1e-6, atol=1e-8) for k in on_cpu)
+    assert devices[0].flops(0, 1) == devices[1].flops(0, 1)
+
+
 def test_leaving_and_going_on_under_captured_graphs() -> None:
     learners, problems = [configured("transformer", s) for s in range(8)], [problem(s) for s in range(8)]
     whole, shrinking = (FleetTraining(learners, problems, Setting("cuda"), torch.float64) for _ in range(2))

@@ -14,6 +14,8 @@ import bench
 from learners import Setting
 from learners._decoder import _sinusoids
 from learners._fleet import compiler as compiling
+from learners._fleet import kernels
+from learners._fleet import trace as tracing
 from learners._fleet.compiler import Compiler, worthwhile
 from learners._fleet.kernels import matmul, product
 from learners._fleet.program import BLOCK, Stepper
@@ -41,6 +43,20 @@ def test_a_traced_step_has_the_bits_of_the_plain_one(name: str) -> None:
     for plain, traced in ((plain_params, params), (plain_state, state)):
         assert plain.keys() == traced.keys()
         assert all(torch.equal(plain[k], traced[k]) for k in plain)
+
+
+@every_learner
+def test_operators_of_many_replicas_go_the_same_way_at_the_same_cost(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = begin(name, range(3))
+    few.advance(12, range(3))
+    monkeypatch.setattr(tracing, "_traces", {})
+    monkeypatch.setitem(kernels.MANY, "cpu", 3)
+    many = begin(name, range(3))
+    many.advance(12, range(3))
+    assert all(close(weights(few, r), weights(many, r)) for r in range(3))
+    assert few.flops(0, 12) == many.flops(0, 12)
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")

@@ -8,20 +8,27 @@ They are operators of their own so that they survive tracing and compiling:
   indexing adds gradients by atomics on several threads: 3.4 ms where `index_add` takes 0.1 (4,752 × 256 into 97 rows).
 """
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["gather", "matmul", "product", "tensor_cores"]
+__all__ = ["gather", "gather_all", "many", "matmul", "product", "scale", "shift", "stacked", "tensor_cores"]
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 LARGEST_TABLE = 512
 """Rows of a table up to which its gradient on a GPU is a product: beyond, zeros are most of the work."""
+
+MANY = {"cuda": 16}
+"""Replicas from which on a program on a GPU waits for memory; one of fewer waits for its kernels to be launched."""
+
+_replicas = ContextVar("replicas", default=1)
 
 _library = torch.library.Library("mod97", "DEF")
 _library.define("product(Tensor x, Tensor w) -> Tensor")
@@ -157,29 +164,29 @@ def matmul(a_RNK: Tensor, b_RKM: Tensor) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
-    """table (U, D), index (B,) → (B, D)."""
+    """index (B,), tables (U, D), … → (B, D), …"""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(table: Tensor, index: Tensor) -> Tensor:
-        if table.device.type == "cpu":
-            return torch.ops.mod97.rows(table, index)
-        return table.index_select(0, index)
+    def forward(index: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
+        if index.device.type == "cpu":
+            return tuple(torch.ops.mod97.rows(table, index) for table in tables)
+        return tuple(table.index_select(0, index) for table in tables)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        table, index = inputs
+        index, table, *_ = inputs
         ctx.n_rows = len(table)
         ctx.save_for_backward(index)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> Any:
         [index] = ctx.saved_tensors
-        if grad.device.type == "cpu":
-            return torch.ops.mod97.rows_gradient(grad, index, ctx.n_rows), None
-        onehot_UB = (torch.arange(ctx.n_rows, device=index.device).unsqueeze(1) == index).to(grad.dtype)
-        return onehot_UB @ grad, None
+        if index.device.type == "cpu":
+            return None, *(torch.ops.mod97.rows_gradient(grad, index, ctx.n_rows) for grad in grads)
+        onehot_UB = (torch.arange(ctx.n_rows, device=index.device).unsqueeze(1) == index).to(grads[0].dtype)
+        return None, *(onehot_UB @ grad for grad in grads)
 
 
 def gather(table_UD: Tensor, index: Tensor) -> Tensor:
@@ -190,4 +197,84 @@ def gather(table_UD: Tensor, index: Tensor) -> Tensor:
     """
     if table_UD.device.type != "cpu" and len(table_UD) > LARGEST_TABLE:
         return table_UD[index]
-    return _Gather.apply(table_UD, index.reshape(-1)).reshape(*index.shape, table_UD.shape[-1])
+    [rows] = _Gather.apply(index.reshape(-1), table_UD)
+    return rows.reshape(*index.shape, table_UD.shape[-1])
+
+
+def gather_all(tables: Sequence[Tensor], index_B: Tensor) -> Sequence[Tensor]:
+    """`gather` from several tables of equally many rows, (U, D) each.
+
+    They are read as one wide table, but for many replicas on a GPU: to join the gradients, a compiled program works
+    out each element of the whole by the rules of all parts, which there costs more than the products it saves.
+    """
+    if many(index_B) and len(tables[0]) <= LARGEST_TABLE:
+        return _Gather.apply(index_B, *tables)
+    return gather(torch.cat(list(tables), dim=1), index_B).split([table.shape[1] for table in tables], dim=1)
+
+
+@contextmanager
+def stacked(replicas: int) -> Iterator[None]:
+    """Let operators of one replica know how many are stacked, hence what their program waits for."""
+    token = _replicas.set(replicas)
+    try:
+        yield
+    finally:
+        _replicas.reset(token)
+
+
+def many(x: Tensor) -> bool:
+    """Whether operators on this wait for memory rather than for being launched."""
+    return _replicas.get() >= MANY.get(x.device.type, math.inf)
+
+
+class _Shift(torch.autograd.Function):
+    """x (N, D), b (D,) → x + b."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, b: Tensor) -> Tensor:
+        return x + b
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        return grad, _sums(grad)
+
+
+class _Scale(torch.autograd.Function):
+    """x (N, D), w (D,) → x · w."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, w: Tensor) -> Tensor:
+        return x * w
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        x, w = ctx.saved_tensors
+        return grad * w, _sums(grad * x)
+
+
+def _sums(x_ND: Tensor) -> Tensor:
+    """Of each column, as a product: it reads memory at four times the rate of compiled sums over rows."""
+    ones_N8 = torch.ones_like(x_ND[:, :8])  # eight columns: products of fewer are not aligned
+    return (ones_N8.mT @ x_ND)[0]
+
+
+def shift(x: Tensor, b_D: Tensor) -> Tensor:
+    """x + b, (…, D) and (D,), with a fast gradient."""
+    return _Shift.apply(x.reshape(-1, len(b_D)), b_D).reshape(x.shape) if many(x) else x + b_D
+
+
+def scale(x: Tensor, w_D: Tensor) -> Tensor:
+    """x · w, (…, D) and (D,), with a fast gradient."""
+    return _Scale.apply(x.reshape(-1, len(w_D)), w_D).reshape(x.shape) if many(x) else x * w_D

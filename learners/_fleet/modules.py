@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from learners._fleet.kernels import gather, product
+from learners._fleet.kernels import gather, product, shift
 from learners.optim.noise import mix, uniform
 
 __all__ = ["ACTIVATIONS", "Embedding", "Linear", "Network", "Noise"]
@@ -85,7 +85,7 @@ class Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, in) → (…, out)."""
         y = product(x, self.weight)
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else shift(y, self.bias)
 
 
 class Embedding(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from learners._fleet.group import SHARED, Tensors
+from learners._fleet.kernels import stacked
 from learners._fleet.losses import LOSSES
 from learners._fleet.modules import Network, Noise
 from learners.optim import Context, Transformation, per_replica
@@ -56,7 +57,8 @@ class Rule:
         noise_key = key(clock["seed"], clock["step"], "forward")
         dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
         arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
-        grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
+        with stacked(len(rows_RB)):
+            grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
         context = Context(params, hyper, clock["step"], clock["seed"])
         updates, state = self.transformation.update(grads, tensors["state"], context)
         moved = {name: w + updates[name] for name, w in params.items()}

@@ -18,6 +18,8 @@ __all__ = ["Work", "in_place", "trace"]
 VIEWS = {"view", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select", "slice", "split", "t", "detach"}
 """Operators that move nothing."""
 PRODUCTS = {"bmm", "mm", "product"}
+COPIES = {"_to_copy", "clone"}
+ZEROS_AND_ONES = {"eq", "ones_like", "new_ones"}
 REMEMBERED = 16
 
 _traces: dict[Hashable, GraphModule] = {}
@@ -77,7 +79,8 @@ class Work:
 
     :param operators: those that compute anything.
     :param bytes: read and written by operators other than products.
-    :param flops: of products.
+    :param flops: of products, without those that stand for a gather or a sum: the model's arithmetic, whatever device
+        and number of replicas its operators were chosen for.
     """
 
     operators: int
@@ -89,15 +92,26 @@ class Work:
         """Counted from the shapes of a trace."""
         operators = moved = flops = 0
         for node in program.graph.nodes:
-            name = str(node.target).split(".")[1] if node.op == "call_function" and "." in str(node.target) else ""
-            if node.op != "call_function" or name in VIEWS or not isinstance(node.meta.get("val"), Tensor):
+            name = _name(node)
+            if not name or name in VIEWS or not isinstance(node.meta.get("val"), Tensor):
                 continue
             operators += 1
-            if name in PRODUCTS:
+            if name in PRODUCTS and not any(_zeros_and_ones(factor) for factor in node.all_input_nodes):
                 flops += 2 * node.meta["val"].numel() * _inner(node)
             else:
                 moved += sum(_size(x) for x in (node, *node.all_input_nodes))
         return cls(operators, moved, flops)
+
+
+def _name(node: Node) -> str:
+    return str(node.target).split(".")[1] if node.op == "call_function" and "." in str(node.target) else ""
+
+
+def _zeros_and_ones(node: Node) -> bool:
+    """Whether a matrix selects or adds rows."""
+    while _name(node) in VIEWS | COPIES:
+        node = node.all_input_nodes[0]
+    return _name(node) in ZEROS_AND_ONES
 
 
 def _inner(node: Node) -> int:

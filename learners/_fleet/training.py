@@ -214,7 +214,7 @@ class FleetTraining(Training):
         if group.program is None:
             to_come = max(self.setting.steps - first, count)
             full = all(self.batches[r] == self.sizes[r] for r in group.ids)
-            feed = Feed(partial(self._drawn, group), len(group.ids), max(self.batches), full, self.device)
+            feed = Feed(partial(self._draw, group), len(group.ids), max(self.batches), full, self.device)
             group.program = Stepper(self.rule, group, feed, to_come, self.compiler)
             self.flops_a_step = group.program.work.flops // len(group.ids)
         last = first + count
@@ -223,13 +223,11 @@ class FleetTraining(Training):
             group.program.run(first, until - first, movers)
             first = until
 
-    def _drawn(self, group: Group, block: int) -> NDArray[np.int32]:
-        """Rows of the batches of a block of steps, (K, R, B), padded to the longest batch of the fleet."""
-        drawn = np.zeros((BLOCK, len(group.ids), max(self.batches)), dtype=np.int32)
-        for row, r in enumerate(group.ids):
-            rows = batch_rows(self.seeds[r], self.sizes[r], self.batches[r], block * BLOCK, BLOCK)
-            drawn[:, row, : rows.shape[1]] = rows
-        return drawn
+    def _draw(self, group: Group, block: int, row: int, into_KB: NDArray[np.int32]) -> None:
+        """Write the batches of one row's replica in a block of steps, padded to the longest batch of the fleet."""
+        r = group.ids[row]
+        rows = batch_rows(self.seeds[r], self.sizes[r], self.batches[r], block * BLOCK, BLOCK)
+        into_KB[:, : rows.shape[1]] = rows
 
     # Looking
 
