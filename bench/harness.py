@@ -5,6 +5,7 @@ Nothing that a learner is given, and nothing that decides when it stops, comes f
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from learners import KNN, Learner, Ridge, Setting, Training
 __all__ = ["PARTS", "CheckpointError", "Clock", "Moment", "Outcome", "recall", "solved", "train"]
 
 SOLVED = 0.99
+PROBERS = 4
 TOLD_EVERY = 0.2
 """Seconds between two times that somebody who watches is told."""
 
@@ -142,6 +144,7 @@ class _Run:
     """Cells in training side by side."""
 
     training: Training
+    prober: "_Prober"
 
     def __init__(
         self,
@@ -163,6 +166,7 @@ class _Run:
         """Make what trains, and bring it to where it was."""
         cells = [replica.cell for replica in self.replicas]
         setting = Setting(device, cells[0].spec.precision, self.grid[-1], len(self.grid), self._announce)
+        self.prober = _Prober(self.replicas, device)
         with _charged("train", self.replicas):
             learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
             self.training = type(learners[0]).begin(learners, problems, setting)
@@ -172,6 +176,12 @@ class _Run:
 
     def go(self, should_stop: Callable[[], bool], keep_every: float) -> None:
         """Train, look and keep until every cell is over."""
+        try:
+            self._go(should_stop, keep_every)
+        finally:
+            self.prober.close()
+
+    def _go(self, should_stop: Callable[[], bool], keep_every: float) -> None:
         kept_at = self.clock.elapsed
         for step in self.grid:
             while waiting := [r for r, x in enumerate(self.replicas) if x.waits_for(step)]:
@@ -200,7 +210,7 @@ class _Run:
                 self.watch(_moment(replica, self.clock.elapsed))
             if replica.status != "running":
                 with _charged("probes", [replica]):
-                    replica.probes = _probes(replica)
+                    replica.probes = self.prober.ask(r)
                 self.keep(r, self._outcome(r))
 
     def _outcome(self, r: int) -> Outcome:
@@ -326,6 +336,24 @@ def solved(curve: dict[str, list[Any]]) -> bool:
 def _moment(replica: _Replica, seconds: float, note: str = "") -> Moment:
     train, test = ((replica.curve[f"{part}_accuracy"] or [None])[-1] for part in ("train", "test"))
     return Moment(replica.cell.spec.id, replica.step, replica.budget.steps, train, test, seconds, note)
+
+
+class _Prober:
+    """What encodings give away: worked out in threads while a GPU trains, else when a cell is over."""
+
+    def __init__(self, replicas: Sequence[_Replica], device: str) -> None:
+        self.replicas = replicas
+        self.pool = ThreadPoolExecutor(PROBERS) if device.startswith("cuda") else None
+        self.begun = [self.pool.submit(_probes, replica) for replica in replicas] if self.pool else []
+
+    def ask(self, r: int) -> dict[str, float | None]:
+        """The probes of a replica."""
+        return self.begun[r].result() if self.begun else _probes(self.replicas[r])
+
+    def close(self) -> None:
+        """Begin no more."""
+        if self.pool:
+            self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _probes(replica: _Replica) -> dict[str, float | None]:
