@@ -26,6 +26,11 @@ PACKAGES = ("mod97", "numpy", "scipy", "scikit-learn", "torch", "joblib")
 
 def versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that can change a result; None where one is missing."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str | None]:
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -62,6 +67,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
 def source_digest(plugin: type) -> str:
     """A fingerprint of the file that a plugin is in: when it changes and the version does not, results may be stale."""
     file = sys.modules[plugin.__module__].__file__

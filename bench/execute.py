@@ -11,8 +11,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from dataclasses import asdict, astuple, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from pickle import PicklingError
 from typing import Any
@@ -70,6 +70,11 @@ class Job:
     force: bool = False
     source: tuple[str | None, bool | None] = (None, None)
 
+    @property
+    def name(self) -> str:
+        """What tells it from other jobs."""
+        return self.units[0].spec.id
+
 
 @dataclass(frozen=True)
 class Result:
@@ -86,17 +91,22 @@ class Board:
         self.folder = Path(folder)
         self.owner = os.getpid()
 
-    def post(self, moment: Moment) -> None:
-        """Say how far a cell is."""
+    def post(self, job: str, moments: Sequence[Moment]) -> None:
+        """Say how far the cells of a job are; none, once it is over."""
+        path = self.folder / f"{job}.json"
         with suppress(OSError):
-            (self.folder / moment.id).write_text(json.dumps(asdict(moment)))
+            if moments:
+                path.with_suffix(".new").write_text(json.dumps([astuple(moment) for moment in moments]))
+                path.with_suffix(".new").replace(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def moments(self) -> list[Moment]:
-        """How far all cells are; one that is being written just now is left out."""
-        found = []
-        for path in self.folder.glob("[0-9a-f]*"):
+        """How far all cells in training are."""
+        found: list[Moment] = []
+        for path in self.folder.glob("*.json"):
             with suppress(OSError, ValueError):
-                found.append(Moment(**json.loads(path.read_text())))
+                found += [Moment(*fields) for fields in json.loads(path.read_text())]
         return found
 
     def stop(self) -> None:
@@ -227,6 +237,12 @@ class _Runner:
 
     def run(self) -> list[Result]:
         """Results in the order of the units."""
+        try:
+            return self._run()
+        finally:
+            self.on.post(self.job.name, [])
+
+    def _run(self) -> list[Result]:
         environment.reset_peak_memory(self.job.device)
         try:
             self._train([unit for unit in self.job.units if not unit.recalled])
@@ -234,7 +250,7 @@ class _Runner:
             spoiled = error.id
             units = [replace(unit, prior=None) if unit.spec.id == spoiled else unit for unit in self.job.units]
             self.job = replace(self.job, units=tuple(units))
-            return self.run()
+            return self._run()
         for unit in self.job.units:
             if unit.recalled:
                 self._recall(unit)
@@ -256,9 +272,9 @@ class _Runner:
             train(
                 cells,
                 [unit.budget for unit in ready],
-                lambda r, outcome: self._finish(ready[r], cells[r], outcome),
+                lambda outcomes: self._finish([(ready[r], cells[r], outcome) for r, outcome in outcomes]),
                 [self._prior(unit) for unit in ready],
-                self.on.post,
+                partial(self.on.post, self.job.name),
                 self.on.stopped,
                 self.clock,
                 self.job.device,
@@ -278,13 +294,16 @@ class _Runner:
         state = self.store.read_state(unit.spec.id, unit.prior["final"]["step"])
         return None if state is None else (unit.prior, state)
 
-    def _finish(self, unit: Unit, cell: Cell, outcome: Outcome) -> None:
-        """Keep a record, then its model: what cannot be saved must not cost what was trained."""
-        record = self._described(outcome.record)
-        problem = self._keep(record, outcome.state() if self.store else {})
-        if unit.model and record["status"] not in ("interrupted", "diverged"):
-            problem = save_model(cell, outcome.fitted(), Path(unit.model)) or problem
-        self.results[unit.spec.id] = Result(record, problem)
+    def _finish(self, some: Sequence[tuple[Unit, Cell, Outcome]]) -> None:
+        """Keep records, then models: what cannot be saved must not cost what was trained."""
+        records = [self._described(outcome.record) for _, _, outcome in some]
+        states = [outcome.state() if self.store else {} for _, _, outcome in some]
+        problems = self._keep(list(zip(records, states, strict=True)))
+        for (unit, cell, outcome), record, found in zip(some, records, problems, strict=True):
+            problem = found
+            if unit.model and record["status"] not in ("interrupted", "diverged"):
+                problem = save_model(cell, outcome.fitted(), Path(unit.model)) or problem
+            self.results[unit.spec.id] = Result(record, problem)
 
     def _recall(self, unit: Unit) -> None:
         """Save the model of a stored record and leave the record as it is."""
@@ -302,7 +321,8 @@ class _Runner:
 
     def _fail(self, unit: Unit, error: Exception) -> None:
         record = self._described(_failed(unit, error, self.clock))
-        self.results[unit.spec.id] = Result(record, self._keep(record, {}))
+        [problem] = self._keep([(record, {})])
+        self.results[unit.spec.id] = Result(record, problem)
 
     def _described(self, record: Record) -> Record:
         commit, dirty = self.job.source
@@ -316,19 +336,19 @@ class _Runner:
         record["peak_memory_bytes"] = environment.peak_memory_bytes(self.job.device)
         return record
 
-    def _keep(self, record: Record, state: State) -> str | None:
-        """Keep a record and its checkpoint; returns what went wrong."""
+    def _keep(self, items: Sequence[tuple[Record, State]]) -> list[str | None]:
+        """Keep records and their checkpoints; returns what went wrong with each."""
         if self.store is None:
-            return None
+            return [None] * len(items)
+        problems: list[StoreError | None]
         try:
-            self.store.keep(record, state, force=record["id"] in self.forced)
+            problems = self.store.keep_all(items, self.forced)
         except StoreError as error:
-            if not error.minor:
-                self.on.stop()
-            return str(error)
-        finally:
-            self.forced.discard(record["id"])
-        return None
+            problems = [error] * len(items)
+        self.forced -= {record["id"] for record, _ in items}
+        if any(problem and not problem.minor for problem in problems):
+            self.on.stop()
+        return [str(problem) if problem else None for problem in problems]
 
 
 def _failed(unit: Unit, error: Exception, clock: Clock) -> Record:

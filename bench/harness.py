@@ -24,6 +24,10 @@ __all__ = ["PARTS", "CheckpointError", "Clock", "Moment", "Outcome", "recall", "
 
 SOLVED = 0.99
 PROBERS = 4
+"""Threads that probe encodings while a GPU trains."""
+KEPT_TOGETHER = 64
+KEEPING = 50.0
+"""Of a run's time, at most one part in so many goes to keeping what is not yet over."""
 TOLD_EVERY = 0.2
 """Seconds between two times that somebody who watches is told."""
 
@@ -115,9 +119,9 @@ class CheckpointError(Exception):
 def train(
     cells: Sequence[Cell],
     budgets: Sequence[Budget],
-    keep: Callable[[int, Outcome], None],
+    keep: Callable[[Sequence[tuple[int, Outcome]]], None],
     priors: Sequence[tuple[Record, State] | None] = (),
-    watch: Callable[[Moment], None] = lambda moment: None,
+    watch: Callable[[Sequence[Moment]], None] = lambda moments: None,
     should_stop: Callable[[], bool] = lambda: False,
     clock: Clock | None = None,
     device: str = "cpu",
@@ -125,14 +129,14 @@ def train(
 ) -> None:
     """Train cells of equal structure side by side until each is done.
 
-    :param keep: is given the outcome of each cell once it is over, and what there is of it, as interrupted, from time
-        to time: what happens to one cell cannot lose another.
+    :param keep: is given the outcomes of cells, each with its place, once they are over, and what there is of them, as
+        interrupted, from time to time: what happens to one cell cannot lose another.
     :param priors: for each cell a stored record and its state to go on from, or None.
-    :param watch: is told after evaluations, and when something keeps the training from going on.
+    :param watch: is told after evaluations, and when something keeps the training from going on, how far all cells are.
     :param should_stop: is asked about twice a second; True ends the cells as interrupted, with all that they have.
     :param clock: started when the preparation of the cells was; None starts one.
     :param device: where to train.
-    :param keep_every: seconds between two times that what there is is kept.
+    :param keep_every: seconds between two times that what there is is kept; more where keeping takes long.
     :raises CheckpointError: where a state is not of its cell.
     """
     run = _Run(cells, budgets, list(priors) or [None] * len(cells), keep, watch, clock or Clock())
@@ -151,8 +155,8 @@ class _Run:
         cells: Sequence[Cell],
         budgets: Sequence[Budget],
         priors: Sequence[tuple[Record, State] | None],
-        keep: Callable[[int, Outcome], None],
-        watch: Callable[[Moment], None],
+        keep: Callable[[Sequence[tuple[int, Outcome]]], None],
+        watch: Callable[[Sequence[Moment]], None],
         clock: Clock,
     ) -> None:
         self.keep, self.watch, self.clock, self.priors = keep, watch, clock, priors
@@ -190,10 +194,11 @@ class _Run:
                 stop = should_stop()
                 self._see([r for r in waiting if at == step or stop or self.replicas[r].late], stop)
             if self.clock.elapsed - kept_at > keep_every:
+                began = self.clock.elapsed
+                running = [(r, x) for r, x in enumerate(self.replicas) if x.status == "running"]
+                self._keep([r for r, x in running if x.curve["step"][-1:] == [x.step]])
                 kept_at = self.clock.elapsed
-                for r, replica in enumerate(self.replicas):
-                    if replica.status == "running" and replica.curve["step"][-1:] == [replica.step]:
-                        self.keep(r, self._outcome(r))
+                keep_every = max(keep_every, KEEPING * (kept_at - began))
 
     def _see(self, seen: Sequence[int], stop: bool) -> None:
         """Look at some replicas; keep those that are over."""
@@ -204,14 +209,23 @@ class _Run:
         tell = self.clock.elapsed - self.told_at > TOLD_EVERY
         self.told_at = self.clock.elapsed if tell else self.told_at
         for r in seen:
-            replica = self.replicas[r]
-            replica.status = _status(replica, stop)
-            if tell or replica.status != "running":
-                self.watch(_moment(replica, self.clock.elapsed))
-            if replica.status != "running":
-                with _charged("probes", [replica]):
-                    replica.probes = self.prober.ask(r)
-                self.keep(r, self._outcome(r))
+            self.replicas[r].status = _status(self.replicas[r], stop)
+        over = [r for r in seen if self.replicas[r].status != "running"]
+        if tell or over:
+            self._tell()
+        for r in over:
+            with _charged("probes", [self.replicas[r]]):
+                self.replicas[r].probes = self.prober.ask(r)
+        self._keep(over)
+
+    def _tell(self, note: str = "") -> None:
+        elapsed = self.clock.elapsed
+        self.watch([_moment(replica, elapsed, note) for replica in self.replicas])
+
+    def _keep(self, some: Sequence[int]) -> None:
+        """A few dozen at a time: their checkpoints are in memory together."""
+        for first in range(0, len(some), KEPT_TOGETHER):
+            self.keep([(r, self._outcome(r)) for r in some[first : first + KEPT_TOGETHER]])
 
     def _outcome(self, r: int) -> Outcome:
         number = len(self.replicas)
@@ -219,8 +233,7 @@ class _Run:
         return Outcome(record, lambda: self.training.state(r), lambda: self.training.learner(r))
 
     def _announce(self, words: str) -> None:
-        for replica in self.replicas:
-            self.watch(_moment(replica, self.clock.elapsed, words))
+        self._tell(words)
 
 
 def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:

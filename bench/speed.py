@@ -97,7 +97,7 @@ def measure(
     :param seconds: that each fleet and script is timed for, after its first steps.
     :param compile: compile all programs, as a long run would.
     :param whole_run: also see where the time of a benchmark run of 2,000 steps goes.
-    :param say: is told what is measured.
+    :param say: is told what is measured, and each figure as it comes.
     :raises KeyboardInterrupt: where that run was interrupted.
     :raises RequestError: for a learner that does not train in fleets, or that nobody wrote a script for.
     """
@@ -119,35 +119,23 @@ def measure(
     cell = prepare(spec)
     scripts = {}
     for name, usual in (("usual", True), ("lean", False)):
-        say(f"the {name} script")
+        say(f"measuring the {name} script …")
         try:
             scripts[name] = _rate(_script(cell, device, usual), device, seconds)
         except ValueError as error:
             raise RequestError(str(error)) from error
+        say(f"the {name} script: {scripts[name]:,.1f} steps/s")
     rates = {precision: product_rate(device, precision) for precision in known}
     rows = []
     for precision in precisions or known:
         for size in sizes:
-            say(f"{size} replica{'s' if size > 1 else ''} in {precision}")
+            who = f"{size} replica{'s' if size > 1 else ''} in {precision}"
+            say(f"measuring {who} …")
             found = _fleets(learner, encoder, settings, precision, size, device, seconds, compile)
-            flops = sum(f["flops"] * f["rate"] for f in found)
-            speed = sum(f["rate"] for f in found)
-            memory = [f["memory"] for f in found if f["memory"] is not None]
-            rows.append(
-                Row(
-                    size,
-                    precision,
-                    all(f["compiled"] for f in found),
-                    speed,
-                    speed / scripts["usual"],
-                    speed / scripts["lean"],
-                    flops / rates[precision],
-                    max(f["compile"] for f in found),
-                    sum(memory) if memory else None,
-                )
-            )
+            rows.append(_row(size, precision, found, scripts, rates[precision]))
+            say(f"{who}: {rows[-1].model_steps_per_second:,.0f} steps/s, {rows[-1].ratio:,.1f} × the usual script's")
     if whole_run:
-        say(f"where the time of a run of {RUN_STEPS:,} steps with {RUN_REPLICAS[kind]} seeds goes")
+        say(f"measuring where the time of a run of {RUN_STEPS:,} steps with {RUN_REPLICAS[kind]} seeds goes …")
     return Speed(
         device,
         describe(device, 1)["processor"],
@@ -158,6 +146,23 @@ def measure(
         rates,
         rows,
         _whole_run(learner, encoder, settings, device, RUN_REPLICAS[kind]) if whole_run else None,
+    )
+
+
+def _row(size: int, precision: str, found: list[dict[str, Any]], scripts: dict[str, float], rate: float) -> Row:
+    """What processes measured of one fleet, together."""
+    speed = sum(f["rate"] for f in found)
+    memory = [f["memory"] for f in found if f["memory"] is not None]
+    return Row(
+        size,
+        precision,
+        all(f["compiled"] for f in found),
+        speed,
+        speed / scripts["usual"],
+        speed / scripts["lean"],
+        sum(f["flops"] * f["rate"] for f in found) / rate,
+        max(f["compile"] for f in found),
+        sum(memory) if memory else None,
     )
 
 

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import BadZipFile
@@ -25,6 +27,7 @@ __all__ = ["Record", "Store"]
 Record = dict[str, Any]
 State = dict[str, np.ndarray]
 
+FLUSHERS = 8
 STATUSES = ("done", "diverged", "failed", "timeout", "interrupted")
 
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
@@ -124,48 +127,95 @@ class Store:
 
         :raises StoreError: where it cannot be written; what was there before is kept.
         """
+        staged = self._stage_record(record)
+        _flush(staged)
+        self._settle(staged)
+
+    def _stage_record(self, record: Record) -> "_Staged":
         try:
             text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         except (ValueError, TypeError) as error:
             raise StoreError(f"The record {record['id']} cannot be written: {error}.") from error
-        self._replace(self.path(record["id"]), lambda file: file.write(text.encode()))
+        return self._stage(self.path(record["id"]), lambda file: file.write(text.encode()))
 
     def keep(self, record: Record, state: State, force: bool = False) -> None:
-        """Keep a record and its checkpoint, unless what is stored goes further.
+        """`keep_all` of one record.
 
-        Checkpoint first, then the record that points to it, then away with older checkpoints. One process at a time.
-
-        :param force: what is stored gives way; what goes further, or cannot be read, is set aside.
         :raises StoreError: where anything cannot be written; minor where the record itself could.
         """
-        id, step = record["id"], record["final"]["step"]
-        with self._locked():
-            try:
-                stored = self.read(id)
-            except StoreError:
-                if not force:
-                    raise
-                self.set_aside(id)
-                stored = None
-            if stored is not None and _goes_further(stored, record):
-                if not force:
-                    if record["status"] == "failed":
-                        raise StoreError(f"{record['error']['message']} (the stored record {id} is kept)", minor=True)
-                    return
-                self.set_aside(id)
-            goes_on = bool(state) and record["status"] not in ("failed", "diverged")
-            problem = self._try_state(id, step, state) if goes_on else None
-            self.write(record)
-            self.drop_states(id, keep=step if goes_on else None)
+        [problem] = self.keep_all([(record, state)], {record["id"]} if force else set())
         if problem:
             raise problem
 
-    def _try_state(self, id: str, step: int, state: State) -> StoreError | None:
+    def keep_all(self, items: Sequence[tuple[Record, State]], force: Collection[str] = ()) -> list[StoreError | None]:
+        """Keep records and their checkpoints, unless what is stored goes further; what went wrong with each.
+
+        A checkpoint first, then the record that points to it, then away with the older checkpoint. One process at a
+        time; all files are flushed to the disk together, since each flush by itself waits for the disk.
+
+        :param force: ids of which what is stored gives way; what goes further, or cannot be read, is set aside.
+        :raises StoreError: where the folder cannot be used.
+        """
+        with self._locked():
+            written = [self._begin(record, state, record["id"] in force) for record, state in items]
+            with ThreadPoolExecutor(FLUSHERS) as pool:
+                list(pool.map(_flush, [one for two in written for one in (two.state, two.record) if one is not None]))
+            return [self._end(two) for two in written]
+
+    def _begin(self, record: Record, state: State, force: bool) -> "_Written":
+        """Write a checkpoint and a record beside where they belong, unless the stored record is to stay."""
+        id, step = record["id"], record["final"]["step"]
+        whole: _Staged | None = None
+        problem: StoreError | None = None
         try:
-            self.write_state(id, step, state)
+            stored = self._in_the_way(record, force)
+            if stored is not None and _goes_further(stored, record):
+                return _Written(problem=_stays(id, record))
+            goes_on = bool(state) and record["status"] not in ("failed", "diverged")
+            before = None if stored is None else stored["final"]["step"]
+            older = None if before in (None, step if goes_on else None) else self._state_path(id, before)
+            if goes_on:
+                try:
+                    whole = self._stage_state(id, step, state)
+                except StoreError as error:
+                    problem = _cannot_go_on(error)
+            return _Written(whole, self._stage_record(record), older, problem)
         except StoreError as error:
-            return StoreError(f"{error} The record is kept, but cannot be extended.", minor=True)
-        return None
+            if whole is not None:
+                whole.drop()
+            return _Written(problem=error)
+
+    def _in_the_way(self, record: Record, force: bool) -> Record | None:
+        """The stored record; by force, set aside where it goes further or cannot be read."""
+        try:
+            stored = self.read(record["id"])
+        except StoreError:
+            if not force:
+                raise
+            self.set_aside(record["id"])
+            return None
+        if force and stored is not None and _goes_further(stored, record):
+            self.set_aside(record["id"])
+            return None
+        return stored
+
+    def _end(self, written: "_Written") -> StoreError | None:
+        """Move what was written to where it belongs."""
+        problem = written.problem
+        try:
+            if written.state is not None:
+                try:
+                    self._settle(written.state)
+                except StoreError as error:
+                    problem = _cannot_go_on(error)
+            if written.record is not None:
+                self._settle(written.record)
+        except StoreError as error:
+            return error
+        if written.older is not None:
+            with suppress(OSError):
+                written.older.unlink(missing_ok=True)
+        return problem
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -191,11 +241,16 @@ class Store:
 
     def write_state(self, id: str, step: int, state: State) -> None:
         """Keep a checkpoint: arrays by name, no pickles."""
+        staged = self._stage_state(id, step, state)
+        _flush(staged)
+        self._settle(staged)
+
+    def _stage_state(self, id: str, step: int, state: State) -> "_Staged":
         try:
             self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise StoreError(f"{str(self.checkpoints)!r} cannot be made: {error.strerror}.") from error
-        self._replace(self._state_path(id, step), lambda file: np.savez(file, **state))  # type: ignore[arg-type]
+        return self._stage(self._state_path(id, step), lambda file: np.savez(file, **state))  # type: ignore[arg-type]
 
     def read_state(self, id: str, step: int) -> State | None:
         """The checkpoint of a record at a step, None where it is gone or not whole."""
@@ -205,35 +260,89 @@ class Store:
         except (OSError, ValueError, KeyError, BadZipFile):
             return None
 
-    def drop_states(self, id: str, keep: int | None) -> None:
-        """Remove the checkpoints of a record but the one at step ``keep``."""
-        for path in self.checkpoints.glob(f"{id}-*.npz"):
-            if keep is None or path != self._state_path(id, keep):
-                path.unlink(missing_ok=True)
-
     def _state_path(self, id: str, step: int) -> Path:
         return self.checkpoints / f"{id}-{step}.npz"
 
-    def _replace(self, path: Path, write: Any) -> None:
-        """Write beside, flush to disk, rename: a reader or a crash sees the old file or the new one."""
+    def _stage(self, path: Path, write: Callable[[BinaryIO], object]) -> "_Staged":
+        """Write beside; `_flush` and `_settle` follow: a reader or a crash sees the old file or the new one."""
         temporary: str | None = None
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
             with os.fdopen(descriptor, "wb") as file:
                 write(file)
-                _flush(file)
             Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            return _Staged(Path(temporary), path)
         except OSError as error:
             if temporary is not None:
                 with suppress(OSError):
                     Path(temporary).unlink(missing_ok=True)
-            raise StoreError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from error
+            raise _cannot_write(path, error) from error
+
+    def _settle(self, staged: "_Staged") -> None:
+        try:
+            if staged.failed:
+                raise staged.failed
+            staged.temporary.replace(staged.path)
+        except OSError as error:
+            staged.drop()
+            raise _cannot_write(staged.path, error) from error
 
 
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+@dataclass
+class _Staged:
+    """A file that is written but not yet where it belongs.
+
+    :param failed: what the disk said when it was flushed.
+    """
+
+    temporary: Path
+    path: Path
+    failed: OSError | None = None
+
+    def drop(self) -> None:
+        """Away with it."""
+        with suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A checkpoint and a record on their way.
+
+    :param older: the checkpoint that they replace.
+    """
+
+    state: _Staged | None = None
+    record: _Staged | None = None
+    older: Path | None = None
+    problem: StoreError | None = None
+
+
+def _flush(staged: _Staged) -> None:
+    """Wait until the disk has a file."""
+    try:
+        descriptor = os.open(staged.temporary, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        staged.failed = error
+
+
+def _stays(id: str, record: Record) -> StoreError | None:
+    """What is said of a record that does not go as far as the stored one."""
+    if record["status"] != "failed":
+        return None
+    return StoreError(f"{record['error']['message']} (the stored record {id} is kept)", minor=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{str(path)!r} cannot be written: {error.strerror or error}.")
+
+
+def _cannot_go_on(error: StoreError) -> StoreError:
+    return StoreError(f"{error} The record is kept, but cannot be extended.", minor=True)
 
 
 def _no_constant(name: str) -> None:

@@ -266,7 +266,7 @@ def test_running_out_of_memory_alone_loses_no_finished_replica(monkeypatch: pyte
     monkeypatch.setattr(Stepper, "_step", failing)
     budgets = [Budget(5), Budget(10), Budget(50)]
     with pytest.raises(torch.OutOfMemoryError):
-        train([prepare(s) for s in specs], budgets, lambda r, outcome: kept.update({r: outcome}))
+        train([prepare(s) for s in specs], budgets, kept.update)
     assert {r: o.record["status"] for r, o in kept.items()} == {0: "done", 1: "done"}
 
 

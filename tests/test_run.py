@@ -86,7 +86,7 @@ def test_train_and_test_never_meet() -> None:
 def trained(cell: Cell, budget: Budget) -> Outcome:
     """The outcome of one cell."""
     outcomes: list[Outcome] = []
-    train([cell], [budget], lambda r, outcome: outcomes.append(outcome))
+    train([cell], [budget], lambda kept: outcomes.extend(outcome for _, outcome in kept))
     assert outcomes[-1].record["status"] in ("done", "diverged")
     return outcomes[-1]
 
@@ -239,13 +239,14 @@ def test_a_foreign_checkpoint_is_not_used(tmp_path: Path) -> None:
     assert untimed(extended) == untimed(straight)
 
 
-def test_what_there_is_is_kept_from_time_to_time() -> None:
+def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "KEEPING", 0.0)
     [spec] = resolve(encoder="onehot", learner="mlp", modulus=7, settings={"learner.hidden_layer_sizes": (24,)})
     kept: list[Outcome] = []
     train(
         [prepare(spec)],
         [Budget(30)],
-        lambda r, outcome: kept.append(replace(outcome, state=partial(dict, outcome.state()))),
+        lambda some: kept.extend(replace(outcome, state=partial(dict, outcome.state())) for _, outcome in some),
         keep_every=0.0,
     )
     assert [o.record["status"] for o in kept] == ["interrupted"] * (len(kept) - 1) + ["done"]
@@ -322,7 +323,7 @@ def test_a_full_disk_still_shows_the_result(tmp_path: Path, command: Command, mo
     def full(self: Store, record: dict[str, Any]) -> None:
         raise StoreError("'r.json' cannot be written: No space left on device.")
 
-    monkeypatch.setattr(Store, "write", full)
+    monkeypatch.setattr(Store, "_stage_record", full)
     done = command(*RUN, "--epochs", 2, "--results", tmp_path, "--json")
     assert done.code == 1
     assert done.json["cells"][0]["status"] == "done"

@@ -54,7 +54,7 @@ def speed(
         precisions=None if precision is None else [p.strip() for p in precision.split(",")],
         compile=not eager,
         whole_run=not no_run,
-        say=(lambda line: None) if quiet else (lambda line: click.echo(f"measuring {line} …", err=True)),
+        say=(lambda line: None) if quiet else (lambda line: click.echo(line, err=True)),
         **request,
     )
     if as_json:
