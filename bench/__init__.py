@@ -8,17 +8,18 @@ The command line is ``python -m bench``; the same from Python:
 ('done', 'unordered')
 """
 
+from importlib import import_module
 from typing import Any
 
-__all__ = ["plan", "rerun", "run"]
+__all__ = ["plan", "plan_sweep", "rerun", "run", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
     # Nothing heavy is imported before it is needed: `python -m bench --help` passes through here.
+    if name in ("plan_sweep", "sweep"):
+        return getattr(import_module("bench.sweeps"), name)
     if name in __all__:
-        import bench.api
-
-        return getattr(bench.api, name)
+        return getattr(import_module("bench.api"), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
 
 

@@ -16,11 +16,28 @@ from bench.cells import prepare
 from bench.errors import RequestError, StoreError, one_of
 from bench.execute import Board, Job, Result, Unit, board, check_model_path, run_jobs
 from bench.harness import solved
-from bench.spec import Budget, Spec, resolve, whole
+from bench.spec import Budget, Spec, real, resolve, whole
 from bench.splits import split
 from bench.store import Record, Store
 
-__all__ = ["Comparison", "Plan", "Step", "check_run", "execute", "places", "plan", "prepared_device", "rerun", "run"]
+__all__ = [
+    "THREADS",
+    "Comparison",
+    "Plan",
+    "Step",
+    "action",
+    "check_arithmetic",
+    "check_run",
+    "execute",
+    "gpus",
+    "places",
+    "plan",
+    "prepared_device",
+    "rerun",
+    "resolve_budget",
+    "run",
+    "seeds_of",
+]
 
 THREADS = 1
 """Threads of a cell that trains alone. Sums of several threads round differently: with one, a spec has one result on a
@@ -108,24 +125,18 @@ def plan(
     for name in ("encoder", "learner"):
         if name not in what:
             raise RequestError(f"Missing argument {name!r}.")
-    specs = resolve(stop_when_solved=stop_when_solved, seeds=_seeds(seeds, seed), **what)
-    steps, epochs = whole("--steps", steps), whole("--epochs", epochs)
-    if seconds is not None and not 0 < seconds < math.inf:
-        raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
+    specs = resolve(stop_when_solved=stop_when_solved, seeds=seeds_of(seeds, seed), **what)
     chosen = prepared_device(device, specs[0])
-    if specs[0].precision == "tf32" and chosen == "cpu":
-        raise RequestError("--precision tf32 is arithmetic of GPUs, and this trains on the CPU.")
+    check_arithmetic(specs[0], chosen)
     prepare(specs[0])
-    if stop_when_solved and not specs[0].validation_fraction:
-        raise RequestError("--stop-when-solved needs a --validation-fraction above 0: test pairs must not stop a run.")
     if results is not None and not str(results):
         raise RequestError("--results must name a folder, got ''.")
     store = None if results is None or force or not Path(results).exists() else Store(results)
     planned = []
     for spec in specs:
-        budget = Budget(_steps(spec, steps, epochs), seconds, stop_when_solved)
+        budget = resolve_budget(spec, _count_train(spec), steps, epochs, seconds, stop_when_solved)
         record = None if store is None else store.read(spec.id)
-        planned.append(Step(spec, budget, record, "run" if record is None else _action(record, budget)))
+        planned.append(Step(spec, budget, record, "run" if record is None else action(record, budget)))
     return Plan(planned, chosen, None if results is None else str(results), force)
 
 
@@ -224,7 +235,7 @@ def places(device: str, replicas: int, updates: int, cores: int) -> list[tuple[s
     """
     parts = min(replicas, max(1, updates // WORTH_A_PROCESS))
     if device == "cuda":
-        return [(f"cuda:{i}" if _gpus() > 1 else "cuda", 1) for i in range(min(parts, _gpus()))]
+        return [(f"cuda:{i}" if gpus() > 1 else "cuda", 1) for i in range(min(parts, gpus()))]
     if device == "cpu":
         parts = min(parts, cores)
         return [("cpu", max(1, cores // parts))] * parts
@@ -277,7 +288,7 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     return Comparison(stored, again, same, float(np.max(gaps)) if gaps else None)
 
 
-def _action(record: Record, budget: Budget) -> str:
+def action(record: Record, budget: Budget) -> str:
     """What is left to do for a budget, given what is stored."""
     status, reached = record["status"], record["final"]["step"]
     if status == "failed":
@@ -292,10 +303,36 @@ def _action(record: Record, budget: Budget) -> str:
     return "resume" if status == "interrupted" else "extend"
 
 
-def _steps(spec: Spec, steps: int | None, epochs: int | None) -> int:
+def resolve_budget(
+    spec: Spec,
+    n_train: int,
+    steps: int | None = None,
+    epochs: int | None = None,
+    seconds: float | None = None,
+    stop_when_solved: bool = False,
+) -> Budget:
+    """How long a cell may train.
+
+    :raises RequestError: for a limit that is none, or that does not apply.
+    """
+    steps, epochs = whole("--steps", steps), whole("--epochs", epochs)
+    seconds = None if seconds is None else real("--seconds", seconds)
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
+    if stop_when_solved and not spec.validation_fraction:
+        raise RequestError("--stop-when-solved needs a --validation-fraction above 0: test pairs must not stop a run.")
+    return Budget(_steps(spec, n_train, steps, epochs), seconds, stop_when_solved)
+
+
+def check_arithmetic(spec: Spec, device: str) -> None:
+    """Raise RequestError where a device has no such arithmetic."""
+    if spec.precision == "tf32" and device == "cpu":
+        raise RequestError("--precision tf32 is arithmetic of GPUs, and this trains on the CPU.")
+
+
+def _steps(spec: Spec, n: int, steps: int | None, epochs: int | None) -> int:
     """The budget in updates, up to the next moment at which the learner can be looked at."""
     learner = spec.make_learner()
-    n = _count_train(spec)
     granule, per_epoch = learner.granularity(n), learner.steps_per_epoch(n)
     for option, value in (("--steps", steps), ("--epochs", epochs)):
         if value is not None and granule == 0:
@@ -316,7 +353,8 @@ def _count_train(spec: Spec) -> int:
     return len(split(pairs, spec.protocol, spec.train_fraction, spec.validation_fraction, rng).train)  # type: ignore[arg-type]
 
 
-def _seeds(seeds: int | None, seed: int | None) -> Sequence[int]:
+def seeds_of(seeds: int | None, seed: int | None) -> Sequence[int]:
+    """0 … seeds − 1, or this one seed; seed 0 where neither is given."""
     if seed is not None:
         if seeds is not None:
             raise RequestError("--seed and --seeds exclude each other.")
@@ -340,15 +378,16 @@ def prepared_device(device: str, spec: Spec) -> str:
         raise RequestError(f"--device must be {' or '.join(devices)} for {spec.learner['name']}, got {device}.")
     if kind == "cpu" or "cuda" not in devices:
         return "cpu"
-    gpus = _gpus()
+    found = gpus()
     if kind == "auto":
-        return "cuda" if gpus else "cpu"
-    if int(number or 0) >= gpus:
-        raise RequestError(f"--device {device}: there {'is no GPU' if not gpus else f'are {gpus} GPUs'} here.")
+        return "cuda" if found else "cpu"
+    if int(number or 0) >= found:
+        raise RequestError(f"--device {device}: there {'is no GPU' if not found else f'are {found} GPUs'} here.")
     return device
 
 
-def _gpus() -> int:
+def gpus() -> int:
+    """How many GPUs there are."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from bench import environment, registry
 from bench.cells import Cell, prepare
+from bench.claims import holding
 from bench.environment import source_digest
 from bench.errors import RequestError, StoreError
 from bench.harness import PARTS, CheckpointError, Clock, Moment, Outcome, recall, train
@@ -34,7 +35,18 @@ from bench.spec import Budget, Spec
 from bench.store import Record, State, Store
 from learners import Learner
 
-__all__ = ["Board", "Job", "Result", "Unit", "board", "check_model_path", "run_jobs"]
+__all__ = [
+    "Board",
+    "Job",
+    "Result",
+    "Unit",
+    "board",
+    "check_model_path",
+    "failed",
+    "graceful",
+    "run_job",
+    "run_jobs",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,7 @@ class Job:
     :param threads: of the arithmetic.
     :param results: the results folder, or None to keep nothing.
     :param force: what is stored gives way, whatever it is.
+    :param lease: of the process that has claimed the cells, to be held while they are in work.
     :param source: commit and state of the source, read once.
     """
 
@@ -69,6 +82,7 @@ class Job:
     results: str | None = None
     force: bool = False
     source: tuple[str | None, bool | None] = (None, None)
+    lease: str | None = None
 
     @property
     def name(self) -> str:
@@ -135,10 +149,10 @@ def run_jobs(jobs: Sequence[Job], on: Board, processes: int, finished: Callable[
     :param finished: is told of every record, in the order in which they finish.
     """
     results: list[Result] = []
-    with _graceful(on.stop):
+    with graceful(on.stop):
         parallel = joblib.Parallel(n_jobs=max(1, min(processes, len(jobs))), return_as="generator_unordered")
         try:
-            for done in parallel(joblib.delayed(_run)(job, on) for job in jobs):
+            for done in parallel(joblib.delayed(run_job)(job, on) for job in jobs):
                 results += done
                 for result in done:
                     finished(result.record)
@@ -150,7 +164,7 @@ def run_jobs(jobs: Sequence[Job], on: Board, processes: int, finished: Callable[
 
 
 @contextmanager
-def _graceful(stop: Callable[[], None]) -> Iterator[None]:
+def graceful(stop: Callable[[], None]) -> Iterator[None]:
     """On the first signal ask to stop, on the second stop at once. Only the main thread can listen to signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -171,7 +185,7 @@ def _graceful(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(job: Job, on: Board) -> list[Result]:
+def run_job(job: Job, on: Board) -> list[Result]:
     """Run one job, in a worker process or here; nothing where a stop came before it began."""
     if os.getpid() != on.owner:
         # Ctrl-C reaches all processes of a terminal: the owner decides what it means.
@@ -180,7 +194,7 @@ def _run(job: Job, on: Board) -> list[Result]:
     if on.stopped():
         return []
     keep_freed_memory()
-    with _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), _busy():
+    with holding(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), _busy():
         warnings.simplefilter("ignore")
         return _Runner(job, on).run()
 
@@ -278,14 +292,17 @@ class _Runner:
                 self.on.stopped,
                 self.clock,
                 self.job.device,
+                probed=self.on.folder,
             )
         except CheckpointError:
             raise
         except Exception as error:
-            for unit in ready:
-                over = self.results.get(unit.spec.id)
-                if over is None or over.record["status"] == "interrupted":
-                    self._fail(unit, error)
+            over = {id for id, result in self.results.items() if result.record["status"] != "interrupted"}
+            left = [unit for unit in ready if unit.spec.id not in over]
+            if len(left) == 1:
+                self._fail(left[0], error)
+            for half in (left[: len(left) // 2], left[len(left) // 2 :]) if len(left) > 1 else ():
+                self._train(half)  # whichever of them it is, the others go on
 
     def _prior(self, unit: Unit) -> tuple[Record, State] | None:
         """The stored record with its checkpoint; a run whose checkpoint is gone begins anew."""
@@ -349,6 +366,14 @@ class _Runner:
         if any(problem and not problem.minor for problem in problems):
             self.on.stop()
         return [str(problem) if problem else None for problem in problems]
+
+
+def failed(job: Job, on: Board, error: Exception) -> list[Result]:
+    """Keep that the cells of a job failed for a reason that no worker process could tell."""
+    runner = _Runner(job, on)
+    for unit in job.units:
+        runner._fail(unit, error)
+    return list(runner.results.values())
 
 
 def _failed(unit: Unit, error: Exception, clock: Clock) -> Record:

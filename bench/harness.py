@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy as np
 from bench import metrics
 from bench.cells import Cell
 from bench.judge import PARTS, Judge
+from bench.probes import remembered
 from bench.schema import SCHEMA
 from bench.spec import Budget
 from bench.store import Record, State
-from learners import KNN, Learner, Ridge, Setting, Training
+from learners import Learner, Setting, Training
 
 __all__ = ["PARTS", "CheckpointError", "Clock", "Moment", "Outcome", "recall", "solved", "train"]
 
@@ -126,6 +128,7 @@ def train(
     clock: Clock | None = None,
     device: str = "cpu",
     keep_every: float = 60.0,
+    probed: Path | None = None,
 ) -> None:
     """Train cells of equal structure side by side until each is done.
 
@@ -137,10 +140,11 @@ def train(
     :param clock: started when the preparation of the cells was; None starts one.
     :param device: where to train.
     :param keep_every: seconds between two times that what there is is kept; more where keeping takes long.
+    :param probed: a folder in which probes of encodings are remembered, for cells that differ in their learner alone.
     :raises CheckpointError: where a state is not of its cell.
     """
     run = _Run(cells, budgets, list(priors) or [None] * len(cells), keep, watch, clock or Clock())
-    run.begin(device)
+    run.begin(device, probed)
     run.go(should_stop, keep_every)
 
 
@@ -166,11 +170,11 @@ class _Run:
         self.pace = _Pace()
         self.told_at = -TOLD_EVERY
 
-    def begin(self, device: str) -> None:
+    def begin(self, device: str, probed: Path | None) -> None:
         """Make what trains, and bring it to where it was."""
         cells = [replica.cell for replica in self.replicas]
         setting = Setting(device, cells[0].spec.precision, self.grid[-1], len(self.grid), self._announce)
-        self.prober = _Prober(self.replicas, device)
+        self.prober = _Prober(self.replicas, device, probed)
         with _charged("train", self.replicas):
             learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
             self.training = type(learners[0]).begin(learners, problems, setting)
@@ -354,37 +358,24 @@ def _moment(replica: _Replica, seconds: float, note: str = "") -> Moment:
 class _Prober:
     """What encodings give away: worked out in threads while a GPU trains, else when a cell is over."""
 
-    def __init__(self, replicas: Sequence[_Replica], device: str) -> None:
-        self.replicas = replicas
+    def __init__(self, replicas: Sequence[_Replica], device: str, memory: Path | None) -> None:
+        self.replicas, self.memory = replicas, memory
         self.pool = ThreadPoolExecutor(PROBERS) if device.startswith("cuda") else None
-        self.begun = [self.pool.submit(_probes, replica) for replica in replicas] if self.pool else []
+        self.begun = [self.pool.submit(self._probe, replica) for replica in replicas] if self.pool else []
 
     def ask(self, r: int) -> dict[str, float | None]:
         """The probes of a replica."""
-        return self.begun[r].result() if self.begun else _probes(self.replicas[r])
+        return self.begun[r].result() if self.begun else self._probe(self.replicas[r])
+
+    def _probe(self, replica: _Replica) -> dict[str, float | None]:
+        if replica.prior is not None and replica.prior["probes"]["ridge"] is not None:
+            return dict(replica.prior["probes"])
+        return remembered(replica.cell, self.memory)
 
     def close(self) -> None:
         """Begin no more."""
         if self.pool:
             self.pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _probes(replica: _Replica) -> dict[str, float | None]:
-    """What the encoding alone gives away: test accuracy of a linear readout and of the nearest neighbour."""
-    if replica.prior is not None and replica.prior["probes"]["ridge"] is not None:
-        return dict(replica.prior["probes"])
-    cell = replica.cell
-    rows = cell.parts.get("test", cell.split.validation)
-    found: dict[str, float | None] = {}
-    for name, probe in (("ridge", Ridge()), ("knn", KNN())):
-        if not rows.size:
-            found[name] = None
-            continue
-        training = type(probe).begin([probe], [cell.problem])
-        training.advance(0, [0])
-        [scores] = training.look([0], [rows]).scores
-        found[name] = float(metrics.right(scores, cell.task.answers_N[rows]).mean())
-    return found
 
 
 def _record(replica: _Replica, training: Training, r: int, elapsed: float, replicas: int) -> Record:

@@ -5,8 +5,8 @@ import inspect
 import json
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cache, cached_property, lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 
-__all__ = ["Budget", "Spec", "derive_seed", "resolve"]
+__all__ = ["Budget", "Family", "Spec", "derive_seed", "family", "resolve"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ _PURPOSES = ("split", "encoder", "learner")
 _WORDS = {"yes": True, "on": True, "no": False, "off": False}
 
 
+@lru_cache(maxsize=1 << 16)
 def derive_seed(seed: int, purpose: str) -> int:
     """One of the separate streams of a seed: "split", "encoder" or "learner"."""
     state = np.random.SeedSequence([seed, _PURPOSES.index(purpose)]).generate_state(1)[0]
@@ -64,7 +65,7 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """As in a record."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _FIELDS}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
@@ -82,8 +83,7 @@ class Spec:
     @cached_property
     def id(self) -> str:
         """Hash of the spec and the versions of its plugins, 16 hexadecimal digits."""
-        identity = {"schema": SCHEMA, "spec": self.to_dict(), "versions": self.versions}
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(_identity(self.to_dict(), self.versions).encode()).hexdigest()[:16]
 
     @cached_property
     def label(self) -> str:
@@ -111,6 +111,51 @@ class Spec:
         return _make(registry.learner(self.learner["name"]), self.learner)
 
 
+_FIELDS = tuple(field.name for field in fields(Spec))
+
+
+@dataclass(frozen=True)
+class Family:
+    """Specs that differ in their seed alone.
+
+    :param first: one of them.
+    :param follows: which of the streams "split", "encoder" and "learner" follow the seed.
+    """
+
+    first: Spec
+    follows: tuple[str, ...]
+
+    def at(self, seed: int) -> Spec:
+        """The spec of a seed."""
+        return Spec(**self._values({purpose: derive_seed(seed, purpose) for purpose in self.follows} | {"seed": seed}))
+
+    def id(self, seed: int) -> str:
+        """The id of the spec of a seed, as fast as a million of them need it."""
+        text = self._identity[0]
+        for purpose, mark in self._identity[1].items():
+            text = text.replace(mark, str(seed if purpose == "seed" else derive_seed(seed, purpose)))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _values(self, seeds: Mapping[str, Any]) -> dict[str, Any]:
+        values = self.first.to_dict() | {"seed": seeds["seed"]}
+        if "split" in seeds:
+            values["split_seed"] = seeds["split"]
+        for owner in ("encoder", "learner"):
+            if owner in seeds:
+                values[owner] = values[owner] | {"random_state": seeds[owner]}
+        return values
+
+    @cached_property
+    def _identity(self) -> tuple[str, dict[str, str]]:
+        """What an id is the hash of, with marks where seeds belong."""
+        marks = {purpose: f"\0{purpose}\0" for purpose in (*self.follows, "seed")}
+        return _identity(self._values(marks), self.first.versions), {p: json.dumps(m) for p, m in marks.items()}
+
+
+def _identity(spec: Mapping[str, Any], versions: Mapping[str, int]) -> str:
+    return json.dumps({"schema": SCHEMA, "spec": spec, "versions": versions}, sort_keys=True)
+
+
 def _make(cls: Callable[..., Any], values: Mapping[str, Any]) -> Any:
     return cls(**{name: _tupled(value) for name, value in values.items() if name != "name"})
 
@@ -133,6 +178,11 @@ def _short(values: Mapping[str, Any], load: Callable[[str], Any]) -> str:
 
 def parameters(maker: Callable[..., Any]) -> dict[str, Any]:
     """Keyword arguments of a class or a maker of tasks, with their defaults."""
+    return dict(_parameters(maker))
+
+
+@cache
+def _parameters(maker: Callable[..., Any]) -> dict[str, Any]:
     return {name: p.default for name, p in inspect.signature(maker).parameters.items() if p.default is not p.empty}
 
 
@@ -165,6 +215,49 @@ def resolve(
 ) -> list[Spec]:
     """The specs of a request, one for each seed.
 
+    :raises RequestError: as `family` does.
+    """
+    if not len(seeds):
+        return []
+    found = family(
+        encoder=encoder,
+        learner=learner,
+        settings=settings,
+        combine=combine,
+        sdr=sdr,
+        task=task,
+        modulus=modulus,
+        pairs=pairs,
+        train_fraction=train_fraction,
+        validation_fraction=validation_fraction,
+        stop_when_solved=stop_when_solved,
+        precision=precision,
+        split_seed=split_seed,
+        seed=seeds[0],
+    )
+    return [found.at(seed) for seed in seeds]
+
+
+def family(
+    *,
+    encoder: str,
+    learner: str,
+    settings: Mapping[str, Any] | None = None,
+    combine: str | None = None,
+    sdr: int | str | None = None,
+    task: str = "add",
+    modulus: int | None = None,
+    pairs: str | None = None,
+    train_fraction: float = 0.5,
+    validation_fraction: float | None = None,
+    stop_when_solved: bool = False,
+    precision: str = "float32",
+    split_seed: int | None = None,
+    seed: int = 0,
+) -> "Family":
+    """The specs of a request, for any seed.
+
+    :param seed: of the one that is resolved and checked.
     :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
     :param sdr: k, "off", or None for the encoder's own.
     :raises RequestError: where a name is unknown or a value breaks its rule.
@@ -185,28 +278,30 @@ def resolve(
         validation_fraction = VALIDATION_FOR_STOPPING if stop_when_solved else 0.0
     validation_fraction = real("--validation-fraction", validation_fraction)
     told = {"modulus": made_task.modulus or made_task.n_operands}
-    specs = []
-    for seed in seeds:
-        encoder_values = _resolve_values("encoder", encoder, encoder_class, owned["encoder"], seed, told)
-        code = _make(encoder_class, encoder_values)
-        _checked(code.check)
-        spec = Spec(
-            task=registry.canonical(task),
-            modulus=made_task.modulus,
-            task_parameters=task_values,
-            protocol=_resolve_protocol(pairs, made_task),
-            train_fraction=train_fraction,
-            validation_fraction=validation_fraction,
-            encoder=encoder_values,
-            combine=_resolve_combine(combine, code),
-            sdr=_resolve_sdr(sdr, code),
-            learner=_resolve_learner(learner, learner_class, owned["learner"], seed),
-            precision=precision,
-            split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
-            seed=seed,
-        )
-        specs.append(spec)
-    return specs
+    encoder_values = _resolve_values("encoder", encoder, encoder_class, owned["encoder"], seed, told)
+    code = _make(encoder_class, encoder_values)
+    _checked(code.check)
+    first = Spec(
+        task=registry.canonical(task),
+        modulus=made_task.modulus,
+        task_parameters=task_values,
+        protocol=_resolve_protocol(pairs, made_task),
+        train_fraction=train_fraction,
+        validation_fraction=validation_fraction,
+        encoder=encoder_values,
+        combine=_resolve_combine(combine, code),
+        sdr=_resolve_sdr(sdr, code),
+        learner=_resolve_learner(learner, learner_class, owned["learner"], seed),
+        precision=precision,
+        split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
+        seed=seed,
+    )
+    follows = {
+        "split": split_seed is None,
+        "encoder": "random_state" in encoder_values and "random_state" not in owned["encoder"],
+        "learner": "random_state" in first.learner and "random_state" not in owned["learner"],
+    }
+    return Family(first, tuple(purpose for purpose, yes in follows.items() if yes))
 
 
 def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -269,6 +364,16 @@ def _by_owner(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _resolve_task(name: str, modulus: int | None, values: Mapping[str, Any]) -> tuple[dict[str, Any], Task]:
+    try:
+        resolved, made = _known_task(name, modulus, tuple(values.items()))
+    except TypeError:  # a value that cannot be hashed is none that a task takes
+        resolved, made = _known_task.__wrapped__(name, modulus, tuple(values.items()))
+    return dict(resolved), made
+
+
+@lru_cache(maxsize=256)
+def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any], ...]) -> tuple[dict[str, Any], Task]:
+    values = dict(settings)
     maker = registry.task(name)
     known = parameters(maker)
     if modulus is not None and "modulus" not in known:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -58,6 +59,11 @@ NUMERIC: Final = frozenset(
     ]
 )
 """Hyperparameters that may differ within a fleet; all others shape the program."""
+
+
+@cache
+def _names(cls: "type[TorchLearner]") -> tuple[str, ...]:
+    return tuple(cls._get_param_names())
 
 
 class TorchLearner(Learner):
@@ -246,7 +252,7 @@ class TorchLearner(Learner):
 
     def structure(self, n_train: int) -> tuple[Any, ...]:
         """What must be equal for learners to train in one fleet."""
-        fixed = {k: v for k, v in self.get_params().items() if k not in NUMERIC}
+        fixed = {k: getattr(self, k) for k in _names(type(self)) if k not in NUMERIC}
         for name in ("random_state", "batch_size", *self.fit_parameters):
             fixed.pop(name)
         used = (bool(self.gradient_noise), bool(self.weight_noise), bool(self.weight_decay), self.drops)

@@ -309,10 +309,10 @@ def test_a_cell_that_raises_is_recorded_and_tried_again(
 def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = harness.train
 
-    def broken(cells: Any, *rest: Any) -> Any:
+    def broken(cells: Any, *rest: Any, **more: Any) -> Any:
         if cells[0].spec.seed == 1:
             raise MemoryError("too large")
-        return original(cells, *rest)
+        return original(cells, *rest, **more)
 
     monkeypatch.setattr(execute, "train", broken)
     records = bench.run(**REQUEST, epochs=2, seeds=3, results=tmp_path)
@@ -512,7 +512,7 @@ def test_the_same_from_python() -> None:
         bench.run(encoder="cycle", results=None)
     with pytest.raises(RequestError, match="--encoder takes a name"):
         bench.run(encoder=Cycle(), learner="mlp", results=None)  # type: ignore[arg-type]
-    assert {"run", "rerun", "plan"} == set(dir(bench))
+    assert {"run", "rerun", "plan", "sweep", "plan_sweep"} == set(dir(bench))
 
 
 def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:

@@ -1,0 +1,118 @@
+"""``bench sweep``."""
+
+from typing import Any
+
+import click
+
+from bench.cli._options import (
+    debug_option,
+    device_option,
+    json_option,
+    name_completer,
+    parse_settings,
+    parse_value,
+    quiet_option,
+    results_option,
+    settings_option,
+)
+
+__all__ = ["sweep"]
+
+ONE_OF = {"encoder": str, "learner": str, "task": str, "pairs": str, "modulus": int, "train_fraction": float}
+
+
+@click.command()
+@click.argument("grid", required=False, metavar="[GRID.yaml]", type=click.Path(dir_okay=False))
+@click.option("--encoder", metavar="A,B", shell_complete=name_completer("encoder"), help="Encoders, or all.")
+@click.option("--learner", metavar="A,B", shell_complete=name_completer("learner"), help="Learners, or all.")
+@settings_option
+@click.option("vary", "--vary", multiple=True, metavar="OWNER.NAME=A,B", help="Try a parameter at each of these.")
+@click.option("--task", metavar="A,B", shell_complete=name_completer("task"), help="Tasks.  [default: add]")
+@click.option("--modulus", metavar="P,Q", help="Moduli.  [default: 97]")
+@click.option("--pairs", metavar="A,B", help="Protocols of pairs.  [default: the task's]")
+@click.option("--train-fraction", metavar="A,B", help="Shares of the pairs that train.  [default: 0.5]")
+@click.option("--seeds", type=int, help="Seeds 0 … N − 1 of each combination.  [default: 1]")
+@click.option("--steps", type=int, help="Budget in optimizer updates.  [default: each learner's]")
+@click.option("--precision", help="Arithmetic of the training.  [default: float32]")
+@click.option("--seconds", type=float, help="Hard limit for each cell that has none of its own.")
+@device_option
+@click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
+@results_option
+@click.option("--dry-run", is_flag=True, help="Show what would run, and about how long.")
+@click.option("--force", is_flag=True, help="Compute anew what is stored.")
+@json_option
+@quiet_option
+@debug_option
+def sweep(
+    grid: str | None,
+    settings: tuple[str, ...],
+    vary: tuple[str, ...],
+    device: str,
+    results: str,
+    seconds: float | None,
+    force: bool,
+    jobs: int | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Run many cells: a grid from a YAML file, or every combination of what the options name.
+
+    Cells that are stored already are not computed again; a larger budget extends them, and after an interruption, of
+    whatever kind, the same command goes on. Several processes may sweep one results folder: no cell is done twice.
+    """
+    from bench.cli import _sweep_tables as tables
+    from bench.grid import Grid, read
+    from bench.progress import sweep_progress
+    from bench.sweeps import plan_sweep, run_sweep
+
+    wanted = _from_options(settings, vary, options)
+    _check(grid, wanted)
+    chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
+    planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
+    if dry_run:
+        tables.show_plan(planned, as_json, jobs)
+        return 0
+    whole = run_sweep(planned, jobs, None if quiet else sweep_progress)
+    return tables.show_results(planned, as_json, whole)
+
+
+def _check(grid: str | None, wanted: dict[str, Any]) -> None:
+    from bench.errors import RequestError
+
+    if grid is not None and wanted:
+        option = next(iter(wanted)).replace("_", "-")
+        raise RequestError(f"A grid comes from a file or from options, got {grid!r} and --{option}.")
+    for name in ("encoder", "learner"):
+        if grid is None and name not in wanted:
+            raise RequestError(f"Missing GRID.yaml, or --{name}.")
+
+
+def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """A grid as in a file; a value of --set is one value, whatever it is."""
+    from bench.errors import RequestError
+
+    wanted: dict[str, Any] = {key: [value] for key, value in parse_settings(settings).items()}
+    for text in vary:
+        key, equals, values = text.partition("=")
+        if not equals or "." not in key:
+            raise RequestError(f"--vary takes OWNER.NAME=A,B, got {text!r}.")
+        wanted[key.strip()] = [parse_value(value.strip()) for value in values.split(",") if value.strip()]
+    for name, value in options.items():
+        if value is None:
+            continue
+        wanted[name] = _several(name, value) if name in ONE_OF else value
+    return wanted
+
+
+def _several(name: str, text: str) -> Any:
+    from bench.errors import RequestError
+
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if parts == ["all"]:
+        return "all"
+    try:
+        return [ONE_OF[name](part) for part in parts]
+    except ValueError:
+        raise RequestError(f"--{name.replace('_', '-')} takes numbers with commas, got {text!r}.") from None

@@ -1,0 +1,177 @@
+"""What a sweep would do, and what came of it, for people and as JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import joblib
+import numpy as np
+
+from bench.cli._print import console, print_table
+from bench.display import percent
+from bench.schema import SCHEMA
+from bench.store import Record
+from bench.sweeps import ACTIONS, Sweep
+
+__all__ = ["show_plan", "show_results"]
+
+MOST_ROWS = 40
+ONE_EACH = 1000
+"""Cells up to which a plan as JSON names each."""
+
+
+def show_plan(planned: Sweep, as_json: bool, jobs: int | None) -> None:
+    """The plan: cells, which are done, fleets, time left."""
+    counts, fleets = planned.counts, _fleets(planned)
+    slots = jobs or joblib.cpu_count()
+    seconds, unknown = planned.seconds_left(slots)
+    if as_json:
+        document = {
+            "dry_run": True,
+            "name": planned.name,
+            "cells": len(planned),
+            "actions": {action: counts[action] for action in ACTIONS},
+            "fleets": fleets,
+            "seconds_left": seconds,
+            "cells_of_unknown_time": unknown,
+            "ids": [planned.id(place) for place in range(len(planned))] if len(planned) <= ONE_EACH else None,
+        }
+        print(json.dumps({"schema": SCHEMA, **document}))
+        return
+    rows: dict[tuple[str, str, str], list[int]] = {}
+    for place in range(len(planned)) if len(planned) <= 100 * ONE_EACH else ():
+        entry = planned.entries[planned.entry[place]]
+        key = (str(entry.request["encoder"]), str(entry.request["learner"]), f"{entry.budget.steps:,}")
+        row = rows.setdefault(key, [0, 0])
+        row[0] += 1
+        row[1] += planned.actions[place] == ACTIONS.index("done")
+    table = [[*key, f"{count:,}", f"{done:,}"] for key, (count, done) in rows.items()]
+    if table:
+        print_table(None, ["encoder", "learner", "steps", "cells", "done"], table[:MOST_ROWS])
+        if len(table) > MOST_ROWS:
+            click.echo(f"… and {len(table) - MOST_ROWS:,} more rows.")
+        click.echo("")
+    said = ", ".join(f"{counts[action]:,} to {action}" for action in ACTIONS[:-1] if counts[action])
+    todo = len(planned) - counts["done"]
+    click.echo(f"{planned.name}: {len(planned):,} cells, {counts['done']:,} done already{f'; {said}' if said else ''}.")
+    if todo:
+        alone = sum(fleet["fleets"] for fleet in fleets if fleet["largest"] == 1)
+        together = [f for f in fleets if f["largest"] > 1]
+        side = f"{sum(f['fleets'] for f in together):,} fleets of up to {max(f['largest'] for f in together)} cells"
+        parts = ([side] if together else []) + ([f"{alone:,} cells alone"] if alone else [])
+        click.echo(f"To run: {' and '.join(parts)}, {slots} at a time on the CPU. Nothing has run.")
+        click.echo(_time_left(seconds, unknown, todo))
+
+
+def _time_left(seconds: float, unknown: int, todo: int) -> str:
+    if unknown == todo:
+        return "How long it takes is unknown: no such cell is stored here."
+    beside = f", and {unknown:,} cells of which none is stored here" if unknown else ""
+    return f"About {_duration(seconds)} by what stored cells of these learners took{beside}."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 7200:
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _fleets(planned: Sweep) -> list[dict[str, Any]]:
+    """Jobs by group: how many, and how large the largest is."""
+    groups = np.array([entry.group for entry in planned.entries], dtype=np.int64)
+    numbers, counts = np.unique(groups[planned.entry[planned.todo]], return_counts=True)
+    return [
+        {
+            "learner": planned.learners[group],
+            "cells": int(count),
+            "fleets": -(-int(count) // planned.sizes[group]),
+            "largest": min(int(count), planned.sizes[group]),
+        }
+        for group, count in zip(numbers, counts, strict=True)
+    ]
+
+
+@dataclass
+class _Row:
+    """Cells that differ in their seed alone."""
+
+    label: str
+    question: str
+    tests: list[float] = field(default_factory=list)
+    solved: int = 0
+    cells: int = 0
+    troubles: dict[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+    def add(self, record: Record) -> None:
+        """Count a record."""
+        self.cells += 1
+        if record["final"]["test_accuracy"] is not None:
+            self.tests.append(record["final"]["test_accuracy"])
+        self.solved += record["steps_to"]["test"]["0.99"] is not None
+        if record["status"] != "done":
+            self.troubles[record["status"]] = self.troubles.get(record["status"], 0) + 1
+        if record["error"]:
+            self.error = record["error"]["message"]
+
+
+def show_results(planned: Sweep, as_json: bool, whole: bool) -> int:
+    """The outcome of a sweep; returns the exit code."""
+    rows: dict[str, _Row] = {}
+    seen = 0
+    for record in _written(planned.records(), as_json):
+        seen += 1
+        spec = record["spec"]
+        question = f"{spec['task']} {spec['protocol']} {100 * spec['train_fraction']:g} %"
+        rows.setdefault(f"{record['label']} {question}", _Row(record["label"], question)).add(record)
+    if not as_json:
+        _print_rows(planned, list(rows.values()))
+    troubles = {status for row in rows.values() for status in row.troubles}
+    if not whole or seen < len(planned) or "interrupted" in troubles:
+        click.echo("Interrupted. What is done is stored; the same command goes on from there.", err=True)
+        return 130
+    return 1 if troubles & {"failed", "timeout"} else 0
+
+
+def _written(records: Iterable[Record], as_json: bool) -> Iterator[Record]:
+    """Pass records through; as JSON, into one document on the way."""
+    if not as_json:
+        yield from records
+        return
+    sys.stdout.write(f'{{"schema": {SCHEMA}, "cells": [')
+    for number, record in enumerate(records):
+        sys.stdout.write((", " if number else "") + json.dumps(record, ensure_ascii=False, allow_nan=False))
+        yield record
+    sys.stdout.write("]}\n")
+
+
+def _print_rows(planned: Sweep, rows: list[_Row]) -> None:
+    questions = {row.question for row in rows}
+    table = [
+        [
+            row.label,
+            *([row.question] if len(questions) > 1 else []),
+            str(row.cells),
+            percent(float(np.mean(row.tests))) if row.tests else "–",
+            percent(min(row.tests)) if row.tests else "–",
+            f"{row.solved} of {row.cells}",
+            ", ".join(f"{count} {status}" for status, count in row.troubles.items()),
+        ]
+        for row in rows
+    ]
+    columns = ["", *(["pairs"] if len(questions) > 1 else []), "cells", "test", "lowest", "≥99%", "not done"]
+    if not any(row.troubles for row in rows):
+        columns, table = columns[:-1], [line[:-1] for line in table]
+    title = f"{planned.name}: {' '.join(questions)}" if len(questions) == 1 else planned.name
+    print_table(title, columns, table[:MOST_ROWS])
+    out = console()
+    if len(table) > MOST_ROWS:
+        out.print(f"… and {len(table) - MOST_ROWS:,} more rows.")
+    for row in rows:
+        if row.error:
+            out.print(f"{row.label}: {' '.join(row.error.split())}", markup=False)
+    out.print("\ntest: mean of the final test accuracies; ≥99%: cells that were there at any evaluation.")
+    out.print(f"python -m bench rank --results {planned.results}: intervals, ranks, costs.", markup=False)

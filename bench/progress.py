@@ -1,0 +1,121 @@
+"""Progress of a sweep on stderr: one live bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from bench.display import percent
+from bench.store import Record
+from bench.sweeps import Sweep
+
+__all__ = ["sweep_progress"]
+
+LINES_EVERY = 10.0
+FIRST_LINES = 5
+"""Records that get a line of their own before lines become rare."""
+
+
+class _Tally:
+    """How many cells are over, and how long the rest takes.
+
+    The rest is weighed by what such cells took: those that were stored before, and those that came in since.
+    """
+
+    def __init__(self, planned: Sweep) -> None:
+        self.planned = planned
+        self.started = time.monotonic()
+        self.total, self.over, self.bad = len(planned.todo), 0, 0
+        self.took: dict[str, list[float]] = {}
+        self.left: dict[str, list[float]] = {}
+        for place in planned.todo.tolist():
+            entry = planned.entries[planned.entry[place]]
+            count = self.left.setdefault(planned.learners[entry.group], [0, 0.0])
+            count[0] += 1
+            count[1] += max(1, entry.budget.steps)
+
+    def add(self, record: Record) -> None:
+        """A record came in."""
+        self.over += 1
+        self.bad += record["status"] in ("failed", "timeout", "diverged")
+        learner, steps = record["spec"]["learner"]["name"], record["final"]["step"]
+        left = self.left[learner]
+        left[0] -= 1
+        if steps is not None:
+            left[1] -= max(1, steps)
+            took = self.took.setdefault(learner, [0.0, 0.0])
+            took[0] += record["seconds"]["total"]
+            took[1] += max(1, steps)
+
+    def seconds_left(self) -> float | None:
+        """By the time that passed for the work that came in; None before anything is known."""
+        rates = {name: seconds / steps for name, (seconds, steps) in self.took.items()}
+        done = sum(seconds for seconds, _ in self.took.values())
+        if not done or any(name not in rates for name, (cells, _) in self.left.items() if cells > 0):
+            return None
+        ahead = sum(rates[name] * max(0.0, steps) for name, (cells, steps) in self.left.items() if cells > 0)
+        return ahead / done * (time.monotonic() - self.started)
+
+    def said(self) -> str:
+        """As "37 of 200 cells, 2 not well, about 5 min left"."""
+        left = self.seconds_left()
+        parts = [f"{self.over:,} of {self.total:,} cells"]
+        if self.bad:
+            parts.append(f"{self.bad:,} of them failed, diverged or ran out of time")
+        if left is not None and self.over < self.total:
+            parts.append(f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left")
+        return ", ".join(parts)
+
+
+@contextmanager
+def sweep_progress(planned: Sweep) -> Iterator[Callable[[Record | None], None]]:
+    """Show how far a sweep is until the block ends; yields what is told of records, and of None in between."""
+    follow = _bar if sys.stderr.isatty() else _lines
+    with follow(_Tally(planned)) as told:
+        yield told
+
+
+def _outcome(record: Record) -> str:
+    result = f"test {percent(record['final']['test_accuracy'])}"
+    words = result if record["error"] is None else " ".join(record["error"]["message"].split())
+    return f"{record['label']}, seed {record['spec']['seed']}: {record['status']}, {words}"
+
+
+@contextmanager
+def _bar(tally: _Tally) -> Iterator[Callable[[Record | None], None]]:
+    columns = (BarColumn(bar_width=30), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(tally.said(), total=tally.total)
+
+        def told(record: Record | None) -> None:
+            if record is not None:
+                tally.add(record)
+                if record["status"] != "done":
+                    bars.console.print(_outcome(record), markup=False, highlight=False)
+            bars.update(task, completed=tally.over, description=tally.said())
+
+        yield told
+
+
+@contextmanager
+def _lines(tally: _Tally) -> Iterator[Callable[[Record | None], None]]:
+    last = tally.started
+
+    def say(text: str) -> None:
+        nonlocal last
+        last = time.monotonic()
+        print(f"[{last - tally.started:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    def told(record: Record | None) -> None:
+        if record is not None:
+            tally.add(record)
+            if record["status"] != "done" or tally.over <= FIRST_LINES:
+                say(_outcome(record))
+        if time.monotonic() - last > LINES_EVERY:
+            say(tally.said())
+
+    yield told
+    say(tally.said())

@@ -1,0 +1,150 @@
+"""Worker processes, one for each slot of a device, that take jobs from a queue until it is empty."""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+
+from bench.execute import Board, Job, Result, failed, graceful, run_job
+from bench.store import Record
+
+__all__ = ["Queue", "Slots"]
+
+POLL = 0.5
+"""Seconds between two looks at what takes too long."""
+GRACE = 60.0
+"""Seconds beyond its cells' limits that a job may take before its process is ended: it starts, and it keeps."""
+PATIENCE = 1.0
+"""Seconds between two looks at cells that other processes have in hand."""
+
+
+class Queue(Protocol):
+    """Where jobs come from."""
+
+    def next(self, device: str) -> Job | None:
+        """A job for a device, or None."""
+
+    def over(self, job: Job) -> None:
+        """A job came back."""
+
+    def halve(self, job: Job) -> bool:
+        """A job's process is gone: try its cells in halves, if there are several."""
+
+    def look_elsewhere(self) -> int:
+        """How many cells other processes have in hand; free ones go back to the queue."""
+
+
+def _be_a_worker() -> None:
+    """Ctrl-C reaches all processes of a terminal: the owner decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@dataclass
+class _Slot:
+    """A place where one job runs at a time, in a process of its own.
+
+    :param deadline: when the process is ended, by the monotonic clock, or None.
+    """
+
+    device: str
+    pool: Any = None
+    future: "Future[list[Result]] | None" = None
+    job: Job | None = None
+    deadline: float | None = None
+
+    def start(self, job: Job, on: Board) -> None:
+        """Run a job."""
+        if self.pool is None:
+            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker)
+        limits = [unit.budget.seconds for unit in job.units]
+        known = [limit for limit in limits if limit is not None]
+        all_limited = len(known) == len(limits)
+        self.job, self.future = job, self.pool.submit(run_job, job, on)
+        self.deadline = time.monotonic() + sum(known) + GRACE if all_limited else None
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=False, kill_workers=True)
+            self.pool = None
+
+
+class Slots:
+    """Runs a queue.
+
+    :param devices: one slot each.
+    :param on: where workers tell how far they are, and are told to stop.
+    :param finished: is told of every record as it comes, and of None from time to time.
+    """
+
+    def __init__(self, devices: Sequence[str], on: Board, finished: Callable[[Record | None], None]) -> None:
+        self.slots = [_Slot(device) for device in devices]
+        self.on, self.finished = on, finished
+
+    def run(self, queue: Queue) -> bool:
+        """Run all jobs; False where somebody asked to stop."""
+        with graceful(self.on.stop):
+            try:
+                while self._fill(queue) or self._wait_for_others(queue):
+                    self._collect(queue)
+            finally:
+                for slot in self.slots:
+                    slot.end()
+        return not self.on.stopped()
+
+    def _fill(self, queue: Queue) -> bool:
+        """Give idle slots something to do; whether any is busy."""
+        for slot in self.slots:
+            if slot.future is None and not self.on.stopped():
+                job = queue.next(slot.device)
+                if job is not None:
+                    slot.start(job, self.on)
+        return any(slot.future is not None for slot in self.slots)
+
+    def _wait_for_others(self, queue: Queue) -> bool:
+        """Cells in hand of another process are waited for: it may be killed."""
+        if self.on.stopped() or not queue.look_elsewhere():
+            return False
+        self.finished(None)
+        time.sleep(PATIENCE)
+        return True
+
+    def _collect(self, queue: Queue) -> None:
+        """Wait a moment for what comes back."""
+        busy = [slot.future for slot in self.slots if slot.future is not None]
+        wait(busy, timeout=POLL, return_when=FIRST_COMPLETED)
+        for slot in self.slots:
+            if slot.future is None or slot.job is None:
+                continue
+            late = slot.deadline is not None and time.monotonic() > slot.deadline
+            if slot.future.done():
+                self._take(slot, slot.job, queue)
+            elif late:
+                slot.end()
+                self._lost(slot, slot.job, queue, TimeoutError("It did not end at its limit of seconds."))
+        self.finished(None)
+
+    def _take(self, slot: _Slot, job: Job, queue: Queue) -> None:
+        assert slot.future is not None
+        try:
+            results = slot.future.result()
+        except TerminatedWorkerError:
+            slot.end()
+            self._lost(slot, job, queue, MemoryError("Its process was killed, by lack of memory perhaps."))
+            return
+        slot.future = slot.job = None
+        queue.over(job)
+        for result in results:
+            self.finished(result.record)
+
+    def _lost(self, slot: _Slot, job: Job, queue: Queue, error: Exception) -> None:
+        """The process is gone: each cell for itself, until it is clear whose fault it is."""
+        slot.future = slot.job = None
+        queue.over(job)
+        if not self.on.stopped() and not queue.halve(job):
+            for result in failed(job, self.on, error):
+                self.finished(result.record)

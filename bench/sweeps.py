@@ -1,0 +1,452 @@
+"""Sweeps: the cells of a grid, planned whole, run over all devices, and gone on with after whatever happens."""
+
+import json
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import environment, registry
+from bench.api import (
+    THREADS,
+    action,
+    check_arithmetic,
+    gpus,
+    prepared_device,
+    resolve_budget,
+    seeds_of,
+)
+from bench.cells import prepare
+from bench.claims import Claims
+from bench.errors import RequestError, StoreError
+from bench.execute import Job, Unit, board
+from bench.grid import Grid, Request, read
+from bench.slots import Slots
+from bench.spec import Budget, Family, Spec, family
+from bench.store import Record, Store
+
+__all__ = ["ACTIONS", "Sweep", "plan_sweep", "sweep"]
+
+ACTIONS = ("run", "extend", "resume", "retry", "done")
+FLEET = {"cpu": 8, "cuda": 256}
+"""Replicas that train side by side: what a killed process loses is their work since it was last kept."""
+AT_ONCE = 16
+"""Cells that need no steps, and are done before a process of their own has started."""
+_FAMILY = (
+    *("encoder", "learner", "settings", "combine", "sdr", "task", "modulus", "pairs", "train_fraction"),
+    *("validation_fraction", "stop_when_solved", "precision", "split_seed"),
+)
+
+Display = Callable[["Sweep"], AbstractContextManager[Callable[[Record | None], None]]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request of a grid, that is cells which differ in their seed alone.
+
+    :param device: the kind of device that trains them.
+    :param group: number of the group of cells that may train side by side.
+    """
+
+    request: Mapping[str, Any]
+    budget: Budget
+    device: str
+    group: int
+
+    def family(self) -> Family:
+        """Its specs."""
+        return family(**{key: value for key, value in self.request.items() if key in _FAMILY})
+
+
+@dataclass
+class Sweep:
+    """The cells of a grid. Nothing has run.
+
+    :param entries: requests.
+    :param ids: of all cells, as numbers; each once.
+    :param entry: number of the request of each cell.
+    :param seed: of each cell.
+    :param actions: number of the `ACTIONS` that each asks for.
+    :param learners: names, by group.
+    """
+
+    name: str
+    entries: list[Entry]
+    ids: NDArray[np.uint64]
+    entry: NDArray[np.int32]
+    seed: NDArray[np.int64]
+    actions: NDArray[np.int8]
+    learners: list[str]
+    sizes: list[int]
+    results: str
+    device: str
+    force: bool = False
+    rates: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Cells by what is to be done with them."""
+        numbers, counts = np.unique(self.actions, return_counts=True)
+        return Counter({ACTIONS[n]: int(c) for n, c in zip(numbers, counts, strict=True)})
+
+    @property
+    def todo(self) -> NDArray[np.intp]:
+        """Places of the cells that are not covered by what is stored."""
+        return np.flatnonzero(self.actions != ACTIONS.index("done"))
+
+    def id(self, place: int) -> str:
+        """The id of a cell."""
+        return f"{int(self.ids[place]):016x}"
+
+    def spec(self, place: int) -> Spec:
+        """The spec of a cell."""
+        return _family(self, int(self.entry[place])).at(int(self.seed[place]))
+
+    def records(self) -> Iterator[Record]:
+        """What is stored of the cells, in their order."""
+        store = Store(self.results)
+        for place in range(len(self)):
+            record = store.read(self.id(place))
+            if record is not None:
+                yield record
+
+    def seconds_left(self, slots: int) -> tuple[float, int]:
+        """Seconds that the cells to do take by what such cells took, and how many are of a kind never seen here."""
+        total, unknown = 0.0, 0
+        by_entry = Counter(self.entry[self.todo].tolist())
+        for number, count in by_entry.items():
+            entry = self.entries[number]
+            rate = self.rates.get((self.learners[entry.group], entry.device))
+            if rate is None:
+                unknown += count
+            else:
+                total += count * rate * max(1, entry.budget.steps)
+        return total / slots, unknown
+
+
+def _family(planned: Sweep, number: int) -> Family:
+    cache: OrderedDict[int, Family] = planned.__dict__.setdefault("_families", OrderedDict())
+    if number not in cache:
+        cache[number] = planned.entries[number].family()
+        if len(cache) > 4096:
+            cache.popitem(last=False)
+    return cache[number]
+
+
+def plan_sweep(
+    grid: "Grid | Mapping[str, Any] | str | Path",
+    *,
+    device: str = "auto",
+    results: str | Path = "results",
+    force: bool = False,
+    seconds: float | None = None,
+) -> Sweep:
+    """Resolve and validate a grid whole, and look up which of its cells are done already.
+
+    :param grid: a YAML file, or what one would hold.
+    :param device: "auto", "cpu", "cuda" or "cuda:i", for learners that can use it.
+    :param results: the results folder.
+    :param force: plan to compute anew what is stored.
+    :param seconds: hard limit of a cell, where its request has none.
+    :raises RequestError: where anything in the grid is wrong; the message says where.
+    :raises StoreError: where a stored record cannot be read.
+    """
+    if not isinstance(grid, Grid):
+        grid = read(grid) if isinstance(grid, str | Path) else Grid.of(grid)
+    if not str(results):
+        raise RequestError("--results must name a folder, got ''.")
+    planner = _Planner(device, seconds)
+    for request in grid:
+        try:
+            planner.add(request)
+        except RequestError as error:
+            raise RequestError(f"{request.place}: {_named(request)}{error}") from error
+    planned = planner.sweep(grid.name, str(results), force)
+    _look_up(planned)
+    return planned
+
+
+def _named(request: Request) -> str:
+    names = [str(request.values[key]) for key in ("encoder", "learner") if key in request.values]
+    return f"{' → '.join(names)}: " if names else ""
+
+
+class _Planner:
+    """Turns requests into entries and cells."""
+
+    def __init__(self, device: str, seconds: float | None) -> None:
+        self.device, self.seconds = device, seconds
+        self.entries: list[Entry] = []
+        self.groups: dict[Any, int] = {}
+        self.learners: list[str] = []
+        self.sizes: list[int] = []
+        self.ids: list[int] = []
+        self.entry: list[int] = []
+        self.seed: list[int] = []
+
+    def add(self, request: Request) -> None:
+        """Validate a request and add its cells."""
+        values = request.values
+        for key in ("encoder", "learner"):
+            if key not in values:
+                raise RequestError(f"the grid has no {key}.")
+        seeds = seeds_of(values.get("seeds"), values.get("seed"))
+        found = family(**{key: value for key, value in values.items() if key in _FAMILY}, seed=seeds[0])
+        first = found.first
+        learner_class = registry.learner(first.learner["name"])
+        kind = self.device.partition(":")[0]
+        fits = kind in ("auto", *learner_class.devices)
+        device = prepared_device(self.device, first) if fits or kind not in ("cpu", "cuda") else "cpu"
+        check_arithmetic(first, device)
+        facts = _facts(_data_key(first))
+        learner = first.make_learner()
+        closed = learner.granularity(facts.n_train) == 0
+        limits = {key: None if closed else values.get(key) for key in ("steps", "epochs")}
+        seconds = values.get("seconds", self.seconds)
+        stop = bool(values.get("stop_when_solved", False))
+        budget = resolve_budget(first, facts.n_train, **limits, seconds=seconds, stop_when_solved=stop)
+        structure = learner.structure(facts.n_train)
+        alike = (structure, first.precision, facts.shape) if structure is not None else first.learner["name"]
+        group = (device, alike)
+        if group not in self.groups:
+            self.groups[group] = len(self.groups)
+            self.learners.append(first.learner["name"])
+            size = FLEET[device.partition(":")[0]] if structure is not None else AT_ONCE if closed else 1
+            self.sizes.append(size)
+        number = len(self.entries)
+        self.entries.append(Entry(values, budget, device, self.groups[group]))
+        for seed in seeds:
+            self.ids.append(int(found.id(seed), 16))
+            self.entry.append(number)
+            self.seed.append(seed)
+
+    def sweep(self, name: str, results: str, force: bool) -> Sweep:
+        """All cells, each once; of two budgets for one the larger counts."""
+        ids = np.array(self.ids, dtype=np.uint64)
+        entry = np.array(self.entry, dtype=np.int32)
+        seed = np.array(self.seed, dtype=np.int64)
+        steps = np.array([e.budget.steps for e in self.entries], dtype=np.int64)[entry] if len(ids) else entry
+        order = np.lexsort((np.arange(len(ids)), -steps))
+        _, first = np.unique(ids[order], return_index=True)
+        kept = np.sort(order[first])
+        actions = np.zeros(len(kept), dtype=np.int8)
+        device = self.device
+        cells = (ids[kept], entry[kept], seed[kept], actions)
+        return Sweep(name, self.entries, *cells, self.learners, self.sizes, results, device, force)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the encoding and the split of a family have in common for all seeds."""
+
+    n_train: int
+    shape: tuple[int, int, int]
+
+
+def _data_key(spec: Spec) -> str:
+    """All but the learner and the seeds."""
+    encoder = {name: value for name, value in spec.encoder.items() if name != "random_state"}
+    other = (spec.task, spec.modulus, spec.task_parameters, spec.protocol, spec.train_fraction)
+    return json.dumps([other, spec.validation_fraction, encoder, spec.combine, spec.sdr])
+
+
+@lru_cache(maxsize=1 << 16)
+def _facts(key: str) -> _Facts:
+    other, validation_fraction, encoder, combine, sdr = json.loads(key)
+    task, modulus, task_parameters, protocol, train_fraction = other
+    maker = registry.encoder(encoder["name"])
+    if "random_state" in maker().get_params():
+        encoder["random_state"] = 0
+    spec = Spec(
+        task,
+        modulus,
+        task_parameters,
+        protocol,
+        train_fraction,
+        validation_fraction,
+        encoder,
+        combine,
+        sdr,
+        {"name": "ridge", "alpha": 1.0},
+        "float32",
+        0,
+        0,
+    )
+    cell = prepare(spec)
+    codes = cell.problem.codes
+    return _Facts(cell.n_train, (codes.n_slots, codes.n_features, cell.task.n_classes))
+
+
+def _look_up(planned: Sweep) -> None:
+    """What is stored of the cells, and how long such cells took."""
+    if not Path(planned.results).exists():
+        return
+    store = Store(planned.results)
+    stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
+    took: dict[tuple[str, str], list[float]] = {}
+    for place in np.flatnonzero(np.isin(planned.ids, stored)):
+        try:
+            record = store.read(planned.id(int(place)))
+        except StoreError:
+            if planned.force:
+                continue
+            raise
+        if record is None:
+            continue
+        entry = planned.entries[planned.entry[place]]
+        if not planned.force:
+            planned.actions[place] = ACTIONS.index(action(record, entry.budget))
+        steps = record["final"]["step"]
+        if steps is not None:
+            device = record["environment"]["device"].partition(":")[0]
+            rate = record["seconds"]["total"] / max(1, steps)
+            took.setdefault((record["spec"]["learner"]["name"], device), []).append(rate)
+    planned.rates = {key: float(np.mean(rates)) for key, rates in took.items()}
+
+
+def sweep(
+    grid: "Grid | Mapping[str, Any] | str | Path",
+    *,
+    jobs: int | None = None,
+    display: Display | None = None,
+    **request: Any,
+) -> Iterator[Record]:
+    """Run a grid; the records of its cells in its order.
+
+    Cells that are stored already are not computed again, a larger budget extends them, and after an interruption the
+    same call goes on. Another process may sweep the same folder at the same time: no cell is done twice.
+
+    :param jobs: worker processes on the CPU; None takes one for each core.
+    :param display: makes a progress display.
+    :param request: all other arguments of `plan_sweep`.
+    :raises RequestError: where anything in the grid is wrong; nothing ran.
+    :raises StoreError: where the results folder fails.
+    """
+    planned = plan_sweep(grid, **request)
+    run_sweep(planned, jobs, display)
+    return planned.records()
+
+
+def run_sweep(planned: Sweep, jobs: int | None = None, display: Display | None = None) -> bool:
+    """Run what a plan leaves to do; whether it got to its end."""
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+    Store(planned.results, create=True)
+    if not len(planned.todo):
+        return True
+    with board() as on, display(planned) if display else nullcontext(lambda record: None) as finished:
+        claims = Claims(planned.results)
+        try:
+            queue = _Queue(planned, claims, jobs or joblib.cpu_count())
+            return Slots(queue.devices, on, finished).run(queue)
+        finally:
+            claims.close()
+
+
+class _Queue:
+    """Jobs, made when a slot is free: cells that train side by side, claimed and looked up once more."""
+
+    def __init__(self, planned: Sweep, claims: Claims, cores: int) -> None:
+        self.planned, self.claims = planned, claims
+        self.store = Store(planned.results)
+        self.source = environment.source_state()
+        self.waiting: dict[int, deque[int]] = {}
+        for place in planned.todo.tolist():
+            self.waiting.setdefault(planned.entries[planned.entry[place]].group, deque()).append(place)
+        kinds = {self._device(group) for group in self.waiting}
+        cuda = [device for device in kinds if device != "cpu"]
+        names = [f"cuda:{i}" for i in range(gpus())] if cuda == ["cuda"] and gpus() > 1 else cuda
+        self.devices = names + ["cpu"] * (min(cores, len(planned.todo)) if "cpu" in kinds else 0)
+        self.elsewhere: list[int] = []
+        self.again: deque[tuple[int, ...]] = deque()
+
+    def _device(self, group: int) -> str:
+        return next(entry.device for entry in self.planned.entries if entry.group == group)
+
+    def next(self, device: str) -> Job | None:
+        """A job for a device, or None where nothing is left for it."""
+        kind = device.partition(":")[0]
+        while True:
+            places = self._pick(kind)
+            if places is None:
+                return None
+            job = self._job(places, device)
+            if job is not None:
+                return job
+
+    def _pick(self, kind: str) -> tuple[int, ...] | None:
+        planned = self.planned
+        for _ in range(len(self.again)):
+            places = self.again.popleft()
+            if planned.entries[planned.entry[places[0]]].device.partition(":")[0] == kind:
+                return places
+            self.again.append(places)
+        slots = max(1, sum(device.partition(":")[0] == kind for device in self.devices))
+        for group, left in self.waiting.items():
+            if not left or planned.entries[planned.entry[left[0]]].device.partition(":")[0] != kind:
+                continue
+            count = min(planned.sizes[group], max(1, -(-len(left) // slots)))
+            return tuple(left.popleft() for _ in range(min(count, len(left))))
+        return None
+
+    def _job(self, places: Sequence[int], device: str) -> Job | None:
+        planned = self.planned
+        ids = {planned.id(place): place for place in places}
+        mine = self.claims.take(ids)
+        self.elsewhere += [place for id, place in ids.items() if id not in mine]
+        units, covered = [], []
+        for id, place in ids.items():
+            if id not in mine:
+                continue
+            budget = planned.entries[planned.entry[place]].budget
+            record = None if planned.force else self.store.read(id)
+            todo = "run" if record is None else action(record, budget)
+            if todo == "done":
+                covered.append(place)
+            else:
+                prior = record if todo in ("extend", "resume") else None
+                units.append(Unit(planned.spec(place), budget, prior=prior))
+        if covered:
+            self.claims.release({planned.id(place) for place in covered})
+            planned.actions[covered] = ACTIONS.index("done")
+        if not units:
+            return None
+        lease = str(self.claims.lease)
+        return Job(tuple(units), device, THREADS, planned.results, planned.force, self.source, lease)
+
+    def over(self, job: Job) -> None:
+        """A job came back: its cells are free for others."""
+        self.claims.release({unit.spec.id for unit in job.units})
+
+    def halve(self, job: Job) -> bool:
+        """After the loss of a worker process: its cells once more in halves; False for a lone one."""
+        places = [self._place(unit.spec.id) for unit in job.units]
+        if len(places) < 2:
+            return False
+        self.again += [tuple(places[: len(places) // 2]), tuple(places[len(places) // 2 :])]
+        return True
+
+    def _place(self, id: str) -> int:
+        return int(np.flatnonzero(self.planned.ids == np.uint64(int(id, 16)))[0])
+
+    def look_elsewhere(self) -> int:
+        """Cells that other processes have in hand: those that are free again go back to the queue; how many remain."""
+        places, self.elsewhere = self.elsewhere, []
+        free = self.claims.take([self.planned.id(place) for place in places]) if places else set()
+        self.claims.release(free)
+        for place in places:
+            if self.planned.id(place) in free:
+                self.waiting[self.planned.entries[self.planned.entry[place]].group].append(place)
+            else:
+                self.elsewhere.append(place)
+        return len(places)

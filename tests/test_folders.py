@@ -1,0 +1,686 @@
+"""`merge` and `clean`: nothing is lost, whatever happens, and what is reported is what is on the disk."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Finished
+
+from bench import folders
+from bench.errors import RequestError, StoreError
+from bench.folders import clean, merge
+from bench.store import Store
+
+Command = Callable[..., Finished]
+TEMPLATE = json.loads((Path(__file__).parent / "record.json").read_text())
+A, B, C, D, E = (letter * 16 for letter in "abcde")
+
+
+def at(id: str, step: int | None, accuracy: float = 0.5, status: str = "done") -> dict[str, Any]:
+    """A record that ends at a step."""
+    steps = [] if step is None else sorted({1, step})
+    names = [name for name in TEMPLATE["curve"] if name != "step"]
+    curve: dict[str, list[Any]] = {"step": steps, **{name: [None] * len(steps) for name in names}}
+    curve["test_accuracy"] = [accuracy for _ in steps]
+    return {**TEMPLATE, "id": id, "status": status, "final": {**TEMPLATE["final"], "step": step}, "curve": curve}
+
+
+def failed(id: str) -> dict[str, Any]:
+    return {**at(id, None, status="failed"), "error": {"type": "E", "message": "too large", "traceback": ""}}
+
+
+def make(folder: Path, *records: dict[str, Any], states: bool = True) -> Store:
+    """A results folder; checkpoints say who made them."""
+    store = Store(folder, create=True)
+    for record in records:
+        step = record["final"]["step"]
+        goes_on = states and step is not None
+        store.keep(record, {"step": np.array(step), "made_in": np.array(folder.name)} if goes_on else {})
+    return store
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def reached(store: Store) -> dict[str, int | None]:
+    return {record["id"]: record["final"]["step"] for record in store.records()}
+
+
+def made_in(store: Store, id: str, step: int) -> str | None:
+    state = store.read_state(id, step)
+    return None if state is None else str(state["made_in"])
+
+
+# merge
+
+
+def test_what_goes_further_wins(tmp_path: Path) -> None:
+    one = make(tmp_path / "one", at(A, 5), at(B, 20), at(C, 5, 0.4), failed(D), at(E, 7))
+    two = make(tmp_path / "two", at(A, 9), at(B, 10), failed(C), at("f" * 16, 3))
+    all_ = make(tmp_path / "all", at(B, 15), at(C, 5, 0.3), at(D, 2), failed(E))
+    before = [content(store.folder) for store in (one, two)]
+    merged = merge([one.folder, two.folder], all_.folder)
+    assert (merged.copied, merged.replaced, merged.kept) == ([A, "f" * 16], [B, E], [C, D])
+    assert reached(all_) == {A: 9, B: 20, C: 5, D: 2, E: 7, "f" * 16: 3}
+    assert all_.find(C)["curve"]["test_accuracy"] == [0.3, 0.3]
+    places = {A: "two", B: "one", C: "all", D: "all", E: "one", "f" * 16: "two"}
+    assert {id: made_in(all_, id, step or 0) for id, step in reached(all_).items()} == places
+    assert len(list(all_.checkpoints.iterdir())) == 6
+    assert [content(store.folder) for store in (one, two)] == before
+    assert merged.checkpoints == 4
+    assert merged.bytes == sum(all_._state_path(*k).stat().st_size for k in ((A, 9), (B, 20), (E, 7), ("f" * 16, 3)))
+
+
+def test_records_and_checkpoints_arrive_bit_for_bit(tmp_path: Path) -> None:
+    make(tmp_path / "one", at(A, 5), {**at(B, 3), "label": "κ → λ", "added_later": [1.1, None]})
+    merge([tmp_path / "one"], tmp_path / "new")
+    assert content(tmp_path / "new") == content(tmp_path / "one")
+
+
+def test_again_it_changes_nothing(tmp_path: Path) -> None:
+    make(tmp_path / "one", at(A, 5), at(B, 3))
+    merge([tmp_path / "one"], tmp_path / "new")
+    before = content(tmp_path / "new")
+    again = merge([tmp_path / "one"], tmp_path / "new")
+    assert (again.copied, again.replaced, again.kept, again.checkpoints) == ([], [], [A, B], 0)
+    assert content(tmp_path / "new") == before
+
+
+def test_a_failed_record_is_copied_where_there_is_none(tmp_path: Path) -> None:
+    make(tmp_path / "one", failed(A))
+    make(tmp_path / "two", failed(A), at(B, 2, status="diverged"))
+    assert merge([tmp_path / "one", tmp_path / "two"], tmp_path / "new").copied == [A, B]
+    assert reached(Store(tmp_path / "new")) == {A: None, B: 2}
+    assert merge([tmp_path / "two"], tmp_path / "new").kept == [A, B]
+
+
+def test_without_checkpoints(tmp_path: Path) -> None:
+    make(tmp_path / "one", at(A, 5), at(B, 9))
+    target = make(tmp_path / "all", at(B, 4))
+    merged = merge([tmp_path / "one"], target.folder, checkpoints=False)
+    assert (merged.copied, merged.replaced, merged.checkpoints, merged.bytes) == ([A], [B], 0, 0)
+    assert list(target.checkpoints.iterdir()) == []
+
+
+def test_a_record_is_not_extended_from_a_checkpoint_of_another_run(tmp_path: Path) -> None:
+    """A merge that was killed between the two left a checkpoint; the record then comes from elsewhere."""
+    make(tmp_path / "one", at(A, 5), states=False)
+    target = make(tmp_path / "all", at(B, 1))
+    target.write_state(A, 5, {"step": np.array(5), "made_in": np.array("killed")})
+    merge([tmp_path / "one"], target.folder)
+    assert reached(target) == {A: 5, B: 1}
+    assert target.read_state(A, 5) is None
+
+
+def test_dry_run_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
+    make(tmp_path / "one", at(A, 5), at(B, 20), at(C, 5, 0.4), failed(D))
+    target = make(tmp_path / "all", at(B, 15), at(C, 5, 0.3), at(D, 2))
+    before = content(target.folder)
+    would = merge([tmp_path / "one"], target.folder, dry_run=True).to_dict()
+    assert content(target.folder) == before
+    assert would.pop("dry_run")
+    did = merge([tmp_path / "one"], target.folder).to_dict()
+    assert not did.pop("dry_run")
+    assert would == did
+    assert merge([tmp_path / "one"], tmp_path / "new", dry_run=True).copied == [A, B, C, D]
+    assert not (tmp_path / "new").exists()
+
+
+def test_disagreeing_records_are_named(tmp_path: Path, command: Command) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    loss = at(C, 5)
+    loss["curve"]["test_loss"] = [0.1, 0.2]
+    other = at(C, 5)
+    other["curve"]["test_loss"] = [0.1, 0.25]
+    make(one, at(A, 5, 0.25), at(B, 5), loss, at(D, 3), failed(E))
+    # B was extended on the way and has one more point; D ends elsewhere; E failed on both.
+    extended = at(B, 5)
+    extended["curve"] = {name: [*series[:1], *series] for name, series in extended["curve"].items()}
+    extended["curve"]["step"] = [1, 3, 5]
+    make(two, at(A, 5, 0.75), extended, other, at(D, 4, 0.9), failed(E))
+    merged = merge([one, two], tmp_path / "all", dry_run=True)
+    found = [(d.id, d.step, d.folders, d.accuracy) for d in merged.disagreeing]
+    assert found == [(A, 5, (str(one), str(two)), 0.5), (C, 5, (str(one), str(two)), 0.0)]
+    done = command("merge", one, two, "--into", tmp_path / "all")
+    assert done.code == 0
+    note, first, second = done.err.splitlines()
+    assert note == "Note: 2 records of the same cell and step with other numbers on the curve:"
+    assert first.strip() == f"{A} at step 5, '{one}' and '{two}': accuracies by up to 50 points"
+    assert second.endswith("losses alone")
+    # What was merged is the target's now, and the second machine still disagrees with it.
+    again = command("merge", two, "--into", tmp_path / "all", "--json")
+    assert [d["folders"] for d in again.json["disagreeing"]] == [[str(tmp_path / "all"), str(two)]] * 2
+
+
+SCHEMA_99 = json.dumps({**at(A, 5), "schema": 99}).encode()
+NO_NUMBER = json.dumps(at(A, 5) | {"final": {**TEMPLATE["final"], "step": "5"}}).encode()
+UNEVEN = json.dumps(at(A, 5) | {"curve": {**at(A, 5)["curve"], "step": [1, 2, 5]}}).encode()
+NO_POINT = json.dumps(at(A, 5) | {"curve": {**at(A, 5)["curve"], "step": [1, "5"]}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (b'{"schema": 1, ', "it is no JSON document"),
+        (SCHEMA_99, "its schema is 99, this version reads 1"),
+        (NO_NUMBER, "its curve or final step is no number"),
+        (UNEVEN, "its curve or final step is no number"),
+        (NO_POINT, "its curve or final step is no number"),
+    ],
+    ids=range(5),
+)
+def test_what_is_broken_is_named_and_the_rest_merged(tmp_path: Path, command: Command, broken: bytes, why: str) -> None:
+    one = make(tmp_path / "one", at(B, 2), at(C, 2))
+    one.path(A).write_bytes(broken)
+    one.path(D).mkdir()
+    done = command("merge", one.folder, "--into", tmp_path / "all")
+    assert done.code == 1
+    first, second = done.err.splitlines()
+    assert first.startswith(f"The record '{one.path(A)}' is corrupt: {why}")
+    assert second.startswith(f"The record '{one.path(D)}' cannot be read: Is a directory")
+    assert "2 copied, 0 replaced by ones that go further, 0 kept." in done.out
+    assert "0 disagreeing, 2 broken." in done.out
+    assert reached(Store(tmp_path / "all")) == {B: 2, C: 2}
+    # Another machine has it whole.
+    make(tmp_path / "two", at(A, 1))
+    done = command("merge", one.folder, tmp_path / "two", "--into", tmp_path / "all", "--json")
+    assert done.code == 1
+    assert done.json["copied"] == [A]
+
+
+def test_a_broken_record_of_the_target_is_kept(tmp_path: Path, command: Command) -> None:
+    make(tmp_path / "one", at(A, 9), at(B, 2))
+    target = Store(tmp_path / "all", create=True)
+    target.path(A).write_bytes(b"half a rec")
+    done = command("merge", tmp_path / "one", "--into", target.folder, "--json")
+    assert done.code == 1
+    assert (done.json["copied"], len(done.json["broken"])) == ([B], 1)
+    assert str(target.path(A)) in done.json["broken"][0]
+    assert target.path(A).read_bytes() == b"half a rec"
+
+
+def test_a_cut_checkpoint_stays_behind(tmp_path: Path, command: Command) -> None:
+    one = make(tmp_path / "one", at(A, 5), at(B, 5))
+    path = one._state_path(A, 5)
+    path.write_bytes(path.read_bytes()[:-30])
+    done = command("merge", one.folder, "--into", tmp_path / "all")
+    assert done.code == 1
+    assert f"The checkpoint '{path}' cannot be used: it is not whole." in done.err
+    target = Store(tmp_path / "all")
+    assert reached(target) == {A: 5, B: 5}
+    assert [p.name for p in target.checkpoints.iterdir()] == [f"{B}-5.npz"]
+
+
+def test_foreign_files_are_neither_copied_nor_touched(tmp_path: Path) -> None:
+    one, target = make(tmp_path / "one", at(A, 5)), make(tmp_path / "all", at(B, 5))
+    for folder in (one.folder, one.checkpoints, target.folder, target.checkpoints):
+        (folder / "notes.txt").write_text(str(folder))
+    one.write_state(C, 3, {"step": np.array(3)})
+    (one.folder / f"{A}.json.aside-0").write_text("{}")
+    merge([one.folder], target.folder)
+    assert set(content(target.folder)) == {
+        *(f"{id}.json" for id in (A, B)),
+        *(f"checkpoints/{id}-5.npz" for id in (A, B)),
+        *("notes.txt", "checkpoints/notes.txt"),
+    }
+    assert (target.folder / "notes.txt").read_text() == str(target.folder)
+
+
+def test_wrong_requests_of_merge(tmp_path: Path, command: Command) -> None:
+    one = make(tmp_path / "one", at(A, 5)).folder
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(one)
+    into = ("--into", tmp_path / "all")
+    wrong = {
+        (one, tmp_path / "missing", *into): f"must be a results folder, got '{tmp_path / 'missing'}'",
+        (one, tmp_path / "file", *into): f"'{tmp_path / 'file'}' is a file",
+        (one, tmp_path / "empty", *into): f"The source '{tmp_path / 'empty'}' holds no records.",
+        (one, "--into", one): f"must be none of its sources, got '{one}' as both",
+        (tmp_path / "link", "--into", one): f"must be none of its sources, got '{tmp_path / 'link'}' as both",
+        (one, "--into", ""): "must be a folder, got ''",
+        (one,): "Missing option '--into'",
+        into: "Missing argument 'SOURCE…'",
+    }
+    for arguments, message in wrong.items():
+        done = command("merge", *arguments)
+        assert (done.code, done.out) == (2, ""), arguments
+        assert message in done.error
+    assert not (tmp_path / "all").exists()
+    for dry in ([], ["--dry-run"]):
+        done = command("merge", one, "--into", tmp_path / "a" / "b", *dry)
+        assert done.code == 1
+        assert str(tmp_path / "a" / "b") in done.error
+    with pytest.raises(RequestError, match="at least one source"):
+        merge([], tmp_path / "all")
+    # The same folder by two names is read once.
+    assert merge([one, tmp_path / "link"], tmp_path / "all").copied == [A]
+
+
+def test_output_of_merge(tmp_path: Path, command: Command) -> None:
+    one = make(tmp_path / "one", at(A, 5), at(B, 9)).folder
+    target = make(tmp_path / "all", at(B, 3), at(C, 1)).folder
+    done = command("merge", one, "--into", target, "--dry-run")
+    n_bytes = sum(path.stat().st_size for path in (one / "checkpoints").iterdir())
+    merged, states, counts, nothing = done.out.splitlines()
+    assert merged == f"Would merge into '{target}': 1 copied, 1 replaced by ones that go further, 0 kept."
+    assert states == f"2 checkpoints with them, {n_bytes / 1000:.3g} kB."
+    assert (counts, nothing, done.err) == ("0 disagreeing, 0 broken.", "Nothing was changed.", "")
+    done = command("merge", one, "--into", target, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json == {
+        "schema": 1,
+        "into": str(target),
+        "dry_run": False,
+        "copied": [A],
+        "replaced": [B],
+        "kept": [],
+        "disagreeing": [],
+        "broken": [],
+        "checkpoints": 2,
+        "bytes": n_bytes,
+    }
+
+
+def test_progress_is_told_unless_quiet(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.cli._folders.TOLD_EVERY", -1.0)
+    monkeypatch.setattr(folders, "TOGETHER", 2)
+    make(tmp_path / "one", *(at(id, 5) for id in (A, B, C, D, E)))
+    done = command("merge", tmp_path / "one", "--into", tmp_path / "all", "--json")
+    assert done.err.splitlines() == ["2 of 5 records", "4 of 5 records"]
+    assert done.json["copied"] == [A, B, C, D, E]
+    assert command("merge", tmp_path / "one", "--into", tmp_path / "more", "--quiet").err == ""
+    assert command("clean", "--results", tmp_path / "more", "--json").err.splitlines()[0] == "2 of 5 files"
+    assert command("clean", "--results", tmp_path / "all", "--quiet").err == ""
+
+
+def test_the_target_may_go_further_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep keeps a record between the look and the rename."""
+    make(tmp_path / "one", at(A, 9), at(B, 9))
+    target = make(tmp_path / "all", at(A, 3))
+    flush = folders._flush
+
+    def slow(staged: Any) -> None:
+        if reached(target)[A] == 3:
+            target.keep(at(A, 20), {"step": np.array(20), "made_in": np.array("sweep")})
+        flush(staged)
+
+    monkeypatch.setattr(folders, "_flush", slow)
+    monkeypatch.setattr(folders, "FLUSHERS", 1)
+    merged = merge([tmp_path / "one"], target.folder)
+    assert (merged.copied, merged.kept, merged.replaced, merged.checkpoints) == ([B], [A], [], 1)
+    assert reached(target) == {A: 20, B: 9}
+    assert made_in(target, A, 20) == "sweep"
+    assert sorted(content(target.folder)) == sorted(
+        [f"{A}.json", f"{B}.json", f"checkpoints/{A}-20.npz", f"checkpoints/{B}-9.npz"]
+    )
+
+
+FULL = """
+import resource, signal, sys
+from bench.errors import StoreError
+from bench import folders
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+folders.TOGETHER = 1
+try:
+    folders.merge([sys.argv[1]], sys.argv[2])
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_stops_it_and_loses_nothing(tmp_path: Path) -> None:
+    one = make(tmp_path / "one", at(A, 5), at(B, 5), at(C, 5))
+    one.write_state(B, 5, {"step": np.array(5), "made_in": np.array("one"), "w": np.zeros(9_000)})
+    target = make(tmp_path / "all", at(B, 2))
+    call = [sys.executable, "-c", FULL, str(one.folder), str(target.folder)]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    [line] = done.stdout.splitlines()
+    assert "cannot be written: File too large. 1 records were merged before; the same request goes on." in line
+    assert reached(target) == {A: 5, B: 2}
+    assert made_in(target, B, 2) == "all"
+    assert not [name for name in content(target.folder) if name.endswith(".tmp")]
+    assert merge([one.folder], target.folder).kept == [A]
+    assert reached(target) == {A: 5, B: 5, C: 5}
+    assert made_in(target, B, 5) == "one"
+
+
+def test_whichever_file_comes_last_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash after every number of renames: a record is never without the checkpoint that it came with."""
+    one = make(tmp_path / "one", *(at(id, 9) for id in (A, B, C)))
+    settle = Store._settle
+    for renames in range(6):
+        target = make(tmp_path / f"all-{renames}", at(B, 4))
+        left = iter(range(renames))
+
+        def crash(store: Store, staged: Any, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            settle(store, staged)
+
+        monkeypatch.setattr(Store, "_settle", crash)
+        with pytest.raises(KeyboardInterrupt):
+            merge([one.folder], target.folder)
+        monkeypatch.setattr(Store, "_settle", settle)
+        found = reached(target)
+        assert sum(step == 9 for step in found.values()) == renames // 2
+        places = {id: "one" if step == 9 else target.folder.name for id, step in found.items()}
+        assert {id: made_in(target, id, step or 0) for id, step in found.items()} == places
+        assert not [name for name in content(target.folder) if name.endswith(".tmp")]
+        merge([one.folder], target.folder)
+        assert content(target.folder) == content(one.folder)
+
+
+MERGER = """
+import sys
+from bench import folders
+folders.TOGETHER = 4
+folders.merge([sys.argv[1]], sys.argv[2], progress=lambda *told: print(*told, flush=True))
+"""
+
+
+def test_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+    """kill -9 at random moments of a merge of 300 records; every third is in the target, and goes less far."""
+    rng = np.random.default_rng(0)
+    ids = [f"{number:016x}" for number in range(300)]
+    source = _quickly(tmp_path / "one", [at(id, 9) for id in ids])
+    target = _quickly(tmp_path / "all", [at(id, 4) for id in ids[::3]])
+    before = content(source.folder)
+    seen: list[int] = []
+    for _ in range(8):
+        call = [sys.executable, "-c", MERGER, str(source.folder), str(target.folder)]
+        merger = subprocess.Popen(call, stdout=subprocess.PIPE)
+        assert merger.stdout is not None
+        for _ in range(rng.integers(1, 60)):
+            merger.stdout.readline()
+        time.sleep(rng.uniform(0.0, 0.01))
+        merger.send_signal(signal.SIGKILL)
+        merger.wait()
+        merger.stdout.close()
+        found = reached(target)
+        assert set(found) >= set(ids[::3])
+        assert set(found.values()) <= {4, 9}
+        for id, step in found.items():
+            assert step is not None
+            assert made_in(target, id, step) == ("one" if step == 9 else "all")
+        seen.append(sum(step == 9 for step in found.values()))
+    assert seen == sorted(seen)
+    assert any(100 < number < 300 for number in seen), f"never killed in the middle: {seen}"
+    merged = merge([source.folder], target.folder)
+    assert len(merged.copied) + len(merged.replaced) == 300 - seen[-1]
+    assert reached(target) == dict.fromkeys(ids, 9)
+    assert {made_in(target, id, 9) for id in ids} == {"one"}
+    assert content(source.folder) == before
+    # What killed processes left goes with `clean`, once it is old enough.
+    for path in [*target.folder.iterdir(), *target.checkpoints.iterdir()]:
+        age(path, 1)
+    clean(target.folder)
+    assert set(content(target.folder)) == {f"{id}.json" for id in ids}
+
+
+def _quickly(folder: Path, records: list[dict[str, Any]]) -> Store:
+    """A large folder, all at once."""
+    store = Store(folder, create=True)
+    made = np.array(folder.name)
+    problems = store.keep_all([(r, {"step": np.array(r["final"]["step"]), "made_in": made}) for r in records])
+    assert not any(problems)
+    return store
+
+
+# clean
+
+
+def age(path: Path, days: float) -> None:
+    then = time.time() - days * 86_400
+    os.utime(path, (then, then), follow_symlinks=False)
+
+
+def test_clean_removes_what_is_ours_and_no_more(tmp_path: Path) -> None:
+    store = make(tmp_path / "results", at(A, 5), at(B, 5), failed(C), at(D, 7), states=True)
+    for id, step in ((B, 3), (E, 9)):
+        store.write_state(id, step, {"step": np.array(step)})
+    store.path(D).write_bytes(b"cut")
+    (store.folder / f"{E}.json.aside-0").write_text("{}")
+    old = [f".{A}-abcd_123.tmp", f"checkpoints/.{A}-17-abcd_123.tmp"]
+    theirs = ["notes.txt", ".notes.tmp", f".{A}-x.tmp", "checkpoints/mine.npz", f"checkpoints/{A}-5.npz.bak"]
+    theirs += [f"checkpoints/{A}.npz", f"{A}-5.npz", "checkpoints/.mine-abcd_123.tmp"]
+    for name in [*old, *theirs]:
+        (store.folder / name).write_text("x" * 10)
+        age(store.folder / name, 1)
+    young = store.folder / f".{B}-abcd_123.tmp"
+    young.write_text("in use")
+    (store.checkpoints / f"{A}-6.npz").mkdir()
+    (store.checkpoints / f"{A}-8.npz").symlink_to(store.folder / "notes.txt")
+    before = content(store.folder)
+    would = clean(store.folder, dry_run=True)
+    assert content(store.folder) == before
+    cleaned = clean(store.folder)
+    assert {**would.to_dict(), "dry_run": False} == cleaned.to_dict()
+    gone = {name: before[name] for name in before if name not in content(store.folder)}
+    ours = {f"checkpoints/{id}-{step}.npz" for id, step in ((A, 5), (B, 5), (D, 7), (B, 3), (E, 9))}
+    assert set(gone) == {*ours, *old}
+    assert content(store.folder) == {name: before[name] for name in before if name not in gone}
+    kinds = {str(Path(f.path).relative_to(store.folder)): (f.kind, f.bytes) for f in cleaned.removed}
+    stray = [f"checkpoints/{B}-3.npz", f"checkpoints/{E}-9.npz"]
+    assert {name for name, (kind, _) in kinds.items() if kind == "stray checkpoint"} == set(stray)
+    assert {name for name, (kind, _) in kinds.items() if kind == "temporary"} == set(old)
+    assert {name: n for name, (_, n) in kinds.items()} == {name: len(data) for name, data in gone.items()}
+    assert cleaned.bytes == sum(map(len, gone.values()))
+    assert [f.path for f in cleaned.younger] == [str(young)]
+
+
+def test_older_than(tmp_path: Path, command: Command) -> None:
+    store = make(tmp_path / "results", at(A, 5), at(B, 5))
+    age(store._state_path(A, 5), 3)
+    # A file server whose clock is ahead.
+    age(store._state_path(B, 5), -1)
+    left = store.folder / f".{B}-abcd_123.tmp"
+    left.touch()
+    age(left, 1)
+    done = command("clean", "--results", store.folder, "--older-than", 2, "--json")
+    assert [Path(f["path"]).name for f in done.json["removed"]] == [f"{A}-5.npz"]
+    assert {Path(f["path"]).name for f in done.json["younger"]} == {left.name, f"{B}-5.npz"}
+    assert store.read_state(B, 5) is not None
+    assert {f.kind for f in clean(store.folder, older_than=0).removed} == {"checkpoint", "temporary"}
+    for wrong, message in ((-1, "a number of days ≥ 0, got -1"), ("nan", "got nan"), ("inf", "got inf")):
+        done = command("clean", "--results", store.folder, "--older-than", wrong)
+        assert done.code == 2
+        assert message in done.error
+    assert command("clean", "--results", store.folder, "--older-than", "soon").code == 2
+    done = command("clean", "--results", tmp_path / "missing")
+    assert (done.code, done.error) == (1, f"There is no results folder '{tmp_path / 'missing'}'.")
+
+
+def test_a_cell_in_training_keeps_its_checkpoint(tmp_path: Path, command: Command) -> None:
+    store = make(tmp_path / "results", at(A, 5, status="interrupted"), at(B, 5, status="interrupted"), at(C, 5))
+    age(store._state_path(B, 5), 0.1)
+    store.write_state(A, 4, {"step": np.array(4)})
+    done = command("clean", "--results", store.folder)
+    assert [path.name for path in store.checkpoints.iterdir()] == [f"{A}-5.npz"]
+    assert "Stays: 1 checkpoint, " in done.out
+    assert "in training or were interrupted within the hour" in done.out
+    age(store._state_path(A, 5), 0.1)
+    assert len(clean(store.folder).removed) == 1
+
+
+def test_a_cell_that_a_process_has_in_hand_keeps_its_checkpoint(tmp_path: Path) -> None:
+    store = make(tmp_path / "results", at(A, 5), at(B, 5))
+    for id in (A, B):
+        age(store._state_path(id, 5), 10)
+    store.write_state(A, 4, {"step": np.array(4)})
+    call = [sys.executable, "-c", CLAIMER, str(store.folder), A]
+    sweep = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert sweep.stdout is not None
+    assert sweep.stdout.readline() == "ready\n"
+    cleaned = clean(store.folder)
+    assert [Path(f.path).name for f in cleaned.in_flight] == [f"{A}-5.npz"]
+    assert [path.name for path in store.checkpoints.iterdir()] == [f"{A}-5.npz"]
+    sweep.kill()
+    sweep.communicate()
+    left = store.folder / "claims" / ".abcd_123.tmp"
+    left.touch()
+    age(left, 1)
+    assert [f.kind for f in clean(store.folder).removed] == ["checkpoint", "temporary"]
+
+
+CLAIMER = """
+import sys
+from bench.claims import Claims
+claims = Claims(sys.argv[1])
+claims.take([sys.argv[2]])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_nothing_goes_between_a_checkpoint_and_its_record(tmp_path: Path) -> None:
+    """A cell in training keeps what it has again and again; what it kept last is never without its checkpoint."""
+    store = make(tmp_path / "results", at(A, 1, status="interrupted"))
+    call = [sys.executable, "-c", SWEEP, str(store.folder), str(Path(__file__).parent)]
+    sweep = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
+    assert sweep.stdout is not None
+    assert sweep.stdout.readline() == "ready\n"
+    removed = 0
+    while sweep.poll() is None:
+        removed += len(clean(store.folder).removed)
+    assert sweep.stdout.read() == "checkpoints missing: 0\n"
+    sweep.stdout.close()
+    assert removed == 0
+    assert reached(store) == {A: 150}
+
+
+SWEEP = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import numpy as np
+from test_folders import A, at
+from bench.store import Store
+store = Store(sys.argv[1])
+print("ready", flush=True)
+missing = 0
+for step in range(2, 151):
+    store.keep(at(A, step, status="interrupted"), {"step": np.array(step)})
+    missing += store.read_state(A, step) is None
+print("checkpoints missing:", missing)
+"""
+
+
+def test_a_cell_whose_checkpoint_is_gone_begins_anew(tmp_path: Path) -> None:
+    """What the help promises: the extension gives the numbers of one long run."""
+    import bench
+
+    cell: dict[str, Any] = {"encoder": "onehot", "learner": "mlp", "modulus": 7}
+    cell["settings"] = {"learner.hidden_layer_sizes": (8,)}
+    results = tmp_path / "results"
+    [short] = bench.run(**cell, steps=3, results=results)
+    assert len(clean(results).removed) == 1
+    [longer] = bench.run(**cell, steps=8, results=results)
+    [whole] = bench.run(**cell, steps=8, results=None)
+    assert (short["final"]["step"], longer["final"]["step"]) == (3, 8)
+    assert longer["curve"] == whole["curve"]
+    assert Store(results).read_state(longer["id"], 8) is not None
+
+
+def test_output_of_clean(tmp_path: Path, command: Command) -> None:
+    store = make(tmp_path / "results", at(A, 5), at(B, 5))
+    store.write_state(E, 9, {"step": np.array(9)})
+    (left := store.folder / f".{A}-abcd_123.tmp").write_bytes(b"x" * 12_345)
+    age(left, 1)
+    sizes = {path.name: path.stat().st_size for path in store.checkpoints.iterdir()}
+    two, stray = sizes[f"{A}-5.npz"] + sizes[f"{B}-5.npz"], sizes[f"{E}-9.npz"]
+    done = command("clean", "--results", store.folder, "--dry-run")
+    first, second = done.out.splitlines()
+    assert first.startswith(f"Would remove from '{store.folder}': 2 checkpoints, ")
+    assert f"; 1 checkpoint of no record, {stray} B; 1 temporary file, 12.3 kB. " in first
+    assert first.endswith(" kB in all.")
+    assert second == "All records stay; one of these that is extended would train anew."
+    document = command("clean", "--results", store.folder, "--json").json
+    assert (document["schema"], document["dry_run"], document["results"]) == (1, False, str(store.folder))
+    assert document["bytes"] == 12_345 + two + stray
+    assert sum(f["bytes"] for f in document["removed"]) == document["bytes"]
+    store.write_state(A, 5, {"step": np.array(5)})
+    assert command("clean", "--results", store.folder).out.splitlines() == [
+        f"Removed from '{store.folder}': 1 checkpoint, {stray} B.",
+        "All records stay; one of these that is extended trains anew.",
+    ]
+    done = command("clean", "--results", store.folder)
+    assert (done.code, done.out) == (0, f"Nothing to remove from '{store.folder}'.\n")
+    assert reached(store) == {A: 5, B: 5}
+
+
+# Permissions
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder of a user without privileges, who is who runs the test."""
+    folder = Path(tempfile.mkdtemp())
+    privileged = os.geteuid() == 0
+    if privileged:
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        if privileged:
+            os.seteuid(0)
+        for path in (folder, *folder.rglob("*")):
+            if path.is_dir():
+                path.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+def test_permissions_of_merge(nobody: Path, command: Command) -> None:
+    one = make(nobody / "one", at(A, 5), at(B, 5), at(C, 5))
+    one.path(A).chmod(0)
+    one._state_path(B, 5).chmod(0)
+    one.checkpoints.chmod(0o500)
+    one.folder.chmod(0o500)
+    done = command("merge", one.folder, "--into", nobody / "all")
+    assert done.code == 1
+    record, state = done.err.splitlines()
+    assert record == f"The record '{one.path(A)}' cannot be read: Permission denied."
+    assert state.startswith(f"The checkpoint '{one._state_path(B, 5)}' cannot be used: Permission denied.")
+    target = Store(nobody / "all")
+    assert reached(target) == {B: 5, C: 5}
+    assert made_in(target, C, 5) == "one"
+    make(nobody / "two", at(A, 1))
+    target.folder.chmod(0o500)
+    done = command("merge", nobody / "two", "--into", target.folder)
+    assert (done.code, done.error) == (1, f"The results folder '{target.folder}' cannot be used: Permission denied.")
+    assert command("merge", nobody / "two", "--into", target.folder, "--dry-run").code == 0
+    target.folder.chmod(0o700)
+    target.checkpoints.chmod(0o500)
+    done = command("merge", nobody / "two", "--into", target.folder)
+    assert done.code == 1
+    assert "cannot be written: Permission denied. 0 records were merged before" in done.error
+    assert set(reached(target)) == {B, C}
+    (nobody / "two").chmod(0)
+    done = command("merge", nobody / "two", "--into", nobody / "all")
+    assert (done.code, done.error) == (1, f"The results folder '{nobody / 'two'}' cannot be read: Permission denied.")
+
+
+def test_permissions_of_clean(nobody: Path) -> None:
+    store = make(nobody / "results", at(A, 5))
+    store.checkpoints.chmod(0o500)
+    with pytest.raises(StoreError, match=r"a-5.npz' cannot be removed: Permission denied\."):
+        clean(store.folder)
+    assert len(clean(store.folder, dry_run=True).removed) == 1
+    store.checkpoints.chmod(0)
+    with pytest.raises(StoreError, match="checkpoints' cannot be read: Permission denied"):
+        clean(store.folder)
+    store.checkpoints.chmod(0o700)
+    assert made_in(store, A, 5) == "results"
