@@ -100,10 +100,12 @@ class _Loader(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, and 1e-3 a number."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        for key, (place, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
+        seen = []
+        for place, _ in node.value:
+            key = self.construct_object(place, deep=deep)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", place.start_mark)
+            seen.append(key)
         return super().construct_mapping(node, deep)
 
 

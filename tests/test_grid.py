@@ -1,0 +1,122 @@
+"""Grids: what is written is what is asked for, and what is wrong is said in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import RequestError
+from bench.grid import Grid, read
+
+
+def requests(document: Any) -> list[dict[str, Any]]:
+    return [request.values for request in Grid.of(document)]
+
+
+def test_lists_are_alternatives_the_last_key_fastest() -> None:
+    found = requests({"encoder": ["onehot", "cycle"], "learner": "mlp", "train_fraction": [0.3, 0.5]})
+    assert [(r["encoder"], r["train_fraction"]) for r in found] == [
+        ("onehot", 0.3),
+        ("onehot", 0.5),
+        ("cycle", 0.3),
+        ("cycle", 0.5),
+    ]
+    assert all(r["learner"] == "mlp" and r["settings"] == {} for r in found)
+
+
+def test_unions_share_what_stands_above_them() -> None:
+    document = {"encoder": "onehot", "seeds": 5, "grids": [{"learner": "ridge"}, {"learner": "mlp", "seeds": 2}]}
+    assert [(r["encoder"], r["learner"], r["seeds"]) for r in requests(document)] == [
+        ("onehot", "ridge", 5),
+        ("onehot", "mlp", 2),
+    ]
+
+
+def test_settings_of_one_learner() -> None:
+    document = {
+        "encoder": [{"rdse": {"resolution": [1, 2], "sdr": False}}],
+        "learner": ["ridge", {"transformer": {"grokfast": ["none", "ema"], "steps": 50, "betas": [[0.9, 0.99]]}}],
+        "learner.lr": [0.1],
+    }
+    found = requests(document)
+    assert len(found) == 2 * 3
+    last = found[-1]
+    assert last["settings"] == {
+        "encoder.resolution": 2,
+        "learner.grokfast": "ema",
+        "learner.betas": [0.9, 0.99],
+        "learner.lr": 0.1,
+    }
+    assert (last["encoder"], last["learner"], last["steps"]) == ("rdse", "transformer", 50)
+    assert "steps" not in found[0]
+
+
+def test_off_of_yaml_is_off(tmp_path: Path) -> None:
+    path = tmp_path / "g.yaml"
+    path.write_text("encoder: cycle\nlearner: ridge\nsdr: [off, 20]\ntrain_fraction: 5e-1\n")
+    assert [(r.values["sdr"], r.values["train_fraction"]) for r in read(path)] == [("off", 0.5), (20, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("written", "values"),
+    [
+        ({"from": 0.1, "to": 0.5, "step": 0.1}, [0.1, 0.2, 0.3, 0.4, 0.5]),
+        ({"from": 0.1, "to": 0.45, "step": 0.1}, [0.1, 0.2, 0.3, 0.4]),
+        ({"from": 1, "to": 5, "count": 3}, [1, 3, 5]),
+        ({"from": 1e-4, "to": 1e-1, "count": 4, "log": True}, [1e-4, 1e-3, 1e-2, 1e-1]),
+        ({"from": "1e-3", "to": 1, "count": 1}, [1e-3]),
+        ({"from": 5, "to": 9, "step": 2}, [5, 7, 9]),
+    ],
+)
+def test_ranges(written: dict[str, Any], values: list[float]) -> None:
+    found = [r["settings"]["learner.lr"] for r in requests({"encoder": "a", "learner": "b", "learner.lr": written})]
+    assert found == values
+    if all(isinstance(x, int) for x in written.values()) and "step" in written:
+        assert all(isinstance(x, int) for x in found)
+
+
+def test_all_names() -> None:
+    found = {r["encoder"] for r in requests({"encoder": "all", "learner": "ridge"})}
+    assert {"onehot", "cycle", "rdse"} <= found
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([1], "a grid is a mapping, got a list"),
+        ({"grids": []}, "grids must be a list of at least one grid"),
+        ({"grids": [3]}, "a grid is a mapping, got a int"),
+        ({"encodr": "a"}, "Unknown key 'encodr': did you mean 'encoder'"),
+        ({"encoder": []}, "encoder has no values: the grid is empty"),
+        ({"train_fraction": {"from": 0.1, "to": 0.5}}, "a range has numbers from, to, and step or count"),
+        ({"train_fraction": {"from": 0.1, "to": 0.5, "stap": 1}}, "Unknown key of a range 'stap': did you mean 'step'"),
+        ({"train_fraction": {"from": 0.5, "to": 0.1, "step": 0.1}}, "goes up by a step above 0"),
+        ({"learner.lr": {"from": -1, "to": 1, "count": 3, "log": True}}, "a range by ratio lies above 0"),
+        ({"learner.lr": {"from": 1, "to": 2, "count": 0}}, "1 to 10,000,000 values, got 0"),
+        ({"encoder": [{"a": {}, "b": {}}]}, "encoder takes names or"),
+        ({"encoder": [{"a": 3}]}, "the parameters of a are a mapping, got a int"),
+    ],
+)
+def test_bad_grids_get_one_line(document: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        requests(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "is no YAML document, line 1"),
+        ("a: 1\na: 2\n", "line 2: 'a' stands there twice"),
+        ("\x00", "is no YAML document"),
+    ],
+)
+def test_files_that_are_no_yaml(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "g.yaml"
+    path.write_text(text)
+    with pytest.raises(RequestError, match=message):
+        read(path)
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(RequestError, match="cannot be read: No such file"):
+        read("missing.yaml")

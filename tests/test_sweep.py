@@ -1,0 +1,298 @@
+"""Sweeps: every cell once, whatever happens; claims between processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Finished
+
+import bench
+from bench import sweeps
+from bench.claims import Claims, in_hand
+from bench.errors import RequestError, StoreError
+from bench.grid import Grid
+from bench.spec import family
+from bench.store import Store
+from bench.sweeps import plan_sweep, run_sweep
+
+Command = Callable[..., Finished]
+SMALL = {"encoder": ["onehot", "phasor"], "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
+MLP = {"mlp": {"hidden_layer_sizes": [[8]]}}
+
+
+def script(*arguments: Any) -> list[str]:
+    return [sys.executable, "-m", "bench", "sweep", *map(str, arguments)]
+
+
+def test_every_cell_once_and_none_again(tmp_path: Path) -> None:
+    grid = SMALL | {"learner": ["ridge", "knn", {"mlp": {"hidden_layer_sizes": [[8]], "epochs": 2}}]}
+    records = list(bench.sweep(grid, results=tmp_path, jobs=1))
+    assert len(records) == 2 * 3 * 3
+    assert {record["status"] for record in records} == {"done"}
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    assert len(stamps) == len(records)
+    planned = plan_sweep(grid, results=tmp_path)
+    assert planned.counts == {"done": 18}
+    assert run_sweep(planned)
+    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    assert not in_hand(tmp_path)
+
+
+def test_the_same_records_as_by_run(tmp_path: Path) -> None:
+    grid = {"encoder": "phasor", "learner": [MLP], "modulus": 7, "seeds": 2, "epochs": 3}
+    swept = list(bench.sweep(grid, results=tmp_path, jobs=1))
+    settings = {"learner.hidden_layer_sizes": (8,)}
+    alone = bench.run(
+        encoder="phasor", learner="mlp", settings=settings, modulus=7, seeds=2, epochs=3, results=None, jobs=1
+    )
+    for one, other in zip(swept, alone, strict=True):
+        assert one["id"] == other["id"]
+        assert one["curve"] == other["curve"]
+        assert one["probes"] == other["probes"]
+
+
+def test_fleets_of_different_settings_and_encoders_of_one_shape(tmp_path: Path) -> None:
+    grid = {
+        "encoder": "onehot",
+        "learner": [{"quadratic": {"width": 16, "lr": [0.01, 0.02], "steps": 8}}],
+        "train_fraction": [0.5, 0.6],
+        "modulus": 7,
+        "seeds": 2,
+    }
+    records = list(bench.sweep(grid, results=tmp_path, jobs=1))
+    assert len({record["id"] for record in records}) == 8
+    assert {record["status"] for record in records} == {"done"}
+    assert max(record["replicas"] for record in records) > 2
+
+
+def test_a_larger_budget_extends(tmp_path: Path) -> None:
+    grid = {"encoder": "onehot", "learner": [MLP], "modulus": 7, "seeds": 2}
+    list(bench.sweep(grid | {"epochs": 3}, results=tmp_path, jobs=1))
+    assert plan_sweep(grid | {"epochs": 6}, results=tmp_path).counts == {"extend": 2}
+    longer = list(bench.sweep(grid | {"epochs": 6}, results=tmp_path, jobs=1))
+    straight = list(bench.sweep(grid | {"epochs": 6}, results=tmp_path / "new", jobs=1))
+    assert [r["curve"] for r in longer] == [r["curve"] for r in straight]
+
+
+def test_ids_of_a_family_are_those_of_its_specs() -> None:
+    for more in ({}, {"split_seed": 5}, {"settings": {"encoder.random_state": 3, "learner.random_state": 4}}):
+        found = family(encoder="rdse", learner="mlp", **more)
+        assert [found.id(seed) for seed in range(4)] == [found.at(seed).id for seed in range(4)]
+        assert len({found.id(seed) for seed in range(4)}) == 4
+
+
+def test_a_cell_that_stands_twice_counts_once_with_the_larger_budget(tmp_path: Path) -> None:
+    twice = {"encoder": "onehot", "learner": "mlp", "grids": [{"epochs": 2}, {"epochs": 5}, {"epochs": 3}], "seeds": 2}
+    planned = plan_sweep(twice, results=tmp_path)
+    assert len(planned) == 2
+    epochs = {planned.entries[number].request["epochs"] for number in planned.entry.tolist()}
+    assert epochs == {5}
+
+
+def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "plugin_that_fails"
+    package.mkdir()
+    (package / "__init__.py").write_text(PLUGIN)
+    meta = tmp_path / "plugin_that_fails-1.dist-info"
+    meta.mkdir()
+    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-that-fails\nVersion: 1\n")
+    (meta / "entry_points.txt").write_text("[mod97.learners]\nfragile = plugin_that_fails:Fragile\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
+    results = tmp_path / "results"
+    options = ("--encoder", "onehot", "--learner", "fragile", "--modulus", 7, "--seeds", 2, "--jobs", 1)
+    command = script(*options, "--vary", "learner.mode=fine,raise,die", "--results", results, "--json")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    cells = json.loads(done.stdout)["cells"]
+    assert len(cells) == 6
+    by_mode: dict[str, set[str]] = {}
+    for cell in cells:
+        by_mode.setdefault(cell["spec"]["learner"]["mode"], set()).add(cell["status"])
+    assert by_mode == {"fine": {"done"}, "raise": {"failed"}, "die": {"failed"}}
+    messages = {cell["error"]["message"] for cell in cells if cell["error"]}
+    assert messages == {"by design", "Its process was killed, by lack of memory perhaps."}
+
+
+PLUGIN = '''
+import os
+from learners import Ridge
+
+
+class Fragile(Ridge):
+    """A learner that fails in two ways."""
+
+    def __init__(self, alpha: float = 1.0, mode: str = "fine") -> None:
+        super().__init__(alpha)
+        self.mode = mode
+
+    def _solve(self, X, targets):
+        if self.mode == "raise":
+            raise ValueError("by design")
+        if self.mode == "die":
+            os.kill(os.getpid(), 9)
+        return super()._solve(X, targets)
+'''
+
+
+def test_two_sweeps_of_one_folder_do_no_cell_twice(tmp_path: Path) -> None:
+    options = ("--encoder", "all", "--learner", "ridge,knn", "--modulus", 11, "--seeds", 4, "--jobs", 1)
+    command = script(*options, "--results", tmp_path)
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=200) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    done = [int(err.strip().splitlines()[-1].split("] ")[1].split(" of ")[0]) for _, err in outputs]
+    assert len(Store(tmp_path).ids()) == 10 * 2 * 4 == sum(done)
+    assert not in_hand(tmp_path)
+
+
+def test_kills_lose_at_most_the_cells_in_flight(tmp_path: Path) -> None:
+    """A short burst of bench.studies.kills."""
+    from bench.studies.kills import burst
+
+    told = burst(tmp_path, kills=5, seed=3, longest=4.0)
+    assert told.kills == 5
+    assert told.lost == told.corrupt == told.twice == 0
+    assert told.cells == told.done
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    grid = tmp_path / "g.yaml"
+    grid.write_text("encoder: onehot\nlearner: [{mlp: {epochs: 4000, hidden_layer_sizes: [[8]]}}, ridge]\nmodulus: 7\n")
+    command = script(grid, "--results", tmp_path / "r", "--jobs", 1)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not list((tmp_path / "r").glob("claims/*.json")) and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the same command goes on" in err
+    planned = plan_sweep(grid, results=tmp_path / "r")
+    assert planned.counts["resume"] + planned.counts["run"] >= 1
+    assert planned.counts["resume"] + planned.counts["done"] >= 1
+
+
+def test_claims_die_with_their_process(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom bench.claims import Claims\nc = Claims(sys.argv[1])\n"
+        "print(sorted(c.take(['a', 'b'])), flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "['a', 'b']\n"
+        mine = Claims(tmp_path)
+        assert mine.take(["b", "c"]) == {"c"}
+        assert in_hand(tmp_path) == {"a", "b", "c"}
+        other.kill()
+        other.wait()
+        assert mine.take(["a", "b"]) == {"a", "b"}
+    mine.release(["a"])
+    assert in_hand(tmp_path) == {"b", "c"}
+    mine.close()
+    assert in_hand(tmp_path) == set()
+
+
+def test_cells_of_another_process_are_waited_for_and_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.slots.PATIENCE", 0.05)
+    Store(tmp_path, create=True)
+    planned = plan_sweep(SMALL, results=tmp_path)
+    other = Claims(tmp_path)
+    other.take([planned.id(0), planned.id(1)])
+    waits = 0
+
+    def told(record: Any) -> None:
+        nonlocal waits
+        waits += record is None
+        if len(Store(tmp_path).ids()) == len(planned) - 2 and waits > 2:
+            other.close()
+
+    from contextlib import nullcontext
+
+    assert run_sweep(planned, 1, lambda planned: nullcontext(told))
+    assert len(Store(tmp_path).ids()) == len(planned)
+
+
+def test_planning_is_quick(tmp_path: Path) -> None:
+    """A guard: a million cells take 50 s; these 20,000, of 4,000 configurations, at most 6 s of processor time."""
+    rates = {"from": 1e-5, "to": 1e-1, "count": 200, "log": True}
+    decays = {"from": 1e-3, "to": 10.0, "count": 20, "log": True}
+    grid = {"encoder": "onehot", "learner": "quadratic", "learner.lr": rates, "learner.weight_decay": decays}
+    start = time.process_time()
+    planned = plan_sweep(grid | {"seeds": 5}, results=tmp_path / "r")
+    assert len(planned) == 20_000
+    assert time.process_time() - start < 6
+
+
+def test_dry_run(tmp_path: Path, command: Command) -> None:
+    options = ("--encoder", "onehot,phasor", "--learner", "ridge,knn", "--modulus", 7, "--seeds", 3)
+    done = command("sweep", *options, "--dry-run", "--results", tmp_path)
+    assert done.code == 0
+    assert "12 cells, 0 done already; 12 to run" in done.out
+    assert "Nothing has run" in done.out
+    assert not list(tmp_path.iterdir())
+    list(bench.sweep(SMALL, results=tmp_path, jobs=1))
+    document = command("sweep", *options[:6], "--seeds", 4, "--dry-run", "--json", "--results", tmp_path).json
+    assert document["cells"] == 16
+    assert document["actions"] == {"run": 4, "extend": 0, "resume": 0, "retry": 0, "done": 12}
+    assert document["cells_of_unknown_time"] == 0
+    assert 0 < document["seconds_left"] < 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing GRID.yaml, or --encoder"),
+        (("--encoder", "onehot"), "Missing GRID.yaml, or --learner"),
+        (("g.yaml", "--seeds", 3), "from a file or from options"),
+        (("missing.yaml",), "cannot be read"),
+        (("--encoder", "onehot", "--learner", "mlpp"), "did you mean 'mlp'"),
+        (("--encoder", "onehot", "--learner", "mlp", "--train-fraction", "x"), "takes numbers with commas"),
+        (("--encoder", "onehot", "--learner", "mlp", "--train-fraction", "1.5"), "must be in (0, 1), got 1.5"),
+        (("--encoder", "onehot", "--learner", "mlp", "--vary", "alpha=1"), "--vary takes OWNER.NAME=A,B"),
+        (("--encoder", "onehot", "--learner", "mlp", "--vary", "learner.alphaa=1"), "did you mean 'alpha'"),
+        (("--encoder", "onehot", "--learner", "mlp", "--seeds", 0), "--seeds must be an integer ≥ 1"),
+        (("--encoder", "onehot", "--learner", "mlp", "--seconds", 0), "--seconds must be a number above 0"),
+        (("--encoder", "onehot", "--learner", "mlp", "--jobs", 0), "--jobs must be an integer ≥ 1"),
+    ],
+)
+def test_bad_requests_get_one_line(command: Command, tmp_path: Path, arguments: Any, message: str) -> None:
+    done = command("sweep", *arguments, "--results", tmp_path / "r")
+    assert done.code == 2
+    assert message in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_bad_combination_says_where_it_is(tmp_path: Path) -> None:
+    document = {"grids": [{"encoder": "onehot", "learner": "ridge"}, {"encoder": "onehot", "learner": "ridg"}]}
+    with pytest.raises(RequestError, match=r"mine, grid 2: onehot → ridg: Unknown learner 'ridg'"):
+        plan_sweep(Grid.of(document, "mine"), results=tmp_path)
+
+
+def test_a_corrupt_record_is_named_before_anything_runs(tmp_path: Path) -> None:
+    planned = plan_sweep(SMALL, results=tmp_path)
+    (tmp_path / f"{planned.id(0)}.json").write_text("{")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match=f"{planned.id(0)}.json' is corrupt"):
+        plan_sweep(SMALL, results=tmp_path)
+    list(bench.sweep(SMALL, results=tmp_path, jobs=1, force=True))
+    assert (tmp_path / f"{planned.id(0)}.json.aside-0").read_text() == "{"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_the_grids_that_come_with_it_are_sound(tmp_path: Path) -> None:
+    folder = Path(sweeps.__file__).parent / "grids"
+    sizes = {path.stem: len(plan_sweep(path, results=tmp_path / "r")) for path in folder.glob("*.yaml")}
+    assert sizes["quick"] == 75
+    assert sizes["league"] >= 10 * 7 * 5
