@@ -296,3 +296,22 @@ def test_the_grids_that_come_with_it_are_sound(tmp_path: Path) -> None:
     sizes = {path.stem: len(plan_sweep(path, results=tmp_path / "r")) for path in folder.glob("*.yaml")}
     assert sizes["quick"] == 75
     assert sizes["league"] >= 10 * 7 * 5
+
+
+def test_a_hard_limit_ends_a_cell_that_overruns(tmp_path: Path) -> None:
+    """One that can be asked ends at the limit; one whose single epoch takes longer loses its process."""
+    asked = {"encoder": "onehot", "learner": [MLP], "modulus": 7, "epochs": 100_000, "seconds": 0.5}
+    [record] = bench.sweep(asked, results=tmp_path / "a", jobs=1)
+    assert record["status"] == "timeout"
+    assert record["seconds"]["total"] < 5
+
+
+def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.slots.GRACE", 3.0)
+    slow = {"mlp": {"hidden_layer_sizes": [[6000, 6000]], "epochs": 1, "seconds": 0.5}}
+    grid = {"encoder": "onehot", "learner": [slow, "ridge"]}
+    start = time.monotonic()
+    first, second = bench.sweep(grid, results=tmp_path, jobs=1)
+    assert time.monotonic() - start < 40
+    assert (first["status"], second["status"]) == ("failed", "done")
+    assert first["error"]["message"] == "It did not end at its limit of seconds."

@@ -93,16 +93,13 @@ def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], options: dic
     """A grid as in a file; a value of --set is one value, whatever it is."""
     from bench.errors import RequestError
 
-    wanted: dict[str, Any] = {key: [value] for key, value in parse_settings(settings).items()}
+    wanted = {n: _several(n, value) if n in ONE_OF else value for n, value in options.items() if value is not None}
+    wanted |= {key: [value] for key, value in parse_settings(settings).items()}
     for text in vary:
         key, equals, values = text.partition("=")
         if not equals or "." not in key:
             raise RequestError(f"--vary takes OWNER.NAME=A,B, got {text!r}.")
         wanted[key.strip()] = [parse_value(value.strip()) for value in values.split(",") if value.strip()]
-    for name, value in options.items():
-        if value is None:
-            continue
-        wanted[name] = _several(name, value) if name in ONE_OF else value
     return wanted
 
 

@@ -125,7 +125,8 @@ def show_results(planned: Sweep, as_json: bool, whole: bool) -> int:
     for record in _written(planned.records(), as_json):
         seen += 1
         spec = record["spec"]
-        question = f"{spec['task']} {spec['protocol']} {100 * spec['train_fraction']:g} %"
+        modulus = f" mod {spec['modulus']}" if spec["modulus"] is not None else ""
+        question = f"{spec['task']}{modulus}, {100 * spec['train_fraction']:g} % of {spec['protocol']} pairs"
         rows.setdefault(f"{record['label']} {question}", _Row(record["label"], question)).add(record)
     if not as_json:
         _print_rows(planned, list(rows.values()))
