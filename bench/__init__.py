@@ -11,15 +11,14 @@ The command line is ``python -m bench``; the same from Python:
 from importlib import import_module
 from typing import Any
 
-__all__ = ["plan", "plan_sweep", "rerun", "run", "sweep"]
+__all__ = ["plan", "plan_sweep", "rank", "rerun", "run", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
     # Nothing heavy is imported before it is needed: `python -m bench --help` passes through here.
-    if name in ("plan_sweep", "sweep"):
-        return getattr(import_module("bench.sweeps"), name)
     if name in __all__:
-        return getattr(import_module("bench.api"), name)
+        where = {"rank": "bench.ranking", "sweep": "bench.sweeps", "plan_sweep": "bench.sweeps"}
+        return getattr(import_module(where.get(name, "bench.api")), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
 
 

@@ -10,6 +10,7 @@ import click
 from bench.cli._folders import clean, merge
 from bench.cli._look import doctor, info, list_names
 from bench.cli._new import new
+from bench.cli._rank import rank
 from bench.cli._run import rerun, run
 from bench.cli._speed import speed
 from bench.cli._sweep import sweep
@@ -23,6 +24,7 @@ HELP = """Compare learners that generalize: encoders and learners on a + b mod 9
 \b
   python -m bench run --encoder cycle --learner mlp
   python -m bench sweep bench/grids/quick.yaml
+  python -m bench rank
   python -m bench list
 """
 
@@ -33,7 +35,7 @@ def cli() -> None:
     """Entry."""
 
 
-for command in (run, sweep, merge, clean, rerun, speed, list_names, info, doctor, new):
+for command in (run, sweep, rank, merge, clean, rerun, speed, list_names, info, doctor, new):
     cli.add_command(command)
 
 

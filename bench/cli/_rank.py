@@ -1,0 +1,398 @@
+"""``bench rank``: the league table."""
+
+import csv
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from string import ascii_letters
+from typing import Any
+
+import click
+
+from bench.cli._options import debug_option, json_option, name_completer, results_option, words
+
+__all__ = ["rank"]
+
+FORMATS = ("table", "markdown", "csv")
+SHORTEST_LABEL = 20
+"""A label is folded to so many columns before others give way to it."""
+MOST_NEEDED = 8
+"""Columns that are needed more are never left out."""
+MANY = 8
+"""So many ranks are named in a footnote."""
+
+
+@click.command()
+@results_option
+@click.option(
+    "--by",
+    default="accuracy",
+    show_default=True,
+    metavar="accuracy|steps|seconds|flops|fraction",
+    shell_complete=words("accuracy", "steps", "seconds", "flops", "fraction"),
+    help="Test accuracy; or steps, seconds, FLOPs or the fraction of the pairs that it takes to the target.",
+)
+@click.option(
+    "--target", type=float, default=0.99, show_default=True, metavar="0.95|0.99", help="Test accuracy to reach."
+)
+@click.option(
+    "--crossing",
+    default="sustained",
+    show_default=True,
+    metavar="first|sustained",
+    shell_complete=words("first", "sustained"),
+    help="Reached once, or reached and held.",
+)
+@click.option(
+    "--at",
+    type=int,
+    metavar="STEPS",
+    help="Compare there, and follow runs up to there.  [default: each run's last step]",
+)
+@click.option("--encoder", metavar="NAME,…", shell_complete=name_completer("encoder"), help="Only these.")
+@click.option("--learner", metavar="NAME,…", shell_complete=name_completer("learner"), help="Only these.")
+@click.option("--task", metavar="NAME,…", shell_complete=name_completer("task"), help="Only these.")
+@click.option("--pairs", metavar="PROTOCOL,…", help="Only these.")
+@click.option("--train-fraction", metavar="FRACTION,…", help="Only these.")
+@click.option("--modulus", metavar="P,…", help="Only these.")
+@click.option(
+    "--parameters", metavar="LOW..HIGH", help="Only rows of so many trainable numbers; either end may be left."
+)
+@click.option("--blocks", is_flag=True, help="Compare rows over all tasks, moduli, protocols and fractions: Friedman.")
+@click.option("--diagram", metavar="PATH.svg|png", help="With --blocks: draw the critical-difference diagram.")
+@click.option("--top", type=int, metavar="N", help="Show the best N rows of each block.")
+@click.option(
+    "--format",
+    "form",
+    default="table",
+    show_default=True,
+    metavar="table|markdown|csv",
+    shell_complete=words(*FORMATS),
+    help="How to print the rows.",
+)
+@click.option("--skip-broken", is_flag=True, help="Leave out records that cannot be read, instead of stopping at one.")
+@json_option
+@debug_option
+def rank(
+    encoder: str | None,
+    learner: str | None,
+    task: str | None,
+    pairs: str | None,
+    train_fraction: str | None,
+    modulus: str | None,
+    parameters: str | None,
+    diagram: str | None,
+    top: int | None,
+    form: str,
+    as_json: bool,
+    **request: Any,
+) -> int:
+    """Rank what the results folder holds: a row is a configuration over its seeds.
+
+    Tasks, moduli, protocols and fractions are ranked apart, unless --blocks compares the rows over all of them.
+    """
+    from bench.ranking import rank as ranked
+
+    _check(request["blocks"], diagram, top, form, as_json)
+    ranking = ranked(
+        encoder=_several("--encoder", encoder),
+        learner=_several("--learner", learner),
+        task=_several("--task", task),
+        pairs=_several("--pairs", pairs),
+        train_fraction=_several("--train-fraction", train_fraction, float),
+        modulus=_several("--modulus", modulus, int),
+        parameters=_range(parameters),
+        **request,
+    )
+    if diagram is not None and ranking.comparison is not None:
+        from bench.diagram import draw
+
+        draw([row.label for row in ranking.rows[: len(ranking.comparison.ranks)]], ranking.comparison, diagram)
+    tables = _tables(ranking, top)
+    if as_json:
+        _print_json(ranking, tables)
+    else:
+        {"table": _print_tables, "markdown": _print_markdown, "csv": _print_csv}[form](ranking, tables)
+    return 0
+
+
+# Requests
+
+
+def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_json: bool) -> None:
+    """Refuse what would be refused after all records were read."""
+    from bench.diagram import check_diagram
+    from bench.errors import RequestError, one_of
+
+    if form not in FORMATS:
+        raise RequestError(one_of("--format", form, FORMATS))
+    if as_json and form != "table":
+        raise RequestError(f"--json and --format {form} exclude each other.")
+    if top is not None and top < 1:
+        raise RequestError(f"--top must be ≥ 1, got {top}.")
+    if diagram is not None:
+        if not blocks:
+            raise RequestError("--diagram needs --blocks: it shows mean ranks over blocks.")
+        check_diagram(diagram)
+
+
+def _several(option: str, text: str | None, kind: Callable[[str], Any] = str) -> list[Any] | None:
+    """Values with commas between them."""
+    from bench.errors import RequestError
+
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        values = [kind(part) for part in parts if part]
+    except ValueError:
+        values = []
+    if len(values) < len(parts):
+        what = {float: "numbers", int: "integers"}.get(kind, "names")  # type: ignore[call-overload]
+        raise RequestError(f"{option} takes {what} with commas between them, got {text!r}.")
+    return values
+
+
+def _range(text: str | None) -> tuple[float | None, float | None]:
+    """As "1000..1e6", "1000.." or "..1e6"."""
+    from bench.errors import RequestError
+
+    if text is None:
+        return None, None
+    low, dots, high = text.partition("..")
+    try:
+        ends = float(low) if low else None, float(high) if high else None
+    except ValueError:
+        ends = None, None
+    known = [end for end in ends if end is not None]
+    if not dots or not known or known != sorted(known):
+        raise RequestError(f"--parameters takes LOW..HIGH, LOW.. or ..HIGH, got {text!r}.")
+    return ends
+
+
+# Tables
+
+
+def _tables(ranking: Any, top: int | None) -> list[tuple[str, list[Any]]]:
+    """Titles and rows, block by block, the best of each."""
+    if ranking.comparison is not None:
+        tables = [(f"Mean rank over {len(ranking.comparison.blocks)} blocks", list(ranking.rows))]
+    else:
+        tables = [(title, list(rows)) for title, rows in groupby(ranking.rows, key=lambda row: row.title)]
+    return [(title, rows[:top]) for title, rows in tables]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column for people.
+
+    :param need: the least needed give way first where the terminal is narrow.
+    """
+
+    name: str
+    cell: Callable[[Any], str]
+    need: int = 9
+
+
+def _columns(ranking: Any) -> list[Column]:
+    from bench.display import percent
+
+    by, mean_rank = ranking.question.by, ranking.comparison is not None
+    score = _score(by, mean_rank)
+    named = {"accuracy": "test", "fraction": "needs"}.get(by, f"to {100 * ranking.question.target:g}%")
+    return [
+        Column("#", lambda row: _text(row.rank)),
+        Column("ranks", lambda row: "" if row.rank is None else _ends(str(row.rank_low), str(row.rank_high)), 8),
+        Column("", lambda row: row.label),
+        Column("group", _grouper(ranking)),
+        Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}"),
+        Column("mean rank" if mean_rank else named, lambda row: score(row.estimate)),
+        Column("over blocks" if mean_rank else "95% interval", lambda row: _interval(row, score)),
+        Column(">next", lambda row: _text(row.improvement, ".2f"), 8),
+        Column("solved", lambda row: _solved(row, mean_rank), 7),
+        Column("mean to it", lambda row: score(row.restricted_mean) if row.solved else "–", 3),
+        Column("tried", _tried, 7),
+        Column("test", lambda row: "" if by == "accuracy" and not mean_rank else percent(row.test_accuracy), 4),
+        Column("ridge", lambda row: _probe(row, "ridge", ranking.question.target), 7),
+        Column("1-NN", lambda row: _probe(row, "knn", ranking.question.target), 7),
+        Column("a=b", lambda row: percent(row.diagonal), 2),
+        Column("params", lambda row: _text(row.parameters, ","), 6),
+        Column("steps", lambda row: _steps(row), 4),
+        Column("time", lambda row: _duration(row.seconds), 6),
+        Column("FLOPs", lambda row: _flops(row.flops), 1),
+    ]
+
+
+def _text(value: float | None, form: str = "") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _score(by: str, mean_rank: bool) -> Callable[[float | None], str]:
+    from bench.display import percent
+
+    if mean_rank:
+        return lambda value: _text(value, ".2f")
+    return {
+        "accuracy": percent,
+        "fraction": lambda value: "–" if value is None else f"{100 * value:g}%",
+        "steps": lambda value: _text(value, ",.0f"),
+        "seconds": _duration,
+        "flops": _flops,
+    }[by]
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{seconds:.2g}s" if seconds < 10 else f"{seconds:.0f}s" if seconds < 600 else f"{seconds / 60:.0f}min"
+
+
+def _flops(flops: float | None) -> str:
+    """As 1.3e12."""
+    digits, e, exponent = _text(flops, ".1e").partition("e")
+    return f"{digits}e{int(exponent)}" if e else digits
+
+
+def _ends(low: str, high: str) -> str:
+    return low if low == high else f"{low}–{high}"
+
+
+def _interval(row: Any, score: Callable[[float | None], str]) -> str:
+    """As "98.1–99.2%", "400–∞"; a single run has none."""
+    if row.low is None and row.high is None:
+        return "–"
+    low, high = "0" if row.low is None else score(row.low), "∞" if row.high is None else score(row.high)
+    shared = next((unit for unit in ("%", "min", "s") if low.endswith(unit) and high.endswith(unit)), "")
+    return _ends(low.removesuffix(shared), high.removesuffix(shared)) + shared
+
+
+def _solved(row: Any, mean_rank: bool) -> str:
+    from bench.display import percent
+
+    return percent(row.solved) if mean_rank or row.solved is None else f"{round(row.solved * row.n)}/{row.n}"
+
+
+def _tried(row: Any) -> str:
+    fractions = [f"{100 * one['train_fraction']:g}" for one in row.fractions]
+    return f"{_ends(fractions[0], fractions[-1])}% ({len(fractions)})" if fractions else ""
+
+
+def _probe(row: Any, name: str, target: float) -> str:
+    from bench.display import percent
+
+    value = row.probes[name]
+    return f"{percent(value)}{'†' if value is not None and value >= target else ''}"
+
+
+def _steps(row: Any) -> str:
+    return "–" if row.steps is None else _ends(*(f"{step:,}" for step in row.steps))
+
+
+def _grouper(ranking: Any) -> Callable[[Any], str]:
+    """Letters of the groups that a row is in: rows that share a letter cannot be told apart."""
+    groups = {} if ranking.comparison is None else dict(zip(ascii_letters, ranking.comparison.groups, strict=False))
+    places = {id(row): place for place, row in enumerate(ranking.rows)}
+    return lambda row: "".join(letter for letter, members in groups.items() if places[id(row)] in members)
+
+
+def _shown(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> list[Column]:
+    """The columns that say something of any row."""
+    rows = [row for _, rows in tables for row in rows]
+    return [column for column in _columns(ranking) if any(column.cell(row) not in ("", "–") for row in rows)]
+
+
+def _footnotes(rows: Sequence[Any]) -> list[str]:
+    """What the marks stand for."""
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.incomplete:
+            reasons["; ".join(row.incomplete)].append(row.label if row.rank is None else f"#{row.rank}")
+    lines = [f"* incomplete, {reason}: {', '.join(n[:MANY])}{' …' * (len(n) > MANY)}" for reason, n in reasons.items()]
+    if any(row.gives_away for row in rows):
+        lines.append("† the probe reaches the target by itself: the encoding gives the answer away.")
+    if any(row.n == 1 for row in rows):
+        lines.append("n = 1: one seed shows what can happen, not what usually does; it has no interval.")
+    return lines
+
+
+# Output
+
+
+def _print_json(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    from bench.cli._print import print_json
+
+    rows = [row.to_dict() for _, rows in tables for row in rows]
+    comparison = None if ranking.comparison is None else ranking.comparison.to_dict()
+    print_json(**vars(ranking.question), rows=rows, comparison=comparison, caption=ranking.caption)
+
+
+def _print_tables(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    from rich.text import Text
+
+    from bench.cli._print import console, print_table
+
+    columns = _shown(ranking, tables)
+    hidden = _give_way(columns, tables)
+    shown = [column for column in columns if column not in hidden]
+    for title, rows in tables:
+        print_table(title, [c.name for c in shown], [[c.cell(row) for c in shown] for row in rows], fold=True)
+        for line in _footnotes(rows):
+            console().print(Text(line, style="dim"))
+        click.echo()
+    lines = list(ranking.caption)
+    if hidden:
+        lines.append(f"Left out for want of room: {', '.join(c.name for c in hidden)}; --format csv has everything.")
+    for line in lines:
+        console().print(Text(line, style="dim"))
+
+
+def _give_way(columns: Sequence[Column], tables: Sequence[tuple[str, Sequence[Any]]]) -> list[Column]:
+    """Columns to leave out, the least needed first, until the others fit beside a folded label."""
+    from bench.cli._print import WIDE, console
+
+    rows, room = [row for _, rows in tables for row in rows], console().width
+    gap = 1 if room < WIDE else 2
+    widths = {c.name: max(len(c.name), *(len(c.cell(row)) for row in rows)) + gap for c in columns}
+    widths[""] = min(widths[""], SHORTEST_LABEL + gap)
+    hidden: list[Column] = []
+    for column in sorted(columns, key=lambda column: column.need):
+        if sum(widths.values()) <= room or column.need > MOST_NEEDED:
+            break
+        del widths[column.name]
+        hidden.append(column)
+    return hidden
+
+
+def _print_markdown(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    columns = _shown(ranking, tables)
+    for title, rows in tables:
+        click.echo(f"### {title}\n")
+        lines = [[c.name or "row" for c in columns], ["---"] * len(columns)]
+        lines += [[c.cell(row).replace("|", "\\|") for c in columns] for row in rows]
+        for line in lines:
+            click.echo(f"| {' | '.join(line)} |")
+        notes = _footnotes(rows)
+        click.echo("".join(f"\n{note.replace('*', chr(92) + '*')}\n" for note in notes) or "")
+    for line in ranking.caption:
+        click.echo(f"- {line}")
+
+
+def _print_csv(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    """A line a row, nested values as JSON; the caption goes to stderr."""
+    rows = [{"by": ranking.question.by, **_flat(row.to_dict())} for _, rows in tables for row in rows]
+    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    for line in ranking.caption:
+        click.echo(line, err=True)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
+    row |= {"ridge": probes["ridge"], "knn": probes["knn"], "fewest_steps": steps[0], "most_steps": steps[1]}
+    row["incomplete"] = "; ".join(row["incomplete"])
+    nested = ("config", "task_parameters", "fractions")
+    return row | {name: json.dumps(row[name], ensure_ascii=False) for name in nested}

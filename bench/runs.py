@@ -1,0 +1,359 @@
+"""Runs as a ranking needs them: read one record at a time, and little of it kept."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from bench.errors import BenchError, RequestError, StoreError, one_of
+from bench.store import Record, Store
+
+__all__ = ["FILTERS", "OF_BLOCKS", "TIMED", "Block", "Question", "Reading", "Run", "each_once", "grouped", "many"]
+
+T = TypeVar("T")
+
+NAMED = 3
+"""So many records are named in a note."""
+TIMED = ("steps", "seconds", "flops")
+CUT = ("timeout", "interrupted")
+FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "encoder": lambda spec: spec["encoder"]["name"],
+    "learner": lambda spec: spec["learner"]["name"],
+    "task": lambda spec: spec["task"],
+    "pairs": lambda spec: spec["protocol"],
+    "train_fraction": lambda spec: spec["train_fraction"],
+    "modulus": lambda spec: spec["modulus"],
+}
+OF_BLOCKS = ("task", "task_parameters", "modulus", "protocol", "train_fraction")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What rows are ordered by.
+
+    :param by: "accuracy", "steps", "seconds", "flops" or "fraction".
+    :param target: the test accuracy to reach.
+    :param crossing: "first": reached once, whatever comes after; "sustained": reached and held from then on.
+    :param at: the step at which accuracy counts, and to which runs are followed; None for each run's last.
+    """
+
+    by: str = "accuracy"
+    target: float = 0.99
+    crossing: str = "sustained"
+    at: int | None = None
+
+    @property
+    def unit(self) -> str:
+        """What crossings are counted in."""
+        return self.by if self.by in ("seconds", "flops") else "steps"
+
+
+class Block(NamedTuple):
+    """What a row answers: rows of different blocks answer different questions.
+
+    :param train_fraction: None where rows differ by the fraction that they need.
+    """
+
+    task: str
+    modulus: int | None
+    task_parameters: str
+    protocol: str
+    train_fraction: float | None
+
+    @property
+    def title(self) -> str:
+        """As "add mod 97 · unordered pairs · 50 % train"."""
+        modulus = "" if self.modulus is None else f" mod {self.modulus}"
+        usual = {None} if self.modulus is None else {None, self.modulus - 1}
+        values = json.loads(self.task_parameters)
+        parameters = "".join(f", {name}={value}" for name, value in values.items() if value not in usual)
+        fraction = "" if self.train_fraction is None else f" · {100 * self.train_fraction:g} % train"
+        return f"{self.task}{modulus}{parameters} · {self.protocol} pairs{fraction}"
+
+    @property
+    def place(self) -> tuple[str, int, str, float, str]:
+        """To sort by."""
+        return self.task, self.modulus or 0, self.protocol, self.train_fraction or 0.0, self.task_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a ranking keeps of a record.
+
+    :param key: the config as text: equal for runs of one row.
+    :param seeds: seed, seed of the split, of the encoder and of the learner.
+    :param accuracy: what it scores, None where it has no test accuracy.
+    :param crossing: what the crossing cost in the question's unit, None where there was none.
+    :param end: what the run cost up to where it was followed, None where that is unknown.
+    :param step: up to where it was followed, as its seconds and FLOPs.
+    :param gap: what it lacks, in words; None where it is whole.
+    """
+
+    id: str
+    label: str
+    block: Block
+    key: str
+    config: dict[str, Any]
+    seeds: tuple[int | None, ...]
+    fraction: float
+    status: str
+    step: int | None
+    accuracy: float | None
+    train_accuracy: float | None
+    diagonal: float | None
+    ridge: float | None
+    knn: float | None
+    parameters: int | None
+    seconds: float | None
+    flops: float | None
+    solved: bool
+    crossing: float | None
+    end: float | None
+    gap: str | None
+    device: str
+
+
+class Reading:
+    """Runs, and what became of the records that are none.
+
+    :param wanted: values by filter.
+    """
+
+    def __init__(self, question: Question, wanted: Mapping[str, Sequence[Any]]) -> None:
+        self.question, self.wanted = question, wanted
+        self.runs: list[Run] = []
+        self.broken: list[str] = []
+        self.left_out: Counter[str] = Counter()
+        self.known: dict[str, set[Any]] = {name: set() for name in wanted}
+        self._configs: dict[str, dict[str, Any]] = {}
+
+    def read(self, store: Store, skip_broken: bool) -> None:
+        """Take the records of a folder, one at a time."""
+        for id in store.ids():
+            try:
+                record = store.read(id)
+                if record is not None:
+                    self.take(record, str(store.path(id)))
+            except StoreError as error:
+                if not skip_broken:
+                    raise StoreError(f"{error} --skip-broken ranks the others.") from error
+                self.broken.append(id)
+
+    def take(self, record: Record, path: str = "") -> None:
+        """Keep what the ranking needs of a record.
+
+        :raises StoreError: where it lacks that.
+        """
+        try:
+            refused = self._refused(record["spec"])
+            if refused:
+                self.left_out[refused] += 1
+            else:
+                self.runs.append(_run(record, self.question, self._configs))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            remedy = "Move it away, or compute it anew with --force."
+            raise StoreError(f"The record {path or record.get('id')!r} is corrupt: {why}. {remedy}") from error
+
+    def _refused(self, spec: Mapping[str, Any]) -> str | None:
+        """The first filter that leaves a spec out."""
+        refused = None
+        for name, wanted in self.wanted.items():
+            value = FILTERS[name](spec)
+            self.known[name].add(value)
+            if refused is None and value not in wanted:
+                refused = name
+        return refused
+
+    def check(self, where: str) -> None:
+        """Raise RequestError where there is nothing to rank, or a filter asks for what no record has."""
+        if not self.runs and not self.left_out and not self.broken:
+            raise RequestError(f"There are no records in {where}: python -m bench run makes some.")
+        for name, wanted in self.wanted.items():
+            for value in wanted:
+                if value not in self.known[name]:
+                    option = f"--{name.replace('_', '-')}"
+                    raise RequestError(one_of(f"{option} in {where}:", str(value), map(str, self.known[name])))
+        if not self.runs:
+            raise RequestError(f"No record in {where} is left: {self._causes()}.")
+
+    def _causes(self) -> str:
+        causes = [f"{n:,} left out by --{name.replace('_', '-')}" for name, n in self.left_out.items()]
+        return ", ".join([*causes, *([f"{len(self.broken):,} broken"] if self.broken else [])])
+
+    def notes(self, n_rows: int, n_others: int) -> list[str]:
+        """What was counted and what was not."""
+        causes = self._causes()
+        others = f"; {many(n_others, 'row')} left out by --parameters" if n_others else ""
+        ranked = f"{many(len(self.runs), 'record')} in {many(n_rows, 'row')}{others}{f'; {causes}' if causes else ''}."
+        if not self.broken:
+            return [ranked]
+        named = ", ".join(self.broken[:NAMED]) + (", …" if len(self.broken) > NAMED else "")
+        return [ranked, f"Broken records, left out: {named}."]
+
+
+def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]]) -> Run:
+    """What is needed of a record.
+
+    :param configs: configs by their text, shared by the runs of a row.
+    """
+    spec, final, at = record["spec"], record["final"], question.at
+    config = _config(spec, question)
+    key = json.dumps(config, sort_keys=True)
+    last = None if record["status"] == "failed" else _number(final, "step")
+    step = last if last is None or at is None else min(last, at)
+    seen_whole = step == last
+    accuracy = _accuracy(record, None if question.by in TIMED else at)
+    crossing, end = _crossing(record, question), _cost(record, step, question.unit)
+    return Run(
+        id=record["id"],
+        label=_label(record),
+        block=_block(spec, question),
+        key=key,
+        config=configs.setdefault(key, config),
+        seeds=(spec["seed"], spec["split_seed"], *(spec[o].get("random_state") for o in ("encoder", "learner"))),
+        fraction=spec["train_fraction"],
+        status=record["status"],
+        step=step,
+        accuracy=accuracy,
+        train_accuracy=_share(final, "train_accuracy") if seen_whole else None,
+        diagonal=_share(record, "test_accuracy_diagonal") if seen_whole else None,
+        ridge=_share(record["probes"], "ridge"),
+        knn=_share(record["probes"], "knn"),
+        parameters=_number(record, "parameters"),
+        seconds=_cost(record, step, "seconds"),
+        flops=_cost(record, step, "flops"),
+        solved=crossing is not None,
+        crossing=_cost(record, crossing, question.unit),
+        end=end,
+        gap=_gap(record, question, accuracy, end),
+        device=f"{record['environment']['device']} ({record['environment'].get('processor')})",
+    )
+
+
+def _number(values: Mapping[str, Any], name: str) -> Any:
+    value = values[name]
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"its {name} is {value!r}")
+    return value
+
+
+def _share(values: Mapping[str, Any], name: str) -> float | None:
+    value: float | None = _number(values, name)
+    if value is not None and not 0 <= value <= 1:
+        raise ValueError(f"its {name} is {value!r}")
+    return value
+
+
+def _block(spec: Mapping[str, Any], question: Question) -> Block:
+    fraction = None if question.by == "fraction" else spec["train_fraction"]
+    parameters = json.dumps(spec["task_parameters"], sort_keys=True)
+    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction)
+
+
+def _config(spec: Mapping[str, Any], question: Question) -> dict[str, Any]:
+    """The spec without its seeds, and without the fraction where that is what is asked for."""
+    hidden = {"seed", "split_seed"} | ({"train_fraction"} if question.by == "fraction" else set())
+    config = {name: value for name, value in spec.items() if name not in hidden}
+    for owner in ("encoder", "learner"):
+        config[owner] = {name: value for name, value in spec[owner].items() if name != "random_state"}
+    return config
+
+
+def _label(record: Record) -> str:
+    """The record's label, with what it leaves out of the spec."""
+    spec = record["spec"]
+    told = spec["encoder"].get("modulus", spec["modulus"])
+    more = [
+        *([] if told == spec["modulus"] or spec["modulus"] is None else [f"encoder.modulus={told}"]),
+        *([] if spec["precision"] == "float32" else [spec["precision"]]),
+        *([f"{100 * spec['validation_fraction']:g} % validate"] if spec["validation_fraction"] else []),
+    ]
+    return " · ".join([record["label"], *more])
+
+
+def _accuracy(record: Record, at: int | None) -> float | None:
+    """What a run scores: 0 where it diverged, None where it failed or was not evaluated by then."""
+    final, status = record["final"], record["status"]
+    if status in ("diverged", "failed"):
+        return 0.0 if status == "diverged" else None
+    if at is None or final["step"] is None or final["step"] <= at:
+        return _share(final, "test_accuracy")
+    curve = record["curve"]
+    seen = [v for s, v in zip(curve["step"], curve["test_accuracy"], strict=True) if s <= at and v is not None]
+    return seen[-1] if seen else None
+
+
+def _crossing(record: Record, question: Question) -> int | None:
+    """The step at which the test accuracy crossed the target, if it did by then; a diverged run never does."""
+    crossings = record["steps_to" if question.crossing == "first" else "sustained_steps_to"]
+    step = crossings["test"][str(question.target)]
+    if step is None or record["status"] in ("diverged", "failed"):
+        return None
+    return None if question.at is not None and step > question.at else step
+
+
+def _cost(record: Record, step: int | None, unit: str) -> float | None:
+    """What a run had cost at a step, taken as equally dear as every other; all of it where there are no steps."""
+    if step is None or unit == "steps":
+        return step
+    total: float | None = _number(record["seconds"], "train") if unit == "seconds" else _number(record, "flops")
+    last = record["final"]["step"]
+    return total if total is None or not last else total * step / last
+
+
+def _gap(record: Record, question: Question, accuracy: float | None, end: float | None) -> str | None:
+    """What a run lacks for what is asked, in words."""
+    status, last, at = record["status"], record["final"]["step"], question.at
+    far_enough = at is not None and last is not None and last >= at
+    if status == "failed" or (status in CUT and not far_enough):
+        return {"timeout": "timed out"}.get(status, status)
+    if accuracy is None:
+        return "without a test accuracy"
+    if end is None:
+        return "of unknown FLOPs"
+    solved_early = 0 < last < record["budget"]["steps"]
+    if status == "diverged" or last == 0 or solved_early or far_enough or at is None or question.by in TIMED:
+        return None
+    return f"ended before step {at:,}"
+
+
+def each_once(runs: list[Run]) -> tuple[list[Run], list[str]]:
+    """Runs without those of plugins that have a newer version, where the same spec is stored twice."""
+    kept, dropped = [], []
+    for twins in grouped(runs, lambda run: (run.block, run.key, run.fraction, run.seeds)):
+        current = next((run for run in twins if len(twins) > 1 and run.id == _id_now(run)), twins[0])
+        kept.append(current)
+        dropped += [run.id for run in twins if run is not current]
+    if not dropped:
+        return kept, []
+    named = ", ".join(dropped[:NAMED]) + (", …" if len(dropped) > NAMED else "")
+    return kept, [f"Specs stored twice, by two versions of a plugin: the newer counts, left out {named}."]
+
+
+def _id_now(run: Run) -> str | None:
+    """The id that the run's spec has with the plugins that are installed; None where they are not."""
+    from bench.spec import Spec  # imports what encoders and learners need: for records stored twice alone
+
+    seed, split_seed, encoder_state, learner_state = run.seeds
+    values = {**run.config, "train_fraction": run.fraction, "seed": seed, "split_seed": split_seed}
+    for owner, state in (("encoder", encoder_state), ("learner", learner_state)):
+        values[owner] = values[owner] if state is None else {**values[owner], "random_state": state}
+    try:
+        return Spec.from_dict(values).id
+    except (BenchError, TypeError):
+        return None
+
+
+def grouped(items: Iterable[T], key: Callable[[T], Any]) -> list[list[T]]:
+    """Items with equal keys together, in the order in which keys come first."""
+    groups: dict[Any, list[T]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return list(groups.values())
+
+
+def many(n: int, what: str) -> str:
+    """As "1 row" or "1,000 rows"."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -1,0 +1,717 @@
+"""The league table: hand-made records whose order and estimates are known."""
+
+import copy
+import csv
+import hashlib
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Finished
+from rich.console import Console
+
+from bench import statistics
+from bench.cli import _print
+from bench.diagram import compare, critical_difference
+from bench.errors import RequestError, StoreError
+from bench.metrics import crossings
+from bench.ranking import BY, Ranking, Row, rank
+from bench.statistics import Friedman
+from bench.store import Store
+
+Command = Callable[..., Finished]
+Made = dict[str, Any]
+BASE = json.loads((Path(__file__).parent / "record.json").read_text())
+STEPS = (100, 200, 300, 400, 500, 600, 700, 800, 900, 1000)
+CONTRACT = (
+    *("rank", "rank_low", "rank_high", "label", "config", "encoder", "learner", "task", "protocol", "train_fraction"),
+    *("n", "estimate", "low", "high", "solved", "probes", "parameters", "seconds"),
+)
+
+
+def run(
+    learner: str = "mlp",
+    seed: int = 0,
+    accuracies: Sequence[float] = (0.5,) * len(STEPS),
+    *,
+    steps: Sequence[int] = STEPS,
+    status: str = "done",
+    budget: int | None = None,
+    encoder: str = "onehot",
+    flops: int | None = 10_000,
+    seconds: float = 2.0,
+    parameters: int | None = 1000,
+    probes: tuple[float, float] = (0.1, 0.2),
+    **spec: Any,
+) -> Made:
+    """A record with this curve of test accuracies."""
+    made = copy.deepcopy(BASE)
+    made["spec"] |= {
+        "encoder": {"name": encoder},
+        "learner": {"name": learner, "random_state": 7 + seed},
+        "seed": seed,
+        "split_seed": 100 + seed,
+        **spec,
+    }
+    curve = {"step": list(steps), "train_accuracy": list(accuracies), "test_accuracy": list(accuracies)}
+    curve["validation_accuracy"] = [None] * len(steps)
+    made["steps_to"], made["sustained_steps_to"] = crossings(curve, ("train", "validation", "test"))
+    last = (steps[-1], accuracies[-1]) if steps and status != "failed" else (None, None)
+    made["final"] |= {"step": last[0], "test_accuracy": last[1], "train_accuracy": last[1]}
+    made |= {"label": f"{encoder} → {learner}", "status": status, "curve": curve, "parameters": parameters}
+    made |= {"flops": flops, "probes": {"ridge": probes[0], "knn": probes[1]}}
+    made["seconds"]["train"] = seconds
+    made["budget"]["steps"] = budget if budget is not None else max(steps, default=1000)
+    made["id"] = hashlib.sha256(json.dumps(made["spec"], sort_keys=True).encode()).hexdigest()[:16]
+    return made
+
+
+def ending(learner: str, *accuracies: float, **more: Any) -> list[Made]:
+    """Runs over seeds that end with these accuracies."""
+    return [run(learner, seed, [0.1] * 9 + [a], **more) for seed, a in enumerate(accuracies)]
+
+
+def solving(learner: str, *steps: int | None, held: bool = True, **more: Any) -> list[Made]:
+    """Runs that cross 99 % at these steps, or never, and stay there or fall at the end."""
+    curves = [[1.0 if at is not None and s >= at else 0.2 for s in STEPS] for at in steps]
+    if not held:
+        curves = [[*curve[:-1], 0.2] for curve in curves]
+    return [run(learner, seed, curve, **more) for seed, curve in enumerate(curves)]
+
+
+def stored(folder: Path, records: Iterable[Made]) -> Path:
+    for record in records:
+        (folder / f"{record['id']}.json").write_text(json.dumps(record))
+    return folder
+
+
+def by_learner(ranking: Ranking) -> dict[str, Row]:
+    return {row.learner: row for row in ranking.rows}
+
+
+def order(ranking: Ranking) -> list[tuple[int | None, str]]:
+    return [(row.rank, row.learner) for row in ranking.rows]
+
+
+# Accuracy
+
+
+def test_rows_are_ranked_by_the_mean_over_seeds() -> None:
+    records = [*ending("low", 0.2, 0.3, 0.4), *ending("high", 0.9, 0.8, 0.7), *ending("middle", 0.5, 0.5, 0.8)]
+    ranking = rank(records=records)
+    assert order(ranking) == [(1, "high"), (2, "middle"), (3, "low")]
+    high = ranking.rows[0]
+    expected = statistics.mean_interval([0.9, 0.8, 0.7])
+    assert (high.n, high.estimate, high.low, high.high) == (3, expected.value, expected.low, expected.high)
+    assert high.config == {
+        **{k: v for k, v in records[0]["spec"].items() if k not in ("seed", "split_seed")},
+        "encoder": {"name": "onehot"},
+        "learner": {"name": "high"},
+    }
+    assert high.improvement == pytest.approx((3 + 2.5 + 2) / 9)
+    assert ranking.rows[-1].improvement is None
+    for row in ranking.rows:
+        assert row.rank_low <= row.rank <= row.rank_high  # type: ignore[operator]
+
+
+def test_rows_that_differ_clearly_have_ranks_that_do_not_overlap() -> None:
+    ranking = rank(
+        records=[*ending("a", *[0.9 + i / 1000 for i in range(9)]), *ending("b", *[0.3 + i / 1000 for i in range(9)])]
+    )
+    assert [(row.rank_low, row.rank_high) for row in ranking.rows] == [(1, 1), (2, 2)]
+
+
+def test_equal_scores_share_a_rank() -> None:
+    ranking = rank(records=[*ending("b", 0.5, 0.7), *ending("a", 0.7, 0.5), *ending("c", 0.1, 0.1)])
+    assert order(ranking) == [(1, "a"), (1, "b"), (3, "c")]
+
+
+def test_a_single_run_has_no_interval_and_no_place_of_its_own(command: Command, tmp_path: Path) -> None:
+    records = [*ending("one", 0.95), *ending("more", 0.5, 0.51, 0.5, 0.5), *ending("less", 0.1, 0.11, 0.1, 0.1)]
+    rows = by_learner(rank(records=records))
+    assert (rows["one"].n, rows["one"].low, rows["one"].high) == (1, None, None)
+    assert (rows["one"].rank_low, rows["one"].rank_high) == (1, 3)
+    assert (rows["more"].rank_low, rows["more"].rank_high) == (1, 2)
+    assert by_learner(rank(records=[*records, *ending("worst", 0.0)]))["less"].rank_high == 4
+    assert "n = 1: one seed" in command("rank", "--results", stored(tmp_path, records)).out
+
+
+def test_a_run_that_failed_is_missing_and_one_that_diverged_is_zero() -> None:
+    mixed = ending("mixed", 0.9, 0.7, 0.8, 0.6)
+    for record, status in zip(mixed, ("done", "diverged", "failed", "interrupted"), strict=True):
+        record["status"] = status
+    mixed[2]["final"] = dict.fromkeys(mixed[2]["final"])
+    row = by_learner(rank(records=mixed))["mixed"]
+    assert row.n == 3
+    assert row.estimate == pytest.approx((0.9 + 0 + 0.6) / 3)
+    assert sorted(row.incomplete) == ["1 failed", "1 interrupted"]
+    assert row.diverged == 1
+
+
+def test_a_row_without_a_score_is_last_and_not_dropped() -> None:
+    ranking = rank(records=[*ending("none", 0.9, status="failed", parameters=None), *ending("some", 0.1, 0.2)])
+    assert order(ranking) == [(1, "some"), (None, "none")]
+    assert ranking.rows[1].incomplete == ["1 failed"]
+    assert ranking.rows[1].n == 0
+    assert ranking.rows[1].estimate is None
+
+
+def test_accuracy_at_a_step() -> None:
+    rising = [i / 10 for i in range(1, 11)]
+    records = [
+        run("full", 0, rising),
+        run("full", 1, rising),
+        run("short", 0, rising[:3], steps=STEPS[:3]),
+        run("solved", 0, rising[:3], steps=STEPS[:3], budget=1000),
+        run("interrupted", 0, rising, status="interrupted", budget=2000),
+        run("closed", 0, [0.35], steps=[0]),
+        run("diverged", 0, rising[:2], steps=STEPS[:2], status="diverged", budget=1000),
+    ]
+    rows = by_learner(rank(records=records, at=450))
+    estimates = {learner: row.estimate for learner, row in rows.items()}
+    assert estimates == {"full": 0.4, "short": 0.3, "solved": 0.3, "interrupted": 0.4, "closed": 0.35, "diverged": 0.0}
+    incomplete = {learner: row.incomplete for learner, row in rows.items() if row.incomplete}
+    assert incomplete == {"short": ["1 ended before step 450"]}
+    assert rows["full"].steps == [450, 450]
+    assert rows["full"].seconds == pytest.approx(0.9)
+    assert rows["full"].diagonal is None  # it is known of the end alone
+    assert by_learner(rank(records=records, at=50))["full"].incomplete == ["2 without a test accuracy"]
+
+
+# Steps, seconds, FLOPs
+
+
+def test_runs_that_never_reach_the_target_are_censored() -> None:
+    ranking = rank(records=solving("some", 100, 200, 300, None, None), by="steps")
+    [row] = ranking.rows
+    assert row.estimate == 300
+    assert row.solved == pytest.approx(0.6)
+    assert row.restricted_mean == pytest.approx((100 + 200 + 300 + 1000 + 1000) / 5)
+    expected = statistics.median_interval([100, 200, 300, 1000, 1000], [True] * 3 + [False] * 2)
+    assert (row.low, row.high) == (expected.low, expected.high)
+
+
+def test_a_run_that_stopped_early_counts_as_long_as_it_was_watched() -> None:
+    early = run("early", 0, [0.2] * 2, steps=STEPS[:2], status="timeout", budget=1000)
+    others = [run("early", seed, r["curve"]["test_accuracy"]) for seed, r in enumerate(solving("early", 300, 500), 1)]
+    [row] = rank(records=[early, *others], by="steps").rows
+    # At 300, two are at risk: S falls to ½. Were the first run missing or unsolved for ever, the median would differ.
+    assert row.estimate == 300
+    assert row.incomplete == ["1 timed out"]
+
+
+def test_order_by_median_then_by_how_many_solved_then_by_restricted_mean() -> None:
+    records = [
+        *[run("never", seed, [0.1], steps=[100]) for seed in range(3)],
+        *solving("a-never-either", None, None, None),
+        *solving("late-third", 900, None, None),
+        *solving("early-third", 100, None, None),
+        *solving("slow", 800, 800, None),
+        *solving("fast", 100, 300, 1000),
+    ]
+    ranking = rank(records=records, by="steps", crossing="first")
+    ranked = [*enumerate(["fast", "slow", "early-third", "late-third"], 1), (5, "a-never-either"), (5, "never")]
+    assert order(ranking) == ranked
+    assert [row.estimate for row in ranking.rows] == [300, 800, None, None, None, None]
+
+
+def test_first_and_sustained_crossings_differ() -> None:
+    records = [*solving("falls", 200, 200, held=False), *solving("holds", 700, 700)]
+    assert order(rank(records=records, by="steps")) == [(1, "holds"), (2, "falls")]
+    first = rank(records=records, by="steps", crossing="first")
+    assert [(row.learner, row.estimate) for row in first.rows] == [("falls", 200), ("holds", 700)]
+
+
+def test_the_lower_target() -> None:
+    records = [run("mlp", seed, [0.2, *[0.96] * 9]) for seed in range(3)]
+    assert rank(records=records, by="steps").rows[0].estimate is None
+    assert rank(records=records, by="steps", target=0.95).rows[0].estimate == 200
+
+
+def test_a_diverged_run_is_watched_to_the_end() -> None:
+    diverged = run("mlp", 9, [0.2], steps=STEPS[:1], status="diverged", budget=1000)
+    [row] = rank(records=[diverged, *solving("mlp", 500, 600)], by="steps").rows
+    assert row.estimate == 600  # censored at 100 it would be 500
+    crossed = solving("mlp", 500, 600, 300)
+    crossed[2]["status"] = "diverged"
+    assert rank(records=crossed, by="steps").rows[0].solved == pytest.approx(2 / 3)
+
+
+def test_crossings_cost_their_share_of_seconds_and_flops() -> None:
+    records = [*solving("dear", 200, 200, seconds=50.0, flops=10**9), *solving("cheap", 800, 800, seconds=3.0)]
+    assert order(rank(records=records, by="steps")) == [(1, "dear"), (2, "cheap")]
+    seconds = rank(records=records, by="seconds")
+    assert [(row.learner, row.estimate) for row in seconds.rows] == [("cheap", 2.4), ("dear", 10.0)]
+    flops = rank(records=records, by="flops")
+    assert [(row.learner, row.estimate) for row in flops.rows] == [("cheap", 8000), ("dear", 2 * 10**8)]
+    assert "cpu (any)" in " ".join(seconds.caption)
+
+
+def test_a_row_of_unknown_cost_is_last() -> None:
+    ranking = rank(records=[*solving("unknown", 100, flops=None), *solving("known", None)], by="flops")
+    assert order(ranking) == [(1, "known"), (None, "unknown")]
+    assert ranking.rows[1].incomplete == ["1 of unknown FLOPs"]
+    assert rank(records=solving("unknown", 100, flops=None), by="seconds").rows[0].estimate == pytest.approx(0.2)
+
+
+def test_a_closed_form_learner_costs_all_of_its_fit() -> None:
+    solved, unsolved = run("ridge", 0, [1.0], steps=[0]), run("knn", 0, [0.3], steps=[0])
+    for by, cost in (("steps", 0), ("seconds", 2.0), ("flops", 10_000)):
+        ranking = rank(records=[solved, unsolved], by=by)
+        assert [(row.learner, row.estimate) for row in ranking.rows] == [("ridge", cost), ("knn", None)]
+
+
+def test_following_runs_to_a_step() -> None:
+    [row] = rank(records=solving("mlp", 200, 300, 700), by="steps", at=500).rows
+    assert row.solved == pytest.approx(2 / 3)
+    assert row.restricted_mean == pytest.approx((200 + 300 + 500) / 3)
+
+
+# Fractions
+
+
+def test_the_smallest_fraction_that_reaches_the_target() -> None:
+    records = [
+        r
+        for fraction, accuracies in ((0.3, (0.5, 0.9)), (0.5, (1.0, 0.985)), (0.7, (1.0, 1.0)))
+        for r in ending("needs-half", *accuracies, train_fraction=fraction)
+    ]
+    records += [r for f in (0.3, 0.5) for r in ending("never", 0.5, 0.6, train_fraction=f)]
+    records += ending("one-seed", 1.0, train_fraction=0.3) + ending("one-seed", 0.99, 1.0, train_fraction=0.7)
+    ranking = rank(records=records, by="fraction")
+    rows = by_learner(ranking)
+    assert order(ranking) == [(1, "one-seed"), (2, "needs-half"), (3, "never")]
+    assert rows["needs-half"].estimate == 0.5
+    assert [(f["train_fraction"], f["n"]) for f in rows["needs-half"].fractions] == [(0.3, 2), (0.5, 2), (0.7, 2)]
+    assert (rows["needs-half"].n, rows["needs-half"].test_accuracy) == (2, pytest.approx(0.9925))
+    assert rows["needs-half"].low == 0.3  # two seeds at 0.5 and 0.9 leave it open
+    assert rows["never"].estimate is None
+    assert (rows["one-seed"].estimate, rows["one-seed"].low, rows["one-seed"].high) == (0.3, None, None)
+    assert rows["needs-half"].train_fraction is None
+    assert "train_fraction" not in rows["needs-half"].config
+
+
+def test_the_interval_of_a_fraction_ends_where_those_of_the_mean_do() -> None:
+    spread = {0.2: [0.97, 0.975] * 10, 0.4: [0.985, 0.996] * 10, 0.6: [0.999, 1.0] * 10}
+    records = [r for f, accuracies in spread.items() for r in ending("mlp", *accuracies, train_fraction=f)]
+    means = {f: statistics.mean_interval(a) for f, a in spread.items()}
+    [row] = rank(records=records, by="fraction").rows
+    assert row.low == min(f for f, m in means.items() if m.high is not None and m.high >= 0.99)
+    assert row.high == min((f for f, m in means.items() if m.low is not None and m.low >= 0.99), default=None)
+    assert (row.low, row.estimate) == (0.4, 0.4)
+
+
+# Who else is there
+
+SCORES = ("n", "estimate", "low", "high", "solved", "solved_low", "solved_high", "restricted_mean", "fractions")
+
+
+@pytest.mark.parametrize("by", BY)
+def test_scores_do_not_depend_on_who_else_entered(by: str) -> None:
+    records = [r for f in (0.3, 0.5) for r in solving("some", 200, 400, None, 900, 1000, train_fraction=f)]
+    alone = rank(records=records, by=by).rows
+    longer = [200 * (i + 1) for i in range(50)]
+    newcomers = [
+        run("longer", seed, [1.0 if s >= 5000 else 0.1 for s in longer], steps=longer, train_fraction=f)
+        for seed in range(7)
+        for f in (0.3, 0.5, 0.9)
+    ]
+    newcomers += solving("faster", 100, 100, train_fraction=0.3) + solving("closed", None, None)
+    beside = [row for row in rank(records=[*newcomers, *records], by=by).rows if row.learner == "some"]
+    assert len(beside) == len(alone) > 0
+    for one, other in zip(alone, beside, strict=True):
+        assert {name: getattr(one, name) for name in SCORES} == {name: getattr(other, name) for name in SCORES}
+
+
+def test_rows_do_not_depend_on_the_order_of_records() -> None:
+    records = [*solving("a", 100, 200, None), *solving("b", 300, 300, 300), *ending("c", 0.2, 0.3)]
+    for by in BY:
+        assert rank(records=records, by=by).rows == rank(records=records[::-1], by=by).rows
+
+
+# Blocks
+
+
+def blocks(tasks: Sequence[str], **learners: Sequence[float]) -> list[Made]:
+    """Learners with an accuracy in each task, of two seeds."""
+    return [
+        r
+        for learner, accuracies in learners.items()
+        for task, accuracy in zip(tasks, accuracies, strict=False)
+        for r in ending(learner, accuracy, accuracy, task=task)
+    ]
+
+
+def test_blocks_are_ranked_apart(command: Command, tmp_path: Path) -> None:
+    records = blocks(("add", "cube"), a=(0.9, 0.1), b=(0.5, 0.5)) + ending("c", 0.7, task="cube", train_fraction=0.3)
+    rows = rank(records=records).rows
+    assert [(row.task, row.train_fraction, row.rank, row.learner) for row in rows] == [
+        *(("add", 0.5, 1, "a"), ("add", 0.5, 2, "b")),
+        *(("cube", 0.3, 1, "c"), ("cube", 0.5, 1, "b"), ("cube", 0.5, 2, "a")),
+    ]
+    out = command("rank", "--results", stored(tmp_path, records)).out
+    assert "cube mod 5 · unordered pairs · 30 % train" in out
+    top = command("rank", "--results", tmp_path, "--top", 1, "--json").json
+    assert [row["learner"] for row in top["rows"]] == ["a", "c", "b"]
+
+
+def test_friedman_over_blocks() -> None:
+    tasks = ("add", "cube", "quad", "subtract")
+    records = blocks(tasks, a=(0.9,) * 4, b=(0.8, 0.8, 0.3, 0.8), c=(0.4,) * 4, partial=(0.99, 0.99))
+    ranking = rank(records=records, blocks=True)
+    assert order(ranking) == [(1, "a"), (2, "b"), (3, "c"), (None, "partial")]
+    assert [row.estimate for row in ranking.rows] == [1.0, 2.25, 2.75, None]
+    assert [(row.low, row.high) for row in ranking.rows[:2]] == [(1.0, 1.0), (2.0, 3.0)]
+    assert [row.improvement for row in ranking.rows[:3]] == [1.0, 0.75, None]
+    assert ranking.rows[3].incomplete == ["scored in 2 of 4 blocks"]
+    assert ranking.comparison is not None
+    # χ² = 12B / M(M + 1) · Σ (R̄ − (M + 1)/2)², by hand
+    assert ranking.comparison.statistic == pytest.approx(12 * 4 / 12 * (1 + 0.0625 + 0.5625))
+    assert ranking.comparison.p_value < 0.05
+    assert ranking.comparison.groups == [[0, 1], [1, 2]]
+    assert [(row.rank_low, row.rank_high) for row in ranking.rows[:3]] == [(1, 2), (1, 3), (2, 3)]
+
+
+def test_over_blocks_nothing_is_told_apart_where_friedman_finds_nothing() -> None:
+    records = blocks(("add", "cube", "quad"), a=(0.9, 0.1, 0.5), b=(0.5, 0.9, 0.1), c=(0.1, 0.5, 0.9))
+    ranking = rank(records=records, blocks=True)
+    assert ranking.comparison is not None
+    assert ranking.comparison.groups == [[0, 1, 2]]
+    assert {(row.rank, row.rank_low, row.rank_high) for row in ranking.rows} == {(1, 1, 3)}
+
+
+def test_critical_difference_agrees_with_the_published_table() -> None:
+    # Demšar 2006, table 5: q₀.₀₅ is 2.343, 2.569, 2.728 for 3, 4, 5 classifiers.
+    for n_rows, q in ((3, 2.343), (4, 2.569), (5, 2.728)):
+        assert critical_difference(n_rows, 6) == pytest.approx(q * (n_rows * (n_rows + 1) / 36) ** 0.5, abs=2e-3)
+
+
+def test_groups_are_the_longest_sets_that_cannot_be_told_apart() -> None:
+    ranks_BM = np.tile([1.0, 2.0, 3.0, 4.0, 5.0], (24, 1))  # critical difference 1.245
+    comparison = compare(["block"] * 24, Friedman(90.0, 1e-9, ranks_BM.mean(0)), ranks_BM)
+    assert comparison.groups == [[0, 1], [1, 2], [2, 3], [3, 4]]
+    undecided = compare(["block"] * 24, Friedman(1.0, 0.5, ranks_BM.mean(0)), ranks_BM)
+    assert undecided.groups == [[0, 1, 2, 3, 4]]
+    assert undecided.apart == float("inf")
+
+
+def test_over_moduli_an_encoder_that_is_told_the_modulus_is_one_row() -> None:
+    records = []
+    for modulus in (5, 7, 11):
+        told = {"name": "fourier", "modulus": modulus}
+        for learner, accuracy in (("a", 0.9), ("b", 0.5), ("c", 0.1)):
+            made = run(learner, 0, [accuracy], steps=[100], modulus=modulus)
+            made["spec"]["encoder"] = told
+            records.append(made)
+    assert [(row.learner, row.estimate) for row in rank(records=records, blocks=True).rows] == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 3),
+    ]
+
+
+def test_too_few_blocks_or_rows_are_one_line() -> None:
+    with pytest.raises(RequestError, match=r"at least 3 rows over at least 3 blocks, found 3 rows .* 2 blocks"):
+        rank(records=blocks(("add", "cube"), a=(1, 1), b=(0, 0), c=(0, 0)), blocks=True)
+    with pytest.raises(RequestError, match=r"found 2 rows .* 3 blocks"):
+        rank(records=blocks(("add", "cube", "quad"), a=(1, 1, 1), b=(0, 0, 0), c=(1, 1)), blocks=True)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_the_diagram_is_drawn(command: Command, tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("scikit_posthocs")
+    folder = stored(tmp_path, blocks(("add", "cube", "quad", "subtract"), a=(0.9,) * 4, b=(0.8,) * 4, c=(0.4,) * 4))
+    path = tmp_path / f"diagram.{suffix}"
+    assert command("rank", "--results", folder, "--blocks", "--diagram", path).code == 0
+    start = path.read_bytes()[:400]
+    assert b"<svg" in start if suffix == "svg" else start.startswith(b"\x89PNG")
+
+
+def test_without_its_library_the_diagram_names_the_extra(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
+    folder = stored(tmp_path, blocks(("add", "cube", "quad"), a=(0.9,) * 3, b=(0.8,) * 3, c=(0.4,) * 3))
+    done = command("rank", "--results", folder, "--blocks", "--diagram", tmp_path / "a.svg")
+    assert done.code == 2
+    assert "pip install mod97[diagram]" in done.error
+    assert command("rank", "--results", folder, "--blocks").code == 0
+
+
+# What rows say
+
+
+def test_an_encoding_that_gives_the_answer_away_is_marked(command: Command, tmp_path: Path) -> None:
+    records = [*ending("mlp", 1.0, 1.0, probes=(0.991, 0.1)), *ending("other", 1.0, 1.0, probes=(0.98, 0.1))]
+    rows = by_learner(rank(records=records))
+    assert (rows["mlp"].gives_away, rows["other"].gives_away) == (True, False)
+    assert rank(records=records, target=0.95).rows[1].gives_away
+    out = command("rank", "--results", stored(tmp_path, records)).out
+    assert "99.1%†" in out
+    assert "98.0%†" not in out
+    assert "† the probe reaches the target by itself" in out
+
+
+def test_rows_matched_by_parameters() -> None:
+    records = [*ending("small", 0.5, parameters=10), *ending("large", 0.6, parameters=10**6)]
+    records += ending("unknown", 0.9, parameters=None)
+    assert order(rank(records=records, parameters=(5, None))) == [(1, "large"), (2, "small")]
+    ranking = rank(records=records, parameters=(None, 100))
+    assert order(ranking) == [(1, "small")]
+    assert "2 rows left out by --parameters" in ranking.caption[0]
+    failed = [*ending("small", 0.5, parameters=10), run("small", 5, status="failed", parameters=None)]
+    assert rank(records=failed, parameters=(5, 20)).rows[0].incomplete == ["1 failed"]
+
+
+def test_filters() -> None:
+    records = [*ending("mlp", 0.5), *ending("ridge", 0.6, encoder="cycle"), *ending("knn", 0.7, train_fraction=0.3)]
+    assert order(rank(records=records, learner="mlp")) == [(1, "mlp")]
+    assert {row.learner for row in rank(records=records, learner=["mlp", "knn"]).rows} == {"mlp", "knn"}
+    assert order(rank(records=records, encoder="Cycle")) == [(1, "ridge")]
+    assert order(rank(records=records, train_fraction=0.3)) == [(1, "knn")]
+    assert "1 left out by --encoder" in rank(records=records, encoder="onehot").caption[0]
+    both = rank(records=records, encoder="onehot", learner="mlp").caption[0]
+    assert both == "1 record in 1 row; 1 left out by --encoder, 1 left out by --learner."
+
+
+def test_of_a_spec_stored_twice_one_counts() -> None:
+    old, new = ending("mlp", 0.2)[0], ending("mlp", 0.8)[0]
+    old["id"], new["id"] = "0" * 16, "f" * 16
+    ranking = rank(records=[old, new])
+    assert ranking.rows[0].n == 1
+    assert any("stored twice" in line and "f" * 16 in line for line in ranking.caption)
+
+
+def test_of_a_spec_stored_twice_the_current_version_counts(tmp_path: Path) -> None:
+    import bench
+
+    [record] = bench.run(encoder="onehot", learner="ridge", modulus=5, results=tmp_path)
+    stale = copy.deepcopy(record) | {"id": "0" * 16}
+    stale["final"]["test_accuracy"] = 1.0 if record["final"]["test_accuracy"] < 1 else 0.0
+    ranking = rank(records=[stale, record])
+    assert ranking.rows[0].estimate == record["final"]["test_accuracy"]
+    assert "0" * 16 in ranking.caption[1]
+
+
+@pytest.mark.parametrize(
+    ("by", "method"),
+    [
+        ("accuracy", "mean test accuracy at the end of each run; 95 % interval of the mean: skewness-corrected t"),
+        (
+            "steps",
+            "Kaplan–Meier median, runs that never get there censored at their end; 95 % interval between order "
+            "statistics, from five runs on.",
+        ),
+        ("seconds", "seconds of training to 99 %"),
+        ("flops", "FLOPs of training to 99 %"),
+        ("fraction", "smallest fraction tried whose mean test accuracy at the end of each run reaches 99 %"),
+    ],
+)
+def test_the_caption_says_what_was_done(by: str, method: str) -> None:
+    caption = " ".join(rank(records=ending("mlp", 0.5, 0.6), by=by).caption)
+    assert method in caption
+    assert "what the encoding alone gives away" in caption
+    assert ("sustained crossing" in caption) == (by != "fraction")
+    assert "diverged" not in caption
+    at = " ".join(rank(records=ending("mlp", 0.5, 0.6), by=by, at=1000).caption)
+    assert "step 1,000" in at
+
+
+def test_labels_say_what_makes_rows_differ() -> None:
+    records = [run("mlp", 0), run("mlp", 0, precision="bfloat16"), run("mlp", 0, validation_fraction=0.1)]
+    labels = {row.label for row in rank(records=records).rows}
+    assert labels == {"onehot → mlp", "onehot → mlp · bfloat16", "onehot → mlp · 10 % validate"}
+
+
+# The command
+
+
+def test_json_is_the_contract(command: Command, tmp_path: Path) -> None:
+    folder = stored(tmp_path, [*solving("mlp", 100, None), *solving("ridge", 200, 300)])
+    done = command("rank", "--results", folder, "--by", "steps", "--json")
+    assert done.code == 0
+    assert (done.json["schema"], done.json["by"], done.err) == (1, "steps", "")
+    assert [row["learner"] for row in done.json["rows"]] == ["mlp", "ridge"]
+    for row in done.json["rows"]:
+        assert set(CONTRACT) <= set(row)
+        assert set(row["probes"]) == {"ridge", "knn"}
+    assert any("Kaplan–Meier" in line for line in done.json["caption"])
+
+
+@pytest.mark.parametrize("by", BY)
+def test_every_format_of_every_score(command: Command, tmp_path: Path, by: str) -> None:
+    records = [*solving("a | b", 100, None, None), *solving("fast", 100, 200, 300), *solving("slow", 400, 900)]
+    folder = stored(tmp_path, [*records, *ending("broken", 0.1, status="failed")])
+    asked = ("rank", "--results", folder, "--by", by)
+    rows = command(*asked, "--json").json["rows"]
+    read = list(csv.DictReader(io.StringIO(command(*asked, "--format", "csv").out)))
+    assert [(r["label"], r["rank"]) for r in read] == [(r["label"], str(r["rank"] or "")) for r in rows]
+    assert [float(r["estimate"]) if r["estimate"] else None for r in read] == [r["estimate"] for r in rows]
+    assert json.loads(read[0]["config"]) == rows[0]["config"]
+    markdown = [line for line in command(*asked, "--format", "markdown").out.splitlines() if line.startswith("| ")]
+    cells = [line.replace("\\|", "¦").strip("| ").split(" | ") for line in markdown]
+    assert {len(line) for line in cells} == {len(cells[0])}
+    assert len(cells) == len(rows) + 2
+    table = command(*asked).out
+    assert all(row["label"] in table for row in rows)
+    assert "* incomplete, 1 failed: onehot → broken" in table
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_table_fits_the_terminal(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    records = solving("mlp", 100, 900, None) + solving("transformer", 400, 500, 600)
+    for record in records:
+        record["label"] += "(lr=0.001, weight_decay=1.0, grokfast=ema, betas=[0.9, 0.98])"
+    monkeypatch.setattr(_print, "console", lambda at_least=0: Console(width=width, highlight=False))
+    out = command("rank", "--results", stored(tmp_path, records), "--by", "steps").out
+    assert max(map(len, out.splitlines())) <= width
+    header = out.splitlines()[1].split()
+    assert {"#", "ranks", "n", ">next", "solved", "ridge"} <= set(header)
+    assert ("Left out for want of room" in out) == ("FLOPs" not in header)
+    assert "FLOPs" in header or width < 160
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--by", "accurcy"), "Unknown --by 'accurcy': did you mean 'accuracy'?"),
+        (("--by", "height"), "Unknown --by 'height': it must be one of accuracy, flops, fraction, seconds, steps."),
+        (("--target", "0.9"), "--target must be one of 0.95, 0.99, got 0.9."),
+        (("--crossing", "last"), "Unknown --crossing 'last': it must be one of first, sustained."),
+        (("--at", "0"), "--at must be a step ≥ 1, got 0."),
+        (("--learner", "mpl"), "did you mean 'mlp'?"),
+        (("--encoder", "cycle"), "'cycle': it must be one of onehot."),
+        (("--train-fraction", "half"), "--train-fraction takes numbers with commas between them, got 'half'."),
+        (("--modulus", "97"), "'97': it must be one of 5."),
+        (("--modulus", "5,"), "--modulus takes integers with commas between them, got '5,'."),
+        (("--parameters", "7"), "--parameters takes LOW..HIGH, LOW.. or ..HIGH, got '7'."),
+        (("--parameters", "9..3"), "--parameters takes LOW..HIGH, LOW.. or ..HIGH, got '9..3'."),
+        (("--parameters", "..3"), "--parameters ..3 leaves none of 1 row."),
+        (("--blocks",), "--blocks compares at least 3 rows over at least 3 blocks"),
+        (("--diagram", "a.svg"), "--diagram needs --blocks"),
+        (("--blocks", "--diagram", "a.pdf"), "--diagram must end in .svg or .png, got 'a.pdf'."),
+        (("--blocks", "--diagram", "/nonexistent/a.svg"), "--diagram must be in a folder that exists"),
+        (("--top", "0"), "--top must be ≥ 1, got 0."),
+        (("--format", "html"), "Unknown --format 'html'"),
+        (("--json", "--format", "csv"), "--json and --format csv exclude each other."),
+    ],
+)
+def test_bad_requests_are_one_line(command: Command, tmp_path: Path, arguments: Any, message: str) -> None:
+    done = command("rank", "--results", stored(tmp_path, ending("mlp", 0.5)), *arguments)
+    assert done.code == 2
+    assert message in done.error
+    assert done.out == ""
+
+
+def test_folders_without_records(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "0123456789abcdef.json.aside-0").write_text("{}")
+    (tmp_path / "other.json").write_text("[]")
+    done = command("rank", "--results", tmp_path)
+    assert done.code == 2
+    assert done.error == f"There are no records in '{tmp_path}': python -m bench run makes some."
+    assert "There is no results folder" in command("rank", "--results", tmp_path / "none").error
+    stored(tmp_path, ending("mlp", 0.5))
+    assert len(command("rank", "--results", tmp_path, "--json").json["rows"]) == 1
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def older(record: Made) -> Made:
+    return record | {"schema": 0}
+
+
+def without_a_crossing(record: Made) -> Made:
+    del record["sustained_steps_to"]["test"]["0.99"]
+    return record
+
+
+def more_than_all(record: Made) -> Made:
+    record["final"]["test_accuracy"] = 1.5
+    return record
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (older, "its schema is 0, this version reads 1"),
+        (without_a_crossing, "it lacks '0.99'"),
+        (more_than_all, "its test_accuracy is 1.5"),
+        (lambda record: record["spec"].pop("precision") and record, "it lacks 'precision'"),
+        (lambda record: record | {"flops": "many"}, "its flops is 'many'"),
+    ],
+)
+def test_a_broken_record_is_named_and_may_be_skipped(command: Command, tmp_path: Path, spoil: Any, why: str) -> None:
+    good, bad = ending("mlp", 0.5, 0.6)
+    stored(tmp_path, [good, spoil(bad)])
+    content = (tmp_path / f"{bad['id']}.json").read_bytes()
+    done = command("rank", "--results", tmp_path)
+    assert done.code == 1
+    assert f"{bad['id']}.json' is corrupt: {why}" in done.error
+    assert done.error.endswith("--skip-broken ranks the others.")
+    done = command("rank", "--results", tmp_path, "--skip-broken", "--json")
+    assert done.code == 0
+    assert [row["n"] for row in done.json["rows"]] == [1]
+    assert any(f"Broken records, left out: {bad['id']}." in line for line in done.json["caption"])
+    assert (tmp_path / f"{bad['id']}.json").read_bytes() == content
+
+
+def test_nothing_but_broken_records(command: Command, tmp_path: Path) -> None:
+    stored(tmp_path, [older(r) for r in ending("mlp", 0.5, 0.6)])
+    assert "No record in" in command("rank", "--results", tmp_path, "--skip-broken").error
+    with pytest.raises(StoreError, match="corrupt"):
+        rank(records=[without_a_crossing(ending("mlp", 0.5)[0])])
+
+
+def test_reading_keeps_one_record_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is kept of ten thousand records must be little: curves are not."""
+    import tracemalloc
+
+    stored(tmp_path, many(200))
+    monkeypatch.setattr(Store, "records", None)
+    tracemalloc.start()
+    rank(results=str(tmp_path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 * 15_000
+
+
+def many(n: int, points: int = 115) -> list[Made]:
+    """Records as large as real ones, five to a row."""
+    steps = [10 * (i + 1) for i in range(points)]
+    accuracies = [round(i / points, 4) + 1e-9 for i in range(points)]
+    made = [run("mlp", i % 5, accuracies, steps=steps, combine=f"c{i // 5}") for i in range(n)]
+    for record in made:
+        losses = {f"{part}_loss": [0.123456789 + i / 1e7 for i in range(points)] for part in ("train", "test")}
+        record["curve"] |= {**losses, "validation_loss": [None] * points}
+    return made
+
+
+def test_a_thousand_records_take_less_than_two_seconds(tmp_path: Path) -> None:
+    stored(tmp_path, many(1000))
+    started = time.process_time()
+    ranking = rank(results=str(tmp_path), by="steps")
+    assert time.process_time() - started < 2
+    assert len(ranking.rows) == 200
+
+
+def test_help_of_rank_imports_nothing_heavy() -> None:
+    import subprocess
+
+    code = """
+import sys
+from bench.cli import cli
+from bench.cli import _exit_code
+_exit_code(["rank", "--help"])
+print({"numpy", "scipy", "rich", "torch"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.splitlines()[-1] == "set()"
