@@ -50,23 +50,27 @@ class _Tally:
             took[0] += record["seconds"]["total"]
             took[1] += max(1, steps)
 
-    def seconds_left(self) -> float | None:
-        """By the time that passed for the work that came in; None before anything is known."""
-        rates = {name: seconds / steps for name, (seconds, steps) in self.took.items()}
-        done = sum(seconds for seconds, _ in self.took.values())
-        if not done or any(name not in rates for name, (cells, _) in self.left.items() if cells > 0):
-            return None
-        ahead = sum(rates[name] * max(0.0, steps) for name, (cells, steps) in self.left.items() if cells > 0)
-        return ahead / done * (time.monotonic() - self.started)
+    def seconds_left(self) -> tuple[float, int]:
+        """By what such cells took, and how many cells are of learners of which none is known."""
+        rates = {name: rate for (name, _), rate in self.planned.rates.items()}
+        rates |= {name: seconds / steps for name, (seconds, steps) in self.took.items()}
+        ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
+        unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in rates)
+        seconds = sum(rates[name] * max(0.0, steps) for name, (_, steps) in ahead.items() if name in rates)
+        done = sum(spent for spent, _ in self.took.values())
+        # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
+        pace = (time.monotonic() - self.started) / done if done else 1.0
+        return seconds * pace, unknown
 
     def said(self) -> str:
-        """As "37 of 200 cells, 2 not well, about 5 min left"."""
-        left = self.seconds_left()
+        """As "37 of 200 cells, 2 of them failed, about 5 min left and 30 cells of learners not seen yet"."""
+        left, unknown = self.seconds_left()
         parts = [f"{self.over:,} of {self.total:,} cells"]
         if self.bad:
             parts.append(f"{self.bad:,} of them failed, diverged or ran out of time")
-        if left is not None and self.over < self.total:
-            parts.append(f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left")
+        if self.over < self.total and (left or not unknown):
+            time_left = f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left"
+            parts.append(f"{time_left} and {unknown:,} cells of learners not seen yet" if unknown else time_left)
         return ", ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ POLL = 0.5
 """Seconds between two looks at what takes too long."""
 GRACE = 60.0
 """Seconds beyond its cells' limits that a job may take before its process is ended: it starts, and it keeps."""
+PURPOSES = ("train", "evaluate", "compile", "probes")
 PATIENCE = 1.0
 """Seconds between two looks at cells that other processes have in hand."""
 
@@ -47,24 +49,27 @@ def _be_a_worker() -> None:
 class _Slot:
     """A place where one job runs at a time, in a process of its own.
 
-    :param deadline: when the process is ended, by the monotonic clock, or None.
+    :param began: when the job was started, by the monotonic clock.
+    :param deadline: when its process is ended, or None.
     """
 
     device: str
     pool: Any = None
     future: "Future[list[Result]] | None" = None
     job: Job | None = None
+    began: float = 0.0
     deadline: float | None = None
 
     def start(self, job: Job, on: Board) -> None:
         """Run a job."""
+        self.began = time.monotonic()
         if self.pool is None:
             self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker)
         limits = [unit.budget.seconds for unit in job.units]
         known = [limit for limit in limits if limit is not None]
         all_limited = len(known) == len(limits)
         self.job, self.future = job, self.pool.submit(run_job, job, on)
-        self.deadline = time.monotonic() + sum(known) + GRACE if all_limited else None
+        self.deadline = self.began + sum(known) + GRACE if all_limited else None
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -76,6 +81,8 @@ class _Slot:
 class Slots:
     """Runs a queue.
 
+    :ivar busy: seconds that slots had a job, all together.
+    :ivar spent: seconds of them by purpose, as records say.
     :param devices: one slot each.
     :param on: where workers tell how far they are, and are told to stop.
     :param finished: is told of every record as it comes, and of None from time to time.
@@ -84,6 +91,8 @@ class Slots:
     def __init__(self, devices: Sequence[str], on: Board, finished: Callable[[Record | None], None]) -> None:
         self.slots = [_Slot(device) for device in devices]
         self.on, self.finished = on, finished
+        self.busy = 0.0
+        self.spent: Counter[str] = Counter()
 
     def run(self, queue: Queue) -> bool:
         """Run all jobs; False where somebody asked to stop."""
@@ -138,7 +147,11 @@ class Slots:
             return
         slot.future = slot.job = None
         queue.over(job)
+        self.busy += time.monotonic() - slot.began
+        before = {unit.spec.id: unit.prior["seconds"] for unit in job.units if unit.prior}
         for result in results:
+            seconds, earlier = result.record["seconds"], before.get(result.record["id"], {})
+            self.spent.update({purpose: seconds[purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
             self.finished(result.record)
 
     def _lost(self, slot: _Slot, job: Job, queue: Queue, error: Exception) -> None:

@@ -74,7 +74,11 @@ class Sweep:
     :param entry: number of the request of each cell.
     :param seed: of each cell.
     :param actions: number of the `ACTIONS` that each asks for.
-    :param learners: names, by group.
+    :param learners: names, by group, and
+    :param sizes: cells that train side by side at most.
+    :param rates: seconds a step that stored cells took, by learner and device.
+    :ivar busy: seconds that worker processes had something to do, once it ran, and
+    :ivar spent: seconds of them by purpose.
     """
 
     name: str
@@ -89,6 +93,8 @@ class Sweep:
     device: str
     force: bool = False
     rates: dict[tuple[str, str], float] = field(default_factory=dict)
+    busy: float = 0.0
+    spent: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -348,7 +354,10 @@ def run_sweep(planned: Sweep, jobs: int | None = None, display: Display | None =
         claims = Claims(planned.results)
         try:
             queue = _Queue(planned, claims, jobs or joblib.cpu_count())
-            return Slots(queue.devices, on, finished).run(queue)
+            slots = Slots(queue.devices, on, finished)
+            whole = slots.run(queue)
+            planned.busy, planned.spent = slots.busy, slots.spent
+            return whole
         finally:
             claims.close()
 

@@ -174,5 +174,10 @@ def _print_rows(planned: Sweep, rows: list[_Row]) -> None:
     for row in rows:
         if row.error:
             out.print(f"{row.label}: {' '.join(row.error.split())}", markup=False)
+    if planned.busy:
+        shares = {purpose: seconds / planned.busy for purpose, seconds in planned.spent.items()}
+        said = ", ".join(f"{purpose} {100 * share:.1f} %" for purpose, share in shares.items() if share >= 0.0005)
+        rest = f"everything else {100 * max(0.0, 1 - sum(shares.values())):.1f} %"
+        out.print(f"\nTime of worker processes, {_duration(planned.busy)} in all: {said}, {rest}.", markup=False)
     out.print("\ntest: mean of the final test accuracies; ≥99%: cells that were there at any evaluation.")
     out.print(f"python -m bench rank --results {planned.results}: intervals, ranks, costs.", markup=False)
