@@ -315,3 +315,35 @@ def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypat
     assert time.monotonic() - start < 40
     assert (first["status"], second["status"]) == ("failed", "done")
     assert first["error"]["message"] == "It did not end at its limit of seconds."
+
+
+def test_where_the_time_went(tmp_path: Path, command: Command) -> None:
+    planned = plan_sweep({"encoder": "phasor", "learner": [MLP], "modulus": 7, "epochs": 5}, results=tmp_path)
+    assert run_sweep(planned, 1)
+    assert planned.busy > sum(planned.spent.values()) > 0
+    longer = plan_sweep({"encoder": "phasor", "learner": [MLP], "modulus": 7, "epochs": 9}, results=tmp_path)
+    assert run_sweep(longer, 1)
+    [record] = longer.records()
+    # What an extended run had spent before is not charged again.
+    assert longer.spent["train"] == pytest.approx(record["seconds"]["train"] - planned.spent["train"])
+    shown = command("sweep", "--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--results", tmp_path)
+    assert "Time of worker processes" in shown.out
+
+
+def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from bench.progress import sweep_progress
+
+    grid = {"encoder": "onehot", "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
+    planned = plan_sweep(grid, results=tmp_path / "a")
+    records = list(bench.sweep(grid, results=tmp_path / "b", jobs=1))
+    for record in records:
+        record["seconds"]["total"] = 2.0
+    with sweep_progress(planned) as told:
+        told(records[0])
+        told({**records[1], "status": "failed", "error": {"message": "too\nlarge"}})
+        told(None)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("onehot+concat → ridge, seed 0: done, test 0.0%")
+    assert lines[1].endswith("seed 1: failed, too large")
+    assert "2 of 6 cells, 1 of them failed, diverged or ran out of time, about" in lines[-1]
+    assert lines[-1].endswith("and 3 cells of learners not seen yet")
