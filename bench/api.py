@@ -28,6 +28,7 @@ __all__ = [
     "action",
     "check_arithmetic",
     "check_run",
+    "count_train",
     "execute",
     "gpus",
     "places",
@@ -134,7 +135,7 @@ def plan(
     store = None if results is None or force or not Path(results).exists() else Store(results)
     planned = []
     for spec in specs:
-        budget = resolve_budget(spec, _count_train(spec), steps, epochs, seconds, stop_when_solved)
+        budget = resolve_budget(spec, count_train(spec), steps, epochs, seconds, stop_when_solved)
         record = None if store is None else store.read(spec.id)
         planned.append(Step(spec, budget, record, "run" if record is None else action(record, budget)))
     return Plan(planned, chosen, None if results is None else str(results), force)
@@ -204,7 +205,7 @@ def _jobs(planned: Plan, model: str | None, cores: int) -> list[Job]:
     for number, step in enumerate(planned.steps):
         if step.action == "done" and model is None:
             continue
-        structure = step.spec.make_learner().structure(_count_train(step.spec))
+        structure = step.spec.make_learner().structure(count_train(step.spec))
         groups.setdefault(number if structure is None or step.action == "done" else structure, []).append(
             Unit(
                 step.spec,
@@ -293,14 +294,20 @@ def action(record: Record, budget: Budget) -> str:
     status, reached = record["status"], record["final"]["step"]
     if status == "failed":
         return "retry"
+    limit = record["budget"]["seconds"]
+    if reached is None:  # it could not even be asked how far it was
+        return "done" if _no_longer(budget.seconds, limit) else "retry"
     if status == "diverged" or reached >= budget.steps:
         return "done"
     if budget.stop_when_solved and solved(record["curve"]):
         return "done"
-    limit = record["budget"]["seconds"]
-    if status == "timeout" and limit is not None and budget.seconds is not None and budget.seconds <= limit:
+    if status == "timeout" and _no_longer(budget.seconds, limit):
         return "done"
     return "resume" if status == "interrupted" else "extend"
+
+
+def _no_longer(seconds: float | None, limit: float | None) -> bool:
+    return limit is not None and seconds is not None and seconds <= limit
 
 
 def resolve_budget(
@@ -347,10 +354,14 @@ def _steps(spec: Spec, n: int, steps: int | None, epochs: int | None) -> int:
     return -(-wanted // granule) * granule
 
 
-def _count_train(spec: Spec) -> int:
+def count_train(spec: Spec) -> int:
+    """Training pairs."""
     rng = np.random.default_rng(spec.split_seed)
     pairs = spec.make_task().pairs_N2
-    return len(split(pairs, spec.protocol, spec.train_fraction, spec.validation_fraction, rng).train)  # type: ignore[arg-type]
+    try:
+        return len(split(pairs, spec.protocol, spec.train_fraction, spec.validation_fraction, rng).train)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise RequestError(str(error)) from error
 
 
 def seeds_of(seeds: int | None, seed: int | None) -> Sequence[int]:

@@ -7,6 +7,7 @@ claimed is free at once, and no clock is asked.
 
 import json
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,8 @@ try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
+
+_LIST = re.compile(r"\d+-[0-9a-f]{8}\.json")
 
 __all__ = ["Claims", "holding", "in_hand"]
 
@@ -67,7 +70,7 @@ class Claims:
 
     def _of_others(self) -> set[str]:
         """Cells in hand of other processes; what dead ones left is removed."""
-        for path in self.folder.glob("*.json"):
+        for path in _lists(self.folder):
             if not _held(path.with_suffix(".lease")):
                 for left in (path, path.with_suffix(".lease")):
                     with suppress(OSError):
@@ -91,13 +94,18 @@ class Claims:
             raise StoreError(f"{str(self.folder)!r} cannot be used: {error.strerror}.") from error
 
 
+def _lists(folder: Path) -> list[Path]:
+    """The lists of claims in a folder; files of others are left alone."""
+    return [path for path in folder.glob("*.json") if _LIST.fullmatch(path.name)]
+
+
 def in_hand(folder: str | Path, besides: Path | None = None) -> set[str]:
     """Ids of the cells of a results folder that living processes have in hand.
 
     :param besides: a list that does not count.
     """
     taken: set[str] = set()
-    for path in (Path(folder) / "claims").glob("*.json"):
+    for path in _lists(Path(folder) / "claims"):
         if path != besides and _held(path.with_suffix(".lease")):
             with suppress(OSError, ValueError):
                 taken.update(json.loads(path.read_text()))

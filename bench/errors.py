@@ -37,7 +37,7 @@ class StoreError(BenchError):
 def one_of(kind: str, name: str, known: Iterable[str]) -> str:
     """The one-line message for an unknown name, with the nearest known ones or all of them."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.6)
+    near = get_close_matches(str(name), names, n=3, cutoff=0.6)
     if near:
         return f"Unknown {kind} {name!r}: did you mean {' or '.join(repr(n) for n in near)}?"
     return f"Unknown {kind} {name!r}: it must be one of {', '.join(names) or 'none'}."

@@ -44,6 +44,7 @@ __all__ = [
     "check_model_path",
     "failed",
     "graceful",
+    "leave_with",
     "run_job",
     "run_jobs",
 ]
@@ -104,6 +105,7 @@ class Board:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.owner = os.getpid()
+        self.asked = False
 
     def post(self, job: str, moments: Sequence[Moment]) -> None:
         """Say how far the cells of a job are; none, once it is over."""
@@ -125,13 +127,14 @@ class Board:
 
     def stop(self) -> None:
         """Ask all cells to end at their next evaluation."""
+        self.asked = True
         with suppress(OSError):
             (self.folder / "stop").touch()
 
     def stopped(self) -> bool:
         """Whether somebody asked to stop, or the process that would collect the results is gone."""
         orphaned = os.getpid() != self.owner and os.getppid() != self.owner
-        return orphaned or (self.folder / "stop").exists()
+        return orphaned or self.asked or (self.folder / "stop").exists()
 
 
 @contextmanager
@@ -190,7 +193,7 @@ def run_job(job: Job, on: Board) -> list[Result]:
     if os.getpid() != on.owner:
         # Ctrl-C reaches all processes of a terminal: the owner decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _leave_with(on.owner)
+        leave_with(on.owner)
     if on.stopped():
         return []
     keep_freed_memory()
@@ -228,7 +231,7 @@ def _busy() -> Iterator[None]:
 
 
 @cache
-def _leave_with(owner: int) -> None:
+def leave_with(owner: int) -> None:
     """End this worker process, once it has nothing to do, when the one that it works for is gone."""
 
     def watch() -> None:
@@ -296,13 +299,21 @@ class _Runner:
             )
         except CheckpointError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             over = {id for id, result in self.results.items() if result.record["status"] != "interrupted"}
             left = [unit for unit in ready if unit.spec.id not in over]
             if len(left) == 1:
                 self._fail(left[0], error)
-            for half in (left[: len(left) // 2], left[len(left) // 2 :]) if len(left) > 1 else ():
+            again = [self._from_what_is_kept(unit) for unit in left] if len(left) > 1 else []
+            for half in (again[: len(again) // 2], again[len(again) // 2 :]):
                 self._train(half)  # whichever of them it is, the others go on
+
+    def _from_what_is_kept(self, unit: Unit) -> Unit:
+        """The cell, to go on from what was kept of it since it was begun."""
+        if self.store is None or unit.spec.id in self.forced:
+            return unit
+        record = self.store.read(unit.spec.id)
+        return replace(unit, prior=record) if record is not None and record["status"] == "interrupted" else unit
 
     def _prior(self, unit: Unit) -> tuple[Record, State] | None:
         """The stored record with its checkpoint; a run whose checkpoint is gone begins anew."""
@@ -336,8 +347,8 @@ class _Runner:
             problem = str(error)
         self.results[unit.spec.id] = Result(unit.prior, problem)
 
-    def _fail(self, unit: Unit, error: Exception) -> None:
-        record = self._described(_failed(unit, error, self.clock))
+    def _fail(self, unit: Unit, error: BaseException, status: str = "failed") -> None:
+        record = self._described(_failed(unit, error, self.clock) | {"status": status})
         [problem] = self._keep([(record, {})])
         self.results[unit.spec.id] = Result(record, problem)
 
@@ -368,15 +379,15 @@ class _Runner:
         return [str(problem) if problem else None for problem in problems]
 
 
-def failed(job: Job, on: Board, error: Exception) -> list[Result]:
+def failed(job: Job, on: Board, error: Exception, status: str = "failed") -> list[Result]:
     """Keep that the cells of a job failed for a reason that no worker process could tell."""
     runner = _Runner(job, on)
     for unit in job.units:
-        runner._fail(unit, error)
+        runner._fail(unit, error, status)
     return list(runner.results.values())
 
 
-def _failed(unit: Unit, error: Exception, clock: Clock) -> Record:
+def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
     """The record of a cell that raised: all keys of a record, and the error."""
     none_yet = {part: {str(target): None for target in TARGETS} for part in PARTS}
     elapsed = dict.fromkeys(("harness", "total"), clock.elapsed)

@@ -21,6 +21,7 @@ KEYS = (
 """What a request consists of, besides parameters: ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
 OWN = {"encoder": ("combine", "sdr"), "learner": ("steps", "epochs", "seconds", "precision", "stop_when_solved")}
 """Keys of a request that may stand among the parameters of an encoder or a learner."""
+WHOLE = {"modulus", "seeds", "seed", "split_seed", "steps", "epochs"}
 RANGE = {"from", "to", "step", "count", "log"}
 MOST = 10_000_000
 """Values of one range."""
@@ -69,14 +70,17 @@ class Grid:
         """
         if not isinstance(document, Mapping):
             raise RequestError(f"{name}: a grid is a mapping, got {_kind(document)}.")
-        shared = {key: value for key, value in document.items() if key not in ("grids", "name")}
+        shared = {str(key): value for key, value in document.items() if key not in ("grids", "name")}
         parts = document.get("grids", [{}])
         if not isinstance(parts, Sequence) or isinstance(parts, str) or not parts:
             raise RequestError(f"{name}: grids must be a list of at least one grid.")
         for part in parts:
             if not isinstance(part, Mapping):
                 raise RequestError(f"{name}: a grid is a mapping, got {_kind(part)}.")
-        return cls(str(document.get("name", name)), tuple({**shared, **part} for part in parts))
+        return cls(
+            str(document.get("name", name)),
+            tuple({**shared, **{str(key): value for key, value in part.items()}} for part in parts),
+        )
 
 
 def read(path: str | Path) -> Grid:
@@ -134,8 +138,6 @@ def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
     """What one alternative of a key adds to a request: one mapping, or several where it has alternatives itself."""
     if "." in key:
         return [{"settings": {key: value}}]
-    if key == "sdr" and value is False:  # YAML 1.1 reads off so
-        return [{key: "off"}]
     if key not in ("encoder", "learner") or not isinstance(value, Mapping):
         return [{key: value}]
     if len(value) != 1:
@@ -145,7 +147,8 @@ def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
     if not isinstance(inner, Mapping):
         raise RequestError(f"{place}: the parameters of {name} are a mapping, got {_kind(inner)}.")
     axes = []
-    for parameter, values in inner.items():
+    for name_of, values in inner.items():
+        parameter = str(name_of)
         own = parameter in OWN[key]
         found = _alternatives(parameter if own else f"{key}.{parameter}", values, place)
         axes.append([{parameter: v} if own else {"settings": {f"{key}.{parameter}": v}} for v in found])
@@ -160,6 +163,19 @@ def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
 
 
 def _alternatives(key: str, values: Any, place: str) -> Sequence[Any]:
+    found = _found(key, values, place)
+    if key in WHOLE:
+        found = [int(x) if isinstance(x, float) and x.is_integer() else x for x in found]
+    if key == "sdr":  # YAML 1.1 reads off as false
+        found = ["off" if x is False else x for x in found]
+    if key == "stop_when_solved" and not all(isinstance(x, bool) for x in found):
+        raise RequestError(f"{place}: stop_when_solved is true or false, got {found[0]!r}.")
+    if key == "seeds" and len(found) > 1:
+        raise RequestError(f"{place}: seeds is how many, from 0 on; seed takes a list of them.")
+    return found
+
+
+def _found(key: str, values: Any, place: str) -> Sequence[Any]:
     if "." not in key and key not in KEYS:
         raise RequestError(f"{place}: {one_of('key', key, KEYS)}")
     if key in ("encoder", "learner") and values == "all":
@@ -175,12 +191,14 @@ def _alternatives(key: str, values: Any, place: str) -> Sequence[Any]:
 def _range(key: str, values: Mapping[str, Any], place: str) -> list[float]:
     """Evenly spaced numbers, or such of equal ratio, from the first to the last."""
     for name in values:
-        if name not in RANGE:
+        if str(name) not in RANGE:
             raise RequestError(f"{place}: {key}: {one_of('key of a range', str(name), RANGE)}")
     bounds = {name: _scalar(values.get(name)) for name in ("from", "to", "step", "count")}
     low, high, step, count = bounds.values()
     log = values.get("log", False)
     numbers = [x for x in (low, high, step, count) if x is not None]
+    if not all(abs(x) < 1e100 for x in numbers if _is_number(x)):
+        raise RequestError(f"{place}: {key}: numbers of a range are below 1e100.")
     if low is None or high is None or (step is None) == (count is None) or not all(map(_is_number, numbers)):
         raise RequestError(f"{place}: {key}: a range has numbers from, to, and step or count.")
     whole = all(isinstance(x, int) for x in numbers)

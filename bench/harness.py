@@ -175,12 +175,16 @@ class _Run:
         cells = [replica.cell for replica in self.replicas]
         setting = Setting(device, cells[0].spec.precision, self.grid[-1], len(self.grid), self._announce)
         self.prober = _Prober(self.replicas, device, probed)
-        with _charged("train", self.replicas):
-            learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
-            self.training = type(learners[0]).begin(learners, problems, setting)
-            for r, prior in enumerate(self.priors):
-                if prior is not None:
-                    _restore(self.training, r, prior)
+        try:
+            with _charged("train", self.replicas):
+                learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
+                self.training = type(learners[0]).begin(learners, problems, setting)
+                for r, prior in enumerate(self.priors):
+                    if prior is not None:
+                        _restore(self.training, r, prior)
+        except BaseException:
+            self.prober.close()
+            raise
 
     def go(self, should_stop: Callable[[], bool], keep_every: float) -> None:
         """Train, look and keep until every cell is over."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.display import percent
 from bench.store import Record
@@ -30,6 +30,7 @@ class _Tally:
         self.started = time.monotonic()
         self.total, self.over, self.bad = len(planned.todo), 0, 0
         self.took: dict[str, list[float]] = {}
+        self.pace, self.paced_at = 1.0, self.started
         self.left: dict[str, list[float]] = {}
         for place in planned.todo.tolist():
             entry = planned.entries[planned.entry[place]]
@@ -49,6 +50,10 @@ class _Tally:
             took = self.took.setdefault(learner, [0.0, 0.0])
             took[0] += record["seconds"]["total"]
             took[1] += max(1, steps)
+        # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
+        done = sum(spent for spent, _ in self.took.values())
+        self.paced_at = time.monotonic()
+        self.pace = (self.paced_at - self.started) / done if done else 1.0
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
@@ -57,10 +62,7 @@ class _Tally:
         ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
         unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in rates)
         seconds = sum(rates[name] * max(0.0, steps) for name, (_, steps) in ahead.items() if name in rates)
-        done = sum(spent for spent, _ in self.took.values())
-        # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
-        pace = (time.monotonic() - self.started) / done if done else 1.0
-        return seconds * pace, unknown
+        return max(0.0, seconds * self.pace - (time.monotonic() - self.paced_at)), unknown
 
     def said(self) -> str:
         """As "37 of 200 cells, 2 of them failed, about 5 min left and 30 cells of learners not seen yet"."""
@@ -90,7 +92,7 @@ def _outcome(record: Record) -> str:
 
 @contextmanager
 def _bar(tally: _Tally) -> Iterator[Callable[[Record | None], None]]:
-    columns = (BarColumn(bar_width=30), TextColumn("{task.description}"))
+    columns = (BarColumn(bar_width=30), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(tally.said(), total=tally.total)
 

@@ -303,18 +303,20 @@ def _accuracies(runs: Sequence[Run]) -> list[float]:
 
 
 def _by_cost(runs: list[Run]) -> _Score:
-    """By the median; where half of the runs never got there by how many did, then by the restricted mean.
+    """By the median; where half of the runs never got there by how many did, then by how soon those that did.
 
-    Rows without one solved run share the last place: how long they were watched says nothing of how fast they are.
+    The restricted mean is told, but orders nothing: a larger budget would make it larger. Rows without one solved run
+    share the last place: how long they were watched says nothing of how fast they are.
     """
     if any(run.end is None for run in runs):
         return _Score(UNKNOWN, None, runs)
     times, solved = _times(runs)
     median, share = statistics.median_interval(times, solved), sum(solved) / len(solved)
     restricted = statistics.restricted_mean(times, solved, max(times)).value if max(times) else None
+    soon = float(np.mean([time for time, there in zip(times, solved, strict=True) if there])) if share else 0.0
     if median.value is not None:
-        return _Score(median, (0, median.value, -share, restricted or 0.0), runs, restricted)
-    return _Score(median, (1, -share, restricted or 0.0) if share else (2,), runs, restricted)
+        return _Score(median, (0, median.value, -share, soon), runs, restricted)
+    return _Score(median, (1, -share, soon) if share else (2,), runs, restricted)
 
 
 def _times(runs: Sequence[Run]) -> tuple[list[float], list[bool]]:
@@ -386,6 +388,11 @@ def _rank_intervals(ranked: Sequence[_Scored], question: Question) -> tuple[list
         low, high = statistics.rank_intervals([_accuracies(group) for group in runs])
     else:
         timed = [_times(group) for group in runs]
+        never = 1 + 2 * max((time for times, _ in timed for time in times), default=0.0)
+        for group, (times, solved) in zip(runs, timed, strict=True):
+            for place, run in enumerate(group):
+                if run.step == 0 and not solved[place]:  # it takes no steps: watched for longer it would be no better
+                    times[place], solved[place] = never, True
         low, high = statistics.rank_intervals(
             [times for times, _ in timed], higher_is_better=False, solved=[solved for _, solved in timed]
         )

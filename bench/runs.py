@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from bench.errors import BenchError, RequestError, StoreError, one_of
+from bench.metrics import crossings
 from bench.store import Record, Store
 
 __all__ = ["FILTERS", "OF_BLOCKS", "TIMED", "Block", "Question", "Reading", "Run", "each_once", "grouped", "many"]
 
 T = TypeVar("T")
+
+PARTS = ("train", "validation", "test")
 
 NAMED = 3
 """So many records are named in a note."""
@@ -198,6 +201,7 @@ def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]])
 
     :param configs: configs by their text, shared by the runs of a row.
     """
+    record = _followed(record, question.at)
     spec, final, at = record["spec"], record["final"], question.at
     config = _config(spec, question)
     key = json.dumps(config, sort_keys=True)
@@ -214,7 +218,7 @@ def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]])
         config=configs.setdefault(key, config),
         seeds=(spec["seed"], spec["split_seed"], *(spec[o].get("random_state") for o in ("encoder", "learner"))),
         fraction=spec["train_fraction"],
-        status=record["status"],
+        status=record["status"] if last is not None else "failed",
         step=step,
         accuracy=accuracy,
         train_accuracy=_share(final, "train_accuracy") if seen_whole else None,
@@ -230,6 +234,36 @@ def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]])
         gap=_gap(record, question, accuracy, end),
         device=f"{record['environment']['device']} ({record['environment'].get('processor')})",
     )
+
+
+def _followed(record: Record, at: int | None) -> Record:
+    """A record as it would be had the run ended at a step: nothing that came later counts."""
+    final, curve = record["final"], record["curve"]
+    last = final["step"]
+    if at is None or last is None or last <= at:
+        return record
+    count = sum(step <= at for step in curve["step"])
+    cut = {name: values[:count] for name, values in curve.items()}
+    first, held = crossings({**cut, "step": [*cut["step"], at], **_repeated(cut)}, PARTS)
+    values = {name: (cut[name][-1:] or [None])[0] for name in cut if name in final}
+    return {
+        **record,
+        # Only what is not a number has diverged, and it stays so.
+        "status": "diverged" if count and cut["test_accuracy"][-1] is None else "done",
+        "final": {**final, **values, "step": at},
+        "curve": cut,
+        "steps_to": first,
+        "sustained_steps_to": held,
+        "test_accuracy_diagonal": None,
+        "seconds": {**record["seconds"], "train": record["seconds"]["train"] * at / last},
+        "flops": None if record["flops"] is None else record["flops"] * at / last,
+    }
+
+
+def _repeated(cut: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Accuracies, the last one once more: it is what was known at the step at which one stops to look."""
+    names = [f"{part}_accuracy" for part in PARTS]
+    return {name: [*cut[name], *(cut[name][-1:] or [None])] for name in names}
 
 
 def _number(values: Mapping[str, Any], name: str) -> Any:

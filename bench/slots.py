@@ -1,5 +1,6 @@
 """Worker processes, one for each slot of a device, that take jobs from a queue until it is empty."""
 
+import os
 import signal
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from bench.execute import Board, Job, Result, failed, graceful, run_job
+from bench.execute import Board, Job, Result, failed, graceful, leave_with, run_job
 from bench.store import Record
 
 __all__ = ["Queue", "Slots"]
@@ -40,9 +41,10 @@ class Queue(Protocol):
         """How many cells other processes have in hand; free ones go back to the queue."""
 
 
-def _be_a_worker() -> None:
-    """Ctrl-C reaches all processes of a terminal: the owner decides what it means."""
+def _be_a_worker(owner: int) -> None:
+    """Ctrl-C reaches all processes of a terminal: the owner decides what it means. Its end is this process's too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_with(owner)
 
 
 @dataclass
@@ -64,7 +66,7 @@ class _Slot:
         """Run a job."""
         self.began = time.monotonic()
         if self.pool is None:
-            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker)
+            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker, initargs=(os.getpid(),))
         limits = [unit.budget.seconds for unit in job.units]
         known = [limit for limit in limits if limit is not None]
         all_limited = len(known) == len(limits)
@@ -81,6 +83,8 @@ class _Slot:
 class Slots:
     """Runs a queue.
 
+    :ivar troubles: cells that failed or timed out in this run, with what they said.
+    :ivar problems: what could not be written.
     :ivar busy: seconds that slots had a job, all together.
     :ivar spent: seconds of them by purpose, as records say.
     :param devices: one slot each.
@@ -91,6 +95,8 @@ class Slots:
     def __init__(self, devices: Sequence[str], on: Board, finished: Callable[[Record | None], None]) -> None:
         self.slots = [_Slot(device) for device in devices]
         self.on, self.finished = on, finished
+        self.troubles: dict[str, tuple[str, str | None]] = {}
+        self.problems: list[str] = []
         self.busy = 0.0
         self.spent: Counter[str] = Counter()
 
@@ -139,12 +145,16 @@ class Slots:
 
     def _take(self, slot: _Slot, job: Job, queue: Queue) -> None:
         assert slot.future is not None
-        try:
-            results = slot.future.result()
-        except TerminatedWorkerError:
+        error = slot.future.exception()
+        if error is not None:
             slot.end()
-            self._lost(slot, job, queue, MemoryError("Its process was killed, by lack of memory perhaps."))
+            killed = isinstance(error, TerminatedWorkerError)
+            words = (
+                "Its process was killed, by lack of memory perhaps." if killed else f"It ended its process: {error!r}."
+            )
+            self._lost(slot, job, queue, MemoryError(words) if killed else RuntimeError(words))
             return
+        results = slot.future.result()
         slot.future = slot.job = None
         queue.over(job)
         self.busy += time.monotonic() - slot.began
@@ -152,12 +162,21 @@ class Slots:
         for result in results:
             seconds, earlier = result.record["seconds"], before.get(result.record["id"], {})
             self.spent.update({purpose: seconds[purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
-            self.finished(result.record)
+            self._tell(result)
+
+    def _tell(self, result: Result) -> None:
+        record, problem = result.record, result.problem
+        if record["status"] in ("failed", "timeout"):
+            self.troubles[record["id"]] = (record["status"], (record["error"] or {}).get("message"))
+        if problem:
+            self.problems.append(problem)
+        self.finished(record)
 
     def _lost(self, slot: _Slot, job: Job, queue: Queue, error: Exception) -> None:
         """The process is gone: each cell for itself, until it is clear whose fault it is."""
         slot.future = slot.job = None
         queue.over(job)
         if not self.on.stopped() and not queue.halve(job):
-            for result in failed(job, self.on, error):
-                self.finished(result.record)
+            status = "timeout" if isinstance(error, TimeoutError) else "failed"
+            for result in failed(job, self.on, error, status):
+                self._tell(result)

@@ -40,6 +40,8 @@ SATURATED = 0.05
 FEWEST_FOR_MEDIAN = 5
 """The sample's extremes enclose the median with probability 1 − 2^(1−n): 93.75 % at five runs, 87.5 % at four."""
 
+HORIZONS = 16
+"""Different times up to which rows are compared."""
 AT_ONCE = 1 << 20
 """Comparisons worked on together: memory for a few million is not always there."""
 LUCK = 2.0
@@ -408,30 +410,40 @@ def rank_intervals(
     genomics: Tusher, Tibshirani and Chu 2001, doi:10.1073/pnas.091062498.
 
     :param samples: M rows of scores; a row of one score is never separated from another.
-    :param solved: flags for every row. The scores are then crossing times, fewer is better, compared as
-        log(1 + min(t, h)), where h is the shortest time given to a run that was not solved: all that is not solved
-        within h ties.
+    :param solved: flags for every row. The scores are then crossing times, fewer is better, and two rows are compared
+        by log(1 + min(t, h)), where h is the shortest time given to a run of theirs that was not solved: all that is
+        not solved within h ties. Of many different h, some are rounded down.
     :returns: (M,) and (M,), 1 the best.
     """
-    if solved is None:
-        rows = [_sample("rank_intervals", row) for row in samples]
-    else:
-        rows, higher_is_better = _log_times(samples, solved), False
-    if not rows:
+    m = len(samples)
+    if not m:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    mean_M, variance_M, n_M = _floored(rows)
-    score_M = mean_M if higher_is_better else -mean_M
-    i_K, j_K = _pairs(len(rows))
+    if solved is None:
+        view_M, views = np.zeros(m, np.int64), [[_sample("rank_intervals", row) for row in samples]]
+    else:
+        higher_is_better = False
+        view_M, views = _log_times(samples, solved)
+    floored = [_floored(rows) for rows in views]
+    # Flat over views and rows: what a pair is compared by stands in the view of the shorter of its horizons.
+    score = np.concatenate([mean_M for mean_M, _, _ in floored]) * (1 if higher_is_better else -1)
+    error = np.concatenate([variance_M / n_M for _, variance_M, n_M in floored])
+    freedom = np.concatenate([n_M - 1 for _, _, n_M in floored])
+    i_K, j_K = _pairs(m)
+
+    def places(i: NDArray[np.int32], j: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        view_K: NDArray[np.int64] = np.minimum(view_M[i], view_M[j]) * m
+        return (view_K + i).astype(np.int64), (view_K + j).astype(np.int64)
+
     p_K = np.empty(len(i_K))
     for first in range(0, len(i_K), AT_ONCE):
-        i, j = i_K[first : first + AT_ONCE], j_K[first : first + AT_ONCE]
-        p_K[first : first + AT_ONCE] = _welch(score_M[i] - score_M[j], variance_M / n_M, n_M - 1, i, j)
+        i, j = places(i_K[first : first + AT_ONCE], j_K[first : first + AT_ONCE])
+        p_K[first : first + AT_ONCE] = _welch(score[i] - score[j], error, freedom, i, j)
     apart = np.flatnonzero(_holm(p_K, 1 - level))
-    i, j = i_K[apart], j_K[apart]
-    first_wins = score_M[i] > score_M[j]
-    beaten_M = np.bincount(np.where(first_wins, j, i), minlength=len(rows))
-    beats_M = np.bincount(np.where(first_wins, i, j), minlength=len(rows))
-    return 1 + beaten_M, len(rows) - beats_M
+    i, j = places(i_K[apart], j_K[apart])
+    first_wins = score[i] > score[j]
+    beaten_M = np.bincount(np.where(first_wins, j, i) % m, minlength=m)
+    beats_M = np.bincount(np.where(first_wins, i, j) % m, minlength=m)
+    return 1 + beaten_M, m - beats_M
 
 
 def _pairs(m: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -441,10 +453,17 @@ def _pairs(m: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return i_K, np.concatenate(j_K) if m else np.zeros(0, np.int32)
 
 
-def _log_times(samples: Sequence[ArrayLike], solved: Sequence[ArrayLike]) -> list[Floats]:
+def _log_times(
+    samples: Sequence[ArrayLike], solved: Sequence[ArrayLike]
+) -> tuple[NDArray[np.int64], list[list[Floats]]]:
+    """The view that each row's horizon allows, and all rows in each view, from the shortest horizon up."""
     pairs = [_crossings("rank_intervals", *pair) for pair in zip(samples, solved, strict=True)]
-    given = [float(t[~flags].min()) for t, flags in pairs if not flags.all()]
-    return [np.log1p(np.minimum(t, min(given, default=np.inf))) for t, _ in pairs]
+    horizon_M = np.array([t[~flags].min() if not flags.all() else np.inf for t, flags in pairs])
+    horizons = np.unique(horizon_M)
+    if len(horizons) > HORIZONS:
+        horizons = horizons[np.linspace(0, len(horizons) - 1, HORIZONS).round().astype(int)]
+    view_M = np.searchsorted(horizons, horizon_M, side="right") - 1
+    return view_M, [[np.log1p(np.minimum(t, h)) for t, _ in pairs] for h in horizons]
 
 
 def _floored(rows: Sequence[Floats]) -> tuple[Floats, Floats, NDArray[np.int64]]:

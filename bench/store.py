@@ -332,7 +332,7 @@ def _flush(staged: _Staged) -> None:
 
 def _stays(id: str, record: Record) -> StoreError | None:
     """What is said of a record that does not go as far as the stored one."""
-    if record["status"] != "failed":
+    if record["error"] is None:
         return None
     return StoreError(f"{record['error']['message']} (the stored record {id} is kept)", minor=True)
 

@@ -1,10 +1,12 @@
 """Sweeps: the cells of a grid, planned whole, run over all devices, and gone on with after whatever happens."""
 
 import json
+import math
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from bench.api import (
     THREADS,
     action,
     check_arithmetic,
+    count_train,
     gpus,
     prepared_device,
     resolve_budget,
@@ -29,7 +32,7 @@ from bench.errors import RequestError, StoreError
 from bench.execute import Job, Unit, board
 from bench.grid import Grid, Request, read
 from bench.slots import Slots
-from bench.spec import Budget, Family, Spec, family
+from bench.spec import Budget, Family, Spec, family, whole
 from bench.store import Record, Store
 
 __all__ = ["ACTIONS", "Sweep", "plan_sweep", "sweep"]
@@ -77,6 +80,9 @@ class Sweep:
     :param learners: names, by group, and
     :param sizes: cells that train side by side at most.
     :param rates: seconds a step that stored cells took, by learner and device.
+    :param devices: kinds, by group.
+    :ivar troubles: cells that failed or timed out when it ran, with what they said.
+    :ivar problems: what could not be written, or read, when it ran.
     :ivar busy: seconds that worker processes had something to do, once it ran, and
     :ivar spent: seconds of them by purpose.
     """
@@ -89,10 +95,13 @@ class Sweep:
     actions: NDArray[np.int8]
     learners: list[str]
     sizes: list[int]
+    devices: list[str]
     results: str
     device: str
     force: bool = False
     rates: dict[tuple[str, str], float] = field(default_factory=dict)
+    troubles: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
     busy: float = 0.0
     spent: Counter[str] = field(default_factory=Counter)
 
@@ -120,11 +129,19 @@ class Sweep:
 
     def records(self) -> Iterator[Record]:
         """What is stored of the cells, in their order."""
+        return (record for _, record in self.placed_records())
+
+    def placed_records(self) -> Iterator[tuple[int, Record]]:
+        """What is stored of the cells, each with its place."""
         store = Store(self.results)
         for place in range(len(self)):
             record = store.read(self.id(place))
             if record is not None:
-                yield record
+                yield place, record
+
+    def fleet(self, group: int, count: int, slots: int) -> int:
+        """How many of so many cells of a group train side by side, for all slots to have something to do."""
+        return min(self.sizes[group], max(1, -(-count // slots)))
 
     def seconds_left(self, slots: int) -> tuple[float, int]:
         """Seconds that the cells to do take by what such cells took, and how many are of a kind never seen here."""
@@ -136,7 +153,8 @@ class Sweep:
             if rate is None:
                 unknown += count
             else:
-                total += count * rate * max(1, entry.budget.steps)
+                limit = math.inf if entry.budget.seconds is None else entry.budget.seconds
+                total += count * min(limit, rate * max(1, entry.budget.steps))
         return total / slots, unknown
 
 
@@ -196,6 +214,7 @@ class _Planner:
         self.groups: dict[Any, int] = {}
         self.learners: list[str] = []
         self.sizes: list[int] = []
+        self.devices: list[str] = []
         self.ids: list[int] = []
         self.entry: list[int] = []
         self.seed: list[int] = []
@@ -214,27 +233,36 @@ class _Planner:
         fits = kind in ("auto", *learner_class.devices)
         device = prepared_device(self.device, first) if fits or kind not in ("cpu", "cuda") else "cpu"
         check_arithmetic(first, device)
-        facts = _facts(_data_key(first))
+        by_count: dict[int, list[int]] = {}
+        for seed in seeds if first.protocol == "grouped" else seeds[:1]:  # twins stay together: how many train varies
+            by_count.setdefault(_count(_split_key(found.at(seed))), []).append(seed)
+        for n_train, some in by_count.items():
+            entry = self._entry(values, first, n_train, device)
+            for seed in some if first.protocol == "grouped" else seeds:
+                self.ids.append(int(found.id(seed), 16))
+                self.entry.append(entry)
+                self.seed.append(seed)
+
+    def _entry(self, values: Mapping[str, Any], first: Spec, n_train: int, device: str) -> int:
+        """The number of a new entry."""
         learner = first.make_learner()
-        closed = learner.granularity(facts.n_train) == 0
-        limits = {key: None if closed else values.get(key) for key in ("steps", "epochs")}
+        closed = learner.granularity(n_train) == 0
+        limits = {key: whole(f"--{key}", values.get(key), 1) for key in ("steps", "epochs")}
+        limits = dict.fromkeys(limits) if closed else limits
         seconds = values.get("seconds", self.seconds)
-        stop = bool(values.get("stop_when_solved", False))
-        budget = resolve_budget(first, facts.n_train, **limits, seconds=seconds, stop_when_solved=stop)
-        structure = learner.structure(facts.n_train)
-        alike = (structure, first.precision, facts.shape) if structure is not None else first.learner["name"]
-        group = (device, alike)
+        stop = values.get("stop_when_solved", False)
+        budget = resolve_budget(first, n_train, **limits, seconds=seconds, stop_when_solved=stop)
+        structure = learner.structure(n_train)
+        alike = (structure, first.precision, _shape(_code_key(first))) if structure is not None else None
+        group = (device, alike or first.learner["name"])
         if group not in self.groups:
             self.groups[group] = len(self.groups)
             self.learners.append(first.learner["name"])
-            size = FLEET[device.partition(":")[0]] if structure is not None else AT_ONCE if closed else 1
+            size = FLEET[_kind(device)] if structure is not None else AT_ONCE if closed else 1
             self.sizes.append(size)
-        number = len(self.entries)
+            self.devices.append(device)
         self.entries.append(Entry(values, budget, device, self.groups[group]))
-        for seed in seeds:
-            self.ids.append(int(found.id(seed), 16))
-            self.entry.append(number)
-            self.seed.append(seed)
+        return len(self.entries) - 1
 
     def sweep(self, name: str, results: str, force: bool) -> Sweep:
         """All cells, each once; of two budgets for one the larger counts."""
@@ -248,49 +276,56 @@ class _Planner:
         actions = np.zeros(len(kept), dtype=np.int8)
         device = self.device
         cells = (ids[kept], entry[kept], seed[kept], actions)
-        return Sweep(name, self.entries, *cells, self.learners, self.sizes, results, device, force)
+        groups = (self.learners, self.sizes, self.devices)
+        return Sweep(name, self.entries, *cells, *groups, results, device, force)
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What the encoding and the split of a family have in common for all seeds."""
-
-    n_train: int
-    shape: tuple[int, int, int]
+def _kind(device: str) -> str:
+    return device.partition(":")[0]
 
 
-def _data_key(spec: Spec) -> str:
-    """All but the learner and the seeds."""
-    encoder = {name: value for name, value in spec.encoder.items() if name != "random_state"}
-    other = (spec.task, spec.modulus, spec.task_parameters, spec.protocol, spec.train_fraction)
-    return json.dumps([other, spec.validation_fraction, encoder, spec.combine, spec.sdr])
+def _split_key(spec: Spec) -> str:
+    """What decides how many pairs train."""
+    seed = spec.split_seed if spec.protocol == "grouped" else 0
+    task = (spec.task, spec.modulus, spec.task_parameters, spec.protocol)
+    return json.dumps([*task, spec.train_fraction, spec.validation_fraction, seed])
 
 
 @lru_cache(maxsize=1 << 16)
-def _facts(key: str) -> _Facts:
-    other, validation_fraction, encoder, combine, sdr = json.loads(key)
-    task, modulus, task_parameters, protocol, train_fraction = other
-    maker = registry.encoder(encoder["name"])
-    if "random_state" in maker().get_params():
+def _count(key: str) -> int:
+    task, modulus, task_parameters, protocol, train_fraction, validation_fraction, seed = json.loads(key)
+    return count_train(_plain(task, modulus, task_parameters, protocol, train_fraction, validation_fraction, seed))
+
+
+def _code_key(spec: Spec) -> str:
+    """What decides the shape of the codes."""
+    encoder = {name: value for name, value in spec.encoder.items() if name != "random_state"}
+    return json.dumps([spec.task, spec.modulus, spec.task_parameters, encoder, spec.combine, spec.sdr])
+
+
+@lru_cache(maxsize=1 << 16)
+def _shape(key: str) -> tuple[int, int, int]:
+    """Slots, features and classes."""
+    task, modulus, task_parameters, encoder, combine, sdr = json.loads(key)
+    if "random_state" in registry.encoder(encoder["name"])().get_params():
         encoder["random_state"] = 0
-    spec = Spec(
-        task,
-        modulus,
-        task_parameters,
-        protocol,
-        train_fraction,
-        validation_fraction,
-        encoder,
-        combine,
-        sdr,
-        {"name": "ridge", "alpha": 1.0},
-        "float32",
-        0,
-        0,
-    )
-    cell = prepare(spec)
-    codes = cell.problem.codes
-    return _Facts(cell.n_train, (codes.n_slots, codes.n_features, cell.task.n_classes))
+    plain = _plain(task, modulus, task_parameters, "ordered", 0.5, 0.0, 0)
+    cell = prepare(replace(plain, encoder=encoder, combine=combine, sdr=sdr))
+    return cell.problem.codes.n_slots, cell.problem.codes.n_features, cell.task.n_classes
+
+
+def _plain(
+    task: str,
+    modulus: int | None,
+    task_parameters: dict[str, Any],
+    protocol: str,
+    train_fraction: float,
+    validation_fraction: float,
+    split_seed: int,
+) -> Spec:
+    """A spec of a split, with the simplest of all else."""
+    data = (task, modulus, task_parameters, protocol, train_fraction, validation_fraction)
+    return Spec(*data, {"name": "onehot"}, "concat", None, {"name": "ridge", "alpha": 1.0}, "float32", split_seed, 0)
 
 
 def _look_up(planned: Sweep) -> None:
@@ -355,11 +390,14 @@ def run_sweep(planned: Sweep, jobs: int | None = None, display: Display | None =
         try:
             queue = _Queue(planned, claims, jobs or joblib.cpu_count())
             slots = Slots(queue.devices, on, finished)
-            whole = slots.run(queue)
-            planned.busy, planned.spent = slots.busy, slots.spent
-            return whole
+            went_on = slots.run(queue)
         finally:
             claims.close()
+    planned.busy, planned.spent, planned.troubles = slots.busy, slots.spent, slots.troubles
+    planned.problems = slots.problems + queue.problems
+    if planned.problems and not went_on:
+        raise StoreError(planned.problems[0])
+    return went_on
 
 
 class _Queue:
@@ -372,15 +410,19 @@ class _Queue:
         self.waiting: dict[int, deque[int]] = {}
         for place in planned.todo.tolist():
             self.waiting.setdefault(planned.entries[planned.entry[place]].group, deque()).append(place)
-        kinds = {self._device(group) for group in self.waiting}
+        kinds = {planned.devices[group] for group in self.waiting}
         cuda = [device for device in kinds if device != "cpu"]
         names = [f"cuda:{i}" for i in range(gpus())] if cuda == ["cuda"] and gpus() > 1 else cuda
         self.devices = names + ["cpu"] * (min(cores, len(planned.todo)) if "cpu" in kinds else 0)
+        counts = {group: len(places) for group, places in self.waiting.items()}
+        self.fleets = {
+            group: planned.fleet(group, count, sum(_kind(d) == _kind(planned.devices[group]) for d in self.devices))
+            for group, count in counts.items()
+        }
+        self.began = time.time_ns()
+        self.problems: list[str] = []
         self.elsewhere: list[int] = []
         self.again: deque[tuple[int, ...]] = deque()
-
-    def _device(self, group: int) -> str:
-        return next(entry.device for entry in self.planned.entries if entry.group == group)
 
     def next(self, device: str) -> Job | None:
         """A job for a device, or None where nothing is left for it."""
@@ -400,12 +442,9 @@ class _Queue:
             if planned.entries[planned.entry[places[0]]].device.partition(":")[0] == kind:
                 return places
             self.again.append(places)
-        slots = max(1, sum(device.partition(":")[0] == kind for device in self.devices))
         for group, left in self.waiting.items():
-            if not left or planned.entries[planned.entry[left[0]]].device.partition(":")[0] != kind:
-                continue
-            count = min(planned.sizes[group], max(1, -(-len(left) // slots)))
-            return tuple(left.popleft() for _ in range(min(count, len(left))))
+            if left and _kind(planned.devices[group]) == kind:
+                return tuple(left.popleft() for _ in range(min(self.fleets[group], len(left))))
         return None
 
     def _job(self, places: Sequence[int], device: str) -> Job | None:
@@ -418,7 +457,12 @@ class _Queue:
             if id not in mine:
                 continue
             budget = planned.entries[planned.entry[place]].budget
-            record = None if planned.force else self.store.read(id)
+            try:
+                record = None if planned.force else self.store.read(id)
+            except StoreError as error:
+                self.problems.append(str(error))
+                covered.append(place)
+                continue
             todo = "run" if record is None else action(record, budget)
             if todo == "done":
                 covered.append(place)
@@ -432,6 +476,19 @@ class _Queue:
             return None
         lease = str(self.claims.lease)
         return Job(tuple(units), device, THREADS, planned.results, planned.force, self.source, lease)
+
+    def _failed_there(self, place: int) -> bool:
+        """Whether another process has tried a cell since this one began, in vain: not once more."""
+        id = self.planned.id(place)
+        try:
+            record = self.store.read(id)
+            return (
+                record is not None
+                and record["final"]["step"] is None
+                and self.store.path(id).stat().st_mtime_ns > self.began
+            )
+        except (OSError, StoreError):
+            return False
 
     def over(self, job: Job) -> None:
         """A job came back: its cells are free for others."""
@@ -455,6 +512,8 @@ class _Queue:
         self.claims.release(free)
         for place in places:
             if self.planned.id(place) in free:
+                if self._failed_there(place):
+                    continue
                 self.waiting[self.planned.entries[self.planned.entry[place]].group].append(place)
             else:
                 self.elsewhere.append(place)

@@ -75,6 +75,13 @@ def test_ranges(written: dict[str, Any], values: list[float]) -> None:
         assert all(isinstance(x, int) for x in found)
 
 
+def test_whole_numbers_however_written() -> None:
+    document = {"encoder": [{"cycle": {"sdr": False}}], "modulus": {"from": 11, "to": 31, "count": 3}, "steps": "1e2"}
+    found = requests(document)
+    assert [r["modulus"] for r in found] == [11, 21, 31]
+    assert all(isinstance(r["modulus"], int) and r["steps"] == 100 and r["sdr"] == "off" for r in found)
+
+
 def test_all_names() -> None:
     found = {r["encoder"] for r in requests({"encoder": "all", "learner": "ridge"})}
     assert {"onehot", "cycle", "rdse"} <= found
@@ -95,6 +102,10 @@ def test_all_names() -> None:
         ({"learner.lr": {"from": 1, "to": 2, "count": 0}}, "1 to 10,000,000 values, got 0"),
         ({"encoder": [{"a": {}, "b": {}}]}, "encoder takes names or"),
         ({"encoder": [{"a": 3}]}, "the parameters of a are a mapping, got a int"),
+        ({1: 2}, "Unknown key '1'"),
+        ({"learner.lr": {"from": -1e308, "to": 1e308, "count": 3}}, "numbers of a range are below 1e100"),
+        ({"stop_when_solved": "no"}, "stop_when_solved is true or false, got 'no'"),
+        ({"seeds": [3, 4]}, "seeds is how many, from 0 on; seed takes a list of them"),
     ],
 )
 def test_bad_grids_get_one_line(document: Any, message: str) -> None:

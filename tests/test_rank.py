@@ -715,3 +715,42 @@ print({"numpy", "scipy", "rich", "torch"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_what_comes_after_at_counts_for_nothing(tmp_path: Path) -> None:
+    """Runs that are alike up to there score alike, whatever they did later."""
+    early = [0.2, 0.2, 1.0, 1.0, 1.0]
+    later = {"fell": [0.2] * 5, "went on": [1.0] * 5}
+    rows = [run("stopped", s, early, steps=STEPS[:5]) for s in range(3)]
+    rows += [run(name, s, early + more) for name, more in later.items() for s in range(3)]
+    gone = [run("diverged", s, [*early, None], steps=STEPS[:6], status="diverged") for s in range(3)]  # type: ignore[list-item]
+    for record in rows + gone:
+        Store(tmp_path, create=True).write(record)
+    for by in ("accuracy", "steps"):
+        ranking = rank(results=tmp_path, by=by, at=500)
+        assert len(ranking.rows) == 4
+        assert {(row.rank, row.estimate, row.solved, row.diverged) for row in ranking.rows} == {
+            (1, 1.0 if by == "accuracy" else ranking.rows[0].estimate, 1.0, 0)
+        }
+
+
+def test_a_larger_budget_is_no_worse(tmp_path: Path) -> None:
+    """Two of five get there, in the longer runs a little sooner: those come first."""
+    short = solving("short", 400, 500, None, None, None)
+    times = [390, 490, 2000, 4000, 9000]
+    curves = [[1.0 if at is not None and s >= at else 0.2 for s in times] for at in (390, 490, None, None, None)]
+    long = [run("long", seed, curve, steps=times) for seed, curve in enumerate(curves)]
+    for record in short + long:
+        Store(tmp_path, create=True).write(record)
+    assert [row.learner for row in rank(results=tmp_path, by="steps").rows] == ["long", "short"]
+
+
+def test_probes_that_never_solve_hide_no_difference_of_others(tmp_path: Path) -> None:
+    rows = [*solving("quick", 100, 100, 200, 100, 200), *solving("slow", 900, 900, 800, 900, 900)]
+    rows += [run("ridge", seed, [0.1], steps=[0], budget=0) for seed in range(5)]
+    for record in rows:
+        Store(tmp_path, create=True).write(record)
+    found = {
+        row.learner: (row.rank_low, row.rank_high) for row in rank(results=tmp_path, by="steps", crossing="first").rows
+    }
+    assert found == {"quick": (1, 1), "slow": (2, 2), "ridge": (3, 3)}

@@ -96,29 +96,46 @@ def test_a_cell_that_stands_twice_counts_once_with_the_larger_budget(tmp_path: P
     assert epochs == {5}
 
 
-def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
+def with_plugin(tmp_path: Path, *arguments: Any) -> "subprocess.CompletedProcess[str]":
+    """A sweep where somebody else's learner is installed."""
     package = tmp_path / "plugin_that_fails"
-    package.mkdir()
+    package.mkdir(exist_ok=True)
     (package / "__init__.py").write_text(PLUGIN)
     meta = tmp_path / "plugin_that_fails-1.dist-info"
-    meta.mkdir()
+    meta.mkdir(exist_ok=True)
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-that-fails\nVersion: 1\n")
     (meta / "entry_points.txt").write_text("[mod97.learners]\nfragile = plugin_that_fails:Fragile\n")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
-    results = tmp_path / "results"
-    options = ("--encoder", "onehot", "--learner", "fragile", "--modulus", 7, "--seeds", 2, "--jobs", 1)
-    command = script(*options, "--vary", "learner.mode=fine,raise,die", "--results", results, "--json")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    command = script("--encoder", "onehot", "--learner", "fragile", "--modulus", 7, "--jobs", 1, *arguments)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
+    modes = "learner.mode=fine,raise,die,leave"
+    done = with_plugin(tmp_path, "--seeds", 2, "--vary", modes, "--results", tmp_path / "r", "--json")
     assert done.returncode == 1, done.stderr
     cells = json.loads(done.stdout)["cells"]
-    assert len(cells) == 6
+    assert len(cells) == 8
     by_mode: dict[str, set[str]] = {}
     for cell in cells:
         by_mode.setdefault(cell["spec"]["learner"]["mode"], set()).add(cell["status"])
-    assert by_mode == {"fine": {"done"}, "raise": {"failed"}, "die": {"failed"}}
+    assert by_mode == {"fine": {"done"}, "raise": {"failed"}, "die": {"failed"}, "leave": {"failed"}}
     messages = {cell["error"]["message"] for cell in cells if cell["error"]}
-    assert messages == {"by design", "Its process was killed, by lack of memory perhaps."}
+    assert messages == {"by design", "Its process was killed, by lack of memory perhaps.", "0"}
+    assert "Note: a cell failed: by design" in done.stderr
+
+
+def test_an_extension_that_fails_is_told_and_what_there_was_is_kept(tmp_path: Path) -> None:
+    grid = {"encoder": "onehot", "learner": [MLP], "modulus": 7, "seeds": 2}
+    before = list(bench.sweep(grid | {"epochs": 3}, results=tmp_path / "r", jobs=1))
+    longer = plan_sweep(grid | {"epochs": 6}, results=tmp_path / "r")
+    (tmp_path / "r" / "checkpoints").rename(tmp_path / "elsewhere")
+    (tmp_path / "r" / "checkpoints").write_text("no folder")
+    run_sweep(longer, 1)
+    assert any("cannot be extended" in problem for problem in longer.problems)
+    assert {record["final"]["step"] for record in longer.records()} == {
+        2 * record["final"]["step"] for record in before
+    }
 
 
 PLUGIN = '''
@@ -138,6 +155,8 @@ class Fragile(Ridge):
             raise ValueError("by design")
         if self.mode == "die":
             os.kill(os.getpid(), 9)
+        if self.mode == "leave":
+            raise SystemExit(0)
         return super()._solve(X, targets)
 '''
 
@@ -165,7 +184,9 @@ def test_kills_lose_at_most_the_cells_in_flight(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
     grid = tmp_path / "g.yaml"
-    grid.write_text("encoder: onehot\nlearner: [{mlp: {epochs: 4000, hidden_layer_sizes: [[8]]}}, ridge]\nmodulus: 7\n")
+    grid.write_text(
+        "encoder: onehot\nlearner: [{mlp: {epochs: 400000, hidden_layer_sizes: [[8]]}}, ridge]\nmodulus: 7\n"
+    )
     command = script(grid, "--results", tmp_path / "r", "--jobs", 1)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
@@ -313,8 +334,12 @@ def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypat
     start = time.monotonic()
     first, second = bench.sweep(grid, results=tmp_path, jobs=1)
     assert time.monotonic() - start < 40
-    assert (first["status"], second["status"]) == ("failed", "done")
+    assert (first["status"], second["status"]) == ("timeout", "done")
     assert first["error"]["message"] == "It did not end at its limit of seconds."
+    # The same limit again would end the same way; a larger one may not.
+    assert plan_sweep(grid, results=tmp_path).counts == {"done": 2}
+    slow["mlp"]["seconds"] = 9.0
+    assert plan_sweep(grid, results=tmp_path).counts == {"retry": 1, "done": 1}
 
 
 def test_where_the_time_went(tmp_path: Path, command: Command) -> None:
@@ -347,3 +372,82 @@ def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.Ca
     assert lines[1].endswith("seed 1: failed, too large")
     assert "2 of 6 cells, 1 of them failed, diverged or ran out of time, about" in lines[-1]
     assert lines[-1].endswith("and 3 cells of learners not seen yet")
+
+
+def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:
+    """Twins stay together: how many pairs train, and so how many steps an epoch has, varies with the split."""
+    settings = {"learner.batch_size": [23]}
+    grid = {"encoder": "onehot", "learner": "mlp", "pairs": "grouped", "modulus": 7, "epochs": 3, "seeds": 12}
+    planned = plan_sweep(grid | settings, results=tmp_path)
+    alone = bench.plan(
+        encoder="onehot",
+        learner="mlp",
+        pairs="grouped",
+        modulus=7,
+        epochs=3,
+        seeds=12,
+        settings={"learner.batch_size": 23},
+        results=None,
+    )
+    wanted = {step.spec.id: step.budget.steps for step in alone.steps}
+    steps = [planned.entries[number].budget.steps for number in planned.entry.tolist()]
+    assert {planned.id(place): steps[place] for place in range(12)} == wanted
+    assert len(set(wanted.values())) > 1
+
+
+def test_fleets_of_a_group_are_of_one_size_whatever_is_left(tmp_path: Path) -> None:
+    from bench.sweeps import _Queue
+
+    grid = {"encoder": "onehot", "learner": [{"quadratic": {"steps": 9}}], "modulus": 7, "seeds": 9}
+    planned = plan_sweep(grid, results=tmp_path)
+    Store(tmp_path, create=True)
+    claims = Claims(tmp_path)
+    queue = _Queue(planned, claims, 2)
+    sizes = []
+    while (job := queue.next("cpu")) is not None:
+        sizes.append(len(job.units))
+    claims.close()
+    assert sizes == [5, 4]
+    assert planned.fleet(0, 9, 2) == 5
+
+
+def test_files_of_others_in_the_claims_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "note.json").write_text("hi")
+    list(bench.sweep(SMALL | {"seeds": 1}, results=tmp_path, jobs=1))
+    assert (tmp_path / "claims" / "note.json").read_text() == "hi"
+
+
+def test_a_cell_that_failed_elsewhere_in_the_meantime_is_not_tried_again(tmp_path: Path) -> None:
+    from bench.sweeps import _Queue
+
+    Store(tmp_path, create=True)
+    planned = plan_sweep(SMALL | {"learner": "ridge", "encoder": "onehot"}, results=tmp_path)
+    mine, other = Claims(tmp_path), Claims(tmp_path)
+    other.take([planned.id(0)])
+    queue = _Queue(planned, mine, 1)
+    job = queue.next("cpu")
+    assert job is not None
+    assert len(job.units) == 2
+    record = json.loads((Path(__file__).parent / "record.json").read_text())
+    gone = {**record, "id": planned.id(0), "status": "failed", "final": {**record["final"], "step": None}}
+    Store(tmp_path).write(gone)
+    other.close()
+    assert queue.look_elsewhere() == 1
+    assert queue.next("cpu") is None
+    mine.close()
+
+
+def test_what_covers_the_budget_is_no_trouble(tmp_path: Path, command: Command) -> None:
+    options = ("--encoder", "onehot", "--learner", "mlp", "--set", "learner.hidden_layer_sizes=(8,)", "--modulus", 7)
+    more = ("--results", tmp_path, "--jobs", 1)
+    late = command("sweep", *options, "--epochs", 1_000_000, "--seconds", 0.5, *more)
+    assert late.code == 1
+    assert "ran out of time" in late.err
+    assert command("sweep", *options, "--epochs", 2, *more).code == 0
+
+
+def test_the_plan_of_one_cell(tmp_path: Path, command: Command) -> None:
+    done = command("sweep", "--encoder", "onehot", "--learner", "mlp", "--dry-run", "--results", tmp_path)
+    assert done.code == 0
+    assert "To run: 1 cell alone" in done.out

@@ -221,7 +221,7 @@ def _columns(ranking: Any) -> list[Column]:
         Column("a=b", lambda row: percent(row.diagonal), 2),
         Column("params", lambda row: _text(row.parameters, ","), 6),
         Column("steps", lambda row: _steps(row), 4),
-        Column("time", lambda row: _duration(row.seconds), 6),
+        Column("training", lambda row: _duration(row.seconds), 6),
         Column("FLOPs", lambda row: _flops(row.flops), 1),
     ]
 

@@ -1,5 +1,6 @@
 """``bench sweep``."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -18,7 +19,12 @@ from bench.cli._options import (
 
 __all__ = ["sweep"]
 
-ONE_OF = {"encoder": str, "learner": str, "task": str, "pairs": str, "modulus": int, "train_fraction": float}
+ONE_OF: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("encoder", "learner", "task", "pairs", "combine"), str),
+    "modulus": int,
+    "train_fraction": float,
+    "sdr": lambda text: text if text == "off" else int(text),
+}
 
 
 @click.command()
@@ -32,6 +38,12 @@ ONE_OF = {"encoder": str, "learner": str, "task": str, "pairs": str, "modulus": 
 @click.option("--pairs", metavar="A,B", help="Protocols of pairs.  [default: the task's]")
 @click.option("--train-fraction", metavar="A,B", help="Shares of the pairs that train.  [default: 0.5]")
 @click.option("--seeds", type=int, help="Seeds 0 … N − 1 of each combination.  [default: 1]")
+@click.option("--combine", metavar="A,B", help="How operand codes are joined.  [default: the encoder's]")
+@click.option("--sdr", metavar="K,off", help="Features to keep of each slot.  [default: the encoder's]")
+@click.option("--validation-fraction", type=float, help="Share of the pairs that validate.  [default: 0]")
+@click.option("--split-seed", type=int, help="Fix the split.")
+@click.option("--stop-when-solved", is_flag=True, default=None, help="Stop once 99 % of validation pairs have held.")
+@click.option("--epochs", type=int, help="Budget in passes over the training pairs, instead of steps.")
 @click.option("--steps", type=int, help="Budget in optimizer updates.  [default: each learner's]")
 @click.option("--precision", help="Arithmetic of the training.  [default: float32]")
 @click.option("--seconds", type=float, help="Hard limit for each cell that has none of its own.")
@@ -68,7 +80,7 @@ def sweep(
     from bench.sweeps import plan_sweep, run_sweep
 
     wanted = _from_options(settings, vary, options)
-    _check(grid, wanted)
+    _check(grid, wanted, jobs)
     chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
     planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
     if dry_run:
@@ -78,9 +90,11 @@ def sweep(
     return tables.show_results(planned, as_json, whole)
 
 
-def _check(grid: str | None, wanted: dict[str, Any]) -> None:
+def _check(grid: str | None, wanted: dict[str, Any], jobs: int | None) -> None:
     from bench.errors import RequestError
 
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
     if grid is not None and wanted:
         option = next(iter(wanted)).replace("_", "-")
         raise RequestError(f"A grid comes from a file or from options, got {grid!r} and --{option}.")

@@ -10,6 +10,7 @@ import click
 import joblib
 import numpy as np
 
+from bench.api import gpus
 from bench.cli._print import console, print_table
 from bench.display import percent
 from bench.schema import SCHEMA
@@ -25,8 +26,8 @@ ONE_EACH = 1000
 
 def show_plan(planned: Sweep, as_json: bool, jobs: int | None) -> None:
     """The plan: cells, which are done, fleets, time left."""
-    counts, fleets = planned.counts, _fleets(planned)
     slots = jobs or joblib.cpu_count()
+    counts, fleets = planned.counts, _fleets(planned, slots)
     seconds, unknown = planned.seconds_left(slots)
     if as_json:
         document = {
@@ -60,8 +61,9 @@ def show_plan(planned: Sweep, as_json: bool, jobs: int | None) -> None:
     if todo:
         alone = sum(fleet["fleets"] for fleet in fleets if fleet["largest"] == 1)
         together = [f for f in fleets if f["largest"] > 1]
-        side = f"{sum(f['fleets'] for f in together):,} fleets of up to {max(f['largest'] for f in together)} cells"
-        parts = ([side] if together else []) + ([f"{alone:,} cells alone"] if alone else [])
+        largest = max((fleet["largest"] for fleet in together), default=0)
+        side = f"{sum(fleet['fleets'] for fleet in together):,} fleets of up to {largest} cells"
+        parts = ([side] if together else []) + ([f"{alone:,} cell{'s' if alone > 1 else ''} alone"] if alone else [])
         click.echo(f"To run: {' and '.join(parts)}, {slots} at a time on the CPU. Nothing has run.")
         click.echo(_time_left(seconds, unknown, todo))
 
@@ -79,19 +81,16 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _fleets(planned: Sweep) -> list[dict[str, Any]]:
+def _fleets(planned: Sweep, cores: int) -> list[dict[str, Any]]:
     """Jobs by group: how many, and how large the largest is."""
     groups = np.array([entry.group for entry in planned.entries], dtype=np.int64)
     numbers, counts = np.unique(groups[planned.entry[planned.todo]], return_counts=True)
-    return [
-        {
-            "learner": planned.learners[group],
-            "cells": int(count),
-            "fleets": -(-int(count) // planned.sizes[group]),
-            "largest": min(int(count), planned.sizes[group]),
-        }
-        for group, count in zip(numbers, counts, strict=True)
-    ]
+    found = []
+    for group, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        largest = planned.fleet(group, count, cores if planned.devices[group] == "cpu" else max(1, gpus()))
+        fleets = -(-count // largest)
+        found.append({"learner": planned.learners[group], "cells": count, "fleets": fleets, "largest": largest})
+    return found
 
 
 @dataclass
@@ -122,30 +121,39 @@ def show_results(planned: Sweep, as_json: bool, whole: bool) -> int:
     """The outcome of a sweep; returns the exit code."""
     rows: dict[str, _Row] = {}
     seen = 0
-    for record in _written(planned.records(), as_json):
+    short: set[str] = set()
+    for place, record in _written(planned.placed_records(), as_json):
         seen += 1
+        reached = record["final"]["step"]
+        if reached is None or reached < planned.entries[planned.entry[place]].budget.steps:
+            short.add(record["status"])
         spec = record["spec"]
         modulus = f" mod {spec['modulus']}" if spec["modulus"] is not None else ""
         question = f"{spec['task']}{modulus}, {100 * spec['train_fraction']:g} % of {spec['protocol']} pairs"
         rows.setdefault(f"{record['label']} {question}", _Row(record["label"], question)).add(record)
     if not as_json:
         _print_rows(planned, list(rows.values()))
-    troubles = {status for row in rows.values() for status in row.troubles}
-    if not whole or seen < len(planned) or "interrupted" in troubles:
+    for problem in dict.fromkeys(planned.problems):
+        click.echo(f"Note: {problem}", err=True)
+    stored = {planned.id(place) for place in planned.todo.tolist()} & planned.troubles.keys()
+    for status, message in dict.fromkeys(planned.troubles[id] for id in sorted(stored)):
+        what = "ran out of time" if status == "timeout" else status
+        click.echo(f"Note: a cell {what}: {' '.join((message or 'it was at its limit').split())}", err=True)
+    if not whole or seen < len(planned) or "interrupted" in short:
         click.echo("Interrupted. What is done is stored; the same command goes on from there.", err=True)
         return 130
-    return 1 if troubles & {"failed", "timeout"} else 0
+    return 1 if planned.troubles or planned.problems or short & {"failed", "timeout"} else 0
 
 
-def _written(records: Iterable[Record], as_json: bool) -> Iterator[Record]:
+def _written(records: Iterable[tuple[int, Record]], as_json: bool) -> Iterator[tuple[int, Record]]:
     """Pass records through; as JSON, into one document on the way."""
     if not as_json:
         yield from records
         return
     sys.stdout.write(f'{{"schema": {SCHEMA}, "cells": [')
-    for number, record in enumerate(records):
+    for number, (place, record) in enumerate(records):
         sys.stdout.write((", " if number else "") + json.dumps(record, ensure_ascii=False, allow_nan=False))
-        yield record
+        yield place, record
     sys.stdout.write("]}\n")
 
 

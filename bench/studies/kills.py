@@ -90,7 +90,10 @@ def burst(base: Path, kills: int, seed: int = 0, longest: float = 6.0, jobs: int
         folder = base / f"results-{told.folders}"
         process = _start(grid, folder, jobs, subprocess.DEVNULL)
         try:
-            process.wait(draw.uniform(0.5, longest))
+            code = process.wait(draw.uniform(0.5, longest))
+            if code:
+                raise RuntimeError(f"The sweep of {folder} ended by itself with {code}.")
+            _watch(folder, seen, told)
             told.folders += 1  # it was quicker than its end: on to the next folder
             seen = {}
             continue
