@@ -1,6 +1,7 @@
 """The command line. Only click is imported before a command runs; what a command needs it imports itself."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import Any
@@ -18,6 +19,7 @@ from bench.cli._sweep import sweep
 __all__ = ["cli", "main"]
 
 LONGEST_ERROR = 600
+INTERRUPTED = 130
 
 HELP = """Compare learners that generalize: encoders and learners on a + b mod 97 and its relatives.
 
@@ -41,7 +43,10 @@ for command in (run, sweep, rank, merge, clean, rerun, speed, list_names, info, 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all is well, 1 something failed, 2 the request was wrong, 130 interrupted."""
-    sys.exit(_exit_code(arguments))
+    code = _exit_code(arguments)
+    if code == INTERRUPTED:  # once more, while Python leaves, would only show how it does
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _exit_code(arguments: list[str] | None) -> int:
@@ -62,7 +67,7 @@ def _exit_code(arguments: list[str] | None) -> int:
     except BenchError as error:
         return _say(str(error), error.exit_code, settings)
     except (KeyboardInterrupt, click.Abort):
-        return _say("Interrupted.", 130, settings)
+        return _say("Interrupted.", INTERRUPTED, settings)
     except BrokenPipeError:
         # Whoever read the output has gone: `… | head`. Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
