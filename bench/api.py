@@ -16,7 +16,7 @@ from bench.cells import prepare
 from bench.errors import RequestError, StoreError, one_of
 from bench.execute import Board, Job, Result, Unit, board, check_model_path, run_jobs
 from bench.harness import solved
-from bench.spec import Budget, Spec, real, resolve, whole
+from bench.spec import Budget, Spec, family, real, resolve, whole
 from bench.splits import split
 from bench.store import Record, Store
 
@@ -119,7 +119,7 @@ def plan(
     :raises RequestError: where anything in the request is wrong.
     :raises StoreError: where a stored record cannot be read.
     """
-    known = inspect.signature(resolve).parameters
+    known = inspect.signature(family).parameters
     for name in what:
         if name not in known:
             raise RequestError(one_of("argument", name, {*known, *inspect.signature(plan).parameters} - {"what"}))

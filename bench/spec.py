@@ -196,45 +196,15 @@ def documentation(cls: type) -> str:
     return "\n\n".join(texts)
 
 
-def resolve(
-    *,
-    encoder: str,
-    learner: str,
-    settings: Mapping[str, Any] | None = None,
-    combine: str | None = None,
-    sdr: int | str | None = None,
-    task: str = "add",
-    modulus: int | None = None,
-    pairs: str | None = None,
-    train_fraction: float = 0.5,
-    validation_fraction: float | None = None,
-    stop_when_solved: bool = False,
-    precision: str = "float32",
-    seeds: Sequence[int] = (0,),
-    split_seed: int | None = None,
-) -> list[Spec]:
+def resolve(*, seeds: Sequence[int] = (0,), **request: Any) -> list[Spec]:
     """The specs of a request, one for each seed.
 
+    :param request: all arguments of `family` but the seed.
     :raises RequestError: as `family` does.
     """
     if not len(seeds):
         return []
-    found = family(
-        encoder=encoder,
-        learner=learner,
-        settings=settings,
-        combine=combine,
-        sdr=sdr,
-        task=task,
-        modulus=modulus,
-        pairs=pairs,
-        train_fraction=train_fraction,
-        validation_fraction=validation_fraction,
-        stop_when_solved=stop_when_solved,
-        precision=precision,
-        split_seed=split_seed,
-        seed=seeds[0],
-    )
+    found = family(**request, seed=seeds[0])
     return [found.at(seed) for seed in seeds]
 
 
