@@ -98,6 +98,7 @@ def reset_peak_memory(device: str) -> None:
     if device.startswith("cuda"):
         import torch
 
+        torch.cuda.init()  # PyTorch knows no numbered device before
         torch.cuda.reset_peak_memory_stats(torch.device(device))
         return
     with suppress(OSError):

@@ -379,7 +379,7 @@ class _Runner:
         return [str(problem) if problem else None for problem in problems]
 
 
-def failed(job: Job, on: Board, error: Exception, status: str = "failed") -> list[Result]:
+def failed(job: Job, on: Board, error: BaseException, status: str = "failed") -> list[Result]:
     """Keep that the cells of a job failed for a reason that no worker process could tell."""
     runner = _Runner(job, on)
     for unit in job.units:
@@ -411,7 +411,11 @@ def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
         "flops": None,
         "probes": {"ridge": None, "knn": None},
         "curve": {"step": [], **{measure: [] for measure in measures}},
-        "error": {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()},
+        "error": {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": "".join(traceback.format_exception(error)),
+        },
     }
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from bench.execute import Board, Job, Result, failed, graceful, leave_with, run_job
 from bench.store import Record
@@ -146,15 +146,12 @@ class Slots:
     def _take(self, slot: _Slot, job: Job, queue: Queue) -> None:
         assert slot.future is not None
         error = slot.future.exception()
-        if error is not None:
+        if isinstance(error, BrokenProcessPool):
             slot.end()
-            killed = isinstance(error, TerminatedWorkerError)
-            words = (
-                "Its process was killed, by lack of memory perhaps." if killed else f"It ended its process: {error!r}."
-            )
-            self._lost(slot, job, queue, MemoryError(words) if killed else RuntimeError(words))
+            self._lost(slot, job, queue, MemoryError("Its process was killed, by lack of memory perhaps."))
             return
-        results = slot.future.result()
+        # What a job raises is no cell's fault: jobs fail cells by themselves. It would befall halves of it as well.
+        results = slot.future.result() if error is None else failed(job, self.on, error)
         slot.future = slot.job = None
         queue.over(job)
         self.busy += time.monotonic() - slot.began

@@ -77,7 +77,7 @@ class Training(ABC):
 
     @property
     def compile_seconds(self) -> float:
-        """Spent on compiling so far: no part of training."""
+        """Spent so far on making programs: tracing, compiling, capturing. No part of training."""
         return 0.0
 
     @property

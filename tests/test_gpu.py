@@ -1,6 +1,7 @@
 """The fleet on a GPU: the same trajectories as on the CPU. Skipped where there is none."""
 
 import gc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,12 @@ def test_every_precision_learns(precision: str) -> None:
     records = bench.run(encoder="onehot", learner="quadratic", steps=60, seeds=3, precision=precision, results=None)
     assert [r["status"] for r in records] == ["done"] * 3
     assert all(r["final"]["test_accuracy"] > 0.99 for r in records)
+
+
+def test_a_numbered_gpu_serves_a_fresh_process(tmp_path: Path) -> None:
+    grid = {"encoder": "onehot", "learner": {"quadratic": {"steps": 3}}, "modulus": 7, "seeds": 2}
+    records = list(bench.sweep(grid, results=tmp_path, device="cuda:0"))
+    assert [(record["status"], record["environment"]["device"]) for record in records] == [("done", "cuda:0")] * 2
 
 
 def test_a_compiled_fleet_follows_the_plain_one() -> None:

@@ -342,6 +342,20 @@ def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypat
     assert plan_sweep(grid, results=tmp_path).counts == {"retry": 1, "done": 1}
 
 
+def test_what_a_job_raises_fails_its_cells_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(job: Any, on: Any) -> None:
+        raise RuntimeError(f"no device in process {os.getpid()}")
+
+    monkeypatch.setattr("bench.slots.run_job", raising)
+    records = list(bench.sweep(SMALL, results=tmp_path, jobs=1))
+    assert {record["status"] for record in records} == {"failed"}
+    assert len(records) == 12
+    messages = {record["error"]["message"] for record in records}
+    assert len(messages) == 1  # one process: it is not lost, and no half of a job is tried again
+    assert "no device" in messages.pop()
+    assert all("in raising" in record["error"]["traceback"] for record in records)
+
+
 def test_where_the_time_went(tmp_path: Path, command: Command) -> None:
     planned = plan_sweep({"encoder": "phasor", "learner": [MLP], "modulus": 7, "epochs": 5}, results=tmp_path)
     assert run_sweep(planned, 1)

@@ -3,7 +3,8 @@
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -62,6 +63,7 @@ class Compiler:
 
     :param device: the kind of device.
     :param announce: is told when compiling begins and, by "", when it ends.
+    :ivar seconds: spent on making programs, compiled or not.
     """
 
     broken: ClassVar[str | None] = None
@@ -72,6 +74,15 @@ class Compiler:
         self.seconds = 0.0
         self.notice: str | None = None
 
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Count the seconds of a block, which must not hold another."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start
+
     def __call__(self, function: Callable[..., Any], *arguments: Any) -> Callable[..., Any] | None:
         """The function compiled, having been called once with the arguments; None where that fails."""
         if Compiler.broken:
@@ -79,7 +90,6 @@ class Compiler:
             return None
         keep_programs()
         self.announce("compiling")
-        start = time.perf_counter()
         try:
             # Combined kernels: many small updates become few launches, which is most of what one replica waits for.
             options = {"combo_kernels": True} if self.device == "cuda" else {}
@@ -95,7 +105,6 @@ class Compiler:
                 Compiler.broken = self.notice
             return None
         finally:
-            self.seconds += time.perf_counter() - start
             self.announce("")
         return compiled
 

@@ -129,16 +129,20 @@ class Stepper:
     """
 
     def __init__(self, rule: Rule, group: Group, feed: Feed, steps: int, compiler: Compiler) -> None:
-        self.group, self.feed = group, feed
+        self.group, self.feed, self.compiler = group, feed, compiler
         self.device = group.clock["step"].device
+        self.graphs: dict[int, Any] = {}
+        with compiler.making():
+            self._make(rule, steps)
+
+    def _make(self, rule: Rule, steps: int) -> None:
+        group, feed = self.group, self.feed
         update, key = partial(rule.update, all_move=group.all_move), ("update", group.all_move, rule.key)
         self.traced = trace(update, key, group.tensors, feed.rows[0].long())
         self.work = Work.of(self.traced)
-        self.compiler = compiler
         wanted = worthwhile(self.work, steps, self.device.type, torch.get_num_threads())
         self.writing = in_place(self.traced, group.tensors, feed.rows[0].long())
-        self.compiled = compiler(self.writing, *self._rehearsal()) if wanted else None
-        self.graphs: dict[int, Any] = {}
+        self.compiled = self.compiler(self.writing, *self._rehearsal()) if wanted else None
 
     def _rehearsal(self) -> tuple[Inputs, Tensor]:
         """Arguments that may be spoiled."""
@@ -159,7 +163,8 @@ class Stepper:
                 self.group.steps[movers] += 1
             return
         if not self.graphs:
-            self.graphs = self._capture()
+            with self.compiler.making():
+                self.graphs = self._capture()
         for _ in range(count // STRIDE):
             self.graphs[STRIDE].replay()
         for _ in range(count % STRIDE):
@@ -216,17 +221,22 @@ class Looker:
         whole: bool,
         compiler: Compiler,
     ) -> None:
-        self.pieces_RNS, self.lengths = pieces_RNS, lengths
+        self.pieces_RNS, self.lengths, self.compiler = pieces_RNS, lengths, compiler
         self.captured = whole and pieces_RNS[0].device.type == "cuda"
         self.graph: Any = None
         self.seen: tuple[Tensor, Tensor, Tensor] | None = None
         self.programs: list[Callable[..., tuple[Tensor, ...]]] = []
+        with compiler.making():
+            self._make(rule, group, looks)
+
+    def _make(self, rule: Rule, group: Group, looks: int) -> None:
+        pieces_RNS, lengths = self.pieces_RNS, self.lengths
         for vital in (True, False) if len(pieces_RNS) > 1 else (True,):
             look, key = partial(rule.look, vital=vital), ("look", vital, rule.key)
             traced = trace(look, key, group.tensors, pieces_RNS[0], lengths)
             times = looks if vital else looks * (len(pieces_RNS) - 1)
             wanted = worthwhile(Work.of(traced), times, pieces_RNS[0].device.type, torch.get_num_threads())
-            compiled = compiler(traced, group.tensors, pieces_RNS[0], lengths) if wanted else None
+            compiled = self.compiler(traced, group.tensors, pieces_RNS[0], lengths) if wanted else None
             self.programs.append(traced if compiled is None else compiled)
 
     def __call__(self, group: Group) -> tuple[Tensor, Tensor, Tensor]:
@@ -240,7 +250,7 @@ class Looker:
             self.seen = None
             self.graph = torch.cuda.CUDAGraph()
             shared, (_, stream) = keeper(self.pieces_RNS[0].device)
-            with torch.cuda.graph(self.graph, pool=shared, stream=stream):
+            with self.compiler.making(), torch.cuda.graph(self.graph, pool=shared, stream=stream):
                 self.seen = self._look(group)
         self.graph.replay()
         assert self.seen is not None

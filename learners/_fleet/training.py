@@ -75,7 +75,7 @@ class FleetTraining(Training):
 
     @property
     def compile_seconds(self) -> float:
-        """Spent on compiling so far."""
+        """Spent so far on making programs."""
         return self.compiler.seconds
 
     @property
