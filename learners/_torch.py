@@ -98,9 +98,10 @@ class TorchLearner(Learner):
     """
 
     devices = ("cpu", "cuda")
-    precisions = ("float32", "tf32", "bfloat16")
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "tf32", "bfloat16")
     budget_parameter = "steps"
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
+    losses_known: ClassVar[tuple[str, ...]] = tuple(LOSSES)
 
     model_: dict[str, NDArray[np.float32]]
     n_slots_: int
@@ -108,7 +109,7 @@ class TorchLearner(Learner):
     def __init__(
         self,
         *,
-        loss: Literal["cross-entropy", "squared", "stablemax"],
+        loss: str,
         optimizer: Literal["adam", "adamw", "sgd", "muon"],
         lr: float,
         betas: tuple[float, float],
@@ -181,7 +182,7 @@ class TorchLearner(Learner):
 
     def check(self) -> None:
         """Known names, positive rates and sizes, and what belongs together."""
-        require_choice(self, "loss", LOSSES)
+        require_choice(self, "loss", self.losses_known)
         require_choice(self, "optimizer", USUAL_DECAY)
         require_choice(self, "grokfast", ("none", "ema", "ma"))
         require_choice(self, "schedule", ("constant", "cosine"))
@@ -242,8 +243,8 @@ class TorchLearner(Learner):
     # For the fleet
 
     @property
-    def drops(self) -> bool:
-        """Whether the module drops activations."""
+    def noisy(self) -> bool:
+        """Whether the module draws random numbers in training."""
         return bool(getattr(self, "dropout", 0.0))
 
     def seed(self) -> int:
@@ -255,7 +256,7 @@ class TorchLearner(Learner):
         fixed = {k: getattr(self, k) for k in _names(type(self)) if k not in NUMERIC}
         for name in ("random_state", "batch_size", *self.fit_parameters):
             fixed.pop(name)
-        used = (bool(self.gradient_noise), bool(self.weight_noise), bool(self.weight_decay), self.drops)
+        used = (bool(self.gradient_noise), bool(self.weight_noise), bool(self.weight_decay), self.noisy)
         batch = self.resolved_batch(n_train)
         full = batch == n_train
         return (type(self), tuple(sorted((k, repr(v)) for k, v in fixed.items())), used, "full" if full else batch)

@@ -17,11 +17,13 @@ from bench.execute import Job, Unit, _threads
 from bench.harness import Outcome, train
 from bench.spec import Budget, resolve
 from encoders import Codes
-from learners import Problem, Quadratic, TorchMLP, Transformer
+from learners import ForwardForward, Problem, Quadratic, TorchMLP, Transformer
 from learners._fleet.batches import batch_rows
 from learners._fleet.losses import LOSSES, stablemax
+from learners._fleet.modules import Noise
 from learners._fleet.program import Looker, Stepper
 from learners._fleet.training import EXAMPLES_AT_ONCE, FleetTraining
+from learners.optim.noise import key as noise_key
 
 P = 7
 PAIRS = np.stack(np.meshgrid(np.arange(P), np.arange(P)), axis=-1).reshape(-1, 2)
@@ -40,6 +42,14 @@ EVERY = {
     "mlp-noise": TorchMLP(hidden_layer_sizes=(10,), weight_noise=0.02, gradient_noise=0.01, batch_size=9),
     "mlp-stablemax": TorchMLP(hidden_layer_sizes=(10,), loss="stablemax", orthograd=True, batch_size=9),
     "mlp-scikit": TorchMLP.scikit(hidden_layer_sizes=(10, 8), batch_size=9),
+    "forward-forward": ForwardForward(width=10, n_negatives=2, batch_size=9),
+    "forward-forward-deep": ForwardForward(width=10, depth=3, tied=False, label="every", norm="peer", batch_size=9),
+    "forward-forward-full": ForwardForward(width=10, norm="peer", depth=2, negatives="all", batch_size=0),
+    "forward-forward-hard": ForwardForward(width=10, negatives="hard", n_negatives=2, loss="threshold", batch_size=9),
+    "forward-forward-softmax": ForwardForward(
+        width=10, depth=2, norm="layer", loss="softmax", goodness="sum", activation="quadratic", alpha=0.3, batch_size=9
+    ),
+    "forward-forward-forum": ForwardForward.forum(2, width=10, k=3, batch_size=9, weight_decay=0.1),
     "transformer": ATTENTIVE,
     "transformer-ema": Transformer(width=8, heads=2, depth=1, grokfast="ema", batch_size=9),
     "transformer-ma": Transformer(width=8, heads=2, depth=1, grokfast="ma", grokfast_window=3, batch_size=9),
@@ -157,7 +167,7 @@ def test_hyperparameters_of_one_replica_never_reach_another(name: str) -> None:
 def test_one_replica_by_plain_torch(name: str) -> None:
     """The fleet's gradient is autograd's of one ordinary module, on the batch that the stream says."""
     learner = configured(name, 3)
-    if learner.drops or learner.weight_noise or learner.gradient_noise:
+    if learner.noisy or learner.weight_noise or learner.gradient_noise:
         learner.set_params(weight_noise=0.0, gradient_noise=0.0)
         if "dropout" in learner.get_params():
             learner.set_params(dropout=0.0)
@@ -169,8 +179,13 @@ def test_one_replica_by_plain_torch(name: str) -> None:
     own = training.problems[0]
     table = torch.tensor(own.codes.table_UF, dtype=torch.float64)
     index = torch.tensor(own.codes.index_NS[own.train[rows]])
-    scores, _ = functional_call(training.network, (params, frozen), (table, index, None))
-    loss = LOSSES[learner.loss](scores, torch.tensor(own.y[rows])).mean()
+    y = torch.tensor(own.y[rows])
+    if training.network.local:
+        noise = Noise(noise_key(torch.tensor(training.seeds[0]), torch.tensor(0), "forward"), torch.tensor(0.0))
+        loss, _ = functional_call(training.network, (params, frozen), (table, index, noise, y))
+    else:
+        scores, _ = functional_call(training.network, (params, frozen), (table, index, None))
+        loss = LOSSES[learner.loss](scores, y).mean()
     gradient = torch.autograd.grad(loss, list(params.values()))
     seen: dict[str, torch.Tensor] = {}
     rule = training.rule.transformation

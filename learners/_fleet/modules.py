@@ -39,6 +39,10 @@ class Noise:
     key: Tensor
     dropout: Tensor
 
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """Independent uniforms in (0, 1)."""
+        return uniform(mix(self.key), shape)
+
     def drop(self, x: Tensor, site: int) -> Tensor:
         """Inverted dropout: x · [u > p] / (1 − p), u from the key, the site and the element."""
         kept = uniform(mix(self.key ^ (site + 1)), x.shape) > self.dropout
@@ -50,6 +54,10 @@ class Network(nn.Module, ABC):
 
     frozen_by_muon: frozenset[str] = frozenset()
     """Names of embedding and read-out, which Muon leaves to Adam."""
+    local: bool = False
+    """Whether it has losses of its own: ``forward(table, index, noise, answers, weight)`` gives their sum first."""
+    rows_per_example: int = 1
+    """Rows of hidden units that scores of one example take: as many fewer examples are looked at together."""
 
     @abstractmethod
     def reset(self, generator: Generator, code_norm: float) -> None:

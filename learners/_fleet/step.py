@@ -83,14 +83,14 @@ class Rule:
         return (scores, _norm(params), _silent(hidden[:, :SPARSITY_ROWS], lengths)) if vital else (scores,)
 
     def _forward(
-        self, params: Tensors, frozen: Tensors, table: Tensor, index: Tensor, noise: Noise | None
+        self, params: Tensors, frozen: Tensors, table: Tensor, index: Tensor, *more: Noise | Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Scores, in the precision of the weights, and hidden units of one replica."""
         exact = table.dtype
         if self.precision == "bfloat16":
             params, frozen = ({name: w.to(torch.bfloat16) for name, w in own.items()} for own in (params, frozen))
             table = table.to(torch.bfloat16)
-        scores, hidden = functional_call(self.network, (params, frozen), (table, index, noise))
+        scores, hidden = functional_call(self.network, (params, frozen), (table, index, *more))
         return scores.to(exact), hidden
 
     def _loss_of_one(
@@ -104,7 +104,9 @@ class Rule:
         noise_key: Tensor,
         dropout: Tensor,
     ) -> Tensor:
-        noise = Noise(noise_key, dropout) if self.learner.drops else None
+        noise = Noise(noise_key, dropout) if self.learner.noisy else None
+        if self.network.local:
+            return self._forward(params, frozen, table, index, noise, y, weight)[0]
         scores, _ = self._forward(params, frozen, table, index, noise)
         losses = LOSSES[self.learner.loss](scores, y)
         return losses.mean() if weight is None else (losses * weight).sum()

@@ -326,7 +326,8 @@ class _Asked:
         training = self.training
         index_RNS = _padded([training.problems[r].codes.index_NS[wanted[r]] for r in mine])
         longest = index_RNS.shape[1]
-        limit = max(SPARSITY_ROWS, EXAMPLES_AT_ONCE[training.device.type] // len(mine))
+        rows = len(mine) * training.network.rows_per_example
+        limit = max(SPARSITY_ROWS, EXAMPLES_AT_ONCE[training.device.type] // rows)
         count = max(1, math.ceil(longest / limit))
         size = max(1, math.ceil(longest / count))
         filled = np.pad(index_RNS, ((0, 0), (0, size * count - longest), (0, 0)))

@@ -1,0 +1,256 @@
+"""Forward-forward: layers that learn one by one, without a gradient between them."""
+
+from typing import Any, ClassVar, Final, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch.nn import functional as F
+
+from encoders import Codes
+from encoders._check import require, require_choice, require_integer, require_number
+from learners._fleet.modules import Network
+from learners._goodness import ACTIVATIONS, CONTRASTS, NORMS, GoodnessNet
+from learners._torch import TorchLearner
+
+THETA: Final = 2.0
+ALPHA: Final = 4.0
+
+
+class ForwardForward(TorchLearner):
+    """Layers that each give high goodness to an example with its right label, and low goodness with a wrong one.
+
+    The label c enters beside the codes z of the slots. With x₁ = (z(a), z(b)) and, above, xₗ = norm(hₗ₋₁):
+
+    - hₗ = φ(Wₗ xₗ + Vₗ c), without biases; V only in the first layer with ``label="input"``;
+    - gₗ = mean or sum of hₗ², or −mean (xₗ − Wₗᵀ hₗ)² over codes and label (``goodness="reconstruction"``: an
+      autoencoder with symmetric weights);
+    - φ(x) = max(0, x), x², or max(0, x) of the k largest (k winners take all);
+    - norm: none; "length", h / √(mean h²); "layer", (h − mean h) / √(var h); "peer", length, and in every layer's loss
+      ``peer_weight`` · mean over units of (their mean activity − the mean over units)².
+
+    Each layer has a loss of its own, of the goodness g⁺ of the right label and g⁻ of M wrong ones:
+
+    - ``loss="threshold"``: log(1 + e^(θ − g⁺)) + mean log(1 + e^(g⁻ − θ));
+    - ``loss="symba"``: mean log(1 + e^(−α (g⁺ − g⁻)));
+    - ``loss="softmax"``: −log(e^(α g⁺) / (e^(α g⁺) + Σ e^(α g⁻))).
+
+    The answer is the label of the highest Σₗ gₗ. The gradient of a layer's loss with respect to the weights of any
+    other layer is zero: what comes from below is a constant to it.
+
+    Source: Hinton 2022, "The Forward-Forward Algorithm" (arXiv 2212.13345): goodness, threshold, label beside the
+    input, length and peer normalisation, hard negatives; Lee and Song 2023, "SymBa" (arXiv 2303.08418). Quadratic
+    activations after Gromov 2023 (arXiv 2301.02679).
+
+    NOTE: Hinton sums the goodness of all layers but the first; here of all, so that one layer can answer.
+
+    :param depth: L layers.
+    :param width: D units of each.
+    :param tied: one map for all slots.
+    :param label: "input", or "every": each layer has rows V for the label.
+    :param goodness: "mean" or "sum" of squares, or "reconstruction". A sum is D means: θ and α weigh accordingly.
+    :param theta: θ > 0 of the threshold; None takes 2.
+    :param alpha: α > 0 of SymBa and softmax; None takes 4.
+    :param negatives: "random" wrong labels, "hard" ones (drawn with probability ∝ e^(α Σ g), α = 1 with the threshold),
+        or "all"; None takes all for softmax, else random.
+    :param n_negatives: M of random and hard negatives; None takes 4.
+    :param norm: between layers: "none", "length", "layer" or "peer".
+    :param peer_weight: of the peer term, > 0.
+    :param activation: φ: "relu", "quadratic" or "k-wta".
+    :param k: winners, in [1, width], with "k-wta".
+    :param init_scale: deviation of the entries of an embedded code and of V at the start. Matrices between layers start
+        as U(±1/√D).
+    :raises ValueError: for a parameter out of range, or one that the others leave without effect.
+
+    >>> X, y = np.eye(4)[[0, 1, 2, 3] * 4], [0, 1, 1, 0] * 4
+    >>> ForwardForward(width=32, steps=200, random_state=0).fit(X, y).score(X, y)
+    1.0
+    """
+
+    version = 1
+    precisions = ("float32",)
+    losses_known = tuple(CONTRASTS)
+    example: ClassVar = {"width": 32, "steps": 100, "random_state": 0}
+
+    def __init__(
+        self,
+        depth: int = 1,
+        width: int = 256,
+        tied: bool = True,
+        label: Literal["input", "every"] = "input",
+        goodness: Literal["mean", "sum", "reconstruction"] = "mean",
+        theta: float | None = None,
+        alpha: float | None = None,
+        negatives: Literal["random", "hard", "all"] | None = None,
+        n_negatives: int | None = None,
+        norm: Literal["none", "length", "layer", "peer"] = "length",
+        peer_weight: float = 0.03,
+        activation: Literal["relu", "quadratic", "k-wta"] = "quadratic",
+        k: int | None = None,
+        init_scale: float = 0.1,
+        *,
+        loss: Literal["threshold", "symba", "softmax"] = "symba",
+        optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw",
+        lr: float = 0.01,
+        betas: tuple[float, float] = (0.9, 0.98),
+        eps: float = 1e-8,
+        momentum: float = 0.95,
+        nesterov: bool = False,
+        muon_rest_lr: float = 1e-3,
+        muon_freeze: bool = False,
+        weight_decay: float = 0.5,
+        decay: Literal["decoupled", "coupled", "to-init"] | None = None,
+        grokfast: Literal["none", "ema", "ma"] = "none",
+        grokfast_alpha: float | None = None,
+        grokfast_lamb: float | None = None,
+        grokfast_window: int | None = None,
+        orthograd: bool = False,
+        gradient_noise: float = 0.0,
+        weight_noise: float = 0.0,
+        warmup: int = 10,
+        schedule: Literal["constant", "cosine"] = "constant",
+        decay_steps: int | None = None,
+        batch_size: int | None = None,
+        steps: int = 4000,
+        slots: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.depth = depth
+        self.width = width
+        self.tied = tied
+        self.label = label
+        self.goodness = goodness
+        self.theta = theta
+        self.alpha = alpha
+        self.negatives = negatives
+        self.n_negatives = n_negatives
+        self.norm = norm
+        self.peer_weight = peer_weight
+        self.activation = activation
+        self.k = k
+        self.init_scale = init_scale
+        super().__init__(
+            loss=loss,
+            optimizer=optimizer,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            momentum=momentum,
+            nesterov=nesterov,
+            muon_rest_lr=muon_rest_lr,
+            muon_freeze=muon_freeze,
+            weight_decay=weight_decay,
+            decay=decay,
+            grokfast=grokfast,
+            grokfast_alpha=grokfast_alpha,
+            grokfast_lamb=grokfast_lamb,
+            grokfast_window=grokfast_window,
+            orthograd=orthograd,
+            gradient_noise=gradient_noise,
+            weight_noise=weight_noise,
+            warmup=warmup,
+            schedule=schedule,
+            decay_steps=decay_steps,
+            batch_size=batch_size,
+            steps=steps,
+            slots=slots,
+            random_state=random_state,
+        )
+
+    @classmethod
+    def forum(cls, depth: int = 1, **changes: Any) -> Self:
+        """The HTM forum's attempt: autoencoders with symmetric weights and k winners, a map of its own for each slot.
+
+        No source is public: the sizes, and that goodness is how well codes and label come back, are our reading.
+        """
+        preset: dict[str, Any] = {
+            "depth": depth,
+            "width": 400,
+            "tied": False,
+            "goodness": "reconstruction",
+            "activation": "k-wta",
+            "k": 40,
+            "n_negatives": 1,
+            "weight_decay": 0.0,
+        }
+        return cls(**(preset | changes))
+
+    @staticmethod
+    def suggest(trial: Any) -> dict[str, Any]:
+        """Width, activation, step size, decay, scale of the start."""
+        return {
+            "width": trial.suggest_int("width", 64, 1024, log=True),
+            "activation": trial.suggest_categorical("activation", ["relu", "quadratic"]),
+            "lr": trial.suggest_float("lr", 1e-3, 3e-2, log=True),
+            "weight_decay": trial.suggest_float("weight_decay", 1e-2, 3.0, log=True),
+            "init_scale": trial.suggest_float("init_scale", 0.03, 1.0, log=True),
+        }
+
+    def check_own(self) -> None:
+        """Positive sizes, known names, and nothing that has no effect."""
+        for name in ("depth", "width"):
+            require_integer(self, name)
+        require_integer(self, "n_negatives", optional=True)
+        require_choice(self, "label", ("input", "every"))
+        require_choice(self, "goodness", ("mean", "sum", "reconstruction"))
+        require_choice(self, "norm", NORMS)
+        require_choice(self, "activation", ACTIVATIONS)
+        for name in ("theta", "alpha"):
+            require_number(self, name, above=0, optional=True)
+        for name in ("peer_weight", "init_scale"):
+            require_number(self, name, above=0)
+        if self.negatives is not None:
+            require_choice(self, "negatives", ("random", "hard", "all"))
+        bounded = self.loss == "threshold"
+        require(self, "theta", bounded or self.theta is None, f"None with loss={self.loss!r}")
+        require(self, "alpha", not bounded or self.alpha is None, "None with loss='threshold'")
+        counted = self.resolved_negatives != "all" or self.n_negatives is None
+        require(self, "n_negatives", counted, "None with all negatives")
+        negative = bounded and self.goodness == "reconstruction"
+        require(self, "goodness", not negative, "mean or sum with loss='threshold': no reconstruction exceeds θ")
+        sparse = self.activation == "k-wta"
+        require(self, "k", (self.k is not None) is sparse, "given with activation='k-wta', only")
+        if sparse:
+            require_integer(self, "k")
+            require(self, "k", self.k is not None and self.k <= self.width, f"in [1, width={self.width}]")
+
+    @property
+    def resolved_negatives(self) -> str:
+        """The kind of negatives."""
+        return self.negatives or ("all" if self.loss == "softmax" else "random")
+
+    @property
+    def scale(self) -> float:
+        """θ or α, whichever the loss has."""
+        given, usual = (self.theta, THETA) if self.loss == "threshold" else (self.alpha, ALPHA)
+        return usual if given is None else given
+
+    @property
+    def sharpness(self) -> float:
+        """The α of hard negatives."""
+        return 1.0 if self.loss == "threshold" else self.scale
+
+    @property
+    def noisy(self) -> bool:
+        """It draws negatives."""
+        return self.resolved_negatives != "all"
+
+    def default_batch(self, n_train: int) -> int:
+        """Half of the training pairs, at most 512."""
+        return min(512, -(-n_train // 2))
+
+    def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
+        """The module of one replica."""
+        return GoodnessNet(self, n_slots, n_features, n_classes)
+
+    def losses(self, scores: Any, y: Any) -> Any:
+        """−log softmax of the summed goodness at the answer, whatever the layers learn by."""
+        with torch.no_grad():
+            scores = torch.as_tensor(scores)
+            return F.cross_entropy(
+                scores.flatten(0, -2), torch.as_tensor(y, device=scores.device).flatten(), reduction="none"
+            ).reshape(scores.shape[:-1])
+
+    def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
+        """Probabilities (N, C): softmax of the summed goodness."""
+        return F.softmax(torch.as_tensor(self.scores(X)), dim=-1).numpy()
