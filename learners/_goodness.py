@@ -19,6 +19,8 @@ __all__ = ["ACTIVATIONS", "CONTRASTS", "NEGATIVES", "NORMS", "GoodnessNet", "sof
 ACTIVATIONS: Final = ("relu", "quadratic", "k-wta")
 NORMS: Final = ("none", "length", "layer", "peer")
 NEGATIVES: Final = 4
+LARGEST = 1 << 23
+"""Activities of one layer, over examples and labels, that are in memory together when all labels are scored."""
 EPSILON = 1e-6
 """Added to a mean square before its root: an example that excites no unit stays zero."""
 
@@ -99,7 +101,7 @@ class GoodnessNet(Network):
     def __init__(self, config: "ForwardForward", n_slots: int, n_features: int, n_classes: int) -> None:
         super().__init__()
         width, std = config.width, config.init_scale
-        self.n_classes = n_classes
+        self.n_classes, self.width = n_classes, width
         self.activation, self.k = config.activation, config.k
         self.measure, self.norm, self.peer_weight = config.goodness, config.norm, config.peer_weight
         self.contrast, self.scale = CONTRASTS[config.loss], config.scale
@@ -132,6 +134,12 @@ class GoodnessNet(Network):
             goodness = self._expanded(table_UF, index_BS)
             [(hidden, _)] = self._layers(table_UF, index_BS, goodness.argmax(dim=1, keepdim=True))
             return goodness, hidden.squeeze(1)
+        rows = max(1, LARGEST // (self.n_classes * self.width))
+        seen = [self._scored(table_UF, piece) for piece in index_BS.split(rows)]
+        return torch.cat([goodness for goodness, _ in seen]), torch.cat([hidden for _, hidden in seen])
+
+    def _scored(self, table_UF: Tensor, index_BS: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed goodness of all labels, and the last layer's activity with the best."""
         found = list(self._layers(table_UF, index_BS, None))
         goodness = torch.stack([good_BC for _, good_BC in found]).sum(0)
         return goodness, _of(found[-1][0], goodness.argmax(dim=1))

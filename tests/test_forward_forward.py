@@ -99,6 +99,14 @@ def test_scores_are_the_summed_goodness_of_every_label(name: str) -> None:
         assert np.allclose(hidden[row], layers[int(np.argmax(plain))][-1][0])
 
 
+def test_scores_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, network = made("four")
+    whole = network(TABLE, INDEX)
+    monkeypatch.setattr("learners._goodness.LARGEST", 4 * P * WIDTH)
+    pieces = network(TABLE, INDEX)
+    assert all(torch.equal(a, b) for a, b in zip(whole, pieces, strict=True))
+
+
 @every_variant
 def test_every_layer_has_the_loss_of_its_formula(name: str) -> None:
     learner, network = made(name)
