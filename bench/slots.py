@@ -76,7 +76,8 @@ class _Slot:
     def end(self) -> None:
         """End the process, whatever it does."""
         if self.pool is not None:
-            self.pool.shutdown(wait=False, kill_workers=True)
+            # Nothing to wait for where a job still runs; else the pool takes its semaphores along.
+            self.pool.shutdown(wait=self.future is None, kill_workers=True)
             self.pool = None
 
 

@@ -28,7 +28,7 @@ EPSILON = 1e-6
 def threshold(good_B: Tensor, bad_BM: Tensor, theta: float) -> Tensor:
     """log(1 + exp(θ − g⁺)) + mean over negatives of log(1 + exp(g⁻ − θ)), (B,).
 
-    Source: Hinton 2022, "The Forward-Forward Algorithm" (arXiv 2212.13345), equation 1.
+    Source: Hinton 2022, "The Forward-Forward Algorithm" (arXiv 2212.13345).
     """
     return F.softplus(theta - good_B) + F.softplus(bad_BM - theta).mean(1)
 
@@ -36,7 +36,7 @@ def threshold(good_B: Tensor, bad_BM: Tensor, theta: float) -> Tensor:
 def symba(good_B: Tensor, bad_BM: Tensor, alpha: float) -> Tensor:
     """Mean over negatives of log(1 + exp(−α (g⁺ − g⁻))), (B,): only the difference counts.
 
-    Source: Lee and Song 2023, "SymBa" (arXiv 2303.08418), equation 3.
+    Source: Lee and Song 2023, "SymBa" (arXiv 2303.08418).
     """
     return F.softplus(-alpha * (good_B.unsqueeze(1) - bad_BM)).mean(1)
 
