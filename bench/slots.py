@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from bench.execute import Board, Job, Result, failed, graceful, leave_with, run_job
@@ -43,6 +45,8 @@ class Queue(Protocol):
 
 def _be_a_worker(owner: int) -> None:
     """Ctrl-C reaches all processes of a terminal: the owner decides what it means. Its end is this process's too."""
+    # Otherwise a process that has grown by 300 MB, as every one on a GPU has, is replaced after each job.
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave_with(owner)
 

@@ -342,6 +342,20 @@ def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypat
     assert plan_sweep(grid, results=tmp_path).counts == {"retry": 1, "done": 1}
 
 
+def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from joblib.externals.loky import process_executor
+
+    assert sys.maxsize > process_executor._MAX_MEMORY_LEAK_SIZE  # it is still this name that says when one is replaced
+
+    def growing(job: Any, on: Any) -> None:
+        raise RuntimeError(f"{os.getpid()} {process_executor._MAX_MEMORY_LEAK_SIZE}")
+
+    monkeypatch.setattr("bench.slots.run_job", growing)
+    records = list(bench.sweep(SMALL, results=tmp_path, jobs=1))
+    [message] = {record["error"]["message"] for record in records}
+    assert message.split()[1] == str(sys.maxsize)
+
+
 def test_what_a_job_raises_fails_its_cells_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def raising(job: Any, on: Any) -> None:
         raise RuntimeError(f"no device in process {os.getpid()}")
