@@ -60,6 +60,8 @@ class Row:
     :param steps: the fewest and the most of the runs.
     :param fractions: those that were tried, where rows are ranked by the fraction that they need.
     :param incomplete: what is missing, in words.
+    :param board: the rule by which it was tuned; "" where its settings are somebody's choice.
+    :param tuning: the studies that chose its settings, with what each cost.
     """
 
     label: str
@@ -90,6 +92,8 @@ class Row:
     steps: list[int] | None
     diverged: int
     incomplete: list[str]
+    board: str = ""
+    tuning: list[dict[str, Any]] = field(default_factory=list)
     fractions: list[dict[str, Any]] = field(default_factory=list)
     rank: int | None = None
     rank_low: int | None = None
@@ -100,7 +104,8 @@ class Row:
     def title(self) -> str:
         """Of its block."""
         parameters = json.dumps(self.task_parameters, sort_keys=True)
-        return Block(self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction).title
+        block = Block(self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction, self.board)
+        return block.title
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON document, its rank first."""
@@ -164,6 +169,13 @@ def rank(
             reading.take(record)
     reading.check("these records" if records is not None else repr(results))
     runs, notes = each_once(reading.runs)
+    tuned = sum(run.tuning is not None for run in runs)
+    if blocks and tuned:
+        # The winner of a study is another row in every block.
+        runs = [run for run in runs if run.tuning is None]
+        notes.append(f"{many(tuned, 'record')} of tuned rows left out: --blocks compares one setting over all blocks.")
+        if not runs:
+            raise RequestError("--blocks compares one setting over all blocks, and all records here are of tuned rows.")
     scored = [_scored(group, question) for group in grouped(runs, lambda run: (run.block, run.key))]
     matched = [one for one in scored if _within(one.row.parameters, *parameters)]
     if not matched:
@@ -274,9 +286,15 @@ def _scored(runs: list[Run], question: Question) -> _Scored:
         steps=[min(steps), max(steps)] if steps else None,
         diverged=sum(run.status == "diverged" for run in runs),
         incomplete=[f"{n} {gap}" for gap, n in Counter(run.gap for run in runs if run.gap).items()],
+        board=block.board,
+        tuning=[group[0].tuning for group in grouped(runs, _study) if group[0].tuning is not None],
         fractions=list(score.fractions),
     )
     return _Scored(row, block, score)
+
+
+def _study(run: Run) -> str:
+    return "" if run.tuning is None else str(run.tuning["study"])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -529,9 +547,26 @@ def _explained(question: Question, rows: Sequence[Row], blocks: bool = False) ->
         _places_explained(question, blocks),
         f"Probes: {probes}: what the encoding alone gives away.",
     ]
+    lines += _boards_explained(rows)
     if any(row.diverged for row in rows):
         lines.append("A diverged run counts with accuracy 0 and as never solved.")
     return lines
+
+
+def _boards_explained(rows: Sequence[Row]) -> list[str]:
+    """What tuned rows are, and what their search cost."""
+    studies = {study["study"]: study for row in rows for study in row.tuning}
+    if not studies:
+        return []
+    costs = [
+        f"{name}: {many(study['trials'], 'trial')}, "
+        f"{'unknown' if study['flops'] is None else format(study['flops'], '.2g')} FLOPs, {study['seconds']:.0f} s"
+        for name, study in sorted(studies.items())
+    ]
+    return [
+        "Tuned: the winner of a search on validation pairs; its runs have fresh seeds and were tested once, on the "
+        f"pairs that their study kept aside. Searches, not in the rows' own cost: {'; '.join(costs)}."
+    ]
 
 
 def _places_explained(question: Question, blocks: bool) -> str:

@@ -56,6 +56,7 @@ class Block(NamedTuple):
     """What a row answers: rows of different blocks answer different questions.
 
     :param train_fraction: None where rows differ by the fraction that they need.
+    :param board: the rule by which rows were tuned, in words; "" for settings as somebody chose them.
     """
 
     task: str
@@ -63,21 +64,24 @@ class Block(NamedTuple):
     task_parameters: str
     protocol: str
     train_fraction: float | None
+    board: str = ""
 
     @property
     def title(self) -> str:
-        """As "add mod 97 · unordered pairs · 50 % train"."""
+        """As "add mod 97 · unordered pairs · 50 % train · tuned: 64 trials"."""
         modulus = "" if self.modulus is None else f" mod {self.modulus}"
         usual = {None} if self.modulus is None else {None, self.modulus - 1}
         values = json.loads(self.task_parameters)
         parameters = "".join(f", {name}={value}" for name, value in values.items() if value not in usual)
         fraction = "" if self.train_fraction is None else f" · {100 * self.train_fraction:g} % train"
-        return f"{self.task}{modulus}{parameters} · {self.protocol} pairs{fraction}"
+        board = f" · {self.board}" if self.board else ""
+        return f"{self.task}{modulus}{parameters} · {self.protocol} pairs{fraction}{board}"
 
     @property
-    def place(self) -> tuple[str, int, str, float, str]:
+    def place(self) -> tuple[str, int, str, float, str, str]:
         """To sort by."""
-        return self.task, self.modulus or 0, self.protocol, self.train_fraction or 0.0, self.task_parameters
+        fraction = self.train_fraction or 0.0
+        return self.task, self.modulus or 0, self.protocol, fraction, self.task_parameters, self.board
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Run:
     :param end: what the run cost up to where it was followed, None where that is unknown.
     :param step: up to where it was followed, as its seconds and FLOPs.
     :param gap: what it lacks, in words; None where it is whole.
+    :param tuning: the study that chose its settings, and what that cost; None where none did.
     """
 
     id: str
@@ -115,6 +120,7 @@ class Run:
     end: float | None
     gap: str | None
     device: str
+    tuning: dict[str, Any] | None = None
 
 
 class Reading:
@@ -213,7 +219,7 @@ def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]])
     return Run(
         id=record["id"],
         label=_label(record),
-        block=_block(spec, question),
+        block=_block(record, question),
         key=key,
         config=configs.setdefault(key, config),
         seeds=(spec["seed"], spec["split_seed"], *(spec[o].get("random_state") for o in ("encoder", "learner"))),
@@ -233,6 +239,7 @@ def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]])
         end=end,
         gap=_gap(record, question, accuracy, end),
         device=f"{record['environment']['device']} ({record['environment'].get('processor')})",
+        tuning=record.get("tuning"),
     )
 
 
@@ -280,10 +287,21 @@ def _share(values: Mapping[str, Any], name: str) -> float | None:
     return value
 
 
-def _block(spec: Mapping[str, Any], question: Question) -> Block:
+def _block(record: Record, question: Question) -> Block:
+    spec = record["spec"]
     fraction = None if question.by == "fraction" else spec["train_fraction"]
     parameters = json.dumps(spec["task_parameters"], sort_keys=True)
-    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction)
+    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction, _board(record.get("tuning")))
+
+
+def _board(tuning: Mapping[str, Any] | None) -> str:
+    """The rule of a study, in words: winners of equal rules are compared with each other."""
+    if tuning is None:
+        return ""
+    trials, compute = tuning["rule"]["trials"], tuning["rule"]["compute"]
+    limits = [many(trials, "trial")] if trials is not None else []
+    limits += [f"{compute:.3g} FLOPs"] if compute is not None else []
+    return f"tuned: {', '.join(limits)}"
 
 
 def _config(spec: Mapping[str, Any], question: Question) -> dict[str, Any]:

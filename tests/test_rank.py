@@ -349,6 +349,37 @@ def blocks(tasks: Sequence[str], **learners: Sequence[float]) -> list[Made]:
     ]
 
 
+def tuned(records: list[Made], study: str, trials: int | None, compute: float | None) -> list[Made]:
+    spent = {"trials": trials or 40, "flops": 1e12, "seconds": 30.0}
+    rule = {"trials": trials, "compute": compute}
+    return [{**record, "tuning": {"study": study, "rule": rule, **spent}} for record in records]
+
+
+def test_winners_of_equal_rules_have_boards_of_their_own(command: Command, tmp_path: Path) -> None:
+    as_they_come = ending("mlp", 0.5, 0.6) + ending("quadratic", 0.7, 0.8)
+    vault = {"vault": {"fraction": 0.2, "seed": 1, "open": True}}
+    by_trials = tuned(ending("mlp", 0.8, 0.9, **vault), "one", 64, None)
+    by_trials += tuned(ending("quadratic", 0.9, 0.95, **vault), "two", 64, None)
+    by_compute = tuned(ending("mlp", 0.7, 0.8, **vault, precision="bfloat16"), "three", None, 2e12)
+    records = as_they_come + by_trials + by_compute
+    ranking = rank(records=records)
+    assert [(row.board, row.rank, row.learner) for row in ranking.rows] == [
+        ("", 1, "quadratic"),
+        ("", 2, "mlp"),
+        ("tuned: 2e+12 FLOPs", 1, "mlp"),
+        ("tuned: 64 trials", 1, "quadratic"),
+        ("tuned: 64 trials", 2, "mlp"),
+    ]
+    assert "two: 64 trials, 1e+12 FLOPs, 30 s" in " ".join(ranking.caption)
+    assert ranking.rows[0].tuning == []
+    assert ranking.rows[3].tuning[0]["study"] == "two"
+    shown = command("rank", "--results", str(stored(tmp_path, records)))
+    assert shown.code == 0
+    assert "50 % train · tuned: 64 trials" in shown.out
+    with pytest.raises(RequestError, match="all records here are of tuned rows"):
+        rank(records=by_trials, blocks=True)
+
+
 def test_blocks_are_ranked_apart(command: Command, tmp_path: Path) -> None:
     records = blocks(("add", "cube"), a=(0.9, 0.1), b=(0.5, 0.5)) + ending("c", 0.7, task="cube", train_fraction=0.3)
     rows = rank(records=records).rows
