@@ -11,13 +11,14 @@ The command line is ``python -m bench``; the same from Python:
 from importlib import import_module
 from typing import Any
 
-__all__ = ["plan", "plan_sweep", "rank", "rerun", "run", "sweep"]
+__all__ = ["plan", "plan_sweep", "plan_tune", "rank", "rerun", "run", "sweep", "tune"]
 
 
 def __getattr__(name: str) -> Any:
     # Nothing heavy is imported before it is needed: `python -m bench --help` passes through here.
     if name in __all__:
         where = {"rank": "bench.ranking", "sweep": "bench.sweeps", "plan_sweep": "bench.sweeps"}
+        where |= {"tune": "bench.tunes", "plan_tune": "bench.tunes"}
         return getattr(import_module(where.get(name, "bench.api")), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
 

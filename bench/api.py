@@ -12,12 +12,11 @@ import joblib
 import numpy as np
 
 from bench import environment, registry
-from bench.cells import prepare
+from bench.cells import drawn, prepare
 from bench.errors import RequestError, StoreError, one_of
 from bench.execute import Board, Job, Result, Unit, board, check_model_path, run_jobs
 from bench.harness import solved
 from bench.spec import Budget, Spec, family, real, resolve, whole
-from bench.splits import split
 from bench.store import Record, Store
 
 __all__ = [
@@ -356,10 +355,8 @@ def _steps(spec: Spec, n: int, steps: int | None, epochs: int | None) -> int:
 
 def count_train(spec: Spec) -> int:
     """Training pairs."""
-    rng = np.random.default_rng(spec.split_seed)
-    pairs = spec.make_task().pairs_N2
     try:
-        return len(split(pairs, spec.protocol, spec.train_fraction, spec.validation_fraction, rng).train)  # type: ignore[arg-type]
+        return len(drawn(spec, spec.make_task()).train)
     except ValueError as error:
         raise RequestError(str(error)) from error
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from bench.errors import RequestError
 from bench.spec import Spec
-from bench.splits import Split, split
+from bench.splits import Split, draw_vault, split
 from bench.tasks import Task
 from encoders import PairEncoder
 from learners import Learner, Problem
 
-__all__ = ["Cell", "prepare"]
+__all__ = ["Cell", "drawn", "prepare"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,20 @@ class Cell:
         return {name: rows for name, rows in parts.items() if rows.size}
 
 
+def drawn(spec: Spec, task: Task) -> Split:
+    """The split of a spec; while its vault is closed there are no test pairs at all.
+
+    :raises ValueError: where the fractions do not fit.
+    """
+    pairs, protocol, vault = task.pairs_N2, spec.protocol, None
+    if spec.vault is not None:
+        rng = np.random.default_rng(spec.vault["seed"])
+        vault = draw_vault(pairs, protocol, spec.vault["fraction"], rng)  # type: ignore[arg-type]
+    rng = np.random.default_rng(spec.split_seed)
+    opened = spec.vault is not None and spec.vault["open"]
+    return split(pairs, protocol, spec.train_fraction, spec.validation_fraction, rng, vault, opened)  # type: ignore[arg-type]
+
+
 def prepare(spec: Spec) -> Cell:
     """Build what a spec describes.
 
@@ -58,8 +72,7 @@ def prepare(spec: Spec) -> Cell:
     """
     try:
         task = spec.make_task()
-        rng = np.random.default_rng(spec.split_seed)
-        parts = split(task.pairs_N2, spec.protocol, spec.train_fraction, spec.validation_fraction, rng)  # type: ignore[arg-type]
+        parts = drawn(spec, task)
         # Fitted on all operands: a small training set cannot hide a value.
         encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
         codes = encoder.codes(task.pairs_N2)

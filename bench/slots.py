@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ POLL = 0.5
 """Seconds between two looks at what takes too long."""
 GRACE = 60.0
 """Seconds beyond its cells' limits that a job may take before its process is ended: it starts, and it keeps."""
+LEAVE = 5.0
+"""Seconds that an idle process may take to end."""
 PURPOSES = ("train", "evaluate", "compile", "probes")
 PATIENCE = 1.0
 """Seconds between two looks at cells that other processes have in hand."""
@@ -78,11 +81,17 @@ class _Slot:
         self.deadline = self.began + sum(known) + GRACE if all_limited else None
 
     def end(self) -> None:
-        """End the process, whatever it does."""
-        if self.pool is not None:
-            # Nothing to wait for where a job still runs; else the pool takes its semaphores along.
-            self.pool.shutdown(wait=self.future is None, kill_workers=True)
-            self.pool = None
+        """End the process: at once where it has a job, else as it likes to end, within a few seconds."""
+        pool, self.pool = self.pool, None
+        if pool is None:
+            return
+        if self.future is None:  # what is killed leaves the semaphores of its own helpers behind
+            leaving = threading.Thread(target=pool.shutdown, daemon=True)
+            leaving.start()
+            leaving.join(LEAVE)
+            if not leaving.is_alive():
+                return
+        pool.shutdown(wait=False, kill_workers=True)
 
 
 class Slots:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 LARGEST_SEED = 2**31 - 1
 VALIDATION_FOR_STOPPING = 0.1
+VAULT = 0.2
+"""Share of the pairs that a study keeps for its end."""
 _PURPOSES = ("split", "encoder", "learner")
 _WORDS = {"yes": True, "on": True, "no": False, "off": False}
 
@@ -47,7 +49,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Spec:
-    """All that decides a result but the budget. Values are JSON's: what was a tuple is a list."""
+    """All that decides a result but the budget. Values are JSON's: what was a tuple is a list.
+
+    :param vault: test pairs kept aside while a study tunes, ``{fraction, seed, open}``; None where nothing is.
+    """
 
     task: str
     modulus: int | None
@@ -62,10 +67,14 @@ class Spec:
     precision: str
     split_seed: int
     seed: int
+    vault: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As in a record."""
-        return {name: getattr(self, name) for name in _FIELDS}
+        """As in a record, without the vault where there is none."""
+        values = {name: getattr(self, name) for name in _FIELDS}
+        if self.vault is None:
+            del values["vault"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
@@ -224,10 +233,12 @@ def family(
     precision: str = "float32",
     split_seed: int | None = None,
     seed: int = 0,
+    vault: Mapping[str, Any] | None = None,
 ) -> "Family":
     """The specs of a request, for any seed.
 
     :param seed: of the one that is resolved and checked.
+    :param vault: test pairs to keep aside, ``{"fraction": 0.2, "seed": 7, "open": False}``, as a study does.
     :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
     :param sdr: k, "off", or None for the encoder's own.
     :raises RequestError: where a name is unknown or a value breaks its rule.
@@ -265,6 +276,7 @@ def family(
         precision=precision,
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
         seed=seed,
+        vault=_resolve_vault(vault),
     )
     follows = {
         "split": split_seed is None,
@@ -272,6 +284,16 @@ def family(
         "learner": "random_state" in first.learner and "random_state" not in owned["learner"],
     }
     return Family(first, tuple(purpose for purpose, yes in follows.items() if yes))
+
+
+def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if vault is None:
+        return None
+    _refuse_unknown("spec", "vault", vault, {"fraction": 0, "seed": 0, "open": False})
+    fraction, seed = real("--vault", vault.get("fraction", VAULT)), whole("--vault-seed", vault.get("seed", 0), 0)
+    if not 0 < fraction < 1:
+        raise RequestError(f"--vault must be in (0, 1), got {fraction}.")
+    return {"fraction": fraction, "seed": seed, "open": bool(vault.get("open", False))}
 
 
 def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], seed: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bench.cli._dashboard import dashboard
 from bench.cli._folders import clean, merge
 from bench.cli._look import doctor, info, list_names
 from bench.cli._new import new
@@ -15,6 +16,7 @@ from bench.cli._rank import rank
 from bench.cli._run import rerun, run
 from bench.cli._speed import speed
 from bench.cli._sweep import sweep
+from bench.cli._tune import tune
 
 __all__ = ["cli", "main"]
 
@@ -37,7 +39,7 @@ def cli() -> None:
     """Entry."""
 
 
-for command in (run, sweep, rank, merge, clean, rerun, speed, list_names, info, doctor, new):
+for command in (run, sweep, tune, rank, merge, clean, rerun, speed, dashboard, list_names, info, doctor, new):
     cli.add_command(command)
 
 

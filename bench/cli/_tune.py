@@ -1,0 +1,228 @@
+"""``bench tune``."""
+
+import time
+from typing import Any
+
+import click
+
+from bench.cli._options import (
+    debug_option,
+    device_option,
+    json_option,
+    name_completer,
+    parse_value,
+    quiet_option,
+    results_option,
+    words,
+)
+
+__all__ = ["tune"]
+
+
+@click.command()
+@click.option(
+    "--encoder",
+    required=True,
+    metavar="A,B",
+    shell_complete=name_completer("encoder"),
+    help="How operands are written; several are a choice.",
+)
+@click.option("--learner", required=True, shell_complete=name_completer("learner"), help="What is tuned.")
+@click.option("--trials", type=int, help="The rule: so many trials, of all processes together;")
+@click.option("--compute", type=float, metavar="FLOPS", help="so many FLOPs of training; or both.")
+@click.option(
+    "--objective",
+    default="steps",
+    show_default=True,
+    metavar="steps|accuracy|cost",
+    shell_complete=words("steps", "accuracy", "accuracy,cost"),
+    help="Steps to 99 %, accuracy at the budget, FLOPs; two with a comma.",
+)
+@click.option(
+    "--sampler",
+    metavar="tpe|random|gp|cmaes|nsgaii",
+    shell_complete=words("tpe", "random", "gp", "cmaes", "nsgaii"),
+    help="How settings are drawn.  [default: tpe; nsgaii for two objectives]",
+)
+@click.option(
+    "--space",
+    multiple=True,
+    metavar="OWNER.NAME=LOW..HIGH[:log]|A,B",
+    help="Search a parameter there, instead or in addition. Repeatable.",
+)
+@click.option("--fix", multiple=True, metavar="OWNER.NAME=VALUE", help="Hold a parameter at a value. Repeatable.")
+@click.option("--combine", metavar="A,B", help="How operand codes are joined; several are a choice.")
+@click.option("--sdr", metavar="K,off", help="Features to keep of each slot; several are a choice.")
+@click.option("--task", default="add", show_default=True, shell_complete=name_completer("task"), help="What is asked.")
+@click.option("--modulus", type=int, help="p.  [default: 97]")
+@click.option(
+    "--pairs",
+    metavar="PROTOCOL",
+    shell_complete=words("ordered", "grouped", "unordered", "distinct"),
+    help="ordered, grouped, unordered or distinct.  [default: the task's]",
+)
+@click.option("--train-fraction", type=float, default=0.5, show_default=True, help="Share of the pairs that train.")
+@click.option(
+    "--validation-fraction", type=float, default=0.1, show_default=True, help="Share of the pairs that judge trials."
+)
+@click.option("--vault", type=float, default=0.2, show_default=True, help="Share of the pairs for the winner alone.")
+@click.option("--vault-seed", type=int, help="Which pairs.  [default: from the study's name]")
+@click.option("--seeds", type=int, default=1, show_default=True, help="Seeds of each trial.")
+@click.option("--fresh", type=int, default=5, show_default=True, help="Fresh seeds of the winner; 0: vault closed.")
+@click.option("--steps", type=int, help="Budget in optimizer updates.  [default: the learner's]")
+@click.option("--epochs", type=int, help="Budget in passes over the training pairs, instead.")
+@click.option("--seconds", type=float, help="Safety limit for each cell.")
+@device_option
+@click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    metavar="float32|tf32|bfloat16",
+    shell_complete=words("float32", "tf32", "bfloat16"),
+    help="Arithmetic of the training; tf32 on GPUs.",
+)
+@click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
+@click.option(
+    "--storage", metavar="URL", help="journal:///PATH, or a database.  [default: studies.journal beside the records]"
+)
+@click.option("--study", metavar="NAME", help="The study's name.  [default: what it tunes]")
+@results_option
+@click.option("--dry-run", is_flag=True, help="Show the space and the rules.")
+@json_option
+@quiet_option
+@debug_option
+def tune(
+    encoder: str,
+    combine: str | None,
+    sdr: str | None,
+    space: tuple[str, ...],
+    fix: tuple[str, ...],
+    jobs: int | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **request: Any,
+) -> int:
+    """Search the best setting of a learner and an encoder, then test it on fresh seeds and pairs that no trial saw.
+
+    Trials are judged by validation pairs. The winner alone is tested, on the pairs of the vault, and its records land
+    in the results folder. The same command goes on after an interruption; several processes may share a study.
+    """
+    from bench.errors import RequestError
+    from bench.tunes import plan_tune, run_tune
+
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+    planned = plan_tune(
+        encoder=_words(encoder) or [],
+        combine=_words(combine),
+        sdr=_sdr(sdr),
+        space={name: _choices(text) for name, text in _named("--space", space)},
+        fix={name: parse_value(text) for name, text in _named("--fix", fix)},
+        **request,
+    )
+    if dry_run:
+        return _show_plan(planned, as_json)
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"[{time.monotonic() - started:6.1f} s] {text}", err=True)
+
+    done = run_tune(planned, jobs, None if quiet else say)
+    _show(done, planned, as_json)
+    for problem in dict.fromkeys(done.problems):
+        click.echo(f"Note: {problem}", err=True)
+    statuses = {record["status"] for record in done.cells}
+    if not done.whole or "interrupted" in statuses:
+        click.echo("Interrupted. What is done is stored; the same command goes on from there.", err=True)
+        return 130
+    return 1 if done.problems or statuses & {"failed", "timeout"} or len(done.cells) < planned.fresh else 0
+
+
+def _words(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _sdr(text: str | None) -> list[int | str] | None:
+    from bench.errors import RequestError
+
+    try:
+        return None if text is None else [part if part == "off" else int(part) for part in _words(text) or []]
+    except ValueError:
+        raise RequestError(f"--sdr takes numbers of features or 'off', with commas, got {text!r}.") from None
+
+
+def _named(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    from bench.errors import RequestError
+
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, _, value) in zip(texts, pairs, strict=True):
+        if "." not in name or not value.strip():
+            raise RequestError(f"{option} takes OWNER.NAME=…, got {text!r}.")
+    names = [name.strip() for name, _, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise RequestError(f"{option} takes a parameter once, got {name!r} {names.count(name)} times.")
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+def _choices(text: str) -> Any:
+    return text if ".." in text else [parse_value(part) for part in _words(text) or []]
+
+
+def _show_plan(planned: Any, as_json: bool) -> int:
+    from bench.cli._print import print_json, print_table
+    from bench.rules import rules_of
+
+    found = planned.space.describe()
+    if as_json:
+        rule = {"rule": planned.rule, "objective": list(planned.objectives), "sampler": planned.sampler}
+        print_json(dry_run=True, study=planned.study, storage=planned.storage, space=found, **rule)
+        return 0
+    rows = [[name, words] for name, words in found.items()] + [
+        [n, f"{v} (fixed)"] for n, v in planned.space.fixed.items()
+    ]
+    print_table(planned.study, ["parameter", "space"], rows)
+    click.echo("")
+    for line in rules_of(planned):
+        click.echo(line)
+    click.echo("Nothing has run.")
+    return 0
+
+
+def _show(done: Any, planned: Any, as_json: bool) -> None:
+    from bench.cli import _tables
+    from bench.cli._print import print_json, print_table
+
+    best = None if done.best is None else {"params": done.best["params"], "value": done.best["value"]}
+    if as_json:
+        print_json(study=done.study, storage=done.storage, trials=done.trials, best=best, cells=done.cells)
+        return
+    if done.best is None:
+        return
+    values = done.best["value"] if isinstance(done.best["value"], list) else [done.best["value"]]
+    worth = zip(planned.objectives, values, strict=True)
+    rows = [
+        [name, f"{value:.4g}" if isinstance(value, float) else str(value)]
+        for name, value in done.best["params"].items()
+    ]
+    budget = planned.budget(planned.example).steps
+    told = ", ".join(_worth(name, value, budget) for name, value in worth)
+    click.echo(f"Trial {done.best['number']}, the best of {done.trials}: {told}")
+    print_table(None, ["parameter", "value"], rows)
+    flops = "" if done.cost["flops"] is None else f"{done.cost['flops']:.3g} FLOPs and "
+    click.echo(f"\nTuning took {flops}{done.cost['seconds']:.0f} s of training cells.")
+    if done.cells:
+        click.echo("")
+        _tables.print_records(done.cells, planned.results)
+    click.echo(f"Study {done.study!r} in {done.storage}.")
+
+
+def _worth(objective: str, value: float, budget: int) -> str:
+    from bench.tuning import label_of
+
+    said = f"{label_of(objective)} {value:.4g}"
+    if objective != "steps":
+        return said
+    steps = 10**value
+    return f"{said} ({steps:,.0f} steps)" if steps <= max(1, budget) else f"{said} (not held within {budget:,} steps)"

@@ -1,0 +1,266 @@
+"""Studies in optuna-dashboard: what a study shows there, and the server."""
+
+import errno
+import hashlib
+import json
+import socket
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage
+from optuna.study import Study
+
+from bench.errors import RequestError, StoreError, one_of
+
+__all__ = ["artifacts_folder", "decorate", "serve"]
+
+NOTE_SHOWN = "mod97:note"
+NEAR_PORTS = 10
+LARGEST_PORT = 65535
+
+
+def artifacts_folder(results: str | Path) -> Path:
+    """Where artifacts of the studies of a results folder lie."""
+    return Path(results) / "artifacts"
+
+
+# What a study shows
+
+
+def decorate(
+    study: Study,
+    *,
+    note: str,
+    winner: Path | None = None,
+    artifacts: Path | None = None,
+    metrics: Sequence[str] = (),
+    curve: str = "validation accuracy",
+) -> None:
+    """Give a study names, a note, figures and its winner's record, as optuna-dashboard shows them.
+
+    It may be called as often as wished: what is there already is replaced or left alone. Figures come from the values
+    of the trials alone, so that nothing of a vault is shown before the winner's record is. Does nothing where
+    optuna-dashboard or plotly is not installed (``mod97[dashboard]``).
+
+    :param note: Markdown: what is tuned under which rules, and the command. One that was edited in the dashboard stays.
+    :param winner: the record of the winner; an artifact of the study from then on.
+    :param artifacts: the folder of artifacts; by default that of the winner's results folder.
+    :param metrics: names of the study's values, where it has none yet.
+    :param curve: what the trials' intermediate values are.
+    :raises StoreError: where the winner's record cannot be copied to the artifacts.
+    """
+    try:
+        dashboard, plotly = import_module("optuna_dashboard"), import_module("plotly.graph_objects")
+    except ImportError:
+        return
+    from bench.study_figures import figures
+
+    _name(study, metrics)
+    _note(study, note, dashboard)
+    names = study.metric_names or [f"value {i}" if i else "value" for i in range(len(study.directions))]
+    for id, figure in figures(study, names, curve).items():
+        drawn = plotly.Figure({**figure, "layout": {"template": "none", **figure["layout"]}})
+        if drawn.to_json() != _drawn(study, id):
+            dashboard.save_plotly_graph_object(study, drawn, graph_object_id=id)
+    if winner is not None:
+        _keep(study, winner, artifacts or artifacts_folder(winner.parent))
+
+
+def _attributes(study: Study) -> dict[str, Any]:
+    return study._storage.get_study_system_attrs(study._study_id)
+
+
+def _name(study: Study, metrics: Sequence[str]) -> None:
+    if metrics and not study.metric_names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(metrics))
+
+
+def _note(study: Study, note: str, dashboard: Any) -> None:
+    """Write it, unless what is there is not what was written last: then somebody has edited it."""
+    there, shown = dashboard.get_note(study), _attributes(study).get(NOTE_SHOWN)
+    if there not in ("", note) and _digest(there) != shown:
+        return
+    if there != note:
+        dashboard.save_note(study, note)
+    if shown != _digest(note):
+        study._storage.set_study_system_attr(study._study_id, NOTE_SHOWN, _digest(note))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _drawn(study: Study, id: str) -> str:
+    """The figure that is stored, as JSON: optuna-dashboard cuts it into numbered pieces.
+
+    A journal only grows, so that what has not changed should not be written to it again.
+    """
+    prefix = f"dashboard:plot_data:{id}:"
+    pieces = {key.removeprefix(prefix): piece for key, piece in _attributes(study).items() if key.startswith(prefix)}
+    return "".join(pieces.get(str(i), "") for i in range(len(pieces)))
+
+
+def _keep(study: Study, winner: Path, artifacts: Path) -> None:
+    """Make a file an artifact, or bring the artifact of its name up to date."""
+    try:
+        artifacts.mkdir(exist_ok=True)
+        store, id = FileSystemArtifactStore(artifacts), _artifact(study, winner.name)
+        if id is None:
+            upload_artifact(artifact_store=store, file_path=str(winner), study_or_trial=study)
+        elif not (artifacts / id).is_file() or (artifacts / id).read_bytes() != winner.read_bytes():
+            with winner.open("rb") as file:
+                store.write(id, file)
+    except OSError as error:
+        message = f"The winner's record {str(winner)!r} cannot be copied to {str(artifacts)!r}: {error.strerror}."
+        raise StoreError(message) from error
+
+
+def _artifact(study: Study, name: str) -> str | None:
+    """The id of a study's artifact of that name. One that was deleted in the dashboard is null."""
+    for key, text in _attributes(study).items():
+        kept = json.loads(text) if key.startswith("artifacts:") else None
+        if kept and kept["filename"] == name:
+            return str(kept["artifact_id"])
+    return None
+
+
+# The server
+
+
+def serve(
+    url: str,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    artifacts: Path | None = None,
+    study: str | None = None,
+    quiet: bool = False,
+) -> None:
+    """Serve the studies of a storage to browsers until Ctrl-C; the address is the first line on stdout.
+
+    :param host: the address to listen at; others than the loopback one are open to whoever reaches this machine.
+    :param port: another free one takes its place where it is taken; 0 is any free one.
+    :param artifacts: the folder of artifacts, made where the one above it exists.
+    :param study: one whose page the address is of.
+    :param quiet: print the bare address, and nothing else.
+    :raises RequestError: where the storage cannot be opened, has no such study, or nobody can listen there.
+    """
+    library = _library()
+    if not 0 <= port <= LARGEST_PORT:
+        raise RequestError(f"--port must be an integer in [0, {LARGEST_PORT}], got {port}.")
+    storage = _open(url)
+    page = _page(storage, study)
+    with _listen(host, port) as server:
+        server.set_app(library.wsgi(storage, artifact_store=_artifact_store(artifacts)))
+        _tell(server, page, port, quiet)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:  # the usual way to end it
+            return
+
+
+def _library() -> Any:
+    try:
+        return import_module("optuna_dashboard")
+    except ImportError as error:
+        raise RequestError(f"The dashboard needs optuna-dashboard: pip install mod97[dashboard] ({error}).") from error
+
+
+def _open(url: str) -> BaseStorage:
+    """A storage; a journal that is not there is a wrong request rather than an empty journal."""
+    from bench.storage import journal_path, open_storage
+
+    path = journal_path(url)
+    if path is not None and not path.exists():
+        raise RequestError(f"--storage {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
+    return open_storage(url)
+
+
+def _page(storage: BaseStorage, study: str | None) -> str:
+    if study is None:
+        return "/dashboard"
+    ids = {found.study_name: found._study_id for found in storage.get_all_studies()}
+    if study not in ids:
+        raise RequestError(one_of("study", study, ids))
+    return f"/dashboard/studies/{ids[study]}"
+
+
+def _artifact_store(artifacts: Path | None) -> FileSystemArtifactStore | None:
+    if artifacts is None or not artifacts.parent.is_dir():
+        return None
+    with suppress(OSError):  # a results folder that others own: its artifacts can be read all the same
+        artifacts.mkdir(exist_ok=True)
+    return FileSystemArtifactStore(artifacts)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """WSGI in threads that end with it."""
+
+    daemon_threads = True
+
+    def __init__(self, family: socket.AddressFamily, address: tuple[str, int]) -> None:
+        self.address_family = family
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking a name server what this machine is called, as HTTPServer does."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of an answer is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(WSGIRequestHandler):
+    """Says nothing of each request."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+def _listen(host: str, port: int) -> _Server:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise RequestError(f"--host must be an address of this machine, got {host!r}: {_reason(error)}.") from error
+    for candidate in _candidates(port):
+        try:
+            return _Server(family, (str(address[0]), candidate))
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                message = f"--host must be an address of this machine, got {host!r}: {_reason(error)}."
+                raise RequestError(message) from error
+            if error.errno != errno.EADDRINUSE:
+                raise RequestError(f"--port {port} cannot be used: {_reason(error)}.") from error
+    raise RequestError(f"--host {host} has no free port.")
+
+
+def _candidates(port: int) -> Iterator[int]:
+    """The port, those after it, then any free one."""
+    yield from range(port, min(port + NEAR_PORTS, LARGEST_PORT) + 1) if port else ()
+    yield 0
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _tell(server: _Server, page: str, wanted: int, quiet: bool) -> None:
+    host, port = server.server_name, server.server_port
+    name = f"[{host}]" if server.address_family == socket.AF_INET6 else host
+    address = f"http://{name}:{port}{page}"
+    taken = f"; port {wanted} is taken" if wanted not in (0, port) else ""
+    print(address if quiet else f"Dashboard: {address} (Ctrl-C ends it{taken})", flush=True)

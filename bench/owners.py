@@ -1,0 +1,193 @@
+"""Who works on which trial: what a process that died left behind is found, and nobody asks at another's elbow.
+
+In a journal, processes of one machine claim trials as sweeps claim cells: a claim dies with its process, and no clock
+is asked. In a database, whose processes may be on several machines, each trial has a heartbeat.
+"""
+
+import hashlib
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.claims import Claims, in_hand
+from bench.storage import HEARTBEAT, journal_path
+
+__all__ = ["Owner", "owner_of"]
+
+ELBOW = 0.05
+"""Seconds between two attempts to be the one that asks."""
+
+
+class Owner(Protocol):
+    """This process, as one of those that work on a study."""
+
+    def asking(self) -> Any:
+        """A block in which this process alone asks for trials."""
+
+    def takes(self, trial: Any) -> None:
+        """It works on a trial from now on."""
+
+    def leaves(self, trial: Any) -> None:
+        """A trial is over."""
+
+    def fail_orphans(self) -> None:
+        """Fail the trials of processes that are gone."""
+
+    def opens(self) -> bool:
+        """Whether it may open the vault, as nobody else does."""
+
+    def close(self) -> None:
+        """It works no more."""
+
+
+def owner_of(study: Any, storage: Any, url: str, results: str | Path) -> Owner:
+    """This process, for a study in a storage."""
+    path = journal_path(url)
+    return _InDatabase(study, storage, Path(results)) if path is None else _InJournal(study, storage, path)
+
+
+class _InJournal:
+    """Claims beside the journal."""
+
+    def __init__(self, study: Any, storage: Any, path: Path) -> None:
+        self.study, self.storage, self.folder = study, storage, path.absolute().parent
+        self.locks = _OfFolder(self.folder)
+        self.prefix = f"{path.name}: {study.study_name}: "
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        with _alone(self.locks, f"{self.prefix}turn"):
+            yield
+
+    def takes(self, trial: Any) -> None:
+        self.locks.take(f"{self.prefix}{trial.number}")
+
+    def leaves(self, trial: Any) -> None:
+        self.locks.release(f"{self.prefix}{trial.number}")
+
+    def fail_orphans(self) -> None:
+        """Only while asking: between a trial and its claim, it is nobody's."""
+        from optuna.trial import TrialState
+
+        taken = in_hand(self.folder)
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if f"{self.prefix}{trial.number}" not in taken:
+                self.storage.set_trial_user_attr(trial._trial_id, "status", "orphaned")
+                self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def opens(self) -> bool:
+        return self.locks.take(f"{self.prefix}vault")
+
+    def close(self) -> None:
+        self.locks.close()
+
+
+class _InDatabase:
+    """Heartbeats in the database, and locks of the server where it has them: else of the results folder."""
+
+    def __init__(self, study: Any, storage: Any, results: Path) -> None:
+        self.study, self.storage = study, storage
+        self.prefix = f"{study.study_name}: "
+        server = storage.engine.dialect.name == "postgresql"
+        self.locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(results)
+        self.alive: set[int] = set()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True)
+        self.thread.start()
+
+    def _beat(self) -> None:
+        while not self.over.wait(HEARTBEAT):
+            for trial_id in list(self.alive):
+                with suppress(Exception):  # a server that is away for a moment is no reason to stop
+                    self.storage.record_heartbeat(trial_id)
+        self.storage.remove_session()  # each thread has its own
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        with _alone(self.locks, f"{self.prefix}turn"):
+            yield
+
+    def takes(self, trial: Any) -> None:
+        self.storage.record_heartbeat(trial._trial_id)
+        self.alive.add(trial._trial_id)
+
+    def leaves(self, trial: Any) -> None:
+        self.alive.discard(trial._trial_id)
+
+    def fail_orphans(self) -> None:
+        from optuna.storages import fail_stale_trials
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fail_stale_trials(self.study)
+
+    def opens(self) -> bool:
+        return self.locks.take(f"{self.prefix}vault")
+
+    def close(self) -> None:
+        self.over.set()
+        self.thread.join()
+        self.locks.close()
+
+
+class _Locks(Protocol):
+    """Names that one process has at a time, and that are free when it dies."""
+
+    def take(self, name: str) -> bool: ...
+
+    def release(self, name: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def _alone(locks: _Locks, name: str) -> Iterator[None]:
+    while not locks.take(name):
+        time.sleep(ELBOW)
+    try:
+        yield
+    finally:
+        locks.release(name)
+
+
+class _OfFolder:
+    """Claims, as sweeps make them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.claims = Claims(folder)
+
+    def take(self, name: str) -> bool:
+        return bool(self.claims.take([name]))
+
+    def release(self, name: str) -> None:
+        self.claims.release([name])
+
+    def close(self) -> None:
+        self.claims.close()
+
+
+class _OfPostgres:
+    """Advisory locks, which end with the connection: for processes of several machines."""
+
+    def __init__(self, engine: Any) -> None:
+        self.connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def take(self, name: str) -> bool:
+        return bool(self._ask("pg_try_advisory_lock", name))
+
+    def release(self, name: str) -> None:
+        self._ask("pg_advisory_unlock", name)
+
+    def close(self) -> None:
+        self.connection.invalidate()  # not back to the pool: its locks end with it
+        self.connection.close()
+
+    def _ask(self, function: str, name: str) -> Any:
+        import sqlalchemy
+
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        return self.connection.execute(sqlalchemy.text(f"SELECT {function}(:key)"), {"key": key}).scalar()

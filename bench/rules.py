@@ -1,0 +1,68 @@
+"""What a study tunes under which rules, in words, and the command that asks for it."""
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.runs import many
+from bench.spaces import Range
+from bench.storage import shown_url
+from bench.tuning import label_of
+
+if TYPE_CHECKING:
+    from bench.tunes import Tuning
+
+__all__ = ["command_of", "note_of", "rules_of"]
+
+
+def command_of(asked: Mapping[str, Any]) -> str:
+    """The command line of a request.
+
+    :param asked: arguments of `bench.tune`.
+
+    >>> command_of({"encoder": ["onehot", "cycle"], "learner": "ridge", "fix": {"learner.alpha": 1.0}, "trials": 8})
+    'python -m bench tune --encoder onehot,cycle --learner ridge --fix learner.alpha=1.0 --trials 8'
+    """
+    words = ["python", "-m", "bench", "tune"]
+    for name, value in asked.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, Mapping):
+            for key, one in value.items():
+                words += [option, f"{key}={_text(one)}"]
+        else:
+            words += [option, shown_url(value) if name == "storage" else _text(value)]
+    return shlex.join(words)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Range):
+        return f"{value.low:g}..{value.high:g}{':log' if value.log else ''}"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def rules_of(planned: "Tuning") -> list[str]:
+    """A sentence for each rule."""
+    limits = [f"{planned.trials:,} trials"] if planned.trials is not None else []
+    limits += [f"{planned.compute:.3g} FLOPs of training"] if planned.compute is not None else []
+    worth = " and ".join(label_of(objective) for objective in planned.objectives)
+    budget = planned.budget(planned.example)
+    stop = ", less where solved" if budget.stop_when_solved else ""
+    vault = 100 * planned.common["vault"]["fraction"]
+    tested = f"{many(planned.fresh, 'fresh seed')}, {budget.steps:,} steps, tested on the vault"
+    each = f"{many(planned.seeds, 'seed')} and {budget.steps:,} steps each{stop}"
+    return [
+        f"{' and '.join(limits)} by {planned.sampler}, {each}.",
+        f"Objective: {worth}.",
+        f"The vault: {vault:g} % of the pairs, that no trial sees.",
+        f"The winner: {tested if planned.fresh else 'named alone, the vault stays closed'}.",
+        f"Study {planned.study!r} in {planned.storage}.",
+    ]
+
+
+def note_of(planned: "Tuning") -> str:
+    """The rules in Markdown."""
+    space = [f"| `{name}` | {words} |" for name, words in planned.space.describe().items()]
+    fixed = [f"| `{name}` | {value}, fixed |" for name, value in planned.space.fixed.items()]
+    table = ["| parameter | space |", "|---|---|", *space, *fixed]
+    rules = [f"- {rule}" for rule in rules_of(planned)]
+    return "\n".join([*rules, "", *table, "", "```", command_of(planned.asked), "```", ""])

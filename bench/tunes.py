@@ -1,0 +1,417 @@
+"""Tune: search a space under a rule, then train the winner on fresh seeds and open the vault for it, once."""
+
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import optuna
+import sqlalchemy
+
+from bench import registry
+from bench.api import check_arithmetic, count_train, prepared_device, resolve_budget
+from bench.cells import prepare
+from bench.dashboard import decorate
+from bench.errors import BenchError, RequestError, StoreError
+from bench.execute import board
+from bench.owners import owner_of
+from bench.rounds import Rounds, counted
+from bench.rules import note_of
+from bench.schema import SCHEMA
+from bench.slots import Slots
+from bench.space import Sampler
+from bench.spaces import Space, make_space
+from bench.spec import LARGEST_SEED, VALIDATION_FOR_STOPPING, VAULT, Budget, Family, Spec, family, real, whole
+from bench.storage import close_storage, default_url, open_storage, shown_url
+from bench.store import Record, Store
+from bench.tuning import DIRECTIONS, check_sampler, fresh_seeds, label_of, objectives_of, trial_seeds
+
+__all__ = ["Tuned", "Tuning", "plan_tune", "run_tune", "tune"]
+
+ROUND = {"cpu": 8, "cuda": 32}
+"""Trials that are asked for at a time: what a GPU trains side by side; fewer where none is gained by more."""
+DRAWS = 32
+"""Random draws of a space, all of them refused, after which it counts as one that nobody accepts."""
+FRESH = 5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A study as it was asked for, validated; nothing has run.
+
+    :param common: arguments of `bench.spec.family` that all trials share.
+    :param limits: steps, epochs and seconds of a cell.
+    :param trials: how many trials count in all, None for no limit.
+    :param compute: FLOPs of all trials, None for no limit.
+    :param fresh: seeds of the winner; 0 leaves the vault closed.
+    :param asked: the arguments that were given, for a command that asks for the same.
+    """
+
+    study: str
+    url: str
+    space: Space
+    common: Mapping[str, Any]
+    limits: Mapping[str, Any]
+    objectives: tuple[str, ...]
+    sampler: str
+    seeds: int
+    fresh: int
+    trials: int | None
+    compute: float | None
+    device: str
+    results: str
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """What ends the search."""
+        return {"trials": self.trials, "compute": self.compute}
+
+    @property
+    def storage(self) -> str:
+        """Where the study lies, without a password."""
+        return shown_url(self.url)
+
+    @property
+    def round(self) -> int:
+        """Trials asked for at a time."""
+        return ROUND[self.device.partition(":")[0]]
+
+    @property
+    def stops_when_solved(self) -> bool:
+        """Steps and cost are over when a cell is solved; accuracy at a budget is known at the budget."""
+        return self.objectives != ("accuracy",)
+
+    @property
+    def seeds_of_trials(self) -> range:
+        """Seeds of every trial."""
+        return trial_seeds(self.seeds)
+
+    @property
+    def seeds_of_winner(self) -> range:
+        """Fresh seeds."""
+        return fresh_seeds(self.seeds, self.fresh)
+
+    @property
+    def entropy(self) -> int:
+        """What the samplers are seeded by."""
+        return _number(f"{self.study} sampler")
+
+    def family(self, drawn: Mapping[str, Any], opened: bool = False) -> Family:
+        """The specs of a draw; with the vault open for the winner.
+
+        :raises RequestError: where a constructor refuses it.
+        """
+        vault = {**self.common["vault"], "open": opened}
+        return family(**{**self.common, **drawn, "vault": vault})
+
+    def budget(self, spec: Spec) -> Budget:
+        """How long a cell may train."""
+        return resolve_budget(spec, count_train(spec), **self.limits, stop_when_solved=self.stops_when_solved)
+
+    @cached_property
+    def example(self) -> Spec:
+        """The spec of some draw that constructors accept."""
+        refused = None
+        for number in range(DRAWS):
+            try:
+                spec = self.family(self.space.draw(Sampler(np.random.default_rng(number)))).first
+                prepare(spec)
+            except RequestError as error:
+                refused = refused or error
+            else:
+                return spec
+        assert refused is not None
+        raise refused
+
+    @cached_property
+    def what(self) -> dict[str, Any]:
+        """All that must agree for processes to work on one study, and for it to go on."""
+        spec, space = self.example, self.space
+        return {
+            "schema": SCHEMA,
+            "task": spec.task,
+            "modulus": spec.modulus,
+            "task_parameters": spec.task_parameters,
+            "pairs": spec.protocol,
+            "train_fraction": spec.train_fraction,
+            "validation_fraction": spec.validation_fraction,
+            "vault": self.common["vault"],
+            "encoder": list(space.encoders),
+            "learner": space.learner,
+            "objective": list(self.objectives),
+            "space": space.describe(),
+            "fixed": json.loads(json.dumps(dict(space.fixed))),
+            "combine": list(space.combine),
+            "sdr": list(space.sdr),
+            "seeds": self.seeds,
+            **{f"limit of {name}": value for name, value in self.limits.items()},
+            "precision": spec.precision,
+            "versions": {
+                **{name: registry.encoder(name).version for name in space.encoders},
+                space.learner: registry.learner(space.learner).version,
+            },
+        }
+
+
+@dataclass
+class Tuned:
+    """What came of it.
+
+    :ivar trials: that count by the rule.
+    :ivar best: number, params and value of the winner; two values where there are two objectives. None where no trial
+        has come to one yet.
+    :ivar cells: records of its fresh seeds.
+    :ivar cost: trials, FLOPs (None where unknown) and seconds of the search.
+    :ivar whole: whether it got to its end.
+    :ivar problems: what could not be written.
+    """
+
+    study: str
+    storage: str
+    trials: int
+    best: dict[str, Any] | None
+    cells: list[Record]
+    cost: dict[str, Any]
+    whole: bool
+    problems: list[str] = field(default_factory=list)
+
+
+def plan_tune(
+    *,
+    encoder: str | Sequence[str],
+    learner: str,
+    trials: int | None = None,
+    compute: float | None = None,
+    objective: str = "steps",
+    sampler: str | None = None,
+    space: Mapping[str, Any] | None = None,
+    fix: Mapping[str, Any] | None = None,
+    combine: str | Sequence[str] | None = None,
+    sdr: int | str | Sequence[int | str] | None = None,
+    task: str = "add",
+    modulus: int | None = None,
+    pairs: str | None = None,
+    train_fraction: float = 0.5,
+    validation_fraction: float = VALIDATION_FOR_STOPPING,
+    vault: float = VAULT,
+    vault_seed: int | None = None,
+    seeds: int = 1,
+    fresh: int = FRESH,
+    steps: int | None = None,
+    epochs: int | None = None,
+    seconds: float | None = None,
+    precision: str = "float32",
+    device: str = "auto",
+    results: str | Path = "results",
+    storage: str | None = None,
+    study: str | None = None,
+) -> Tuning:
+    """Resolve and validate a request to tune.
+
+    :param encoder: a name, or several to choose from.
+    :param trials: the rule: so many trials in all, by whatever processes and however often interrupted, or
+    :param compute: so many FLOPs of training in all; a round that would exceed them is not begun. Or both.
+    :param objective: "steps", "accuracy", "cost", or two of them with a comma, the first of which names the winner.
+    :param sampler: "tpe", "random", "gp", "cmaes" or "nsgaii"; None takes tpe, and nsgaii for two objectives.
+    :param space: ranges and choices by name: ``{"learner.lr": "1e-4..1e-1:log", "encoder.base": [2, 10]}``.
+    :param fix: parameters held at one value.
+    :param combine: one way to join operands, or several to choose from.
+    :param sdr: features to keep of a slot, or several numbers to choose from; "off" is one.
+    :param validation_fraction: share of the pairs that say how good a trial is.
+    :param vault: share of the pairs that no trial sees, and that the winner is tested on.
+    :param vault_seed: which pairs; None derives it from the study's name.
+    :param seeds: of each trial, the same for all.
+    :param fresh: seeds of the winner, none of them a trial's.
+    :param steps: budget of a cell in updates, or
+    :param epochs: in passes over the training pairs; neither takes the learner's own.
+    :param seconds: safety limit of each cell.
+    :param results: the folder in which the winner's records land.
+    :param storage: where the study lies; None is a journal in the results folder.
+    :param study: its name; None makes one of encoder, learner, task and fraction.
+    :raises RequestError: where anything in the request is wrong.
+    """
+    asked = {name: value for name, value in locals().items() if value != _DEFAULTS[name] and value not in ({}, [])}
+    if not str(results):
+        raise RequestError("--results must name a folder, got ''.")
+    chosen = make_space(encoder, learner, combine, sdr, space, fix)
+    objectives = objectives_of(objective)
+    sampler = sampler or ("tpe" if len(objectives) == 1 else "nsgaii")
+    check_sampler(sampler, len(objectives))
+    if trials is None and compute is None:
+        raise RequestError("Missing --trials N, --compute FLOPS, or both: how long to search.")
+    compute = None if compute is None else real("--compute", compute)
+    if compute is not None and not 0 < compute < math.inf:
+        raise RequestError(f"--compute must be a number of FLOPs above 0, got {compute:g}.")
+    if study is not None and not study.strip():
+        raise RequestError(f"--study must be a name, got {study!r}.")
+    common = {
+        "task": task,
+        "modulus": modulus,
+        "pairs": pairs,
+        "train_fraction": train_fraction,
+        "validation_fraction": real("--validation-fraction", validation_fraction),
+        "precision": precision,
+        "vault": {"fraction": real("--vault", vault), "seed": whole("--vault-seed", vault_seed, 0) or 0},
+    }
+    planned = Tuning(
+        study=study or "",
+        url=storage or default_url(results),
+        space=chosen,
+        common=common,
+        limits={"steps": steps, "epochs": epochs, "seconds": seconds},
+        objectives=objectives,
+        sampler=sampler,
+        seeds=whole("--seeds", seeds, 1) or 1,
+        fresh=whole("--fresh", fresh, 0) or 0,
+        trials=whole("--trials", trials, 1),
+        compute=compute,
+        device=device,
+        results=str(results),
+        asked=asked,
+    )
+    return _settled(planned, named_vault=vault_seed is not None)
+
+
+_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(plan_tune).parameters.items()}
+
+
+def _settled(planned: Tuning, named_vault: bool) -> Tuning:
+    """With a name, a vault of that name, and a device; checked on an example."""
+    spec = planned.example
+    name = planned.study or _name(planned, spec)
+    vault = planned.common["vault"]
+    vault = vault if named_vault else {**vault, "seed": _number(f"{name} vault")}
+    device = prepared_device(planned.device, spec)
+    check_arithmetic(spec, device)
+    settled = replace(planned, study=name, device=device, common={**planned.common, "vault": vault})
+    if not spec.validation_fraction:
+        raise RequestError("--validation-fraction must be in (0, 1): test pairs must not tune, got 0.")
+    settled.budget(settled.example)
+    if planned.compute is not None and settled.example.make_learner().granularity(count_train(spec)) == 0:
+        raise RequestError(f"--compute does not apply to {planned.space.learner}: it does not count FLOPs.")
+    return settled
+
+
+def _name(planned: Tuning, spec: Spec) -> str:
+    modulus = "" if spec.modulus is None else str(spec.modulus)
+    fraction = f"{100 * spec.train_fraction:g}%"
+    space, objectives = planned.space, "+".join(planned.objectives)
+    return " ".join(["+".join(space.encoders), space.learner, spec.task + modulus, spec.protocol, fraction, objectives])
+
+
+def _number(text: str) -> int:
+    """A seed from a text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & LARGEST_SEED
+
+
+def tune(*, jobs: int | None = None, say: Say | None = None, **request: Any) -> Tuned:
+    """Search, then train the winner on fresh seeds. The same call goes on after an interruption; several may share it.
+
+    :param jobs: worker processes on the CPU; None takes one for each core.
+    :param say: is told how it goes, line by line.
+    :param request: all arguments of `plan_tune`.
+    :raises RequestError: where anything in the request is wrong, or the study is another's; nothing ran.
+    :raises StoreError: where the results folder fails.
+    """
+    return run_tune(plan_tune(**request), jobs, say)
+
+
+def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None) -> Tuned:
+    """Run what a plan leaves to do."""
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+    if planned.url == default_url(planned.results):
+        Store(planned.results, create=True)
+    storage = open_storage(planned.url)
+    try:
+        Store(planned.results, create=True)
+        return _run(planned, storage, jobs, say)
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
+        message = f"The storage {planned.storage} failed: {why}. What is told is kept; the same command goes on."
+        raise StoreError(message) from error
+    finally:
+        close_storage(storage)
+
+
+def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tuned:
+    study = _study(planned, storage)
+    _check_open(planned, study)
+    owner = owner_of(study, storage, planned.url, planned.results)
+    try:
+        with board() as on:
+            slots_of_cpu, show = jobs or joblib.cpu_count(), partial(decorate, study, **_shown(planned))
+            rounds = Rounds(planned, study, owner, slots_of_cpu, on, say or (lambda text: None), show)
+            slots = Slots(rounds.devices, on, rounds.told)
+            try:
+                whole = slots.run(rounds)
+            finally:
+                rounds.end()
+    finally:
+        owner.close()
+    if slots.problems and not whole:
+        raise StoreError(slots.problems[0])
+    return _tuned(planned, study, rounds, whole, slots.problems)
+
+
+def _study(planned: Tuning, storage: Any) -> Any:
+    """The study, made or found; refused where it is another's."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if planned.study in optuna.get_all_study_names(storage):  # nothing is written to what may be another's
+        study = optuna.load_study(storage=storage, study_name=planned.study)
+    else:
+        directions = [DIRECTIONS[objective] for objective in planned.objectives]
+        study = optuna.create_study(
+            storage=storage, study_name=planned.study, directions=directions, load_if_exists=True
+        )
+    known = study.user_attrs.get("what")
+    if known is None:
+        if study.get_trials(deepcopy=False):
+            raise RequestError(f"The study {planned.study!r} was not made by tune: --study names another.")
+        study.set_user_attr("what", json.dumps(planned.what))
+        return study
+    theirs = json.loads(known)
+    for name in {**theirs, **planned.what}:
+        before, now = theirs.get(name), planned.what.get(name)
+        if before != now:
+            differ = f"its {name} is {_plain(before)}, not {_plain(now)}"
+            raise RequestError(f"The study {planned.study!r} is of something else: {differ}. --study names another.")
+    return study
+
+
+def _shown(planned: Tuning) -> dict[str, Any]:
+    """What optuna-dashboard is to say of the study."""
+    return {"note": note_of(planned), "metrics": [label_of(objective) for objective in planned.objectives]}
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _check_open(planned: Tuning, study: Any) -> None:
+    """Raise RequestError where more is asked of a search whose vault has been opened."""
+    done = counted(study.get_trials(deepcopy=False))
+    if "winner" in study.user_attrs and planned.trials is not None and planned.trials > done:
+        rule = f"its vault was opened after {done} trials, so that it cannot go on to {planned.trials}"
+        raise RequestError(f"The study {planned.study!r} is over: {rule}. --study names another.")
+
+
+def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
+    best, cells = rounds.best(), rounds.cells()
+    if cells:
+        decorate(study, **_shown(planned), winner=Store(planned.results).path(cells[0]["id"]))
+    if best is None and whole:
+        why = next((t.user_attrs["error"] for t in study.get_trials(deepcopy=False) if "error" in t.user_attrs), "")
+        raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
+    cost = rounds.cost()
+    return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems)

@@ -1,0 +1,207 @@
+"""The arithmetic of tuning: what a trial is worth, what is said of it, which seeds and samplers it takes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.errors import RequestError, one_of
+from bench.store import Record
+
+__all__ = [
+    "DIRECTIONS",
+    "SAMPLERS",
+    "best_of",
+    "check_sampler",
+    "fresh_seeds",
+    "label_of",
+    "learning_curve",
+    "make_sampler",
+    "measures",
+    "objectives_of",
+    "shown",
+    "trial_seeds",
+    "values_of",
+]
+
+TARGET = "0.99"
+DIRECTIONS = {"steps": "minimize", "accuracy": "maximize", "cost": "minimize"}
+LABELS = {
+    "steps": "log₁₀ steps to sustained 99 % on validation",
+    "accuracy": "validation accuracy",
+    "cost": "log₁₀ FLOPs",
+}
+SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
+POINTS = 40
+"""Points of a learning curve that a study keeps: each is a line of its journal."""
+OVER = ("done", "diverged", "timeout")
+"""States of a cell that tell what its setting is worth."""
+
+
+def objectives_of(text: str) -> tuple[str, ...]:
+    """As "steps" or "accuracy,cost".
+
+    :raises RequestError: for an unknown one, or more than two.
+
+    >>> objectives_of("accuracy,cost")
+    ('accuracy', 'cost')
+    """
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in DIRECTIONS:
+            raise RequestError(one_of("objective", name, DIRECTIONS))
+    if len(set(names)) < len(names) or len(names) > 2:
+        raise RequestError(f"--objective takes one objective, or two different ones, got {text!r}.")
+    return names
+
+
+def label_of(objective: str) -> str:
+    """The objective in words."""
+    return LABELS[objective]
+
+
+def shown(value: Any) -> str:
+    """A parameter's value, short."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def values_of(objectives: Sequence[str], records: Sequence[Record]) -> list[float]:
+    """What a trial is worth by each objective: the mean over its seeds."""
+    return [float(np.mean([_WORTH[objective](record) for record in records])) for objective in objectives]
+
+
+def _steps(record: Record) -> float:
+    """log₁₀ of the steps to a validation accuracy of 99 % that holds; unsolved, a decade beyond the budget and more.
+
+    log₁₀ s where it was solved at step s, log₁₀ B + 1 + (1 − best validation accuracy) where it was not within the
+    budget B, log₁₀ B + 3 where it diverged: nearly is better than never, and never is better than to diverge.
+    """
+    budget = math.log10(max(1, record["budget"]["steps"]))
+    if record["status"] == "diverged":
+        return budget + 3
+    held = record["sustained_steps_to"]["validation"][TARGET]
+    if held is not None:
+        return math.log10(max(1, held))
+    return budget + 1 + (1 - _best(record))
+
+
+def _best(record: Record) -> float:
+    return max((v for v in record["curve"]["validation_accuracy"] if v is not None), default=0.0)
+
+
+def _accuracy(record: Record) -> float:
+    """The validation accuracy at the end; 0 where it diverged."""
+    last = record["final"]["validation_accuracy"]
+    return 0.0 if record["status"] == "diverged" or last is None else float(last)
+
+
+def _cost(record: Record) -> float:
+    """log₁₀ of the FLOPs of training; of its seconds where a learner does not count FLOPs."""
+    spent = record["seconds"]["train"] if record["flops"] is None else record["flops"]
+    return math.log10(max(spent, 1e-3))
+
+
+_WORTH = {"steps": _steps, "accuracy": _accuracy, "cost": _cost}
+
+
+def measures(records: Sequence[Record]) -> dict[str, Any]:
+    """What a study keeps of a trial beside its value, each a number or a word, over its seeds; nothing of test pairs.
+
+    Steps are geometric means over the seeds, there where all of them crossed; FLOPs and seconds are sums.
+    """
+    ended = [record for record in records if record["final"]["step"] is not None]
+    found: dict[str, Any] = {
+        "label": records[0]["label"],
+        "status": next((s for s in ("failed", "interrupted", "diverged", "timeout") if _any(records, s)), "done"),
+        "steps_to_99": _geometric([record["steps_to"]["validation"][TARGET] for record in records]),
+        "sustained_steps_to_99": _geometric([record["sustained_steps_to"]["validation"][TARGET] for record in records]),
+        "steps": sum(record["final"]["step"] for record in ended),
+        "validation_accuracy": float(np.mean([_accuracy(record) for record in ended])) if ended else None,
+        "parameters": ended[0]["parameters"] if ended else None,
+        "seconds": sum(record["seconds"]["total"] for record in records),
+        "flops": None if any(r["flops"] is None for r in ended) else float(sum(r["flops"] for r in ended)),
+        "error": next((" ".join(r["error"]["message"].split())[:500] for r in records if r["error"]), None),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _any(records: Sequence[Record], status: str) -> bool:
+    return any(record["status"] == status for record in records)
+
+
+def _geometric(steps: Sequence[int | None]) -> float | None:
+    known = [step for step in steps if step is not None]
+    if not known or len(known) < len(steps):
+        return None
+    return float(np.exp(np.mean(np.log(np.maximum(known, 1)))))
+
+
+def learning_curve(records: Sequence[Record]) -> list[tuple[int, float]]:
+    """Validation accuracy by step, the mean over seeds, at a few dozen steps; a seed that ended stays as it was."""
+    longest: list[int] = max((record["curve"]["step"] for record in records), key=len, default=[])
+    if not longest:
+        return []
+    kept = np.unique(np.linspace(0, len(longest) - 1, min(POINTS, len(longest))).round().astype(int))
+    return [(longest[i], float(np.mean([_at(record, longest[i]) for record in records]))) for i in kept]
+
+
+def _at(record: Record, step: int) -> float:
+    steps, values = record["curve"]["step"], record["curve"]["validation_accuracy"]
+    place = int(np.searchsorted(steps, step, side="right")) - 1
+    return 0.0 if place < 0 or values[place] is None else float(values[place])
+
+
+def best_of(objectives: Sequence[str], trials: Sequence[tuple[int, Sequence[float]]]) -> int | None:
+    """The number of the winner, None where there is no trial; of equals the first.
+
+    With two objectives it is one that no trial beats in both: the best by the first, of equals by the second.
+
+    :param trials: numbers and values.
+    """
+    signs = [1 if DIRECTIONS[objective] == "minimize" else -1 for objective in objectives]
+    ranked = sorted((*(s * v for s, v in zip(signs, values, strict=True)), number) for number, values in trials)
+    return None if not ranked else int(ranked[0][-1])
+
+
+def trial_seeds(seeds: int) -> range:
+    """The seeds of every trial: the same for all, so that settings are compared on the same splits and starts."""
+    return range(seeds)
+
+
+def fresh_seeds(seeds: int, fresh: int) -> range:
+    """The winner's seeds, none of them a trial's."""
+    return range(seeds, seeds + fresh)
+
+
+def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1) -> Any:
+    """A sampler of Optuna's.
+
+    :param entropy: what it is seeded by; to be different in every round, or a study that resumes draws its first
+        trials once more.
+    :raises RequestError: where it is unknown, lacks a package, or does not fit the objectives.
+    """
+    import optuna
+
+    check_sampler(name, n_objectives)
+    seed = int(np.random.SeedSequence(list(entropy)).generate_state(1)[0])
+    makers: Mapping[str, Any] = {
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+        "gp": optuna.samplers.GPSampler,
+        "cmaes": optuna.samplers.CmaEsSampler,
+        "nsgaii": optuna.samplers.NSGAIISampler,
+    }
+    return makers[name](seed=seed)
+
+
+def check_sampler(name: str, n_objectives: int) -> None:
+    """Raise RequestError where a sampler cannot be used."""
+    from importlib.util import find_spec
+
+    if name not in SAMPLERS:
+        raise RequestError(one_of("sampler", name, SAMPLERS))
+    if name == "cmaes" and n_objectives > 1:
+        raise RequestError("--sampler cmaes takes one objective: use nsgaii for two.")
+    if name == "cmaes" and find_spec("cmaes") is None:
+        raise RequestError("--sampler cmaes needs the package 'cmaes': pip install 'mod97[cmaes]'.")

@@ -1,0 +1,467 @@
+"""Studies in optuna-dashboard: what they show there, the server, and a real browser that looks at it."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from conftest import Finished
+from optuna.trial import TrialState
+
+from bench.dashboard import decorate
+from bench.errors import RequestError, StoreError
+from bench.storage import default_url, open_storage
+from bench.study_figures import POINTS, figures
+
+Command = Callable[..., Finished]
+
+NOTE = "**onehot × quadratic**, half of the pairs train.\n\n```\npython -m bench tune --trials 12\n```\n"
+METRIC = "log₁₀ steps to sustained 99 % on validation"
+PATIENCE = 30
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(autouse=True)
+def _silent() -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+def studied(storage: Any, name: str = "one", trials: int = 28, **directions: Any) -> optuna.Study:
+    """A study of trials that solve the task the sooner, the nearer their rate is to 0.01; each fourth one fails."""
+    study = optuna.create_study(
+        study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler(seed=0), **directions
+    )
+    for number in range(trials):
+        trial = study.ask()
+        rate, width = trial.suggest_float("lr", 1e-4, 1.0, log=True), trial.suggest_int("width", 8, 64)
+        slow = 10 * max(rate / 0.01, 0.01 / rate) ** 0.5
+        if len(study.directions) == 1:
+            for step in range(0, 400, 4):
+                trial.report(step / (step + slow), step)
+        if number % 4 == 3:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, slow if len(study.directions) == 1 else [1 / slow, width * slow])
+    return study
+
+
+def shown(study: optuna.Study) -> dict[str, Any]:
+    """What the dashboard's own server says of a study, its plots as documents by id."""
+    dashboard = pytest.importorskip("optuna_dashboard")
+    environment = {"REQUEST_METHOD": "GET", "PATH_INFO": f"/api/studies/{study._study_id}", "QUERY_STRING": ""}
+    statuses: list[str] = []
+    app = dashboard.wsgi(study._storage)
+    body = b"".join(app(environment, lambda status, headers, error=None: statuses.append(status)))
+    assert statuses == ["200 OK"]
+    found = json.loads(body)
+    found["plots"] = {plot["id"]: json.loads(plot["graph_object"]) for plot in found["plotly_graph_objects"]}
+    return dict(found)
+
+
+def journal(folder: Path) -> Any:
+    return open_storage(default_url(folder))
+
+
+# What a study shows
+
+
+def test_a_study_shows_names_a_note_figures_and_its_winner(tmp_path: Path) -> None:
+    study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
+    winner.write_text('{"id": "0123456789abcdef"}')
+    decorate(study, note=NOTE, winner=winner, metrics=[METRIC])
+    seen = shown(study)
+    assert seen["note"]["body"] == NOTE
+    assert seen["objective_names"] == [METRIC]
+    assert set(seen["plots"]) == {"learning-curves", "importances"}
+    [artifact] = seen["artifacts"]
+    assert artifact["filename"] == winner.name
+    assert (tmp_path / "artifacts" / artifact["artifact_id"]).read_text() == winner.read_text()
+
+
+def test_decorating_again_writes_nothing(tmp_path: Path) -> None:
+    study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
+    winner.write_text("{}")
+    for _ in range(2):
+        decorate(study, note=NOTE, winner=winner, metrics=[METRIC])
+    seen, size = shown(study), (tmp_path / "studies.journal").stat().st_size
+    again = optuna.load_study(study_name="one", storage=journal(tmp_path))  # as another process would
+    decorate(again, note=NOTE, winner=winner, metrics=["another name"])
+    assert shown(again) == seen
+    assert (tmp_path / "studies.journal").stat().st_size == size
+    assert len(list((tmp_path / "artifacts").iterdir())) == 1
+
+
+def test_decorating_later_replaces_what_has_changed(tmp_path: Path) -> None:
+    study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
+    winner.write_text("{}")
+    decorate(study, note="A long note. " * 400, winner=winner)
+    trial = study.ask()
+    trial.report(0.5, 3)
+    study.tell(trial, 1.0)
+    winner.write_text('{"final": {}}')
+    decorate(study, note=NOTE, winner=winner)
+    seen = shown(study)
+    assert seen["note"]["body"] == NOTE
+    assert set(seen["plots"]) == {"learning-curves", "importances"}
+    assert "29 trials" in seen["plots"]["learning-curves"]["layout"]["title"]["text"]
+    [artifact] = seen["artifacts"]
+    assert (tmp_path / "artifacts" / artifact["artifact_id"]).read_text() == winner.read_text()
+
+
+def test_a_deleted_artifact_comes_back_and_an_edited_note_stays(tmp_path: Path) -> None:
+    dashboard = pytest.importorskip("optuna_dashboard")
+    study, winner = studied(journal(tmp_path), trials=1), tmp_path / "0123456789abcdef.json"
+    winner.write_text("{}")
+    decorate(study, note=NOTE, winner=winner)
+    [artifact] = shown(study)["artifacts"]
+    (tmp_path / "artifacts" / artifact["artifact_id"]).unlink()
+    study._storage.set_study_system_attr(study._study_id, f"artifacts:{artifact['artifact_id']}", "null")
+    dashboard.save_note(study, "I saw something.")
+    decorate(study, note=NOTE + "More.", winner=winner)
+    seen = shown(study)
+    assert seen["note"]["body"] == "I saw something."
+    assert len(seen["artifacts"]) == 1
+
+
+def test_figures_show_every_trial_and_the_best_ones_above() -> None:
+    study = studied(None)
+    drawn = figures(study, [METRIC], "validation accuracy")["learning-curves"]
+    others, *best = drawn["data"]
+    assert drawn["layout"]["xaxis"]["type"] == "log"
+    assert drawn["layout"]["yaxis"]["title"]["text"] == "validation accuracy"
+    assert others["x"].count(None) + len(best) == len(study.trials)
+    done = sorted((t for t in study.trials if t.state == TrialState.COMPLETE), key=lambda t: t.value or 0)
+    assert [trace["name"].split(":")[0] for trace in best[::-1]] == [f"trial {t.number}" for t in done[:5]]
+    winner = done[0].intermediate_values
+    assert best[-1]["x"] == [step for step in winner if step > 0]
+    assert best[-1]["y"] == pytest.approx([value for step, value in winner.items() if step > 0], rel=1e-3)
+
+
+def test_a_maximum_is_best_where_the_study_says_so() -> None:
+    study = studied(None, direction="maximize")
+    drawn = figures(study, ["accuracy"], "validation accuracy")["learning-curves"]
+    assert drawn["data"][-1]["name"].startswith(f"trial {study.best_trial.number}:")
+
+
+def test_many_curves_are_thinned_and_keep_their_ends() -> None:
+    study = optuna.create_study()
+    for _ in range(100):
+        trial = study.ask()
+        for step in range(1, 301):
+            trial.report(step / 300, step)
+        study.tell(trial, 1.0)
+    traces = figures(study, ["value"], "validation accuracy")["learning-curves"]["data"]
+    assert sum(len(trace["x"]) for trace in traces) <= POINTS + 100
+    assert all(trace["x"][-1] == 300 for trace in traces[1:])
+
+
+def test_importances_are_shares_of_what_varies() -> None:
+    study = studied(None, trials=40)
+    [bars] = figures(study, [METRIC], "accuracy")["importances"]["data"]
+    assert set(bars["y"]) == {"lr", "width"}
+    assert bars["y"][-1] == "lr"
+    assert sum(bars["x"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_parameters_of_few_trials_have_importances_too() -> None:
+    study = studied(None, trials=40)
+    trial = study.ask()
+    trial.suggest_float("lr", 1e-4, 1.0, log=True)
+    trial.suggest_float("momentum", 0, 1)
+    study.tell(trial, 1000.0)
+    [bars] = figures(study, [METRIC], "accuracy")["importances"]["data"]
+    assert set(bars["y"]) == {"lr", "width", "momentum"}
+
+
+def constant(study: optuna.Study) -> None:
+    for _ in range(30):
+        trial = study.ask({"lr": optuna.distributions.FloatDistribution(0, 1)})
+        trial.suggest_float("momentum", 0, 1)
+        study.tell(trial, 1.0)
+
+
+def fixed(study: optuna.Study) -> None:
+    for number in range(30):
+        trial = study.ask()
+        trial.suggest_categorical("schedule", ["constant"])
+        trial.suggest_float("lr", 0, 1)
+        study.tell(trial, number)
+
+
+def endless(study: optuna.Study) -> None:
+    for _ in range(30):
+        trial = study.ask()
+        trial.report(float("nan"), 1)
+        trial.report(float("inf"), 2)
+        study.tell(trial, float("inf"))
+
+
+def at_step_zero(study: optuna.Study) -> None:
+    trial = study.ask()
+    trial.report(0.1, 0)
+    study.tell(trial, 1.0)
+
+
+def failed(study: optuna.Study) -> None:
+    for _ in range(12):
+        study.tell(study.ask(), state=TrialState.FAIL)
+
+
+def waiting(study: optuna.Study) -> None:
+    study.enqueue_trial({"lr": 0.1})
+    study.enqueue_trial({"lr": 0.2})
+    study.ask()
+
+
+@pytest.mark.parametrize("filled", [lambda study: None, constant, fixed, endless, at_step_zero, failed, waiting])
+def test_where_nothing_can_be_drawn_nothing_is(filled: Callable[[optuna.Study], None]) -> None:
+    study = optuna.create_study()
+    filled(study)
+    decorate(study, note=NOTE, metrics=[METRIC])
+    seen = shown(study)
+    assert seen["note"]["body"] == NOTE
+    assert seen["objective_names"] == [METRIC]
+    assert not seen["plots"]
+    assert not seen["artifacts"]
+
+
+def test_one_trial_is_a_curve() -> None:
+    study = studied(None, trials=1)
+    decorate(study, note=NOTE)
+    plots = shown(study)["plots"]
+    assert set(plots) == {"learning-curves"}
+    assert len(plots["learning-curves"]["data"]) == 1
+
+
+def test_running_and_failed_trials_are_drawn_too() -> None:
+    study = studied(None, trials=4)
+    trial = study.ask()
+    trial.report(0.25, 1)
+    drawn = figures(study, [METRIC], "accuracy")["learning-curves"]
+    assert drawn["data"][0]["x"].count(None) == 2
+    assert "5 trials" in drawn["layout"]["title"]["text"]
+
+
+def test_two_objectives_have_a_front_instead_of_curves() -> None:
+    study = studied(None, directions=["maximize", "minimize"])
+    decorate(study, note=NOTE, metrics=["validation accuracy", "cost"])
+    seen = shown(study)
+    assert seen["objective_names"] == ["validation accuracy", "cost"]
+    assert set(seen["plots"]) == {"pareto-front", "importances"}
+    beaten, front = seen["plots"]["pareto-front"]["data"]
+    assert sorted(zip(front["x"], front["y"], strict=True)) == sorted(tuple(t.values) for t in study.best_trials)
+    assert len(beaten["x"]) + len(front["x"]) == 21
+    axes = [seen["plots"]["pareto-front"]["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")]
+    assert axes == ["validation accuracy (higher is better)", "cost (lower is better)"]
+
+
+@pytest.mark.parametrize("directions", [["minimize", "maximize"], ["minimize"] * 3])
+def test_several_objectives_without_trials(directions: list[str]) -> None:
+    study = optuna.create_study(directions=directions)
+    decorate(study, note=NOTE)
+    assert not shown(study)["plots"]
+
+
+@pytest.mark.parametrize("missing", ["optuna_dashboard", "plotly.graph_objects"])
+def test_nothing_happens_where_it_is_not_installed(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = studied(None)
+    before = study._storage.get_study_system_attrs(study._study_id)
+    monkeypatch.setitem(sys.modules, missing, None)
+    decorate(study, note=NOTE, metrics=[METRIC])
+    assert study._storage.get_study_system_attrs(study._study_id) == before
+
+
+def test_a_winner_that_cannot_be_copied_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"The winner's record '.*gone\.json' cannot be copied to '.*artifacts'"):
+        decorate(studied(None, trials=1), note=NOTE, winner=tmp_path / "gone.json")
+
+
+# The server
+
+
+@dataclass
+class Served:
+    process: subprocess.Popen[str]
+    line: str
+
+    @property
+    def address(self) -> str:
+        """Of the page."""
+        return next(word for word in self.line.split() if word.startswith("http://"))
+
+    @property
+    def root(self) -> str:
+        return self.address.partition("/dashboard")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.root.rpartition(":")[2])
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.root + path, timeout=PATIENCE) as answer:
+            return bytes(answer.read())
+
+
+@contextmanager
+def serving(*arguments: object) -> Iterator[Served]:
+    """The command in a process of its own, from its first line on."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # that a job of a shell ignores it is inherited
+    try:
+        command = [sys.executable, "-m", "bench", "dashboard", *map(str, arguments)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    patience = threading.Timer(PATIENCE, process.kill)
+    patience.start()
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        patience.cancel()
+        assert line, process.communicate()[1]
+        yield Served(process, line)
+    finally:
+        patience.cancel()
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Two studies, on a port that was taken."""
+    folder = tmp_path_factory.mktemp("results")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage, winner = journal(folder), folder / "0123456789abcdef.json"
+    winner.write_text('{"id": "0123456789abcdef"}')
+    studied(storage, "zero")
+    decorate(studied(storage, "onehot-quadratic"), note=NOTE, winner=winner, metrics=[METRIC])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serving("--results", folder, "--study", "onehot-quadratic", "--port", port) as server:
+            assert f"port {port} is taken" in server.line
+            assert server.port != port
+            yield server
+
+
+def test_the_server_gives_studies_and_artifacts(served: Served) -> None:
+    assert served.address == f"{served.root}/dashboard/studies/1"
+    names = [study["study_name"] for study in json.loads(served.get("/api/studies"))["study_summaries"]]
+    assert names == ["zero", "onehot-quadratic"]
+    study = json.loads(served.get("/api/studies/1"))
+    [artifact] = study["artifacts"]
+    assert json.loads(served.get(f"/artifacts/1/{artifact['artifact_id']}")) == {"id": "0123456789abcdef"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+def test_the_server_listens_at_the_loopback_address_only(served: Served) -> None:
+    assert served.root.startswith("http://127.0.0.1:")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", served.port), timeout=PATIENCE)
+
+
+def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
+    optuna.create_study(study_name="empty", storage=journal(tmp_path))
+    with serving("--results", tmp_path, "--port", 0, "--quiet") as server:
+        assert server.line == f"http://127.0.0.1:{server.port}/dashboard\n"
+        server.get("/api/studies/0")
+        server.process.send_signal(signal.SIGINT)
+        out, err = server.process.communicate(timeout=PATIENCE)
+        assert (server.process.returncode, out, err) == (0, "", "")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+
+
+def test_bad_requests_get_one_line(command: Command, tmp_path: Path) -> None:
+    optuna.create_study(study_name="onehot-mlp", storage=journal(tmp_path))
+    here = ("dashboard", "--results", tmp_path)
+    for arguments, message in {
+        ("--study", "onehot-mpl"): "Unknown study 'onehot-mpl': did you mean 'onehot-mlp'?",
+        ("--port", 70000): "--port must be an integer in [0, 65535], got 70000.",
+        ("--port", -1): "--port must be an integer in [0, 65535], got -1.",
+        ("--port", "x"): "Invalid value for '--port'",
+        ("--host", "192.0.2.1"): "--host must be an address of this machine, got '192.0.2.1': ",
+        ("--host", "a b"): "--host must be an address of this machine, got 'a b': ",
+        ("--storage", "nonsense"): "--storage ",
+        ("--storage", f"journal:///{tmp_path}/no.journal"): "--storage journal:///",
+    }.items():
+        done = command(*here, *arguments)
+        assert done.code == 2
+        assert done.error.startswith(message)
+    assert not (tmp_path / "no.journal").exists()
+
+
+def test_what_is_missing_is_named(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    done = command("dashboard", "--results", tmp_path)
+    assert done.code == RequestError.exit_code
+    assert "pip install mod97[dashboard]" in done.error
+
+
+# The browser
+
+
+@pytest.fixture
+def profile() -> Iterator[Path]:
+    """A folder of the browser's own, which pytest would keep."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def page(address: str, profile: Path) -> str:
+    """What a real browser makes of a page, as HTML."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)}")
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1500,3400",
+    ]
+    command += [f"--user-data-dir={profile}", "--virtual-time-budget=4000", "--dump-dom", address]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    try:
+        return process.communicate(timeout=PATIENCE)[0]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def seen(address: str, profile: Path, *texts: str) -> str:
+    """A page once it shows all of some texts: a busy machine may need a second look."""
+    until = time.monotonic() + PATIENCE
+    while any(text not in (found := page(address, profile)) for text in texts) and time.monotonic() < until:
+        pass
+    assert [text for text in texts if text not in found] == []
+    return found
+
+
+def test_a_browser_shows_the_study(served: Served, profile: Path) -> None:
+    overview = seen(served.address, profile, "onehot-quadratic", METRIC, "0123456789abcdef.json", "Learning curves of")
+    assert "Parameter importances from 21 trials" in overview
+    assert "vault" not in overview
+    assert "test accuracy" not in overview
+    assert "step (optimizer updates)" in overview
+    seen(f"{served.address}/note", profile, "onehot × quadratic", "python -m bench tune --trials 12")

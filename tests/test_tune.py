@@ -1,0 +1,607 @@
+"""Tuning: what a trial is worth, what it may see, what happens to it when its process dies."""
+
+import json
+import math
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from conftest import Finished
+
+import bench
+from bench.cells import drawn, prepare
+from bench.errors import RequestError
+from bench.harness import train
+from bench.spaces import make_space
+from bench.spec import Budget, Spec, family
+from bench.splits import draw_vault
+from bench.storage import close_storage, open_storage
+from bench.store import Store
+from bench.tuning import best_of, fresh_seeds, learning_curve, make_sampler, objectives_of, trial_seeds, values_of
+
+Command = Callable[..., Finished]
+RIDGE = {"encoder": "onehot", "learner": "ridge", "modulus": 7, "validation_fraction": 0.2}
+MLP = ("--learner", "mlp", "--fix", "learner.width=8", "--fix", "learner.depth=1", "--fix", "learner.head=classifier")
+
+
+class Inline:
+    """Runs at once, in this process, what a worker process would."""
+
+    def __init__(self, **how: Any) -> None:
+        pass
+
+    def submit(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        future.set_result(call(*arguments))
+        return future
+
+    def shutdown(self, **how: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.slots.ProcessPoolExecutor", Inline)
+
+
+def record(accuracies: list[float | None], budget: int = 100, held: int | None = None, status: str = "done") -> Any:
+    steps = list(range(10, 10 * len(accuracies) + 10, 10))
+    return {
+        "label": "it",
+        "status": status,
+        "budget": {"steps": budget},
+        "sustained_steps_to": {"validation": {"0.99": held}},
+        "steps_to": {"validation": {"0.99": held}},
+        "final": {"step": steps[-1], "validation_accuracy": accuracies[-1]},
+        "curve": {"step": steps, "validation_accuracy": accuracies},
+        "flops": 1000,
+        "seconds": {"train": 1.0, "total": 2.0},
+        "parameters": 7,
+        "error": None,
+    }
+
+
+def worth(*records: Any) -> float:
+    return values_of(["steps"], records)[0]
+
+
+# The objective
+
+
+def test_the_objective_in_closed_form() -> None:
+    assert worth(record([0.5, 1.0], held=20)) == pytest.approx(math.log10(20))
+    assert worth(record([0.5, 0.7, 0.6])) == pytest.approx(2 + 1 + 0.3)
+    assert worth(record([0.5, None], status="diverged")) == pytest.approx(2 + 3)
+    both = worth(record([1.0], held=10), record([0.0]))
+    assert both == pytest.approx((1 + 4) / 2)
+
+
+def test_solved_beats_nearly_beats_never_beats_diverged() -> None:
+    ranking = [
+        record([1.0] * 3, held=10),
+        record([1.0] * 3, held=100),
+        record([0.98] * 3),
+        record([0.0] * 3),
+        record([0.98, None], status="diverged"),
+    ]
+    values = [worth(one) for one in ranking]
+    assert values == sorted(values)
+    assert len(set(values)) == len(values)
+
+
+def test_accuracy_and_cost() -> None:
+    assert values_of(["accuracy", "cost"], [record([0.2, 0.6]), record([0.8, 0.8])]) == [0.7, 3.0]
+    assert values_of(["accuracy"], [record([0.2, None], status="diverged")]) == [0.0]
+    unknown = {**record([0.2]), "flops": None}
+    assert values_of(["cost"], [unknown]) == [0.0]
+
+
+def test_the_winner_is_the_first_best() -> None:
+    assert best_of(["steps"], [(0, [2.0]), (1, [1.0]), (2, [1.0])]) == 1
+    assert best_of(["accuracy", "cost"], [(0, [0.5, 1.0]), (1, [0.9, 7.0]), (2, [0.9, 5.0])]) == 2
+    assert best_of(["steps"], []) is None
+    with pytest.raises(RequestError, match="did you mean 'accuracy'"):
+        objectives_of("acuracy")
+    with pytest.raises(RequestError, match="two different ones"):
+        objectives_of("cost,cost")
+
+
+def test_curves_are_thin_and_end_where_they_ended() -> None:
+    long = record([i / 500 for i in range(500)])
+    short = record([0.0, 1.0])
+    points = learning_curve([long, short])
+    assert len(points) <= 60
+    assert points[0] == (10, 0.0)
+    assert points[-1] == (5000, pytest.approx((499 / 500 + 1) / 2))
+
+
+def test_fresh_seeds_are_no_trials_seeds() -> None:
+    assert not set(trial_seeds(3)) & set(fresh_seeds(3, 20))
+    assert len(fresh_seeds(3, 20)) == 20
+
+
+def test_samplers_do_not_repeat_themselves_when_a_study_resumes() -> None:
+    draws = []
+    for known in (0, 0, 8):
+        study = optuna.create_study(sampler=make_sampler("random", [5, known]))
+        draws.append(study.ask().suggest_float("x", 0, 1))
+    assert draws[0] == draws[1] != draws[2]
+    with pytest.raises(RequestError, match="did you mean 'tpe'"):
+        make_sampler("tp", [0])
+    with pytest.raises(RequestError, match="takes one objective"):
+        make_sampler("cmaes", [0], 2)
+
+
+# Vaults
+
+
+def test_specs_without_a_vault_are_what_they_were() -> None:
+    spec = family(encoder="onehot", learner="ridge", modulus=11).first
+    assert spec.id == "25b5eeb3451dea58"
+    assert "vault" not in spec.to_dict()
+    held = family(encoder="onehot", learner="ridge", modulus=11, vault={"fraction": 0.2, "seed": 3}).first
+    assert held.to_dict()["vault"] == {"fraction": 0.2, "seed": 3, "open": False}
+    assert Spec.from_dict(held.to_dict()) == held
+    assert held.id != spec.id
+
+
+def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training() -> None:
+    request = {"encoder": "onehot", "learner": "mlp", "modulus": 11, "validation_fraction": 0.2}
+    shut = family(**request, vault={"fraction": 0.2, "seed": 3}).first
+    wide = family(**request, vault={"fraction": 0.2, "seed": 3, "open": True}).first
+    task = shut.make_task()
+    closed, opened = drawn(shut, task), drawn(wide, task)
+    assert closed.test.size == 0
+    np.testing.assert_array_equal(closed.train, opened.train)
+    vault = draw_vault(task.pairs_N2, "unordered", 0.2, np.random.default_rng(3))
+    np.testing.assert_array_equal(opened.test, vault)
+    assert not set(vault) & {*opened.train, *opened.validation}
+
+
+@pytest.mark.parametrize("learner", ["ridge", "mlp", "quadratic"])
+def test_a_record_of_a_closed_vault_says_nothing_of_test_pairs(learner: str) -> None:
+    cell = prepare(family(**RIDGE | {"learner": learner}, vault={"fraction": 0.2, "seed": 3}).first)
+    told: list[Any] = []
+    train([cell], [Budget(0 if learner == "ridge" else 20, None, True)], told.extend)
+    found = told[-1][1].record
+    assert found["status"] == "done"
+    assert found["final"]["test_accuracy"] is found["final"]["test_loss"] is found["test_accuracy_diagonal"] is None
+    assert set(found["curve"]["test_accuracy"]) == {None}
+    assert found["steps_to"]["test"] == {"0.95": None, "0.99": None}
+    assert found["final"]["validation_accuracy"] is not None
+
+
+def trials_of(folder: Path, url: str | None = None) -> list[Any]:
+    storage = open_storage(url or f"journal:///{folder / 'studies.journal'}")
+    [summary] = optuna.get_all_study_summaries(storage)
+    trials = optuna.load_study(study_name=summary.study_name, storage=storage).get_trials(deepcopy=False)
+    close_storage(storage)
+    return trials
+
+
+@pytest.mark.usefixtures("inline")
+def test_nothing_of_the_vault_reaches_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all answers of the vault swapped for others, trials and winner are the same, and its test is not."""
+    request = {"encoder": "phasor", "learner": "ridge", "modulus": 11, "trials": 10, "fresh": 2, "vault_seed": 4}
+    plain = bench.tune(**request, objective="accuracy", results=tmp_path / "a", study="s", jobs=1)
+    made = Spec.make_task
+
+    def swapped(spec: Spec) -> Any:
+        task = made(spec)
+        vault = draw_vault(task.pairs_N2, spec.protocol, 0.2, np.random.default_rng(4))  # type: ignore[arg-type]
+        task.answers_N[vault] = (task.answers_N[vault] + 1) % task.n_classes
+        return task
+
+    monkeypatch.setattr(Spec, "make_task", swapped)
+    other = bench.tune(**request, objective="accuracy", results=tmp_path / "b", study="s", jobs=1)
+    one, two = ([(t.params, t.values, t.user_attrs["flops"]) if "flops" in t.user_attrs else (t.params, t.values)
+                 for t in trials_of(tmp_path / name)] for name in "ab")  # fmt: skip
+    assert one == two
+    assert plain.best == other.best
+    assert [cell["curve"]["validation_accuracy"] for cell in plain.cells] == [
+        cell["curve"]["validation_accuracy"] for cell in other.cells
+    ]
+    assert [cell["final"]["test_accuracy"] for cell in plain.cells] == [1.0, 1.0]
+    assert max(cell["final"]["test_accuracy"] for cell in other.cells) < 0.5
+
+
+# Spaces
+
+
+def test_names_have_owners_and_overrides_count() -> None:
+    space = make_space(
+        "onehot",
+        "quadratic",
+        space={"learner.width": "8..16", "learner.warmup": "1..5"},
+        fix={"learner.lr": 0.01},
+    )
+    trial = optuna.create_study().ask()
+    settings = space.draw(trial)["settings"]
+    assert trial.params.keys() == {"learner.width", "learner.warmup", "learner.weight_decay", "learner.init_scale"}
+    assert settings["learner.lr"] == 0.01
+    assert 8 <= settings["learner.width"] <= 16
+    assert 1 <= settings["learner.warmup"] <= 5
+    assert isinstance(settings["learner.warmup"], int)
+
+
+def test_several_encoders_combinations_and_sdrs_are_choices() -> None:
+    space = make_space(["cycle", "rdse"], "ridge", ["sum", "concat"], [20, "off"], {"cycle.n": [50, 100]})
+    assert {"encoder", "combine", "sdr", "cycle.n", "rdse.size", "learner.alpha"} <= space.describe().keys()
+    drawn = [space.draw(optuna.create_study().ask()) for _ in range(20)]
+    assert {request["encoder"] for request in drawn} == {"cycle", "rdse"}
+    for request in drawn:
+        if request["encoder"] == "cycle":
+            assert request["settings"]["encoder.n"] in (50, 100)
+        assert not [name for name in request["settings"] if name.startswith(("cycle", "rdse"))]
+
+
+# A study
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
+    options = ("--encoder", "onehot", "--learner", "quadratic", "--modulus", 23, "--train-fraction", 0.6)
+    more = ("--trials", 10, "--steps", 150, "--fresh", 2, "--results", tmp_path, "--jobs", 1)
+    space = (
+        "--space",
+        "learner.width=32,64",
+        "--space",
+        "learner.lr=0.01..0.05:log",
+        "--fix",
+        "learner.init_scale=0.02",
+    )
+    call = ("tune", *options, *more, *space)
+    done = command(*call, "--json")
+    assert done.code == 0, done.err
+    document = done.json
+    assert document.keys() == {"schema", "study", "storage", "trials", "best", "cells"}
+    assert document["trials"] == 10
+    assert document["best"]["params"].keys() == {"learner.width", "learner.lr", "learner.weight_decay"}
+    trials = trials_of(tmp_path)
+    assert document["best"]["value"] == min(trial.value for trial in trials)
+    for trial in trials:
+        assert not [name for name in trial.user_attrs if "test" in name]
+        assert all(isinstance(value, str | int | float) for value in trial.user_attrs.values())
+        assert trial.user_attrs["status"] in ("done", "diverged")
+        assert 1 < len(trial.intermediate_values) <= 60
+        assert max(trial.intermediate_values.values()) <= 1
+    cells = document["cells"]
+    assert [cell["spec"]["seed"] for cell in cells] == [1, 2]
+    assert {cell["spec"]["vault"]["open"] for cell in cells} == {True}
+    spent = sum(trial.user_attrs["flops"] for trial in trials)
+    for cell in cells:
+        assert cell["final"]["test_accuracy"] is not None
+        assert cell["tuning"]["study"] == document["study"]
+        assert cell["tuning"]["rule"] == {"trials": 10, "compute": None}
+        assert cell["tuning"]["trials"] == 10
+        assert cell["tuning"]["flops"] == spent
+        assert Store(tmp_path).read(cell["id"]) == cell
+    assert len(Store(tmp_path).ids()) == 2
+    # Once more: what is stored is shown, and the vault stays as it was opened.
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    assert command(*call, "--json").json == document
+    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    assert len(trials_of(tmp_path)) == 10
+    shown = command(*call)
+    assert "steps" in shown.out
+    assert "Tuning took" in shown.out
+    longer = command(*("tune", *options, "--trials", 11, *more[2:], *space))
+    assert longer.code == 2
+    assert "its vault was opened after 10 trials" in longer.error
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_study_goes_on_to_more_trials_while_its_vault_is_closed(tmp_path: Path) -> None:
+    request = RIDGE | {"results": tmp_path, "fresh": 0, "jobs": 1, "seeds": 2, "objective": "accuracy"}
+    first = bench.tune(**request, trials=3)
+    assert first.trials == 3
+    assert not first.cells
+    before = [(t.number, t.params, t.values) for t in trials_of(tmp_path)]
+    second = bench.tune(**request, trials=9)
+    after = [(t.number, t.params, t.values) for t in trials_of(tmp_path)]
+    assert second.trials == 9
+    assert after[:3] == before
+    assert len({json.dumps(params) for _, params, _ in after}) == 9
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_winner_is_chosen_once(tmp_path: Path) -> None:
+    """The vault is opened for what was chosen before, whatever would be chosen now."""
+    request = RIDGE | {"results": tmp_path, "jobs": 1, "trials": 4}
+    first = bench.tune(**request, fresh=0)
+    assert first.best is not None
+    other = (first.best["number"] + 1) % 4
+    storage = open_storage(f"journal:///{tmp_path / 'studies.journal'}")
+    optuna.load_study(study_name=first.study, storage=storage).set_user_attr("winner", other)
+    done = bench.tune(**request, fresh=2)
+    assert done.best is not None
+    assert done.best["number"] == other
+    alpha = trials_of(tmp_path)[other].params["learner.alpha"]
+    assert [cell["spec"]["learner"]["alpha"] for cell in done.cells] == [alpha, alpha]
+    more = bench.tune(**request, fresh=3)
+    assert [cell["id"] for cell in more.cells][:2] == [cell["id"] for cell in done.cells]
+
+
+@pytest.mark.usefixtures("inline")
+def test_compute_is_not_exceeded(tmp_path: Path) -> None:
+    request = {"encoder": "onehot", "learner": "mlp", "modulus": 7, "validation_fraction": 0.2, "epochs": 5}
+    fixed = {"learner.depth": 1, "learner.head": "classifier", "learner.width": 20}
+    done = bench.tune(**request, compute=4e6, fresh=0, results=tmp_path, jobs=1, fix=fixed)
+    each = [trial.user_attrs["flops"] for trial in trials_of(tmp_path)]
+    assert done.cost["flops"] == sum(each) <= 4e6
+    assert sum(each) + max(each) > 4e6
+    assert len(each) > 3
+
+
+@pytest.mark.usefixtures("inline")
+def test_two_objectives(tmp_path: Path) -> None:
+    request = {"encoder": ["onehot", "phasor"], "learner": "mlp", "modulus": 7, "epochs": 5}
+    fixed = {"learner.depth": 1, "learner.head": "classifier"}
+    done = bench.tune(**request, trials=8, objective="accuracy,cost", fix=fixed, fresh=1, results=tmp_path, jobs=1)
+    values = [trial.values for trial in trials_of(tmp_path)]
+    assert done.best is not None
+    assert done.best["value"] == max(values, key=lambda pair: (pair[0], -pair[1]))
+    assert len(done.cells) == 1
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_a_constructor_refuses_is_a_failed_trial(tmp_path: Path) -> None:
+    done = bench.tune(
+        **RIDGE, space={"learner.alpha": "-1..1"}, trials=12, fresh=0, sampler="random", results=tmp_path, jobs=1
+    )
+    trials = trials_of(tmp_path)
+    # What is refused counts, and costs nothing.
+    refused = [trial for trial in trials if trial.state.name == "FAIL"]
+    assert 0 < len(refused) < 12 == len(trials) == done.trials
+    assert all(trial.user_attrs["status"] == "refused" for trial in refused)
+    assert all("The 'alpha' parameter of Ridge must be" in trial.user_attrs["error"] for trial in refused)
+    assert all(trial.params["learner.alpha"] > 0 for trial in trials if trial not in refused)
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("sampler", ["random", "gp", "cmaes", "nsgaii"])
+def test_samplers(tmp_path: Path, sampler: str) -> None:
+    if sampler == "cmaes":
+        pytest.importorskip("cmaes")
+    done = bench.tune(**RIDGE, sampler=sampler, trials=12, fresh=0, results=tmp_path, jobs=1)
+    assert done.trials == 12
+
+
+def test_a_dry_run_shows_space_and_rules(tmp_path: Path, command: Command) -> None:
+    options = ("--encoder", "onehot", "--learner", "quadratic", "--trials", 64, "--fix", "learner.lr=0.02")
+    done = command("tune", *options, "--space", "learner.width=64..128", "--dry-run", "--results", tmp_path / "r")
+    assert done.code == 0
+    for words in ("64 … 128", "0.02 (fixed)", "64 trials by tpe", "Nothing has run", "studies.journal"):
+        assert words in done.out
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.usefixtures("inline")
+def test_the_note_of_a_study_has_its_command(tmp_path: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    request = RIDGE | {"encoder": ["onehot", "phasor"], "trials": 2, "fresh": 1, "space": {"learner.alpha": "1..2"}}
+    bench.tune(**request, results=tmp_path, jobs=1)
+    storage = open_storage(f"journal:///{tmp_path / 'studies.journal'}")
+    study = optuna.load_study(storage=storage, study_name=optuna.get_all_study_names(storage)[0])
+    from optuna_dashboard import get_note
+
+    note = get_note(study)
+    assert "python -m bench tune --encoder onehot,phasor --learner ridge --trials 2" in note
+    assert "--space learner.alpha=1..2" in note
+    assert "| `learner.alpha` | 1 … 2 |" in note
+
+
+# Bad input
+
+START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*START, "--trials", 0), "--trials must be an integer in [1, 2³¹), got 0"),
+        (START, "Missing --trials N, --compute FLOPS, or both"),
+        ((*START, "--compute", -1), "--compute must be a number of FLOPs above 0"),
+        ((*START, "--compute", 1e9), "--compute does not apply to ridge"),
+        ((*START, "--trials", 3, "--objective", "step"), "did you mean 'steps'"),
+        ((*START, "--trials", 3, "--sampler", "tpee"), "did you mean 'tpe'"),
+        ((*START, "--trials", 3, "--space", "learner.alphaa=1..2"), "did you mean 'alpha'"),
+        ((*START, "--trials", 3, "--space", "learner.alpha=2..1"), "must go from a lower to a higher number"),
+        ((*START, "--trials", 3, "--space", "learner.alpha=1..1"), "--fix holds a parameter at one value"),
+        ((*START, "--trials", 3, "--space", "learner.alpha=0..1:log"), "must begin above 0 to be logarithmic"),
+        ((*START, "--trials", 3, "--space", "learner.alpha=a..b"), "takes numbers LOW..HIGH"),
+        ((*START, "--trials", 3, "--space", "alpha=1..2"), "takes OWNER.NAME="),
+        ((*START, "--trials", 3, "--space", "learner.alpha=-2..-1"), "The 'alpha' parameter of Ridge must be"),
+        ((*START, "--trials", 3, "--fix", "cycle.n=3"), "take encoder.NAME or learner.NAME"),
+        ((*START, "--trials", 3, "--vault", 0.6), "do not fit beside a vault"),
+        ((*START, "--trials", 3, "--validation-fraction", 0), "--validation-fraction must be in (0, 1)"),
+        ((*START, "--trials", 3, "--sdr", "x"), "--sdr takes numbers of features"),
+        ((*START, "--trials", 3, "--storage", "redis"), "--storage must be journal:///PATH or a database's URL"),
+        ((*START, "--trials", 3, "--storage", "journal:////nowhere/at/all"), "cannot be used: No such file"),
+        ((*START, "--trials", 3, "--storage", "sqlite:////nowhere/at/all"), "unable to open database file"),
+        ((*START, "--trials", 3, "--storage", "postgresql+psycopg://u:secret@127.0.0.1:1/x"), "cannot be used"),
+        (("--encoder", "onehot", "--learner", "mlp", "--trials", 3, "--fix", "learner.epochs=3"), "is the budget"),
+        (
+            ("--encoder", "onehot", "--learner", "mlp", "--trials", 3, "--fix", "learner.hidden_layer_sizes=3"),
+            "is made of",
+        ),
+    ],
+)
+def test_bad_requests_get_one_line(command: Command, tmp_path: Path, arguments: Any, message: str) -> None:
+    if "psycopg" in str(arguments):
+        pytest.importorskip("psycopg")
+    done = command("tune", *arguments, "--results", tmp_path / "r")
+    assert done.code == 2, done.err
+    assert message in done.error
+    assert "secret" not in done.error
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_study_of_something_else_is_refused_and_nothing_of_it_lost(tmp_path: Path, command: Command) -> None:
+    call = ("tune", *START, "--trials", 2, "--fresh", 0, "--results", tmp_path, "--study", "mine", "--jobs", 1)
+    assert command(*call, "--validation-fraction", 0.2).code == 0
+    before = (tmp_path / "studies.journal").read_bytes()
+    for more, differs in (
+        (("--validation-fraction", 0.1), "its validation_fraction is 0.2, not 0.1"),
+        (("--validation-fraction", 0.2, "--task", "multiply"), "its task is add, not multiply"),
+        (("--validation-fraction", 0.2, "--objective", "accuracy"), 'its objective is ["steps"], not ["accuracy"]'),
+        (("--validation-fraction", 0.2, "--seeds", 2), "its seeds is 1, not 2"),
+    ):
+        done = command(*call, *more)
+        assert done.code == 2
+        assert differs in done.error
+    assert (tmp_path / "studies.journal").read_bytes() == before
+    optuna.create_study(storage=open_storage(f"journal:///{tmp_path / 'studies.journal'}"), study_name="x").ask()
+    foreign = command(*call[:-3], "x", "--jobs", 1)
+    assert foreign.code == 2
+    assert "was not made by tune" in foreign.error
+
+
+# Processes
+
+
+def script(*arguments: Any) -> list[str]:
+    return [sys.executable, "-m", "bench", "tune", *map(str, arguments)]
+
+
+def test_after_ctrl_c_and_kill_9_no_trial_is_repeated_and_orphans_fail(tmp_path: Path) -> None:
+    options = ("--encoder", "onehot", *MLP, "--modulus", 7, "--epochs", 1500, "--objective", "accuracy", "--jobs", 1)
+    call = script(*options, "--trials", 6, "--fresh", 1, "--results", tmp_path)
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "] trial 0:" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert "the same command goes on" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    stopped = trials_of(tmp_path)
+    assert {trial.user_attrs["status"] for trial in stopped if trial.state.name == "FAIL"} == {"interrupted"}
+    assert "RUNNING" not in {trial.state.name for trial in stopped}
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "] trial" in line:
+                break
+        process.send_signal(signal.SIGKILL)
+    before = [trial for trial in trials_of(tmp_path) if trial.state.name == "COMPLETE"]
+    left = [trial.number for trial in trials_of(tmp_path) if trial.state.name == "RUNNING"]
+    assert len(before) >= 2
+    assert left
+    done = subprocess.run(call, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    trials = trials_of(tmp_path)
+    for trial in before:
+        again = trials[trial.number]
+        assert (again.params, again.values, again.datetime_complete) == (
+            trial.params,
+            trial.values,
+            trial.datetime_complete,
+        )
+    assert {trials[number].state.name for number in left} == {"FAIL"}
+    assert {trials[number].user_attrs["status"] for number in left} == {"orphaned"}
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    assert len(complete) == 6
+    assert len({json.dumps(trial.params) for trial in complete}) == 6
+
+
+def test_an_orphan_in_a_database_is_found_by_its_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: None
+) -> None:
+    monkeypatch.setattr("bench.storage.HEARTBEAT", 1)
+    monkeypatch.setattr("bench.storage.STALE", 1)
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    request = RIDGE | {"results": tmp_path / "r", "storage": url, "fresh": 0, "jobs": 1}
+    bench.tune(**request, trials=1)
+    storage = open_storage(url)
+    study = optuna.load_study(study_name=optuna.get_all_study_names(storage)[0], storage=storage)
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        left = study.ask()
+    storage.record_heartbeat(left._trial_id)
+    time.sleep(2.5)
+    assert bench.tune(**request, trials=3).trials == 3
+    trials = study.get_trials(deepcopy=False)
+    assert trials[left.number].state.name == "FAIL"
+    assert [trial.state.name for trial in trials].count("COMPLETE") == 3
+    close_storage(storage)
+
+
+def share(tmp_path: Path, *options: Any, trials: int) -> list[Any]:
+    """Two processes on one study; their trials."""
+    call = script(*START, "--validation-fraction", 0.2, "--trials", trials, "--fresh", 2, "--jobs", 1, *options)
+    both = [
+        subprocess.Popen([*call, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    documents = [json.loads(out) for out, _ in outputs]
+    assert documents[0]["best"] == documents[1]["best"]
+    assert [cell["id"] for cell in documents[0]["cells"]] == [cell["id"] for cell in documents[1]["cells"]]
+    spoken = [sum("] trial" in line and "winner" not in line for line in err.splitlines()) for _, err in outputs]
+    assert sum(spoken) == documents[0]["trials"]
+    return documents
+
+
+def test_two_processes_share_a_journal(tmp_path: Path) -> None:
+    documents = share(tmp_path, "--results", tmp_path, trials=40)
+    assert documents[0]["trials"] == documents[1]["trials"] == 40
+    trials = trials_of(tmp_path)
+    assert len(trials) == 40
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    assert len({json.dumps(trial.params) for trial in trials}) == 40
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """A server on loopback, for as long as a test lasts; its URL."""
+    if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
+        pytest.skip("initdb and pg_ctl are not installed")
+    pytest.importorskip("psycopg")
+    user = {}
+    if os.geteuid() == 0:  # it refuses to run as root
+        found = [who for who in pwd.getpwall() if who.pw_name in ("postgres", "nobody")]
+        if not found:
+            pytest.skip("a server refuses to run as root, and there is no other user")
+        who = max(found, key=lambda one: one.pw_name)
+        user = {"user": who.pw_uid, "group": who.pw_gid}
+    folder = tempfile.mkdtemp(prefix="mod97-postgres-")
+    if user:
+        shutil.chown(folder, **user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def run(*call: str) -> None:
+        subprocess.run(call, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=60, **user)  # type: ignore[call-overload]
+
+    try:
+        run("initdb", "-D", f"{folder}/data", "-U", "bench", "-A", "trust", "--no-sync")
+        listen = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
+        run("pg_ctl", "-D", f"{folder}/data", "-o", listen, "-l", f"{folder}/log", "-w", "start")
+        yield f"postgresql+psycopg://bench@127.0.0.1:{port}/postgres"
+    finally:
+        if Path(folder, "data", "postmaster.pid").exists():
+            run("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder)
+
+
+def test_two_processes_share_a_postgresql_server(tmp_path: Path, postgres: str) -> None:
+    documents = share(tmp_path, "--results", tmp_path, "--storage", postgres, trials=30)
+    trials = trials_of(tmp_path, postgres)
+    assert {trial.state.name for trial in trials} == {"COMPLETE"}
+    assert len(trials) == 30
+    assert documents[0]["storage"] == postgres
