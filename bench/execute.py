@@ -380,8 +380,11 @@ class _Runner:
 
 
 def failed(job: Job, on: Board, error: BaseException, status: str = "failed") -> list[Result]:
-    """Keep that the cells of a job failed for a reason that no worker process could tell."""
-    runner = _Runner(job, on)
+    """Keep that the cells of a job failed for a reason that no worker process could tell.
+
+    What the job may have kept before stays: nothing is forced, and no device is asked for anything.
+    """
+    runner = _Runner(replace(job, device="cpu", force=False), on)
     for unit in job.units:
         runner._fail(unit, error, status)
     return list(runner.results.values())

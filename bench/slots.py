@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from joblib.externals.loky import process_executor
-from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor, TerminatedWorkerError
 
 from bench.execute import Board, Job, Result, failed, graceful, leave_with, run_job
 from bench.store import Record
@@ -46,10 +46,10 @@ class Queue(Protocol):
         """How many cells other processes have in hand; free ones go back to the queue."""
 
 
-def _be_a_worker(owner: int) -> None:
+def _be_a_worker(owner: int, grows: bool) -> None:
     """Ctrl-C reaches all processes of a terminal: the owner decides what it means. Its end is this process's too."""
-    # Otherwise a process that has grown by 300 MB, as every one on a GPU has, is replaced after each job.
-    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
+    if grows:  # otherwise a process that has grown by 300 MB, as every one on a GPU has, is replaced after each job
+        process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave_with(owner)
 
@@ -72,13 +72,22 @@ class _Slot:
     def start(self, job: Job, on: Board) -> None:
         """Run a job."""
         self.began = time.monotonic()
-        if self.pool is None:
-            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker, initargs=(os.getpid(),))
         limits = [unit.budget.seconds for unit in job.units]
         known = [limit for limit in limits if limit is not None]
         all_limited = len(known) == len(limits)
-        self.job, self.future = job, self.pool.submit(run_job, job, on)
+        try:
+            self.future = self._process().submit(run_job, job, on)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            self.end()
+            self.future = self._process().submit(run_job, job, on)
+        self.job = job
         self.deadline = self.began + sum(known) + GRACE if all_limited else None
+
+    def _process(self) -> Any:
+        if self.pool is None:
+            arguments = (os.getpid(), self.device != "cpu")
+            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker, initargs=arguments)
+        return self.pool
 
     def end(self) -> None:
         """End the process: at once where it has a job, else as it likes to end, within a few seconds."""
@@ -162,7 +171,13 @@ class Slots:
         error = slot.future.exception()
         if isinstance(error, BrokenProcessPool):
             slot.end()
-            self._lost(slot, job, queue, MemoryError("Its process was killed, by lack of memory perhaps."))
+            killed = isinstance(error, TerminatedWorkerError)
+            why = (
+                MemoryError("Its process was killed, by lack of memory perhaps.")
+                if killed
+                else RuntimeError(str(error))
+            )
+            self._lost(slot, job, queue, why)
             return
         # What a job raises is no cell's fault: jobs fail cells by themselves. It would befall halves of it as well.
         results = slot.future.result() if error is None else failed(job, self.on, error)

@@ -4,10 +4,11 @@ import hashlib
 import inspect
 import json
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, cached_property, lru_cache
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -401,8 +402,36 @@ def _resolve_values(
             value = whole(f"{kind}.{key}", value, 0)
             if value is None:
                 raise RequestError(f"{kind}.{key} must be an integer in [0, 2³¹), got None.")
-        resolved[key] = _checked(_alike, value, default)
+        resolved[key] = _checked(_alike, _hinted(value, _hints(cls).get(key, ())), default)
     return resolved
+
+
+@cache
+def _hints(cls: type) -> dict[str, tuple[Any, ...]]:
+    """What the annotation of each constructor argument allows: types, and the words of a Literal."""
+    try:
+        found = get_type_hints(cls.__init__)  # type: ignore[misc]
+    except (NameError, TypeError):  # names that only a type checker knows
+        return {}
+    return {name: tuple(_allowed(hint)) for name, hint in found.items()}
+
+
+def _allowed(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) in (Literal, Union, UnionType):
+        for one in get_args(hint):
+            yield from _allowed(one)
+    else:
+        yield hint
+
+
+def _hinted(value: Any, allowed: Collection[Any]) -> Any:
+    """What is written none is the word, where a word of that name is allowed and None is not; an integer is a float
+    where only floats are.
+    """
+    if value is None and "none" in allowed and NoneType not in allowed:
+        return "none"
+    whole_number = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole_number and float in allowed and int not in allowed else value
 
 
 def _alike(value: Any, default: Any) -> Any:

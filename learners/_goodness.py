@@ -14,13 +14,13 @@ from learners._fleet.modules import Embedding, Linear, Network, Noise
 if TYPE_CHECKING:
     from learners.forward_forward import ForwardForward
 
-__all__ = ["ACTIVATIONS", "CONTRASTS", "NEGATIVES", "NORMS", "GoodnessNet", "softmax", "symba", "threshold"]
+__all__ = ["ACTIVATIONS", "CONTRASTS", "NORMS", "GoodnessNet", "softmax", "symba", "threshold"]
 
 ACTIVATIONS: Final = ("relu", "quadratic", "k-wta")
 NORMS: Final = ("none", "length", "layer", "peer")
-NEGATIVES: Final = 4
 LARGEST = 1 << 23
 """Activities of one layer, over examples and labels, that are in memory together when all labels are scored."""
+BELOW_ONE = 1 - 2.0**-24
 EPSILON = 1e-6
 """Added to a mean square before its root: an example that excites no unit stays zero."""
 
@@ -103,9 +103,9 @@ class GoodnessNet(Network):
         width, std = config.width, config.init_scale
         self.n_classes, self.width = n_classes, width
         self.activation, self.k = config.activation, config.k
-        self.measure, self.norm, self.peer_weight = config.goodness, config.norm, config.peer_weight
+        self.measure, self.norm, self.peer_weight = config.goodness, config.norm, config.resolved_peer_weight
         self.contrast, self.scale = CONTRASTS[config.loss], config.scale
-        self.negatives, self.n_negatives = config.resolved_negatives, config.n_negatives or NEGATIVES
+        self.negatives, self.n_negatives = config.resolved_negatives, config.resolved_n_negatives
         self.sharpness = config.sharpness
         self.expands = config.depth == 1 and config.activation == "quadratic" and config.goodness != "reconstruction"
         self.rows_per_example = 1 if self.expands else n_classes
@@ -190,7 +190,8 @@ class GoodnessNet(Network):
             u_BM = noise.uniform((len(answers_B), self.n_negatives))
             return (answers_B1 + 1 + (u_BM * others).long().clamp_max(others - 1)) % self.n_classes
         goodness, _ = self(table_UF, index_BS)
-        gumbel_BC = -torch.log(-torch.log(noise.uniform((len(answers_B), self.n_classes))))
+        u_BC = noise.uniform((len(answers_B), self.n_classes)).clamp_max(BELOW_ONE)
+        gumbel_BC = -torch.log(-torch.log(u_BC))
         right_BC = torch.arange(self.n_classes, device=answers_B.device) == answers_B1
         drawn_BC = (self.sharpness * goodness.detach() + gumbel_BC).masked_fill(right_BC, -math.inf)
         return drawn_BC.topk(min(self.n_negatives, others), dim=1).indices
@@ -222,10 +223,9 @@ class GoodnessNet(Network):
             rows = layer.label_rows(labels_BM)
             hidden = self._active(fed if rows is None else fed + rows)
             if self.measure == "reconstruction":
-                good = -self._error(layer, hidden, below, table_UF, index_BS, labels_BM)
+                good = 1 - self._error(layer, hidden, below, table_UF, index_BS, labels_BM)
             else:
-                square = hidden.to(torch.promote_types(hidden.dtype, torch.float32)).square()
-                good = square.mean(-1) if self.measure == "mean" else square.sum(-1)
+                good = hidden.square().mean(-1) if self.measure == "mean" else hidden.square().sum(-1)
             yield hidden, good
             below = hidden
 
@@ -251,22 +251,26 @@ class GoodnessNet(Network):
         index_BS: Tensor,
         labels_BM: Tensor | None,
     ) -> Tensor:
-        """Mean square of x − Wᵀ h over all that came in, codes and label, (B, M)."""
+        """‖x − Wᵀ h‖² / ‖x‖² of all that came in, codes and label, (B, M): 1 where nothing comes back."""
         errors: list[Tensor] = []
+        given: list[Tensor] = []
         if below is None:
             weight = layer.below.weight
             assert isinstance(weight, Tensor)
             for slot in range(index_BS.shape[1]):
                 back = product(hidden_BMD, weight if weight.ndim == 2 else weight[slot])
-                errors.append(table_UF[index_BS[:, slot]].unsqueeze(1) - back)
+                given.append(table_UF[index_BS[:, slot]].unsqueeze(1))
+                errors.append(given[-1] - back)
         else:
+            given.append(below)
             errors.append(below - product(hidden_BMD, layer.below.weight.mT))
         if layer.labels is not None:
             classes = torch.arange(self.n_classes, device=hidden_BMD.device)
             label = classes.unsqueeze(0) if labels_BM is None else labels_BM
             onehot = (label.unsqueeze(-1) == classes).to(hidden_BMD.dtype)
+            given.append(onehot)
             errors.append(onehot - product(hidden_BMD, layer.labels))
-        return _mean_square(errors)
+        return _square(errors) / (_square(given) + EPSILON)
 
 
 def _of(hidden_BCD: Tensor, labels_B: Tensor) -> Tensor:
@@ -275,11 +279,11 @@ def _of(hidden_BCD: Tensor, labels_B: Tensor) -> Tensor:
     return hidden_BCD.take_along_dim(picked_B1D, dim=1).squeeze(1)
 
 
-def _mean_square(errors: Sequence[Tensor]) -> Tensor:
-    size = sum(error.shape[-1] for error in errors)
-    total = sum(error.square().sum(-1) for error in errors)
+def _square(parts: Sequence[Tensor]) -> Tensor:
+    """Squared length of vectors given in parts."""
+    total = sum(part.square().sum(-1) for part in parts)
     assert isinstance(total, Tensor)
-    return total / size
+    return total
 
 
 def _peers(hidden_BD: Tensor, weight_B: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from encoders import Codes
-from encoders._check import is_number, require, require_choice, require_integer, require_number
+from encoders._check import is_number, require, require_choice, require_flag, require_integer, require_number
 from learners._base import Learner, Problem, Setting, Training
 from learners._fleet.losses import LOSSES
 from learners._fleet.modules import Network
@@ -200,6 +200,8 @@ class TorchLearner(Learner):
         require(self, "betas", valid, "two numbers in [0, 1)")
         require(self, "momentum", is_number(self.momentum) and 0 <= self.momentum < 1, "in [0, 1)")
         self._check_grokfast()
+        for name in ("nesterov", "muon_freeze", "orthograd"):
+            require_flag(self, name)
         for name in ("warmup",):
             require_integer(self, name, at_least=0)
         for name in ("steps", "slots"):

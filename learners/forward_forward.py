@@ -8,13 +8,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional as F
 
 from encoders import Codes
-from encoders._check import require, require_choice, require_integer, require_number
+from encoders._check import require, require_choice, require_flag, require_integer, require_number
 from learners._fleet.modules import Network
 from learners._goodness import ACTIVATIONS, CONTRASTS, NORMS, GoodnessNet
 from learners._torch import TorchLearner
 
-THETA: Final = 2.0
+THETA: Final = {"mean": 2.0, "sum": 2.0, "reconstruction": 0.5}
 ALPHA: Final = 4.0
+NEGATIVES: Final = 4
+PEER_WEIGHT: Final = 0.03
 
 
 class ForwardForward(TorchLearner):
@@ -23,11 +25,12 @@ class ForwardForward(TorchLearner):
     The label c enters beside the codes z of the slots. With x₁ = (z(a), z(b)) and, above, xₗ = norm(hₗ₋₁):
 
     - hₗ = φ(Wₗ xₗ + Vₗ c), without biases; V only in the first layer with ``label="input"``;
-    - gₗ = mean or sum of hₗ², or −mean (xₗ − Wₗᵀ hₗ)² over codes and label (``goodness="reconstruction"``: an
-      autoencoder with symmetric weights);
+    - gₗ = mean or sum of hₗ², or 1 − ‖xₗ − Wₗᵀ hₗ‖² / ‖xₗ‖² of codes and label (``goodness="reconstruction"``: how much
+      of what came in an autoencoder with symmetric weights gives back);
     - φ(x) = max(0, x), x², or max(0, x) of the k largest (k winners take all);
-    - norm: none; "length", h / √(mean h²); "layer", (h − mean h) / √(var h); "peer", length, and in every layer's loss
-      ``peer_weight`` · mean over units of (their mean activity − the mean over units)².
+    - norm: none; "length", h / √(mean h² + ε); "layer", (h − mean h) / √(var h + ε), ε = 1e-6; "peer", length, and in
+      every layer's loss ``peer_weight`` · mean over units of (their mean activity − the mean over units)², means of the
+      batch with its right labels.
 
     Each layer has a loss of its own, of the goodness g⁺ of the right label and g⁻ of M wrong ones:
 
@@ -35,31 +38,39 @@ class ForwardForward(TorchLearner):
     - ``loss="symba"``: mean log(1 + e^(−α (g⁺ − g⁻)));
     - ``loss="softmax"``: −log(e^(α g⁺) / (e^(α g⁺) + Σ e^(α g⁻))).
 
-    The answer is the label of the highest Σₗ gₗ. The gradient of a layer's loss with respect to the weights of any
-    other layer is zero: what comes from below is a constant to it.
+    The answer is the label of the highest Σₗ gₗ; probabilities are the softmax of α Σₗ gₗ. The gradient of a layer's
+    loss with respect to the weights of any other layer is zero: what comes from below is a constant to it. (Hard
+    negatives are drawn by all layers together.)
 
     Source: Hinton 2022, "The Forward-Forward Algorithm" (arXiv 2212.13345): goodness, threshold, label beside the
-    input, length and peer normalisation, hard negatives; Lee and Song 2023, "SymBa" (arXiv 2303.08418). Quadratic
-    activations after Gromov 2023 (arXiv 2301.02679).
+    input, length and peer normalisation; Lee and Song 2023, "SymBa" (arXiv 2303.08418). Quadratic activations after
+    Gromov 2023 (arXiv 2301.02679), k winners after Makhzani and Frey 2013 (arXiv 1312.5663), layer normalisation after
+    Ba et al. 2016 (arXiv 1607.06450). The softmax over labels is ours.
 
-    NOTE: Hinton sums the goodness of all layers but the first; here of all, so that one layer can answer.
+    NOTE: Hinton sums the goodness of all layers but the first; here of all, so that one layer can answer. His hard
+    negatives come from a learned softmax, his peer normalisation from running means; here both come from the batch.
+
+    NOTE: Adam's steps are absolute and the goodness of squared units is of the fourth order, so that codes of greater
+    norm learn faster, however they start.
 
     :param depth: L layers.
     :param width: D units of each.
     :param tied: one map for all slots.
     :param label: "input", or "every": each layer has rows V for the label.
-    :param goodness: "mean" or "sum" of squares, or "reconstruction". A sum is D means: θ and α weigh accordingly.
-    :param theta: θ > 0 of the threshold; None takes 2.
-    :param alpha: α > 0 of SymBa and softmax; None takes 4.
-    :param negatives: "random" wrong labels, "hard" ones (drawn with probability ∝ e^(α Σ g), α = 1 with the threshold),
-        or "all"; None takes all for softmax, else random.
-    :param n_negatives: M of random and hard negatives; None takes 4.
-    :param norm: between layers: "none", "length", "layer" or "peer".
-    :param peer_weight: of the peer term, > 0.
+    :param goodness: "mean" or "sum" of squares, or "reconstruction". A sum is D means: with SymBa and softmax it is
+        exactly a mean with D times the α.
+    :param theta: θ > 0 of the threshold; None takes 2, of a reconstruction 0.5.
+    :param alpha: α > 0 of SymBa and softmax; None takes 4. With the threshold it is 1.
+    :param negatives: "random" wrong labels (the same may come twice), "hard" ones (different ones, drawn with
+        probability ∝ e^(α Σ g) over all layers), or "all"; None takes all for softmax, else random.
+    :param n_negatives: M of random and hard negatives, fewer than there are classes; None takes 4.
+    :param norm: between layers: "none", "length", "layer" or "peer"; of "peer" one layer has the term in its loss.
+    :param peer_weight: of the peer term, > 0; None takes 0.03.
     :param activation: φ: "relu", "quadratic" or "k-wta".
     :param k: winners, in [1, width], with "k-wta".
     :param init_scale: deviation of the entries of an embedded code and of V at the start. Matrices between layers start
         as U(±1/√D).
+    :param loss: of each layer: "threshold", "symba" or "softmax".
     :raises ValueError: for a parameter out of range, or one that the others leave without effect.
 
     >>> X, y = np.eye(4)[[0, 1, 2, 3] * 4], [0, 1, 1, 0] * 4
@@ -68,7 +79,7 @@ class ForwardForward(TorchLearner):
     """
 
     version = 1
-    precisions = ("float32",)
+    precisions = ("float32",)  # one layer has hardly a product that other arithmetic would speed up
     losses_known = tuple(CONTRASTS)
     example: ClassVar = {"width": 32, "steps": 100, "random_state": 0}
 
@@ -84,7 +95,7 @@ class ForwardForward(TorchLearner):
         negatives: Literal["random", "hard", "all"] | None = None,
         n_negatives: int | None = None,
         norm: Literal["none", "length", "layer", "peer"] = "length",
-        peer_weight: float = 0.03,
+        peer_weight: float | None = None,
         activation: Literal["relu", "quadratic", "k-wta"] = "quadratic",
         k: int | None = None,
         init_scale: float = 0.1,
@@ -161,13 +172,14 @@ class ForwardForward(TorchLearner):
     def forum(cls, depth: int = 1, **changes: Any) -> Self:
         """The HTM forum's attempt: autoencoders with symmetric weights and k winners, a map of its own for each slot.
 
-        No source is public: the sizes, and that goodness is how well codes and label come back, are our reading.
+        No source is public: the sizes, and that goodness is how much of codes and label comes back, are our reading.
         """
         preset: dict[str, Any] = {
             "depth": depth,
             "width": 400,
             "tied": False,
             "goodness": "reconstruction",
+            "loss": "threshold",
             "activation": "k-wta",
             "k": 40,
             "n_negatives": 1,
@@ -190,29 +202,49 @@ class ForwardForward(TorchLearner):
         """Positive sizes, known names, and nothing that has no effect."""
         for name in ("depth", "width"):
             require_integer(self, name)
-        require_integer(self, "n_negatives", optional=True)
+        require_flag(self, "tied")
         require_choice(self, "label", ("input", "every"))
         require_choice(self, "goodness", ("mean", "sum", "reconstruction"))
-        require_choice(self, "norm", NORMS)
         require_choice(self, "activation", ACTIVATIONS)
-        for name in ("theta", "alpha"):
-            require_number(self, name, above=0, optional=True)
-        for name in ("peer_weight", "init_scale"):
-            require_number(self, name, above=0)
-        if self.negatives is not None:
-            require_choice(self, "negatives", ("random", "hard", "all"))
-        bounded = self.loss == "threshold"
-        require(self, "theta", bounded or self.theta is None, f"None with loss={self.loss!r}")
-        require(self, "alpha", not bounded or self.alpha is None, "None with loss='threshold'")
-        counted = self.resolved_negatives != "all" or self.n_negatives is None
-        require(self, "n_negatives", counted, "None with all negatives")
-        negative = bounded and self.goodness == "reconstruction"
-        require(self, "goodness", not negative, "mean or sum with loss='threshold': no reconstruction exceeds θ")
+        require_number(self, "init_scale", above=0)
+        self._check_contrast()
+        self._check_depth()
         sparse = self.activation == "k-wta"
         require(self, "k", (self.k is not None) is sparse, "given with activation='k-wta', only")
         if sparse:
             require_integer(self, "k")
             require(self, "k", self.k is not None and self.k <= self.width, f"in [1, width={self.width}]")
+
+    def _check_contrast(self) -> None:
+        """What a layer learns by."""
+        bounded = self.loss == "threshold"
+        require(self, "theta", bounded or self.theta is None, f"None with loss={self.loss!r}")
+        require(self, "alpha", not bounded or self.alpha is None, "None with loss='threshold'")
+        for name in ("theta", "alpha"):
+            require_number(self, name, above=0, optional=True)
+        if self.goodness == "reconstruction" and self.theta is not None:
+            require(self, "theta", self.theta < 1, "below 1 with goodness='reconstruction', which is at most 1")
+        if self.negatives is not None:
+            require_choice(self, "negatives", ("random", "hard", "all"))
+        counted = self.resolved_negatives != "all" or self.n_negatives is None
+        require(self, "n_negatives", counted, "None with all negatives")
+        require_integer(self, "n_negatives", optional=True)
+
+    def _check_depth(self) -> None:
+        """What is between layers, where there are several."""
+        require_choice(self, "norm", NORMS)
+        several = self.depth > 1
+        require(self, "norm", several or self.norm in ("length", "peer"), "'length' or 'peer' with depth=1")
+        require(self, "peer_weight", self.peer_weight is None or self.norm == "peer", "None without norm='peer'")
+        require_number(self, "peer_weight", above=0, optional=True)
+        require(self, "label", several or self.label == "input", "'input' with depth=1")
+        muon = self.optimizer == "muon"
+        require(self, "optimizer", several or not muon, "another with depth=1: there is no hidden matrix for muon")
+
+    def check_codes(self, codes: Codes, n_classes: int) -> None:
+        """As many wrong labels as there are."""
+        wanted = 1 if self.n_negatives is None else self.n_negatives
+        require(self, "n_negatives", wanted < max(2, n_classes), f"below the number of classes, {n_classes}")
 
     @property
     def resolved_negatives(self) -> str:
@@ -220,14 +252,24 @@ class ForwardForward(TorchLearner):
         return self.negatives or ("all" if self.loss == "softmax" else "random")
 
     @property
+    def resolved_n_negatives(self) -> int:
+        """M, of negatives that are drawn."""
+        return NEGATIVES if self.n_negatives is None else self.n_negatives
+
+    @property
+    def resolved_peer_weight(self) -> float:
+        """The weight of the peer term."""
+        return PEER_WEIGHT if self.peer_weight is None else self.peer_weight
+
+    @property
     def scale(self) -> float:
         """θ or α, whichever the loss has."""
-        given, usual = (self.theta, THETA) if self.loss == "threshold" else (self.alpha, ALPHA)
+        given, usual = (self.theta, THETA[self.goodness]) if self.loss == "threshold" else (self.alpha, ALPHA)
         return usual if given is None else given
 
     @property
     def sharpness(self) -> float:
-        """The α of hard negatives."""
+        """The α of hard negatives and of probabilities."""
         return 1.0 if self.loss == "threshold" else self.scale
 
     @property
@@ -244,13 +286,13 @@ class ForwardForward(TorchLearner):
         return GoodnessNet(self, n_slots, n_features, n_classes)
 
     def losses(self, scores: Any, y: Any) -> Any:
-        """−log softmax of the summed goodness at the answer, whatever the layers learn by."""
+        """−log softmax(α Σ g) at the answer, whatever the layers learn by."""
         with torch.no_grad():
-            scores = torch.as_tensor(scores)
+            scores = self.sharpness * torch.as_tensor(scores)
             return F.cross_entropy(
                 scores.flatten(0, -2), torch.as_tensor(y, device=scores.device).flatten(), reduction="none"
             ).reshape(scores.shape[:-1])
 
     def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
-        """Probabilities (N, C): softmax of the summed goodness."""
-        return F.softmax(torch.as_tensor(self.scores(X)), dim=-1).numpy()
+        """Probabilities (N, C): softmax(α Σ g)."""
+        return F.softmax(self.sharpness * torch.as_tensor(self.scores(X)), dim=-1).numpy()

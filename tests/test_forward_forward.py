@@ -1,15 +1,18 @@
 """Forward-forward: plain twins of what it computes, no gradient between layers, negatives that are what they say."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 import bench
 from bench.errors import RequestError
+from bench.spec import resolve
 from learners import ForwardForward
 from learners._fleet.modules import Noise
 from learners._goodness import GoodnessNet, softmax, symba, threshold, winners
@@ -35,7 +38,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "winners": {"depth": 2, "activation": "k-wta", "k": 2},
     "reconstruction": {"goodness": "reconstruction", "activation": "relu", "alpha": 20.0},
     "reconstruction-tied": {"goodness": "reconstruction", "depth": 2, "label": "every", "negatives": "all"},
-    "forum": {"depth": 2, "tied": False, "goodness": "reconstruction", "activation": "k-wta", "k": 2},
+    "forum": {
+        "depth": 2,
+        "tied": False,
+        "goodness": "reconstruction",
+        "loss": "threshold",
+        "activation": "k-wta",
+        "k": 2,
+    },
 }
 every_variant = pytest.mark.parametrize("name", VARIANTS)
 
@@ -75,7 +85,7 @@ def plain_layers(learner: ForwardForward, network: GoodnessNet, pair: Tensor, la
             h = np.maximum(u, 0) if learner.activation == "relu" else u**2
         if learner.goodness == "reconstruction":
             errors = np.concatenate([part - m @ h for part, m in zip(parts, matrices, strict=True)])
-            goodness = -float((errors**2).mean())
+            goodness = 1 - float((errors**2).sum() / ((np.concatenate(parts) ** 2).sum() + 1e-6))
         else:
             goodness = float((h**2).mean() if learner.goodness == "mean" else (h**2).sum())
         found.append((h, goodness))
@@ -130,7 +140,7 @@ def test_every_layer_has_the_loss_of_its_formula(name: str) -> None:
         plain = float(np.mean(terms))
         if learner.norm == "peer":
             means = np.mean([layers[number][0] for layers in right], axis=0)
-            plain += learner.peer_weight * float(((means - means.mean()) ** 2).mean())
+            plain += learner.resolved_peer_weight * float(((means - means.mean()) ** 2).mean())
         assert float(loss) == pytest.approx(plain, rel=1e-8)
 
 
@@ -209,18 +219,58 @@ def test_it_generalizes_with_decay_and_not_without() -> None:
     assert final[0.0]["test_accuracy"] < 0.05
 
 
-def test_the_forum_preset_is_an_autoencoder() -> None:
-    learner = ForwardForward.forum(2, weight_decay=1.0)
-    learner.check()
-    assert (learner.depth, learner.goodness, learner.activation) == (2, "reconstruction", "k-wta")
-    assert learner.weight_decay == 1.0
+def test_the_forum_preset_gives_back_what_came_in() -> None:
+    X, y = np.eye(4)[[0, 1, 2, 3] * 4], np.array([0, 1, 1, 0] * 4)
+    learner = ForwardForward.forum(width=40, k=8, steps=1500, random_state=0).fit(X, y)
+    goodness = learner.scores(X)
+    assert goodness[np.arange(16), y].min() > 0.9  # silence is worth 0, and everything back 1
+    assert goodness[np.arange(16), 1 - y].max() < 0.5
+
+
+def test_the_grid_has_the_forum_preset() -> None:
+    grid = yaml.safe_load((Path(__file__).parent.parent / "bench/grids/forward-forward.yaml").read_text())
+    [[ours]] = [[one["forward-forward"] for one in part["learner"]] for part in grid["grids"][-1:]]
+    preset = ForwardForward.forum().get_params()
+    alike = {name: value for name, value in ours.items() if name not in ("depth", "weight_decay")}
+    assert alike == {name: preset[name] for name in alike}
+    assert ForwardForward(**alike, weight_decay=preset["weight_decay"]).get_params() == preset
+    assert preset["weight_decay"] in ours["weight_decay"]
+
+
+def test_probabilities_are_of_the_model_that_was_trained() -> None:
+    X, y = np.eye(4)[[0, 1, 2, 3] * 4], np.array([0, 1, 1, 0] * 4)
+    learner = ForwardForward(width=16, loss="softmax", alpha=3.0, steps=60, random_state=0).fit(X, y)
+    proba = learner.predict_proba(X)[np.arange(16), y]
+    assert np.allclose(-np.log(proba), learner.losses(learner.scores(X), y), atol=1e-5)
+    powers = np.exp(3.0 * learner.scores(X))
+    assert np.allclose(proba, powers[np.arange(16), y] / powers.sum(axis=1), atol=1e-5)
+
+
+def test_a_sum_is_a_mean_with_a_larger_alpha() -> None:
+    X, y = np.eye(4)[[0, 1, 2, 3] * 4], np.array([0, 1, 1, 0] * 4)
+    ways: list[dict[str, Any]] = [{"goodness": "sum", "alpha": 0.25}, {"alpha": 4.0}]
+    fits = [ForwardForward(width=16, steps=40, random_state=0, **way).fit(X, y) for way in ways]
+    ours, theirs = (fit.model_ for fit in fits)
+    assert all(np.allclose(ours[name], theirs[name], atol=1e-5) for name in ours)
+
+
+def test_words_and_numbers_mean_one_setting_however_they_are_written() -> None:
+    def id_of(**settings: Any) -> str:
+        own = {f"learner.{name}": value for name, value in settings.items()}
+        [spec] = resolve(encoder="onehot", learner="forward-forward", seeds=[0], settings=own)
+        return spec.id
+
+    assert id_of(alpha=3) == id_of(alpha=3.0)
+    assert id_of(alpha=3) != id_of()
+    assert id_of(depth=2, norm=None) == id_of(depth=2, norm="none")  # "none" on a command line
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"theta": -1.0, "loss": "threshold"}, "'theta' parameter of ForwardForward must be"),
-        ({"theta": 0.0, "loss": "threshold"}, "'theta' parameter of ForwardForward must be"),
+        ({"theta": -1.0}, "must be None with loss='symba', got theta=-1.0"),
+        ({"theta": -1.0, "loss": "threshold"}, "'theta' parameter of ForwardForward must be a number > 0"),
+        ({"theta": 0.0, "loss": "threshold"}, "'theta' parameter of ForwardForward must be a number > 0"),
         ({"theta": 1.0}, "must be None with loss='symba', got theta=1.0"),
         ({"alpha": 1.0, "loss": "threshold"}, "must be None with loss='threshold', got alpha=1.0"),
         ({"activation": "k-wta", "k": 257}, "must be in [1, width=256], got k=257"),
@@ -228,7 +278,12 @@ def test_the_forum_preset_is_an_autoencoder() -> None:
         ({"activation": "k-wta"}, "must be given with activation='k-wta', only, got k=None"),
         ({"n_negatives": 0}, "must be an integer ≥ 1 or None, got n_negatives=0"),
         ({"n_negatives": 2, "loss": "softmax"}, "must be None with all negatives, got n_negatives=2"),
-        ({"loss": "threshold", "goodness": "reconstruction"}, "must be mean or sum with loss='threshold'"),
+        ({"theta": 1.5, "loss": "threshold", "goodness": "reconstruction"}, "must be below 1 with goodness"),
+        ({"norm": "layer"}, "must be 'length' or 'peer' with depth=1, got norm='layer'"),
+        ({"label": "every"}, "must be 'input' with depth=1"),
+        ({"peer_weight": 0.1}, "must be None without norm='peer'"),
+        ({"optimizer": "muon"}, "there is no hidden matrix for muon"),
+        ({"tied": "maybe"}, "must be True or False, got tied='maybe'"),
         ({"depth": 0}, "must be an integer ≥ 1, got depth=0"),
         ({"loss": "squared"}, "'loss' parameter of ForwardForward must be"),
     ],

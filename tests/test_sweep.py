@@ -17,7 +17,9 @@ import bench
 from bench import sweeps
 from bench.claims import Claims, in_hand
 from bench.errors import RequestError, StoreError
+from bench.execute import Board, Job
 from bench.grid import Grid
+from bench.slots import _Slot
 from bench.spec import family
 from bench.store import Store
 from bench.sweeps import plan_sweep, run_sweep
@@ -351,9 +353,46 @@ def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.
         raise RuntimeError(f"{os.getpid()} {process_executor._MAX_MEMORY_LEAK_SIZE}")
 
     monkeypatch.setattr("bench.slots.run_job", growing)
-    records = list(bench.sweep(SMALL, results=tmp_path, jobs=1))
-    [message] = {record["error"]["message"] for record in records}
-    assert message.split()[1] == str(sys.maxsize)
+    limits = []
+    for device in ("cpu", "cuda"):
+        slot = _Slot(device)
+        slot.start(Job(()), Board(tmp_path))
+        assert slot.future is not None
+        limits.append(int(str(slot.future.exception()).split()[1]))
+        slot.future = None
+        slot.end()
+    assert limits == [process_executor._MAX_MEMORY_LEAK_SIZE, sys.maxsize]  # on a GPU every process grows
+
+
+def test_a_process_that_died_while_idle_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(job: Any, on: Any) -> int:
+        return os.getpid()
+
+    monkeypatch.setattr("bench.slots.run_job", told)
+    slot, pids = _Slot("cpu"), []
+    for _ in range(2):
+        slot.start(Job(()), Board(tmp_path))
+        assert slot.future is not None
+        pids.append(slot.future.result())
+        slot.future = None
+        os.kill(pids[-1], signal.SIGKILL)
+        time.sleep(1.0)
+    slot.end()
+    assert pids[0] != pids[1]
+
+
+def test_what_a_job_has_kept_before_it_fails_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(bench.sweep(SMALL, results=tmp_path, jobs=1))
+
+    def late(job: Any, on: Any) -> None:
+        from bench.execute import run_job
+
+        run_job(job, on)
+        raise RuntimeError("too late")
+
+    monkeypatch.setattr("bench.slots.run_job", late)
+    records = list(bench.sweep(SMALL, results=tmp_path, jobs=1, force=True))
+    assert {record["status"] for record in records} == {"done"}
 
 
 def test_what_a_job_raises_fails_its_cells_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
