@@ -354,14 +354,18 @@ class _Runner:
 
     def _described(self, record: Record) -> Record:
         commit, dirty = self.job.source
-        described = environment.describe(self.job.device, self.job.threads)
+        try:
+            described = environment.describe(self.job.device, self.job.threads)
+            record["peak_memory_bytes"] = environment.peak_memory_bytes(self.job.device)
+        except Exception:  # a device that does not answer is why the cell failed: that must be told
+            described = environment.describe("cpu", self.job.threads) | {"device": self.job.device, "processor": None}
+            record["peak_memory_bytes"] = None
         learner, encoder = (record["spec"][kind]["name"] for kind in ("learner", "encoder"))
         sources = {
             "encoder": source_digest(registry.encoder(encoder)),
             "learner": source_digest(registry.learner(learner)),
         }
         record["environment"] = described | {"git_commit": commit, "dirty": dirty, "sources": sources}
-        record["peak_memory_bytes"] = environment.peak_memory_bytes(self.job.device)
         return record
 
     def _keep(self, items: Sequence[tuple[Record, State]]) -> list[str | None]:
@@ -382,9 +386,9 @@ class _Runner:
 def failed(job: Job, on: Board, error: BaseException, status: str = "failed") -> list[Result]:
     """Keep that the cells of a job failed for a reason that no worker process could tell.
 
-    What the job may have kept before stays: nothing is forced, and no device is asked for anything.
+    What the job may have kept before stays: nothing is forced.
     """
-    runner = _Runner(replace(job, device="cpu", force=False), on)
+    runner = _Runner(replace(job, force=False), on)
     for unit in job.units:
         runner._fail(unit, error, status)
     return list(runner.results.values())

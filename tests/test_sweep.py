@@ -17,10 +17,10 @@ import bench
 from bench import sweeps
 from bench.claims import Claims, in_hand
 from bench.errors import RequestError, StoreError
-from bench.execute import Board, Job
+from bench.execute import Board, Job, Unit, failed
 from bench.grid import Grid
 from bench.slots import _Slot
-from bench.spec import family
+from bench.spec import Budget, family
 from bench.store import Store
 from bench.sweeps import plan_sweep, run_sweep
 
@@ -362,6 +362,14 @@ def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.
         slot.future = None
         slot.end()
     assert limits == [process_executor._MAX_MEMORY_LEAK_SIZE, sys.maxsize]  # on a GPU every process grows
+
+
+def test_a_device_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    job = Job((Unit(family(encoder="onehot", learner="quadratic").first, Budget(3)),), "cuda:7", results=str(tmp_path))
+    [result] = failed(job, Board(tmp_path), RuntimeError("no such device"))
+    assert result.record["error"]["message"] == "no such device"
+    assert result.record["environment"]["device"] == "cuda:7"
+    assert Store(tmp_path).read(result.record["id"]) == result.record
 
 
 def test_a_process_that_died_while_idle_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
