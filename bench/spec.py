@@ -402,7 +402,8 @@ def _resolve_values(
             value = whole(f"{kind}.{key}", value, 0)
             if value is None:
                 raise RequestError(f"{kind}.{key} must be an integer in [0, 2³¹), got None.")
-        resolved[key] = _checked(_alike, _hinted(value, _hints(cls).get(key, ())), default)
+        value = _checked(_hinted, value, _hints(cls).get(key, ()))
+        resolved[key] = _checked(_alike, value, default)
     return resolved
 
 
