@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from learners import Problem
 from learners._fleet.losses import LOSSES
-from learners._fleet.modules import ACTIVATIONS
+from learners._fleet.modules import ACTIVATIONS, Network, Noise
 from learners._torch import TorchLearner
 
 __all__ = ["PlainTransformer", "Script", "plain_module"]
@@ -104,7 +104,7 @@ def _path(name: str) -> Iterator[str]:
 class OfCodes(nn.Module):
     """Any other learner's module, which is an ordinary one: given the codes of a batch."""
 
-    def __init__(self, network: nn.Module, table_UF: Tensor) -> None:
+    def __init__(self, network: Network, table_UF: Tensor) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("table", table_UF)
@@ -164,7 +164,9 @@ class Script:
         )
         warmup = max(1, learner.warmup)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda t: min(1.0, (t + 1) / warmup))
-        self.loss = LOSSES[learner.loss]
+        # Who has losses of its own is judged, as in every record, by what its scores say of the answers.
+        self.loss = LOSSES.get(learner.loss, learner.losses)
+        self.local = isinstance(self.module, OfCodes) and self.module.network.local
         self.log: list[tuple[float, float]] = []
         self._steps = self._forever()
 
@@ -176,17 +178,29 @@ class Script:
     def _forever(self) -> Iterator[None]:
         while True:
             for rows in torch.randperm(len(self.x), device=self.x.device).split(self.batch):
-                scores = self.module(self.x[rows])
-                loss = self.loss(scores, self.y[rows]).mean()
+                scores, loss = self._forward(self.x[rows], self.y[rows])
                 self.optimizer.zero_grad()
                 loss.backward()
                 self.optimizer.step()
                 self.schedule.step()
                 if self.usual:
+                    scores = self._scores(self.x[rows]) if scores is None else scores
                     self.log.append((loss.item(), (scores.argmax(1) == self.y[rows]).float().mean().item()))
                 yield
             if self.usual:
                 self.log.append(self._evaluate())
+
+    def _forward(self, x: Tensor, y: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Scores, where they come with it, and the loss of a batch."""
+        if self.local:
+            key = torch.randint(1 << 32, (), device=x.device)
+            return None, self.module.network(self.module.table, x, Noise(key, torch.zeros((), device=x.device)), y)[0]
+        scores = self.module(x)
+        return scores, self.loss(scores, y).mean()
+
+    @torch.no_grad()
+    def _scores(self, x: Tensor) -> Tensor:
+        return self.module(x)
 
     @torch.no_grad()
     def _evaluate(self) -> tuple[float, float]:

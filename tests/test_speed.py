@@ -35,10 +35,11 @@ def test_the_plain_transformer_is_the_learner_s() -> None:
     assert torch.allclose(module(tokens), network(torch.eye(7), tokens)[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["transformer", "torch-mlp", "quadratic"])
+@pytest.mark.parametrize("name", ["transformer", "torch-mlp", "quadratic", "forward-forward"])
 def test_a_script_takes_the_learner_s_first_step(name: str) -> None:
     """With all pairs in a batch the order does not matter: script and learner then have the same weights."""
-    made = cell(name, **{"learner.batch_size": 0, "learner.warmup": 3})
+    drawn = {"learner.negatives": "all"} if name == "forward-forward" else {}  # what is drawn, each draws for itself
+    made = cell(name, **{"learner.batch_size": 0, "learner.warmup": 3, **drawn})
     lone = script(made)
     lone.run(3)
     training = type(made.learner).begin([made.learner], [made.problem])
@@ -49,6 +50,16 @@ def test_a_script_takes_the_learner_s_first_step(name: str) -> None:
     untrained = plain_module(made.learner, made.problem)(torch.as_tensor(made.problem.codes.index_NS[rows]))
     apart, moved = (float((plain - other).detach().abs().max()) for other in (scores, untrained))
     assert apart < 0.02 * moved  # Adam divides by gradients that are nearly zero: rounding shows
+
+
+def test_layers_that_learn_alone_have_a_usual_script() -> None:
+    made = cell("forward-forward", **{"learner.batch_size": 5})
+    lone = script(made, usual=True)
+    lone.run(3)
+    before = lone.log[0][0]
+    lone.run(300)
+    assert lone.log[-1][0] < before
+    assert 0 <= lone.log[-1][1] <= 1
 
 
 def test_the_usual_script_reads_and_evaluates() -> None:
