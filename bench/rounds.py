@@ -249,7 +249,8 @@ class Rounds:
         attributes = measures(records)
         if any(record["status"] not in OVER for record in records):
             self._fail(trial, attributes)
-            self._speak(f"trial {trial.number}: {attributes['status']}, {attributes.get('error', '')}")
+            why = f", {attributes['error']}" if "error" in attributes else ""
+            self._speak(f"trial {trial.number}: {attributes['status']}{why}")
             return
         values = values_of(self.planned.objectives, records)
         with suppress(UpdateFinishedTrialError):  # another process took this one for dead, and failed it

@@ -134,7 +134,7 @@ def _geometric(steps: Sequence[int | None]) -> float | None:
     known = [step for step in steps if step is not None]
     if not known or len(known) < len(steps):
         return None
-    return float(np.exp(np.mean(np.log(np.maximum(known, 1)))))
+    return round(float(np.exp(np.mean(np.log(np.maximum(known, 1))))), 6)
 
 
 def learning_curve(records: Sequence[Record]) -> list[tuple[int, float]]:

@@ -123,6 +123,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="safety limit of each row, for one seed's share")
     parser.add_argument("--json", type=Path, help="file for all results")
     options = parser.parse_args()
+    for name in options.rows:
+        if name not in ROWS:
+            parser.error(f"ROW must be one of {', '.join(ROWS)}, got {name!r}.")
     results = []
     for name in options.rows or ROWS:
         results.append(measure(name, options.seeds, options.device, options.seconds))
