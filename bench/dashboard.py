@@ -5,9 +5,10 @@ import hashlib
 import json
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
@@ -16,14 +17,28 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage
-from optuna.study import Study
+from optuna.storages import BaseStorage, get_storage
+from optuna.study import Study, load_study
+from optuna.trial import TrialState
 
 from bench.errors import RequestError, StoreError, one_of
 
 __all__ = ["artifacts_folder", "decorate", "serve"]
 
 NOTE_SHOWN = "mod97:note"
+CURVE = "validation accuracy"
+"""What intermediate values are, where tune reports them."""
+CRAMPED = ("mysql", "mariadb")
+"""Databases of which a value holds 64 kB."""
+PIECE = 2045
+"""Characters of a figure that a value of theirs surely holds."""
+REDRAW = 20.0
+"""Seconds between two looks of a server for finished trials."""
+GROWN = 20
+"""A figure is drawn again once a twentieth more trials are finished: a journal keeps every drawing."""
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+LEAVE = 2.0
+"""Seconds in which a drawing may still end once the server has."""
 NEAR_PORTS = 10
 LARGEST_PORT = 65535
 
@@ -43,9 +58,10 @@ def decorate(
     winner: Path | None = None,
     artifacts: Path | None = None,
     metrics: Sequence[str] = (),
-    curve: str = "validation accuracy",
+    curve: str = CURVE,
+    figures: bool = False,
 ) -> None:
-    """Give a study names, a note, figures and its winner's record, as optuna-dashboard shows them.
+    """Give a study names, a note, its winner's record and figures, as optuna-dashboard shows them.
 
     It may be called as often as wished: what is there already is replaced or left alone. Figures come from the values
     of the trials alone, so that nothing of a vault is shown before the winner's record is. Does nothing where
@@ -56,21 +72,17 @@ def decorate(
     :param artifacts: the folder of artifacts; by default that of the winner's results folder.
     :param metrics: names of the study's values, where it has none yet.
     :param curve: what the trials' intermediate values are.
+    :param figures: whether they are drawn, which is worth its while at the end; a server draws them while it runs.
     :raises StoreError: where the winner's record cannot be copied to the artifacts.
     """
     try:
         dashboard, plotly = import_module("optuna_dashboard"), import_module("plotly.graph_objects")
     except ImportError:
         return
-    from bench.study_figures import figures
-
     _name(study, metrics)
     _note(study, note, dashboard)
-    names = study.metric_names or [f"value {i}" if i else "value" for i in range(len(study.directions))]
-    for id, figure in figures(study, names, curve).items():
-        drawn = plotly.Figure({**figure, "layout": {"template": "none", **figure["layout"]}})
-        if drawn.to_json() != _drawn(study, id):
-            dashboard.save_plotly_graph_object(study, drawn, graph_object_id=id)
+    if figures:
+        _draw(study, curve, plotly)
     if winner is not None:
         _keep(study, winner, artifacts or artifacts_folder(winner.parent))
 
@@ -101,14 +113,34 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _drawn(study: Study, id: str) -> str:
-    """The figure that is stored, as JSON: optuna-dashboard cuts it into numbered pieces.
+def _draw(study: Study, curve: str, plotly: Any) -> None:
+    from bench.study_figures import figures
 
-    A journal only grows, so that what has not changed should not be written to it again.
+    names = study.metric_names or [f"value {i}" if i else "value" for i in range(len(study.directions))]
+    for id, figure in figures(study, names, curve).items():
+        layout = {"template": "none", **figure["layout"]}
+        _save(study, id, plotly.Figure({**figure, "layout": layout}).to_json())
+
+
+def _save(study: Study, id: str, drawn: str) -> None:
+    """Store a figure, where optuna-dashboard joins numbered pieces of it, as one piece.
+
+    A piece is written at once, so that nobody meets half of a figure. What is there already is not written again, since
+    a journal only grows.
     """
-    prefix = f"dashboard:plot_data:{id}:"
-    pieces = {key.removeprefix(prefix): piece for key, piece in _attributes(study).items() if key.startswith(prefix)}
-    return "".join(pieces.get(str(i), "") for i in range(len(pieces)))
+    prefix, size = f"dashboard:plot_data:{id}:", PIECE if _dialect(study) in CRAMPED else len(drawn)
+    there = {key: piece for key, piece in _attributes(study).items() if key.startswith(prefix)}
+    pieces = [drawn[first : first + size] for first in range(0, len(drawn), size)]
+    pieces += [""] * (len(there) - len(pieces))
+    for key, piece in {f"{prefix}{i}": piece for i, piece in enumerate(pieces)}.items():
+        if there.get(key) != piece:
+            study._storage.set_study_system_attr(study._study_id, key, piece)
+
+
+def _dialect(study: Study) -> str:
+    """Of the database; empty for what is none."""
+    engine = getattr(getattr(study._storage, "_backend", None), "engine", None)  # Optuna caches a database
+    return "" if engine is None else str(engine.dialect.name)
 
 
 def _keep(study: Study, winner: Path, artifacts: Path) -> None:
@@ -148,6 +180,8 @@ def serve(
 ) -> None:
     """Serve the studies of a storage to browsers until Ctrl-C; the address is the first line on stdout.
 
+    Meanwhile the figures of studies that tune made are kept up to date.
+
     :param host: the address to listen at; others than the loopback one are open to whoever reaches this machine.
     :param port: another free one takes its place where it is taken; 0 is any free one.
     :param artifacts: the folder of artifacts, made where the one above it exists.
@@ -160,7 +194,7 @@ def serve(
         raise RequestError(f"--port must be an integer in [0, {LARGEST_PORT}], got {port}.")
     storage = _open(url)
     page = _page(storage, study)
-    with _listen(host, port) as server:
+    with _listen(host, port) as server, _drawing(storage):
         server.set_app(library.wsgi(storage, artifact_store=_artifact_store(artifacts)))
         _tell(server, page, port, quiet)
         try:
@@ -177,10 +211,10 @@ def _library() -> Any:
 
 
 def _open(url: str) -> BaseStorage:
-    """A storage; a journal that is not there is a wrong request rather than an empty journal."""
-    from bench.storage import journal_path, open_storage
+    """A storage; a file that is not there is a wrong request rather than an empty storage."""
+    from bench.storage import file_of, open_storage
 
-    path = journal_path(url)
+    path = file_of(url)
     if path is not None and not path.exists():
         raise RequestError(f"--storage {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
     return open_storage(url)
@@ -201,6 +235,43 @@ def _artifact_store(artifacts: Path | None) -> FileSystemArtifactStore | None:
     with suppress(OSError):  # a results folder that others own: its artifacts can be read all the same
         artifacts.mkdir(exist_ok=True)
     return FileSystemArtifactStore(artifacts)
+
+
+@contextmanager
+def _drawing(storage: BaseStorage) -> Iterator[None]:
+    """A block in which a thread keeps figures up to date."""
+    over = threading.Event()
+    thread = threading.Thread(target=_keep_drawn, args=(get_storage(storage), over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(LEAVE)
+
+
+def _keep_drawn(storage: BaseStorage, over: threading.Event) -> None:
+    drawn: dict[int, int] = {}
+    while not over.is_set():
+        with suppress(Exception):  # a server that is away for a moment
+            for study in storage.get_all_studies():
+                if "what" in study.user_attrs and not over.is_set():
+                    with suppress(Exception):  # a study that was deleted meanwhile
+                        _redraw(load_study(study_name=study.study_name, storage=storage), drawn)
+        over.wait(REDRAW)
+    storage.remove_session()  # each thread has its own
+
+
+def _redraw(study: Study, drawn: dict[int, int]) -> None:
+    """Draw a study's figures, unless hardly more trials are finished than when they were drawn last.
+
+    :param drawn: how many those were, by the study's id.
+    """
+    finished = len(study.get_trials(deepcopy=False, states=FINISHED))
+    before = drawn.get(study._study_id)
+    if before is None or finished - before >= max(1, before / GROWN):
+        _draw(study, CURVE, import_module("plotly.graph_objects"))
+        drawn[study._study_id] = finished
 
 
 class _Server(ThreadingMixIn, WSGIServer):

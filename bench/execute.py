@@ -75,6 +75,7 @@ class Job:
     :param force: what is stored gives way, whatever it is.
     :param lease: of the process that has claimed the cells, to be held while they are in work.
     :param source: commit and state of the source, read once.
+    :param repeats: how many jobs of this structure one worker may expect, this one included.
     """
 
     units: tuple[Unit, ...]
@@ -84,6 +85,7 @@ class Job:
     force: bool = False
     source: tuple[str | None, bool | None] = (None, None)
     lease: str | None = None
+    repeats: int = 1
 
     @property
     def name(self) -> str:
@@ -296,6 +298,7 @@ class _Runner:
                 self.clock,
                 self.job.device,
                 probed=self.on.folder,
+                repeats=self.job.repeats,
             )
         except CheckpointError:
             raise

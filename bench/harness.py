@@ -129,6 +129,7 @@ def train(
     device: str = "cpu",
     keep_every: float = 60.0,
     probed: Path | None = None,
+    repeats: int = 1,
 ) -> None:
     """Train cells of equal structure side by side until each is done.
 
@@ -141,10 +142,11 @@ def train(
     :param device: where to train.
     :param keep_every: seconds between two times that what there is is kept; more where keeping takes long.
     :param probed: a folder in which probes of encodings are remembered, for cells that differ in their learner alone.
+    :param repeats: how many such trainings follow one another, this one included, as far as anybody knows.
     :raises CheckpointError: where a state is not of its cell.
     """
     run = _Run(cells, budgets, list(priors) or [None] * len(cells), keep, watch, clock or Clock())
-    run.begin(device, probed)
+    run.begin(device, probed, repeats)
     run.go(should_stop, keep_every)
 
 
@@ -170,10 +172,12 @@ class _Run:
         self.pace = _Pace()
         self.told_at = -TOLD_EVERY
 
-    def begin(self, device: str, probed: Path | None) -> None:
+    def begin(self, device: str, probed: Path | None, repeats: int = 1) -> None:
         """Make what trains, and bring it to where it was."""
         cells = [replica.cell for replica in self.replicas]
-        setting = Setting(device, cells[0].spec.precision, self.grid[-1], len(self.grid), self._announce)
+        steps, looks, precision = self.grid[-1], len(self.grid), cells[0].spec.precision
+        leaving = any(replica.budget.stop_when_solved for replica in self.replicas)
+        setting = Setting(device, precision, steps, looks, repeats, leaving, self._announce)
         self.prober = _Prober(self.replicas, device, probed)
         try:
             with _charged("train", self.replicas):

@@ -1,7 +1,8 @@
 """Who works on which trial: what a process that died left behind is found, and nobody asks at another's elbow.
 
 In a journal, processes of one machine claim trials as sweeps claim cells: a claim dies with its process, and no clock
-is asked. In a database, whose processes may be on several machines, each trial has a heartbeat.
+is asked. In a database, whose processes may be on several machines, each trial has a heartbeat; one that has none was
+left between a question and its first heartbeat.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.claims import Claims, in_hand
-from bench.storage import HEARTBEAT, journal_path
+from bench.storage import HEARTBEAT, file_of, journal_path
 
 __all__ = ["Owner", "owner_of"]
 
@@ -35,7 +36,7 @@ class Owner(Protocol):
         """A trial is over."""
 
     def fail_orphans(self) -> None:
-        """Fail the trials of processes that are gone."""
+        """Fail the trials of processes that are gone; only while asking."""
 
     def opens(self) -> bool:
         """Whether it may open the vault, as nobody else does."""
@@ -47,7 +48,7 @@ class Owner(Protocol):
 def owner_of(study: Any, storage: Any, url: str, results: str | Path) -> Owner:
     """This process, for a study in a storage."""
     path = journal_path(url)
-    return _InDatabase(study, storage, Path(results)) if path is None else _InJournal(study, storage, path)
+    return _InDatabase(study, storage, url, Path(results)) if path is None else _InJournal(study, storage, path)
 
 
 class _InJournal:
@@ -70,14 +71,13 @@ class _InJournal:
         self.locks.release(f"{self.prefix}{trial.number}")
 
     def fail_orphans(self) -> None:
-        """Only while asking: between a trial and its claim, it is nobody's."""
+        """Between a trial and its claim, it is nobody's."""
         from optuna.trial import TrialState
 
         taken = in_hand(self.folder)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if f"{self.prefix}{trial.number}" not in taken:
-                self.storage.set_trial_user_attr(trial._trial_id, "status", "orphaned")
-                self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+                _fail(self.study, self.storage, trial._trial_id, trial.number)
 
     def opens(self) -> bool:
         return self.locks.take(f"{self.prefix}vault")
@@ -87,13 +87,18 @@ class _InJournal:
 
 
 class _InDatabase:
-    """Heartbeats in the database, and locks of the server where it has them: else of the results folder."""
+    """Heartbeats in the database, and locks where all of its processes meet.
 
-    def __init__(self, study: Any, storage: Any, results: Path) -> None:
+    Those are PostgreSQL's own, or lie beside SQLite's file. NOTE: for other servers they are those of the results
+    folder, which processes that share a study there must share too.
+    """
+
+    def __init__(self, study: Any, storage: Any, url: str, results: Path) -> None:
         self.study, self.storage = study, storage
-        self.prefix = f"{study.study_name}: "
-        server = storage.engine.dialect.name == "postgresql"
-        self.locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(results)
+        file, server = file_of(url), storage.engine.dialect.name == "postgresql"
+        folder, of = (results, "") if file is None else (file.absolute().parent, f"{file.name}: ")
+        self.prefix = f"{of}{study.study_name}: "
+        self.locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(folder)
         self.alive: set[int] = set()
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._beat, daemon=True)
@@ -124,6 +129,22 @@ class _InDatabase:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fail_stale_trials(self.study)
+        for trial_id, number in self._without_heartbeat():  # whoever asks takes before another may ask
+            _fail(self.study, self.storage, trial_id, number)
+
+    def _without_heartbeat(self) -> list[tuple[int, int]]:
+        """Ids and numbers of trials in work that nobody has taken."""
+        import sqlalchemy
+        from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel
+        from optuna.trial import TrialState
+
+        running = sqlalchemy.select(TrialModel.trial_id, TrialModel.number).where(
+            TrialModel.study_id == self.study._study_id,
+            TrialModel.state == TrialState.RUNNING,
+            TrialModel.trial_id.not_in(sqlalchemy.select(TrialHeartbeatModel.trial_id)),
+        )
+        with self.storage.engine.connect() as connection:
+            return [(trial_id, number) for trial_id, number in connection.execute(running)]
 
     def opens(self) -> bool:
         return self.locks.take(f"{self.prefix}vault")
@@ -132,6 +153,15 @@ class _InDatabase:
         self.over.set()
         self.thread.join()
         self.locks.close()
+
+
+def _fail(study: Any, storage: Any, trial_id: int, number: int) -> None:
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    with suppress(UpdateFinishedTrialError):  # it is over all the same
+        storage.set_trial_user_attr(trial_id, "status", "orphaned")
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 class _Locks(Protocol):

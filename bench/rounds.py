@@ -238,7 +238,8 @@ class Rounds:
             slots = min(len(self.devices), len(some))
             count = math.ceil(len(some) / sizes[key] / slots) * slots
             parts = [part for first in range(count) if (part := tuple(some[first::count]))]
-            jobs += [Job(part, kind, THREADS, results, False, self.source) for part in parts]
+            repeats = self.planned.rounds if results is None else 1
+            jobs += [Job(part, kind, THREADS, results, False, self.source, repeats=repeats) for part in parts]
         return jobs
 
     # What comes of trials
@@ -333,13 +334,14 @@ class Rounds:
         return None if todo == "done" else Unit(spec, budget, record if todo in ("extend", "resume") else None)
 
     def best(self) -> dict[str, Any] | None:
-        """Number, parameters and value of the winner, or of the best so far."""
+        """Number, parameters, value and steps to a sustained 99 % of the winner, or of the best so far."""
         number = self._winner()
         if number is None:
             return None
         trial = self.study.get_trials(deepcopy=False)[number]
         value = trial.values[0] if len(trial.values) == 1 else list(trial.values)
-        return {"number": number, "params": dict(trial.params), "value": value}
+        held = trial.user_attrs.get("sustained_steps_to_99")
+        return {"number": number, "params": dict(trial.params), "value": value, "held": held}
 
     def cells(self) -> list[Record]:
         """Records of the winner's fresh seeds, each saying what tuning it cost."""

@@ -25,7 +25,7 @@ def command_of(asked: Mapping[str, Any]) -> str:
     """
     words = ["python", "-m", "bench", "tune"]
     for name, value in asked.items():
-        option = f"--{name.replace('_', '-')}"
+        option = "--round" if name == "at_once" else f"--{name.replace('_', '-')}"
         if isinstance(value, Mapping):
             for key, one in value.items():
                 words += [option, f"{key}={_text(one)}"]
@@ -36,7 +36,7 @@ def command_of(asked: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, Range):
-        return f"{value.low:g}..{value.high:g}{':log' if value.log else ''}"
+        return f"{value.low}..{value.high}{':log' if value.log else ''}"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -47,11 +47,13 @@ def rules_of(planned: "Tuning") -> list[str]:
     worth = " and ".join(label_of(objective) for objective in planned.objectives)
     budget = planned.budget(planned.example)
     stop = ", less where solved" if budget.stop_when_solved else ""
+    few = planned.trials is not None and planned.trials <= planned.round
+    asked = "all at once" if few else f"{planned.round:,} at a time"
     vault = 100 * planned.common["vault"]["fraction"]
     tested = f"{many(planned.fresh, 'fresh seed')}, {budget.steps:,} steps, tested on the vault"
     each = f"{many(planned.seeds, 'seed')} and {budget.steps:,} steps each{stop}"
     return [
-        f"{' and '.join(limits)} by {planned.sampler}, {each}.",
+        f"{' and '.join(limits)} by {planned.sampler}, {asked}, {each}.",
         f"Objective: {worth}.",
         f"The vault: {vault:g} % of the pairs, that no trial sees.",
         f"The winner: {tested if planned.fresh else 'named alone, the vault stays closed'}.",

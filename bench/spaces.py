@@ -6,16 +6,22 @@ are asked for.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
+
+import numpy as np
 
 from bench import registry
 from bench.errors import RequestError, one_of
 from bench.space import Recorder
 from bench.spec import parameters
 
-__all__ = ["Asking", "Range", "Space", "make_space", "parse_space"]
+__all__ = ["Asking", "Choice", "Pinned", "Range", "Space", "make_space", "native", "parse_space"]
+
+LARGEST = 2**53
+"""Integers up to here are floats, too: samplers reckon in floats."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,21 @@ class Range:
 Choices = tuple[Any, ...]
 
 
+def native(value: Any) -> Any:
+    """Numpy's scalars and arrays as Python's, in whatever holds them.
+
+    >>> native({"learner.width": [np.int64(8), 16], "learner.lr": np.float64(0.5)})
+    {'learner.width': [8, 16], 'learner.lr': 0.5}
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Range):
+        return replace(value, low=native(value.low), high=native(value.high))
+    if isinstance(value, Mapping):
+        return {name: native(one) for name, one in value.items()}
+    return type(value)(map(native, value)) if type(value) in (list, tuple) else value
+
+
 def parse_space(name: str, what: Any) -> Range | Choices:
     """A range as "1e-4..1e-1:log" or "64..512", or a sequence of choices.
 
@@ -56,17 +77,33 @@ def parse_space(name: str, what: Any) -> Range | Choices:
     Range(low=0.0001, high=0.1, log=True, whole=False)
     >>> parse_space("encoder.base", [2, 3, 10])
     (2, 3, 10)
+    >>> parse_space("learner.betas", [(0.9, 0.98), (0.9, 0.99)])
+    ((0.9, 0.98), (0.9, 0.99))
     """
     option = f"--space {name}"
     if isinstance(what, Range):
         return _checked(option, what)
     if isinstance(what, str) and ".." in what:
         return _checked(option, _range(option, what))
-    values = [what] if isinstance(what, str) or not isinstance(what, Sequence) else list(what)
-    plain = all(value is None or isinstance(value, bool | int | float | str) for value in values)
-    if len(values) < 2 or not plain or len(set(map(repr, values))) < len(values):
+    values = [what] if isinstance(what, str) or not isinstance(what, Sequence) else [_tupled(one) for one in what]
+    if len(values) < 2 or not all(map(_is_plain, values)) or len(set(map(_drawn_as, values))) < len(values):
         raise RequestError(f"{option} takes LOW..HIGH, or two or more choices A,B, each once, got {values}.")
     return tuple(values)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _drawn_as(choice: Any) -> Any:
+    """What Optuna draws for a choice: it keeps no tuples, but their text."""
+    return str(choice) if isinstance(choice, tuple) else choice
 
 
 def _range(option: str, text: str) -> Range:
@@ -85,6 +122,10 @@ def _range(option: str, text: str) -> Range:
 
 
 def _checked(option: str, span: Range) -> Range:
+    if any(isinstance(end, int) and abs(end) > LARGEST for end in (span.low, span.high)):
+        raise RequestError(
+            f"{option} takes integers within ±2⁵³, got {Decimal(span.low):.6g}..{Decimal(span.high):.6g}."
+        )
     shown = f"{span.low:g}..{span.high:g}"
     if not (math.isfinite(span.low) and math.isfinite(span.high)):
         raise RequestError(f"{option} takes finite numbers, got {shown}.")
@@ -138,12 +179,54 @@ class Asking:
         wanted = self.ranges[full]
         if isinstance(wanted, Range):
             return wanted.ask(self.trial, full, like)
-        return self.trial.suggest_categorical(full, list(wanted))
+        drawn = self.trial.suggest_categorical(full, list(map(_drawn_as, wanted)))
+        return {_drawn_as(choice): choice for choice in wanted}[drawn]
 
     def _is_said(self, name: str) -> bool:
         self.asked.add(name)
         full = f"{self.owner}.{name}"
         return full in self.fixed or full in self.ranges
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A trial that draws some names as it is told, and leaves the others to another."""
+
+    told: Mapping[str, Any]
+    others: Any
+
+    def suggest_float(self, name: str, *where: Any, **how: Any) -> float:
+        """A number."""
+        return float(self.told[name] if name in self.told else self.others.suggest_float(name, *where, **how))
+
+    def suggest_int(self, name: str, *where: Any, **how: Any) -> int:
+        """An integer."""
+        return int(self.told[name] if name in self.told else self.others.suggest_int(name, *where, **how))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        return self.told[name] if name in self.told else self.others.suggest_categorical(name, choices)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing that a request lets a study choose.
+
+    :param option: as it was asked for.
+    :param name: what the trial calls it.
+    :param drawn: what the trial draws.
+    :param encoders: those with which it can be drawn.
+    """
+
+    option: str
+    name: str
+    drawn: Any
+    encoders: tuple[str, ...]
+
+    def pinned(self, number: int, others: Any) -> Pinned:
+        """A trial that draws it, with one encoder after the other."""
+        encoder = self.encoders[number % len(self.encoders)]
+        return Pinned({"encoder": encoder, self.name: self.drawn}, others)
 
 
 @dataclass(frozen=True)
@@ -175,6 +258,20 @@ class Space:
         for encoder in self.encoders:
             self._draw_with(recorder, encoder)
         return recorder.asked
+
+    def choices(self) -> Iterator[Choice]:
+        """Each choice that the request names, and both ends of its ranges."""
+        for encoder in self.encoders:
+            yield Choice(f"--encoder {encoder}", "encoder", encoder, (encoder,))
+        for name, several in (("combine", self.combine), ("sdr", self.sdr)):
+            for one in several:
+                yield Choice(f"--{name} {one}", name, one, self.encoders)
+        for name, wanted in self.ranges.items():
+            owner = name.partition(".")[0]
+            encoders = (owner,) if owner in self.encoders else self.encoders
+            span = f"{wanted.low:g}..{wanted.high:g}" if isinstance(wanted, Range) else None
+            for one in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
+                yield Choice(f"--space {name}={span or one}", name, _drawn_as(one), encoders)
 
     def check(self) -> None:
         """Raise RequestError where a name is nobody's parameter."""
@@ -220,6 +317,10 @@ class Space:
                 raise RequestError(f"{owner}.{name} is made of what its space draws: name one of {parts}.")
             if name not in names:
                 raise RequestError(one_of(f"parameter of the {whose}:", name, names))
+            wanted = self.ranges.get(f"{owner}.{name}")
+            if isinstance(wanted, Range) and isinstance(parameters(cls).get(name), bool):
+                span = f"{wanted.low:g}..{wanted.high:g}"
+                raise RequestError(f"--space {owner}.{name} takes true,false: it is a flag, got {span}.")
 
     def _said_of(self, owner: str) -> list[str]:
         said = (name.partition(".") for name in (*self.ranges, *self.fixed))
@@ -252,7 +353,8 @@ def make_space(
     # "-" and "_" are the same in an encoder's name, and "_" is a parameter's.
     named = {name.replace("-", "_"): name for name in encoders}
     ranges, fixed = (_owned(values, named) for values in (ranges, fixed))
-    chosen = Space(encoders, registry.canonical(learner), _several(combine), _several(sdr), ranges, fixed)
+    combined, kept = _once("--combine", combine), _once("--sdr", sdr)
+    chosen = Space(encoders, registry.canonical(learner), combined, kept, ranges, fixed)
     chosen.check()
     return chosen
 
@@ -266,6 +368,15 @@ def _several(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str | int) else tuple(value)
+
+
+def _once(option: str, value: Any) -> tuple[Any, ...]:
+    several = _several(value)
+    if value is not None and not several:
+        raise RequestError(f"{option} takes one or more choices A,B, got none.")
+    if len(set(map(str, several))) < len(several):
+        raise RequestError(f"{option} takes each choice once, got {','.join(map(str, several))}.")
+    return several
 
 
 def _one(trial: Any, name: str, choices: Sequence[Any]) -> Any:

@@ -1,14 +1,31 @@
 """Where studies lie: a journal file that processes of one machine share, or a database that machines share."""
 
+import os
+import re
 import time
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.errors import RequestError
+from bench.errors import RequestError, StoreError
 
-__all__ = ["HEARTBEAT", "JOURNAL", "close_storage", "default_url", "journal_path", "open_storage", "shown_url"]
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "HEARTBEAT",
+    "JOURNAL",
+    "JournalLock",
+    "close_storage",
+    "default_url",
+    "file_of",
+    "journal_path",
+    "open_storage",
+    "shown_url",
+]
 
 JOURNAL = "journal:///"
 HEARTBEAT = 10
@@ -17,6 +34,14 @@ STALE = 6
 """So many heartbeats are missed before a trial counts as left by a dead process."""
 PATIENCE = 10
 """Seconds to wait for a database server to answer."""
+LOCKED = 60
+"""Seconds to wait for another writer of a journal."""
+MOMENT = 0.005
+"""Seconds between two attempts to be the writer."""
+_LINE = b'{"op_code":'
+"""How each line of a journal begins."""
+_SCHEME = re.compile(r"[\w+.-]*:?/+")
+_SECRET = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token|odbc_connect)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 def default_url(results: str | Path) -> str:
@@ -37,6 +62,25 @@ def journal_path(url: str) -> Path | None:
     return Path(url.removeprefix(JOURNAL)) if url.startswith(JOURNAL) else None
 
 
+def file_of(url: str) -> Path | None:
+    """The file of a journal or of an SQLite database; None for what lies elsewhere.
+
+    >>> file_of("sqlite:///studies.db"), file_of("postgresql://bench@host/studies")
+    (PosixPath('studies.db'), None)
+    """
+    import sqlalchemy
+
+    journal = journal_path(url)
+    if journal is not None:
+        return journal
+    try:
+        parsed = sqlalchemy.engine.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return None
+    name = (parsed.database or "").removeprefix("file:")
+    return Path(name) if parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:") else None
+
+
 def open_storage(url: str) -> Any:
     """An Optuna storage.
 
@@ -55,20 +99,97 @@ def close_storage(storage: Any) -> None:
         engine.dispose()
 
 
+class JournalLock:
+    """One writer of a journal at a time, among threads and processes.
+
+    Optuna's own locks are links and files, which a killed process leaves behind; this one ends with its process. What
+    a writer that died in the middle of a line has left is removed: no other line could follow it.
+
+    :param path: the journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: Any = None
+
+    def acquire(self) -> bool:
+        """Become the writer.
+
+        :raises StoreError: where another is for too long, as a process that was stopped would be.
+        :raises ValueError: where the end of the file says that it is no journal.
+        """
+        file = self.path.open("ab+", buffering=0)
+        try:
+            self._wait(file)
+            _mend(file)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+        return True
+
+    def _wait(self, file: Any) -> None:
+        """In short sleeps, so that signals are heard."""
+        until = time.monotonic() + LOCKED
+        while not _locked(file):
+            if time.monotonic() > until:
+                raise StoreError(f"{str(self.path)!r} has been locked by another process for {LOCKED} s.")
+            time.sleep(MOMENT)
+
+    def release(self) -> None:
+        """Let others write."""
+        file, self._file = self._file, None
+        fcntl.flock(file, fcntl.LOCK_UN)  # a process that was forked meanwhile has the file open too
+        file.close()
+
+
+def _locked(file: Any) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _mend(file: Any) -> None:
+    """Remove the half of a line at the end of a journal."""
+    if _ends(file):
+        return
+    time.sleep(10 * MOMENT)  # other programs write a journal without this lock
+    if _ends(file):
+        return
+    file.seek(0)
+    whole = file.readall()
+    end = whole.rfind(b"\n") + 1
+    if not (whole.startswith(_LINE, end) or _LINE.startswith(whole[end:])):
+        raise ValueError("no journal")
+    file.truncate(end)
+
+
+def _ends(file: Any) -> bool:
+    """Whether the last line is whole."""
+    if not file.seek(0, os.SEEK_END):
+        return True
+    file.seek(-1, os.SEEK_END)
+    return bool(file.read(1) == b"\n")
+
+
 def _journal(url: str, path: Path) -> Any:
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"--storage {JOURNAL}PATH must name a file, got {url!r}.")
+    path = path.absolute()
+    lock = JournalFileOpenLock(str(path)) if fcntl is None else JournalLock(path)
     try:
-        with path.open("ab"):
-            pass
-        return JournalStorage(JournalFileBackend(str(path)))
+        lock.acquire()
+        lock.release()
+        return JournalStorage(JournalFileBackend(str(path), lock))
     except OSError as error:
-        raise RequestError(f"--storage {url}: {str(path.absolute())!r} cannot be used: {error.strerror}.") from error
+        raise RequestError(f"--storage {url}: {str(path)!r} cannot be used: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:  # what its lines say is no journal
-        raise RequestError(f"--storage {url}: {str(path.absolute())!r} is no journal of Optuna's.") from error
+        raise RequestError(f"--storage {url}: {str(path)!r} is no journal of Optuna's.") from error
 
 
 def _database(url: str) -> Any:
@@ -78,10 +199,13 @@ def _database(url: str) -> Any:
 
     shown = shown_url(url)
     try:
-        backend = sqlalchemy.engine.make_url(url).get_backend_name()
-    except sqlalchemy.exc.ArgumentError as error:
+        parsed = sqlalchemy.engine.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         rule = f"{JOURNAL}PATH or a database's URL, as postgresql+psycopg://USER@HOST/NAME"
         raise RequestError(f"--storage must be {rule}, got {shown!r}.") from error
+    if "@" in (parsed.host or ""):
+        raise RequestError(f"--storage {shown}: an @ in a password is written %40.")
+    backend = parsed.get_backend_name()
     patience = {} if backend == "sqlite" else {"connect_args": {"connect_timeout": PATIENCE}}
 
     def connect() -> Any:
@@ -118,13 +242,29 @@ def _remedy(backend: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """A URL without its password."""
+    """A URL without its passwords; without whatever may be one where it is malformed.
+
+    >>> shown_url("postgresql://bench:secret@host/studies?sslpassword=secret")
+    'postgresql://bench:***@host/studies?sslpassword=***'
+    >>> shown_url("postgresql//bench:secret@host/studies")
+    'postgresql//***@host/studies'
+    """
     import sqlalchemy
 
     if journal_path(url) is not None:
         return url
-
     try:
-        return sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return url
+        shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        shown = _veiled(url)
+    return _SECRET.sub(r"\1***", re.sub(r":\*\*\*@[^?]*@", ":***@", shown))  # an @ of the password
+
+
+def _veiled(url: str) -> str:
+    """A malformed URL without all that stands before an @, and without what follows a colon where there is none."""
+    scheme = found.group() if (found := _SCHEME.match(url)) else ""
+    rest = url.removeprefix(scheme)
+    if "@" in rest:
+        return f"{scheme}***@{rest.rpartition('@')[2]}"
+    name, colon, _ = rest.partition(":")
+    return f"{scheme}{name}{colon}{'***' if colon else ''}"

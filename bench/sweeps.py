@@ -415,14 +415,17 @@ class _Queue:
         names = [f"cuda:{i}" for i in range(gpus())] if cuda == ["cuda"] and gpus() > 1 else cuda
         self.devices = names + ["cpu"] * (min(cores, len(planned.todo)) if "cpu" in kinds else 0)
         counts = {group: len(places) for group, places in self.waiting.items()}
-        self.fleets = {
-            group: planned.fleet(group, count, sum(_kind(d) == _kind(planned.devices[group]) for d in self.devices))
-            for group, count in counts.items()
+        self.fleets = {group: planned.fleet(group, count, self._slots_of(group)) for group, count in counts.items()}
+        self.repeats = {
+            group: math.ceil(count / self.fleets[group] / self._slots_of(group)) for group, count in counts.items()
         }
         self.began = time.time_ns()
         self.problems: list[str] = []
         self.elsewhere: list[int] = []
         self.again: deque[tuple[int, ...]] = deque()
+
+    def _slots_of(self, group: int) -> int:
+        return sum(_kind(device) == _kind(self.planned.devices[group]) for device in self.devices)
 
     def next(self, device: str) -> Job | None:
         """A job for a device, or None where nothing is left for it."""
@@ -475,7 +478,8 @@ class _Queue:
         if not units:
             return None
         lease = str(self.claims.lease)
-        return Job(tuple(units), device, THREADS, planned.results, planned.force, self.source, lease)
+        repeats = self.repeats[planned.entries[planned.entry[places[0]]].group]
+        return Job(tuple(units), device, THREADS, planned.results, planned.force, self.source, lease, repeats)
 
     def _failed_there(self, place: int) -> bool:
         """Whether another process has tried a cell since this one began, in vain: not once more."""

@@ -6,9 +6,9 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import joblib
 import numpy as np
@@ -27,11 +27,12 @@ from bench.rules import note_of
 from bench.schema import SCHEMA
 from bench.slots import Slots
 from bench.space import Sampler
-from bench.spaces import Space, make_space
+from bench.spaces import Choice, Space, make_space, native
 from bench.spec import LARGEST_SEED, VALIDATION_FOR_STOPPING, VAULT, Budget, Family, Spec, family, real, whole
 from bench.storage import close_storage, default_url, open_storage, shown_url
 from bench.store import Record, Store
 from bench.tuning import DIRECTIONS, check_sampler, fresh_seeds, label_of, objectives_of, trial_seeds
+from encoders import PairEncoder
 
 __all__ = ["Tuned", "Tuning", "plan_tune", "run_tune", "tune"]
 
@@ -42,6 +43,8 @@ DRAWS = 32
 FRESH = 5
 
 Say = Callable[[str], None]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Tuning:
     :param trials: how many trials count in all, None for no limit.
     :param compute: FLOPs of all trials, None for no limit.
     :param fresh: seeds of the winner; 0 leaves the vault closed.
+    :param at_once: trials asked for at a time; None goes by the device.
     :param asked: the arguments that were given, for a command that asks for the same.
     """
 
@@ -69,6 +73,7 @@ class Tuning:
     compute: float | None
     device: str
     results: str
+    at_once: int | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -84,7 +89,12 @@ class Tuning:
     @property
     def round(self) -> int:
         """Trials asked for at a time."""
-        return ROUND[self.device.partition(":")[0]]
+        return self.at_once or ROUND[self.device.partition(":")[0]]
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds that makes; 1 where only the compute is known."""
+        return 1 if self.trials is None else math.ceil(self.trials / self.round)
 
     @property
     def stops_when_solved(self) -> bool:
@@ -133,6 +143,27 @@ class Tuning:
         assert refused is not None
         raise refused
 
+    def check_choices(self) -> None:
+        """Raise RequestError where no draw with some choice of the request is accepted, which would waste trials."""
+        for choice in self.space.choices():
+            errors = (self._refusal(choice, number) for number in range(DRAWS))
+            first = next(errors)
+            if first is not None and all(errors):
+                raise RequestError(f"{choice.option}: {first}")
+
+    def _refusal(self, choice: Choice, number: int) -> str | None:
+        """What constructors say against a draw with a choice."""
+        trial = choice.pinned(number, Sampler(np.random.default_rng(number)))
+        try:
+            spec = self.family(self.space.draw(trial)).first
+            if not choice.name.startswith("learner."):
+                pairs_N2 = spec.make_task().pairs_N2
+                # Of one pair, since those of all of them can take long.
+                PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(pairs_N2).codes(pairs_N2[:1])  # type: ignore[arg-type]
+        except (ValueError, TypeError, OverflowError, MemoryError) as error:
+            return str(error) or type(error).__name__
+        return None
+
     @cached_property
     def what(self) -> dict[str, Any]:
         """All that must agree for processes to work on one study, and for it to go on."""
@@ -149,6 +180,7 @@ class Tuning:
             "encoder": list(space.encoders),
             "learner": space.learner,
             "objective": list(self.objectives),
+            "sampler": self.sampler,
             "space": space.describe(),
             "fixed": json.loads(json.dumps(dict(space.fixed))),
             "combine": list(space.combine),
@@ -168,8 +200,8 @@ class Tuned:
     """What came of it.
 
     :ivar trials: that count by the rule.
-    :ivar best: number, params and value of the winner; two values where there are two objectives. None where no trial
-        has come to one yet.
+    :ivar best: number, params and value of the winner, two values where there are two objectives; as ``held`` the steps
+        from which on it held 99 %, None where a seed did not. None where no trial has come to one yet.
     :ivar cells: records of its fresh seeds.
     :ivar cost: trials, FLOPs (None where unknown) and seconds of the search.
     :ivar whole: whether it got to its end.
@@ -186,6 +218,18 @@ class Tuned:
     problems: list[str] = field(default_factory=list)
 
 
+def _natively(call: Callable[P, T]) -> Callable[P, T]:
+    """Takes numpy's scalars as Python's."""
+
+    @wraps(call)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        kwargs.update(native(kwargs))
+        return call(*args, **kwargs)
+
+    return called
+
+
+@_natively
 def plan_tune(
     *,
     encoder: str | Sequence[str],
@@ -212,6 +256,7 @@ def plan_tune(
     seconds: float | None = None,
     precision: str = "float32",
     device: str = "auto",
+    at_once: int | None = None,
     results: str | Path = "results",
     storage: str | None = None,
     study: str | None = None,
@@ -235,6 +280,8 @@ def plan_tune(
     :param steps: budget of a cell in updates, or
     :param epochs: in passes over the training pairs; neither takes the learner's own.
     :param seconds: safety limit of each cell.
+    :param at_once: trials of a round, which train side by side and of which none knows how the others went; None takes
+        32 on a GPU and 8 on a CPU.
     :param results: the folder in which the winner's records land.
     :param storage: where the study lies; None is a journal in the results folder.
     :param study: its name; None makes one of encoder, learner, task and fraction.
@@ -277,6 +324,7 @@ def plan_tune(
         compute=compute,
         device=device,
         results=str(results),
+        at_once=whole("--round", at_once, 1),
         asked=asked,
     )
     return _settled(planned, named_vault=vault_seed is not None)
@@ -297,9 +345,20 @@ def _settled(planned: Tuning, named_vault: bool) -> Tuning:
     if not spec.validation_fraction:
         raise RequestError("--validation-fraction must be in (0, 1): test pairs must not tune, got 0.")
     settled.budget(settled.example)
-    if planned.compute is not None and settled.example.make_learner().granularity(count_train(spec)) == 0:
-        raise RequestError(f"--compute does not apply to {planned.space.learner}: it does not count FLOPs.")
+    if settled.example.make_learner().granularity(count_train(spec)) == 0:
+        _check_closed_form(settled)
+    settled.check_choices()
     return settled
+
+
+def _check_closed_form(planned: Tuning) -> None:
+    """Raise RequestError where a learner that takes no steps is to be judged, or stopped, by what they cost."""
+    learner, objective = planned.space.learner, ",".join(planned.objectives)
+    if planned.compute is not None:
+        raise RequestError(f"--compute does not apply to {learner}: it does not count FLOPs.")
+    if planned.objectives != ("accuracy",):
+        takes = f"{learner}, which takes no steps: --objective accuracy does"
+        raise RequestError(f"--objective {objective} does not apply to {takes}.")
 
 
 def _name(planned: Tuning, spec: Spec) -> str:
@@ -346,9 +405,11 @@ def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None) -
 
 def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tuned:
     study = _study(planned, storage)
-    _check_open(planned, study)
     owner = owner_of(study, storage, planned.url, planned.results)
     try:
+        with owner.asking():  # of two that begin a study, one says what it is of
+            _agree(planned, study)
+            _check_open(planned, study)
         with board() as on:
             slots_of_cpu, show = jobs or joblib.cpu_count(), partial(decorate, study, **_shown(planned))
             rounds = Rounds(planned, study, owner, slots_of_cpu, on, say or (lambda text: None), show)
@@ -365,28 +426,27 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
 
 
 def _study(planned: Tuning, storage: Any) -> Any:
-    """The study, made or found; refused where it is another's."""
+    """The study, made or found."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if planned.study in optuna.get_all_study_names(storage):  # nothing is written to what may be another's
-        study = optuna.load_study(storage=storage, study_name=planned.study)
-    else:
-        directions = [DIRECTIONS[objective] for objective in planned.objectives]
-        study = optuna.create_study(
-            storage=storage, study_name=planned.study, directions=directions, load_if_exists=True
-        )
+        return optuna.load_study(storage=storage, study_name=planned.study)
+    directions = [DIRECTIONS[objective] for objective in planned.objectives]
+    return optuna.create_study(storage=storage, study_name=planned.study, directions=directions, load_if_exists=True)
+
+
+def _agree(planned: Tuning, study: Any) -> None:
+    """Say what the study is of, or raise RequestError where it is another's."""
     known = study.user_attrs.get("what")
     if known is None:
         if study.get_trials(deepcopy=False):
             raise RequestError(f"The study {planned.study!r} was not made by tune: --study names another.")
         study.set_user_attr("what", json.dumps(planned.what))
-        return study
-    theirs = json.loads(known)
-    for name in {**theirs, **planned.what}:
-        before, now = theirs.get(name), planned.what.get(name)
+        return
+    for name, before in json.loads(known).items():  # what an older version did not say agrees
+        now = planned.what.get(name)
         if before != now:
             differ = f"its {name} is {_plain(before)}, not {_plain(now)}"
             raise RequestError(f"The study {planned.study!r} is of something else: {differ}. --study names another.")
-    return study
 
 
 def _shown(planned: Tuning) -> dict[str, Any]:
@@ -399,17 +459,30 @@ def _plain(value: Any) -> str:
 
 
 def _check_open(planned: Tuning, study: Any) -> None:
-    """Raise RequestError where more is asked of a search whose vault has been opened."""
-    done = counted(study.get_trials(deepcopy=False))
-    if "winner" in study.user_attrs and planned.trials is not None and planned.trials > done:
-        rule = f"its vault was opened after {done} trials, so that it cannot go on to {planned.trials}"
+    """Raise RequestError where less is asked of a search than it did, or more once its vault has been opened."""
+    known = study.get_trials(deepcopy=False)
+    done = counted(known)
+    if planned.trials is not None and planned.trials < done:
+        raise RequestError(f"The study {planned.study!r} did {done} trials: --trials must be {done} or more.")
+    if "winner" not in study.user_attrs:
+        return
+    by_trials = planned.trials is None or planned.trials > done
+    if by_trials and (planned.compute is None or _affords(planned.compute, known)):
+        to = planned.trials or f"{planned.compute:g} FLOPs"
+        rule = f"its vault was opened after {done} trials, so that it cannot go on to {to}"
         raise RequestError(f"The study {planned.study!r} is over: {rule}. --study names another.")
+
+
+def _affords(compute: float, known: Sequence[Any]) -> bool:
+    """Whether another trial would fit, as dear as the dearest so far."""
+    spent = [trial.user_attrs.get("flops", 0) for trial in known]
+    return compute - sum(spent) >= max(spent)
 
 
 def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
     best, cells = rounds.best(), rounds.cells()
-    if cells:
-        decorate(study, **_shown(planned), winner=Store(planned.results).path(cells[0]["id"]))
+    winner = Store(planned.results).path(cells[0]["id"]) if cells else None
+    decorate(study, **_shown(planned), winner=winner, figures=True)
     if best is None and whole:
         why = next((t.user_attrs["error"] for t in study.get_trials(deepcopy=False) if "error" in t.user_attrs), "")
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")

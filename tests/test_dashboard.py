@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ import pytest
 from conftest import Finished
 from optuna.trial import TrialState
 
-from bench.dashboard import decorate
+from bench.dashboard import _drawing, decorate
 from bench.errors import RequestError, StoreError
-from bench.storage import default_url, open_storage
+from bench.storage import close_storage, default_url, open_storage
 from bench.study_figures import POINTS, figures
 
 Command = Callable[..., Finished]
@@ -85,7 +86,7 @@ def journal(folder: Path) -> Any:
 def test_a_study_shows_names_a_note_figures_and_its_winner(tmp_path: Path) -> None:
     study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
     winner.write_text('{"id": "0123456789abcdef"}')
-    decorate(study, note=NOTE, winner=winner, metrics=[METRIC])
+    decorate(study, note=NOTE, winner=winner, metrics=[METRIC], figures=True)
     seen = shown(study)
     assert seen["note"]["body"] == NOTE
     assert seen["objective_names"] == [METRIC]
@@ -99,24 +100,74 @@ def test_decorating_again_writes_nothing(tmp_path: Path) -> None:
     study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
     winner.write_text("{}")
     for _ in range(2):
-        decorate(study, note=NOTE, winner=winner, metrics=[METRIC])
+        decorate(study, note=NOTE, winner=winner, metrics=[METRIC], figures=True)
     seen, size = shown(study), (tmp_path / "studies.journal").stat().st_size
     again = optuna.load_study(study_name="one", storage=journal(tmp_path))  # as another process would
-    decorate(again, note=NOTE, winner=winner, metrics=["another name"])
+    decorate(again, note=NOTE, winner=winner, metrics=["another name"], figures=True)
     assert shown(again) == seen
     assert (tmp_path / "studies.journal").stat().st_size == size
     assert len(list((tmp_path / "artifacts").iterdir())) == 1
 
 
+def test_no_figure_is_drawn_unless_asked_for(tmp_path: Path) -> None:
+    study = studied(journal(tmp_path))
+    size = (tmp_path / "studies.journal").stat().st_size
+    decorate(study, note=NOTE, metrics=[METRIC])
+    assert shown(study)["plots"] == {}
+    assert (tmp_path / "studies.journal").stat().st_size < size + 2000
+
+
+def drawings(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """What a reader would meet of the learning curves after each single write, while they are drawn."""
+    prefix, whole = "dashboard:plot_data:learning-curves:", study._storage.set_study_system_attr
+    met: list[str] = []
+
+    def write(study_id: int, key: str, value: Any) -> None:
+        whole(study_id, key, value)
+        pieces = {k: v for k, v in study._storage.get_study_system_attrs(study_id).items() if k.startswith(prefix)}
+        met.append("".join(pieces[f"{prefix}{i}"] for i in range(len(pieces))))
+
+    monkeypatch.setattr(study._storage, "set_study_system_attr", write)
+    decorate(study, note=NOTE, figures=True)
+    yield from filter(None, met)
+
+
+def test_nobody_meets_half_of_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = studied(None)
+    for more in range(3):
+        if more:
+            trial = study.ask()
+            for step in range(1, 1000 // more**3):
+                trial.report(step / 1000, step)
+            study.tell(trial, 20 - more)
+        with monkeypatch.context() as patched:
+            met = list(drawings(study, patched))
+        assert met
+        assert [json.loads(text)["layout"]["title"]["text"] for text in met]
+
+
+def test_where_a_value_is_small_a_figure_has_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = studied(None)
+    decorate(study, note=NOTE, figures=True)
+    before = shown(study)["plots"]
+    for dialect in ("mysql", ""):  # from one piece to many, and back
+        monkeypatch.setattr("bench.dashboard._dialect", lambda study, dialect=dialect: dialect)
+        decorate(study, note=NOTE, figures=True)
+        found = study._storage.get_study_system_attrs(study._study_id)
+        pieces = [v for k, v in found.items() if k.startswith("dashboard:plot_data:learning-curves:") and v]
+        assert (max(map(len, pieces)) <= 2045 and len(pieces) > 2) if dialect else len(pieces) == 1
+        assert shown(study)["plots"] == before
+
+
 def test_decorating_later_replaces_what_has_changed(tmp_path: Path) -> None:
     study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
     winner.write_text("{}")
-    decorate(study, note="A long note. " * 400, winner=winner)
+    decorate(study, note="A long note. " * 400, winner=winner, figures=True)
     trial = study.ask()
     trial.report(0.5, 3)
     study.tell(trial, 1.0)
     winner.write_text('{"final": {}}')
-    decorate(study, note=NOTE, winner=winner)
+    decorate(study, note=NOTE, winner=winner, figures=True)
     seen = shown(study)
     assert seen["note"]["body"] == NOTE
     assert set(seen["plots"]) == {"learning-curves", "importances"}
@@ -234,7 +285,7 @@ def waiting(study: optuna.Study) -> None:
 def test_where_nothing_can_be_drawn_nothing_is(filled: Callable[[optuna.Study], None]) -> None:
     study = optuna.create_study()
     filled(study)
-    decorate(study, note=NOTE, metrics=[METRIC])
+    decorate(study, note=NOTE, metrics=[METRIC], figures=True)
     seen = shown(study)
     assert seen["note"]["body"] == NOTE
     assert seen["objective_names"] == [METRIC]
@@ -244,7 +295,7 @@ def test_where_nothing_can_be_drawn_nothing_is(filled: Callable[[optuna.Study], 
 
 def test_one_trial_is_a_curve() -> None:
     study = studied(None, trials=1)
-    decorate(study, note=NOTE)
+    decorate(study, note=NOTE, figures=True)
     plots = shown(study)["plots"]
     assert set(plots) == {"learning-curves"}
     assert len(plots["learning-curves"]["data"]) == 1
@@ -261,7 +312,7 @@ def test_running_and_failed_trials_are_drawn_too() -> None:
 
 def test_two_objectives_have_a_front_instead_of_curves() -> None:
     study = studied(None, directions=["maximize", "minimize"])
-    decorate(study, note=NOTE, metrics=["validation accuracy", "cost"])
+    decorate(study, note=NOTE, metrics=["validation accuracy", "cost"], figures=True)
     seen = shown(study)
     assert seen["objective_names"] == ["validation accuracy", "cost"]
     assert set(seen["plots"]) == {"pareto-front", "importances"}
@@ -275,7 +326,7 @@ def test_two_objectives_have_a_front_instead_of_curves() -> None:
 @pytest.mark.parametrize("directions", [["minimize", "maximize"], ["minimize"] * 3])
 def test_several_objectives_without_trials(directions: list[str]) -> None:
     study = optuna.create_study(directions=directions)
-    decorate(study, note=NOTE)
+    decorate(study, note=NOTE, figures=True)
     assert not shown(study)["plots"]
 
 
@@ -284,7 +335,7 @@ def test_nothing_happens_where_it_is_not_installed(missing: str, monkeypatch: py
     study = studied(None)
     before = study._storage.get_study_system_attrs(study._study_id)
     monkeypatch.setitem(sys.modules, missing, None)
-    decorate(study, note=NOTE, metrics=[METRIC])
+    decorate(study, note=NOTE, metrics=[METRIC], figures=True)
     assert study._storage.get_study_system_attrs(study._study_id) == before
 
 
@@ -351,7 +402,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     storage, winner = journal(folder), folder / "0123456789abcdef.json"
     winner.write_text('{"id": "0123456789abcdef"}')
     studied(storage, "zero")
-    decorate(studied(storage, "onehot-quadratic"), note=NOTE, winner=winner, metrics=[METRIC])
+    decorate(studied(storage, "onehot-quadratic"), note=NOTE, winner=winner, metrics=[METRIC], figures=True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with serving("--results", folder, "--study", "onehot-quadratic", "--port", port) as server:
@@ -367,6 +418,58 @@ def test_the_server_gives_studies_and_artifacts(served: Served) -> None:
     study = json.loads(served.get("/api/studies/1"))
     [artifact] = study["artifacts"]
     assert json.loads(served.get(f"/artifacts/1/{artifact['artifact_id']}")) == {"id": "0123456789abcdef"}
+
+
+def wait_for(done: Callable[[], Any]) -> None:
+    """Until it holds."""
+    until = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def curves(study: dict[str, Any]) -> str:
+    """The title of a study's learning curves."""
+    plots = {plot["id"]: json.loads(plot["graph_object"]) for plot in study["plotly_graph_objects"]}
+    return str(plots["learning-curves"]["layout"]["title"]["text"]) if plots else ""
+
+
+def test_the_server_draws_what_tune_has_made(tmp_path: Path) -> None:
+    storage = journal(tmp_path)
+    studied(storage, "another's")
+    studied(storage, "tune's").set_user_attr("what", "{}")
+    with serving("--results", tmp_path, "--port", 0) as server:
+        wait_for(lambda: "28 trials" in curves(json.loads(server.get("/api/studies/1"))))
+        assert curves(json.loads(server.get("/api/studies/0"))) == ""
+
+
+@pytest.mark.parametrize("url", ["journal:///{}/s", "sqlite:///{}/s"])
+def test_figures_follow_a_study_while_it_is_served(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("plotly")
+    monkeypatch.setattr("bench.dashboard.REDRAW", 0.05)
+    storage, threads = open_storage(url.format(tmp_path)), threading.active_count()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
+        study = studied(storage)
+        study.set_user_attr("what", "{}")
+        with _drawing(open_storage(url.format(tmp_path))):
+            wait_for(lambda: "28 trials" in curves(shown(study)))
+            more(study, 12)
+            wait_for(lambda: "40 trials" in curves(shown(study)))
+            more(study, 1)  # is less than a twentieth
+            size = (tmp_path / "s").stat().st_size
+            time.sleep(0.5)
+            assert "40 trials" in curves(shown(study))
+            assert (tmp_path / "s").stat().st_size == size
+    assert threading.active_count() == threads
+    close_storage(storage)
+
+
+def more(study: optuna.Study, trials: int) -> None:
+    for _ in range(trials):
+        trial = study.ask()
+        trial.report(0.5, 3)
+        study.tell(trial, 10.0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
@@ -400,11 +503,13 @@ def test_bad_requests_get_one_line(command: Command, tmp_path: Path) -> None:
         ("--host", "a b"): "--host must be an address of this machine, got 'a b': ",
         ("--storage", "nonsense"): "--storage ",
         ("--storage", f"journal:///{tmp_path}/no.journal"): "--storage journal:///",
+        ("--storage", f"sqlite:///{tmp_path}/none.db"): "--storage sqlite:///",
     }.items():
         done = command(*here, *arguments)
         assert done.code == 2
         assert done.error.startswith(message)
     assert not (tmp_path / "no.journal").exists()
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_what_is_missing_is_named(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Compiled programs of a test stay its own."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(Compiler, "broken", None)
+    monkeypatch.setattr(Compiler, "known", {})
 
 
 @every_learner
@@ -85,6 +86,31 @@ def test_a_compiled_fleet_follows_the_plain_one(name: str) -> None:
     assert torch.allclose(looks[0].scores, looks[1].scores, atol=1e-9)
 
 
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
+@pytest.mark.usefixtures("fresh")
+def test_a_program_is_compiled_once_for_all_rounds_and_for_whoever_leaves() -> None:
+    def train() -> tuple[FleetTraining, list[str]]:
+        words: list[str] = []
+        setting = Setting(steps=MANY, leaving=True, announce=words.append)
+        learners, problems = [configured("mlp", s) for s in range(3)], [problem(s) for s in range(3)]
+        training = FleetTraining(learners, problems, setting, torch.float64)
+        training.advance(5, range(3))
+        training.advance(9, [0, 2])
+        training.advance(9, range(3))
+        return training, words
+
+    first, words = train()
+    assert first.compiled, first.notices
+    assert words == ["compiling", ""]  # one program, whoever moves
+    second, words = train()
+    assert second.compiled
+    assert not words
+    plain = begin("mlp", range(3))
+    plain.advance(9, range(3))
+    for training in (first, second):
+        assert all(close(weights(training, r), weights(plain, r)) for r in range(3))
+
+
 @pytest.mark.usefixtures("fresh")
 def test_what_cannot_be_compiled_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*arguments: Any, **options: Any) -> Any:
@@ -92,7 +118,6 @@ def test_what_cannot_be_compiled_trains_all_the_same(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(torch, "compile", missing)
     monkeypatch.setattr(compiling, "worthwhile", lambda *arguments: True)
-    monkeypatch.setattr("learners._fleet.program.worthwhile", lambda *arguments: True)
     [record] = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=20, device="cpu", results=None)
     assert record["status"] == "done"
     assert not record["compiled"]
@@ -109,6 +134,8 @@ def test_compiling_must_repay_itself() -> None:
     large = Work(operators=500, bytes=64 * 2 * 10**8, flops=64 * 2 * 10**9)
     assert worthwhile(large, 20_000, "cuda")
     assert not worthwhile(large, 2_000, "cuda")
+    assert worthwhile(large, 2_000, "cuda", repeats=20)
+    assert not worthwhile(work, 100, "cpu", 2, repeats=10**6)  # reading it from the cache takes longer than it saves
 
 
 def test_work_is_counted_from_shapes() -> None:

@@ -33,7 +33,13 @@ from bench.store import Store
 from bench.tuning import best_of, fresh_seeds, learning_curve, make_sampler, objectives_of, trial_seeds, values_of
 
 Command = Callable[..., Finished]
-RIDGE = {"encoder": "onehot", "learner": "ridge", "modulus": 7, "validation_fraction": 0.2}
+RIDGE = {
+    "encoder": "onehot",
+    "learner": "ridge",
+    "modulus": 7,
+    "validation_fraction": 0.2,
+    "objective": "accuracy",
+}
 MLP = ("--learner", "mlp", "--fix", "learner.width=8", "--fix", "learner.depth=1", "--fix", "learner.head=classifier")
 
 
@@ -173,7 +179,8 @@ def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training()
 
 @pytest.mark.parametrize("learner", ["ridge", "mlp", "quadratic"])
 def test_a_record_of_a_closed_vault_says_nothing_of_test_pairs(learner: str) -> None:
-    cell = prepare(family(**RIDGE | {"learner": learner}, vault={"fraction": 0.2, "seed": 3}).first)
+    request = {"encoder": "onehot", "learner": learner, "modulus": 7, "validation_fraction": 0.2}
+    cell = prepare(family(**request, vault={"fraction": 0.2, "seed": 3}).first)
     told: list[Any] = []
     train([cell], [Budget(0 if learner == "ridge" else 20, None, True)], told.extend)
     found = told[-1][1].record
@@ -305,7 +312,7 @@ def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
 
 @pytest.mark.usefixtures("inline")
 def test_a_study_goes_on_to_more_trials_while_its_vault_is_closed(tmp_path: Path) -> None:
-    request = RIDGE | {"results": tmp_path, "fresh": 0, "jobs": 1, "seeds": 2, "objective": "accuracy"}
+    request = RIDGE | {"results": tmp_path, "fresh": 0, "jobs": 1, "seeds": 2}
     first = bench.tune(**request, trials=3)
     assert first.trials == 3
     assert not first.cells
@@ -359,16 +366,17 @@ def test_two_objectives(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("inline")
 def test_what_a_constructor_refuses_is_a_failed_trial(tmp_path: Path) -> None:
-    done = bench.tune(
-        **RIDGE, space={"learner.alpha": "-1..1"}, trials=12, fresh=0, sampler="random", results=tmp_path, jobs=1
-    )
+    space = {"encoder.size": "8..64", "encoder.active_bits": "1..32"}
+    request = RIDGE | {"encoder": "rdse", "space": space, "sampler": "random"}
+    done = bench.tune(**request, trials=12, fresh=0, results=tmp_path, jobs=1)
     trials = trials_of(tmp_path)
     # What is refused counts, and costs nothing.
     refused = [trial for trial in trials if trial.state.name == "FAIL"]
     assert 0 < len(refused) < 12 == len(trials) == done.trials
     assert all(trial.user_attrs["status"] == "refused" for trial in refused)
-    assert all("The 'alpha' parameter of Ridge must be" in trial.user_attrs["error"] for trial in refused)
-    assert all(trial.params["learner.alpha"] > 0 for trial in trials if trial not in refused)
+    assert all("The 'active_bits' parameter of RDSE must be" in trial.user_attrs["error"] for trial in refused)
+    for trial in trials:
+        assert (trial.params["encoder.active_bits"] > trial.params["encoder.size"]) == (trial in refused)
 
 
 @pytest.mark.usefixtures("inline")
@@ -406,7 +414,7 @@ def test_the_note_of_a_study_has_its_command(tmp_path: Path) -> None:
 
 # Bad input
 
-START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7)
+START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--objective", "accuracy")
 
 
 @pytest.mark.parametrize(
@@ -458,7 +466,7 @@ def test_a_study_of_something_else_is_refused_and_nothing_of_it_lost(tmp_path: P
     for more, differs in (
         (("--validation-fraction", 0.1), "its validation_fraction is 0.2, not 0.1"),
         (("--validation-fraction", 0.2, "--task", "multiply"), "its task is add, not multiply"),
-        (("--validation-fraction", 0.2, "--objective", "accuracy"), 'its objective is ["steps"], not ["accuracy"]'),
+        (("--validation-fraction", 0.2, "--sampler", "random"), "its sampler is tpe, not random"),
         (("--validation-fraction", 0.2, "--seeds", 2), "its seeds is 1, not 2"),
     ):
         done = command(*call, *more)

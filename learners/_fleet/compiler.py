@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
+from torch.fx import GraphModule
 
 from learners._fleet.memory import out_of_memory
-from learners._fleet.trace import Work
+from learners._fleet.trace import REMEMBERED, Work
 
 __all__ = ["Compiler", "worthwhile"]
 
@@ -37,7 +38,7 @@ class Rates:
 
 RATES: Final = {
     "cpu": Rates(bandwidth=2.0e10, launch=4e-6, fused=2.0, fixed=3.0, each=0.03),
-    "cuda": Rates(bandwidth=3.0e12, launch=2.5e-6, fused=4.0, fixed=10.0, each=0.04),
+    "cuda": Rates(bandwidth=2.3e12, launch=2.5e-6, fused=8.0, fixed=10.0, each=0.04),
 }
 """Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
 rounds differently: it is made by counting, from these."""
@@ -45,17 +46,21 @@ rounds differently: it is made by counting, from these."""
 TOOLS = ("CxxCompiler", "TritonMissing", "C++ compiler", "C compiler", "working triton")
 """By which an error says that the tools are missing, and not that a program is too much for them."""
 
+AGAIN = 0.01
+"""The share of the cost for a program that was compiled before: it is remembered, or read from the cache."""
+
 MARGIN = 2.0
 """A run may end early: compiling must save this many times what it costs."""
 
 
-def worthwhile(work: Work, steps: int, device: str, threads: int = 1) -> bool:
-    """Whether compiling repays itself within so many steps."""
+def worthwhile(work: Work, steps: int, device: str, threads: int = 1, repeats: int = 1) -> bool:
+    """Whether compiling repays itself within so many steps, in so many trainings one after another."""
     rates = RATES[device]
     own = threads if device == "cpu" else 1
     elementwise = work.bytes / (rates.bandwidth * own) + work.operators * rates.launch
     saved = elementwise * (1 - 1 / rates.fused)
-    return steps * saved > MARGIN * (rates.fixed + rates.each * work.operators)
+    cost = (rates.fixed + rates.each * work.operators) * (1 + AGAIN * (repeats - 1))
+    return repeats * steps * saved > MARGIN * cost
 
 
 class Compiler:
@@ -63,16 +68,23 @@ class Compiler:
 
     :param device: the kind of device.
     :param announce: is told when compiling begins and, by "", when it ends.
+    :param repeats: trainings that want the same programs one after another.
     :ivar seconds: spent on making programs, compiled or not.
     """
 
     broken: ClassVar[str | None] = None
     """What is missing on this machine: compiling is not tried again in this process."""
+    known: ClassVar[dict[GraphModule, Callable[..., Any]]] = {}
+    """What was compiled last in this process."""
 
-    def __init__(self, device: str, announce: Callable[[str], None]) -> None:
-        self.device, self.announce = device, announce
+    def __init__(self, device: str, announce: Callable[[str], None], repeats: int = 1) -> None:
+        self.device, self.announce, self.repeats = device, announce, repeats
         self.seconds = 0.0
         self.notice: str | None = None
+
+    def wanted(self, work: Work, times: int) -> bool:
+        """Whether a program that runs so many times in each training is worth compiling."""
+        return worthwhile(work, times, self.device, torch.get_num_threads(), self.repeats)
 
     @contextmanager
     def making(self) -> Iterator[None]:
@@ -83,8 +95,13 @@ class Compiler:
         finally:
             self.seconds += time.perf_counter() - start
 
-    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Callable[..., Any] | None:
-        """The function compiled, having been called once with the arguments; None where that fails."""
+    def __call__(self, function: GraphModule, *arguments: Any) -> Callable[..., Any] | None:
+        """The trace compiled, having been called once with the arguments; None where that fails.
+
+        A trace compiled before in this process is not called: it has been.
+        """
+        if function in Compiler.known:
+            return Compiler.known[function]
         if Compiler.broken:
             self.notice = Compiler.broken
             return None
@@ -106,6 +123,9 @@ class Compiler:
             return None
         finally:
             self.announce("")
+        while len(Compiler.known) >= REMEMBERED:
+            del Compiler.known[next(iter(Compiler.known))]
+        Compiler.known[function] = compiled
         return compiled
 
 

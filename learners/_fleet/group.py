@@ -31,7 +31,6 @@ class Group:
     ids: list[int]
     steps: NDArray[np.int64]
     tensors: dict[str, Tensors]
-    all_move: bool = True
     program: Any = None
 
     @property

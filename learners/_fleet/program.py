@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.fx import GraphModule
 
-from learners._fleet.compiler import Compiler, worthwhile
+from learners._fleet.compiler import Compiler
 from learners._fleet.group import Group, Tensors
 from learners._fleet.step import Rule
 from learners._fleet.trace import Work, in_place, trace
@@ -126,23 +127,37 @@ class Stepper:
 
     :param feed: its batches.
     :param steps: how many steps are still to come, as far as anybody knows.
+    :param all_move: all rows move in all steps.
+    :param leaving: that will change. A program that asks who moves is one more to compile, and takes no longer than one
+        that does not: it is compiled at once.
     """
 
-    def __init__(self, rule: Rule, group: Group, feed: Feed, steps: int, compiler: Compiler) -> None:
-        self.group, self.feed, self.compiler = group, feed, compiler
+    def __init__(
+        self, rule: Rule, group: Group, feed: Feed, steps: int, compiler: Compiler, all_move: bool, leaving: bool
+    ) -> None:
+        self.group, self.feed, self.compiler, self.all_move = group, feed, compiler, all_move
         self.device = group.clock["step"].device
         self.graphs: dict[int, Any] = {}
         with compiler.making():
-            self._make(rule, steps)
+            self._make(rule, steps, leaving)
 
-    def _make(self, rule: Rule, steps: int) -> None:
-        group, feed = self.group, self.feed
-        update, key = partial(rule.update, all_move=group.all_move), ("update", group.all_move, rule.key)
-        self.traced = trace(update, key, group.tensors, feed.rows[0].long())
+    def serves(self, all_move: bool) -> bool:
+        """Whether it does where all rows move, or some; uncompiled it costs to ask who does."""
+        return self.all_move == all_move or (not self.all_move and self.compiled is not None)
+
+    def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
+        self.traced = self._trace(rule)
         self.work = Work.of(self.traced)
-        wanted = worthwhile(self.work, steps, self.device.type, torch.get_num_threads())
-        self.writing = in_place(self.traced, group.tensors, feed.rows[0].long())
+        wanted = self.compiler.wanted(self.work, steps)
+        if wanted and leaving and self.all_move:
+            self.all_move = False
+            self.traced = self._trace(rule)
+        self.writing = in_place(self.traced, self.group.tensors, self.feed.rows[0].long())
         self.compiled = self.compiler(self.writing, *self._rehearsal()) if wanted else None
+
+    def _trace(self, rule: Rule) -> GraphModule:
+        update, key = partial(rule.update, all_move=self.all_move), ("update", self.all_move, rule.key)
+        return trace(update, key, self.group.tensors, self.feed.rows[0].long())
 
     def _rehearsal(self) -> tuple[Inputs, Tensor]:
         """Arguments that may be spoiled."""
@@ -235,7 +250,7 @@ class Looker:
             look, key = partial(rule.look, vital=vital), ("look", vital, rule.key)
             traced = trace(look, key, group.tensors, pieces_RNS[0], lengths)
             times = looks if vital else looks * (len(pieces_RNS) - 1)
-            wanted = worthwhile(Work.of(traced), times, pieces_RNS[0].device.type, torch.get_num_threads())
+            wanted = self.compiler.wanted(Work.of(traced), times)
             compiled = self.compiler(traced, group.tensors, pieces_RNS[0], lengths) if wanted else None
             self.programs.append(traced if compiled is None else compiled)
 

@@ -13,14 +13,15 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-__all__ = ["Work", "in_place", "trace"]
+__all__ = ["REMEMBERED", "Work", "in_place", "trace"]
 
 VIEWS = {"view", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select", "slice", "split", "t", "detach"}
 """Operators that move nothing."""
 PRODUCTS = {"bmm", "mm", "product"}
 COPIES = {"_to_copy", "clone"}
 ZEROS_AND_ONES = {"eq", "ones_like", "new_ones"}
-REMEMBERED = 16
+REMEMBERED = 96
+"""Fleets that shrink have a handful of programs for each of half a dozen sizes."""
 
 _traces: dict[Hashable, GraphModule] = {}
 _in_place: WeakKeyDictionary[GraphModule, GraphModule] = WeakKeyDictionary()

@@ -27,6 +27,8 @@ __all__ = ["FleetTraining"]
 
 EXAMPLES_AT_ONCE = {"cpu": 4_096, "cuda": 1_048_576}
 """Replicas times examples of one piece of a look."""
+SMALL = {"cpu": 1, "cuda": 4}
+"""Replicas that take about as long as half as many: a program for these would not repay its making."""
 
 
 class FleetTraining(Training):
@@ -64,7 +66,7 @@ class FleetTraining(Training):
             )
         key = (*structures, n_classes, self.setting.precision)
         self.rule = Rule(first, self.network, first.transformation(self.network), self.setting.precision, key)
-        self.compiler = Compiler(self.device.type, self.setting.announce)
+        self.compiler = Compiler(self.device.type, self.setting.announce, self.setting.repeats)
         self.sizes = [len(problem.train) for problem in self.problems]
         self.batches = [learner.resolved_batch(n) for learner, n in zip(self.learners, self.sizes, strict=True)]
         self.seeds = [learner.seed() for learner in self.learners]
@@ -190,7 +192,8 @@ class FleetTraining(Training):
         """Let rows that are not wanted leave once they are half: to a power of two, so that sizes are few."""
         staying = [row for row, r in enumerate(group.ids) if r in wanted]
         size = 1 << max(0, len(staying) - 1).bit_length()
-        if len(staying) == len(group.ids) or size > len(group.ids) // 2:
+        small = len(group.ids) <= SMALL[self.device.type] and staying
+        if small or len(staying) == len(group.ids) or size > len(group.ids) // 2:
             return [group]
         passengers = [row for row in range(len(group.ids)) if row not in set(staying)]
         kept = sorted(staying + passengers[: size - len(staying)]) if staying else []
@@ -209,13 +212,15 @@ class FleetTraining(Training):
 
     def _run(self, group: Group, movers: NDArray[np.bool_], first: int, count: int) -> None:
         group.clock["alive"].copy_(torch.as_tensor(movers))
-        if group.all_move is not bool(movers.all()):
-            group.all_move, group.program = bool(movers.all()), None
+        everyone = bool(movers.all())
+        if group.program is not None and not group.program.serves(everyone):
+            group.program = None
         if group.program is None:
             to_come = max(self.setting.steps - first, count)
             full = all(self.batches[r] == self.sizes[r] for r in group.ids)
             feed = Feed(partial(self._draw, group), len(group.ids), max(self.batches), full, self.device)
-            group.program = Stepper(self.rule, group, feed, to_come, self.compiler)
+            leaving = self.setting.leaving and len(group.ids) > 1
+            group.program = Stepper(self.rule, group, feed, to_come, self.compiler, everyone, leaving)
             self.flops_a_step = group.program.work.flops // len(group.ids)
         last = first + count
         while first < last:

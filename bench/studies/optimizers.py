@@ -1,0 +1,104 @@
+"""AdamW, GrokFast, Muon and OrthoGrad for the transformer on a + b mod 97, each tuned by the same rule.
+
+    python -m bench.studies.optimizers [ARM …] [--fractions 0.5 0.3] [--trials 64] [--search 1] [--results DIR] [--device auto]
+
+Every arm is one study of `bench tune`, with the space that the transformer suggests (step size, decay, β₂, warm-up), a
+wider range of step sizes, and whatever parameters the arm adds. All are tested on the same vault, and the winners'
+fresh seeds are the same. Steps are to 99 % of the vault's pairs, first crossings; seeds that do not get there are
+counted. The winners' records land in the results folder: `python -m bench rank --results DIR` gives intervals.
+"""
+
+import argparse
+import json
+import time
+from typing import Any
+
+from bench import tune
+from bench.studies.grokking import crossing
+
+RATES = "3e-4..3e-2:log"
+FILTER = {"learner.grokfast_lamb": "0.1..10:log"}
+ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "adamw": ({"learner.lr": RATES}, {}),
+    "grokfast-ema": (
+        {"learner.lr": RATES, "learner.grokfast_alpha": "0.8..0.99"} | FILTER,
+        {"learner.grokfast": "ema"},
+    ),
+    "grokfast-ma": (
+        {"learner.lr": RATES, "learner.grokfast_window": (20, 100)} | FILTER,
+        {"learner.grokfast": "ma"},
+    ),
+    "muon": (
+        {"learner.lr": "1e-3..1e-1:log", "learner.muon_rest_lr": RATES, "learner.momentum": "0.8..0.99"},
+        {"learner.optimizer": "muon"},
+    ),
+    "orthograd": ({"learner.lr": RATES}, {"learner.orthograd": True}),
+}
+"""Spaces beside the transformer's own, and what is fixed."""
+
+STEPS = {0.5: 1_500, 0.3: 5_000}
+"""Budget of a cell, by the share of the pairs that train."""
+REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
+
+
+def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str, Any]:
+    """Tune one arm at one fraction, or go on with that."""
+    space, fix = ARMS[arm]
+    start = time.perf_counter()
+    done = tune(
+        **REQUEST,
+        space=space,
+        fix=fix,
+        train_fraction=fraction,
+        steps=STEPS.get(fraction, 5_000),
+        trials=options.trials,
+        seeds=options.seeds,
+        fresh=options.fresh,
+        at_once=options.round,
+        precision=options.precision,
+        device=options.device,
+        results=options.results,
+        study=f"{arm} {100 * fraction:g}%" + (f" #{options.search}" if options.search > 1 else ""),
+        say=lambda text: None,
+    )
+    return {
+        "arm": arm,
+        "fraction": fraction,
+        "search": options.search,
+        "trials": done.trials,
+        "winner": done.best and done.best["params"],
+        "validation": done.best and done.best["value"],
+        "test_95": crossing(done.cells, "test", "0.95"),
+        "test_99": crossing(done.cells, "test", "0.99"),
+        "final_test": [round(cell["final"]["test_accuracy"] or 0.0, 4) for cell in done.cells],
+        "status": sorted({cell["status"] for cell in done.cells}),
+        "flops": done.cost["flops"],
+        "cell_seconds": done.cost["seconds"],
+        "wall_seconds": time.perf_counter() - start,
+    }
+
+
+def main() -> None:
+    """Tune and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"some of {', '.join(ARMS)}; all where none is named")
+    parser.add_argument("--fractions", type=float, nargs="+", default=list(STEPS))
+    parser.add_argument("--trials", type=int, default=64, help="of each arm at each fraction")
+    parser.add_argument("--seeds", type=int, default=4, help="of each trial")
+    parser.add_argument("--fresh", type=int, default=20, help="seeds of each winner")
+    parser.add_argument("--round", type=int, default=16, help="trials asked for at a time")
+    parser.add_argument("--search", type=int, default=1, help="number of the search: the same with other draws")
+    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", default="results")
+    options = parser.parse_args()
+    for name in options.arms:
+        if name not in ARMS:
+            parser.error(f"ARM must be one of {', '.join(ARMS)}, got {name!r}.")
+    for fraction in options.fractions:
+        for arm in options.arms or ARMS:
+            print(json.dumps(measure(arm, fraction, options)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
