@@ -16,6 +16,7 @@ from learners._decoder import _sinusoids
 from learners._fleet import compiler as compiling
 from learners._fleet import kernels
 from learners._fleet import trace as tracing
+from learners._fleet import training as fleet
 from learners._fleet.compiler import Compiler, worthwhile
 from learners._fleet.kernels import matmul, product
 from learners._fleet.program import BLOCK, Stepper
@@ -109,6 +110,23 @@ def test_a_program_is_compiled_once_for_all_rounds_and_for_whoever_leaves() -> N
     plain.advance(9, range(3))
     for training in (first, second):
         assert all(close(weights(training, r), weights(plain, r)) for r in range(3))
+
+
+def test_a_look_at_a_whole_group_answers_for_those_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, whole = (begin("mlp", range(6)) for _ in range(2))
+    rows = [np.arange(20 - r) for r in range(6)]
+    left: list[list[int]] = [[0, 1, 2, 3, 4, 5], [4, 0, 2], [3, 5, 1, 0], [2], [2, 1]]
+    for turn, some in enumerate(left):
+        seen = []
+        for training, crowd in ((plain, 1.0), (whole, 0.5)):
+            monkeypatch.setitem(fleet.CROWD, "cpu", crowd)
+            training.advance(3 * turn + 3, sorted(some))
+            seen.append(training.look(some, [rows[r] for r in some]))
+        mine, other = seen
+        for place, r in enumerate(some):
+            assert torch.equal(mine.scores[place, : len(rows[r])], other.scores[place, : len(rows[r])])
+        assert mine.vitals.keys() == other.vitals.keys()
+        assert all(np.array_equal(mine.vitals[name], other.vitals[name]) for name in mine.vitals)
 
 
 @pytest.mark.usefixtures("fresh")

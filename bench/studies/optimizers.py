@@ -1,6 +1,6 @@
 """AdamW, GrokFast, Muon and OrthoGrad for the transformer on a + b mod 97, each tuned by the same rule.
 
-    python -m bench.studies.optimizers [ARM …] [--fractions 0.5 0.3] [--trials 64] [--search 1] [--results DIR] [--device auto]
+    python -m bench.studies.optimizers [ARM …] [--fractions 0.5 0.3] [--trials 64] [--search 1] [--results DIR]
 
 Every arm is one study of `bench tune`, with the space that the transformer suggests (step size, decay, β₂, warm-up), a
 wider range of step sizes, and whatever parameters the arm adds. All are tested on the same vault, and the winners'

@@ -27,6 +27,11 @@ __all__ = ["FleetTraining"]
 
 EXAMPLES_AT_ONCE = {"cpu": 4_096, "cuda": 1_048_576}
 """Replicas times examples of one piece of a look."""
+CROWD = {"cpu": 1.0, "cuda": 0.5}
+"""The share of a group that must be asked about for a look at all of it: a GPU repeats one captured graph for whoever
+is left, where a CPU would rather do less."""
+NOTHING = np.zeros(1, dtype=np.intp)
+"""The rows of a replica that nobody asks about, in a look at its whole group."""
 SMALL = {"cpu": 1, "cuda": 4}
 """Replicas that take about as long as half as many: a program for these would not repay its making."""
 
@@ -261,7 +266,7 @@ class FleetTraining(Training):
         asked = self._asked
         if asked is None or not asked.covers(self.groups, replicas, rows):
             asked = self._asked = _Asked(self, list(replicas), list(rows))
-        seen.append(asked.answer())
+        seen.append(asked.answer(replicas))
 
     # Keeping
 
@@ -306,30 +311,39 @@ class FleetTraining(Training):
 
 
 class _Asked:
-    """A question that is asked again and again: which rows of which replicas, prepared once."""
+    """A question that is asked again and again: which rows of which replicas, prepared once.
+
+    It also answers for some of its replicas.
+    """
 
     def __init__(self, training: FleetTraining, replicas: list[int], rows: list[Rows]) -> None:
         self.training, self.replicas, self.rows = training, replicas, rows
         self.groups = list(training.groups)
+        self.crowd = CROWD[training.device.type]
         found = {id(group): group for group in (training._find(r)[0] for r in replicas)}
         self.parts = []
-        wanted = dict(zip(replicas, rows, strict=True))
+        self.wanted = dict(zip(replicas, rows, strict=True))
         for group in found.values():
-            mine = [r for r in group.ids if r in wanted]
-            lengths = torch.tensor([len(wanted[r]) for r in mine], device=training.device)
-            self.parts.append((group, mine, self._pieces(mine, wanted), lengths))
+            mine = [r for r in group.ids if r in self.wanted]
+            if len(mine) >= self.crowd * len(group.ids):
+                mine = group.ids
+            asked = [self.wanted.get(r, NOTHING) for r in mine]
+            lengths = torch.tensor([len(some) for some in asked], device=training.device)
+            self.parts.append((group, mine, self._pieces(mine, asked), lengths))
         self.lookers: dict[int, Looker] = {}
 
     def covers(self, groups: Sequence[Group], replicas: Sequence[int], rows: Sequence[Rows]) -> bool:
-        """Whether the same is asked of the same groups."""
-        same = len(rows) == len(self.rows) and all(a is b for a, b in zip(rows, self.rows, strict=True))
-        same_groups = len(groups) == len(self.groups) and all(a is b for a, b in zip(groups, self.groups, strict=True))
-        return same and same_groups and list(replicas) == self.replicas
+        """Whether the same is asked of the same groups, or of enough of their replicas."""
+        enough = len(replicas) >= self.crowd * len(self.replicas)
+        same = enough and all(self.wanted.get(r) is some for r, some in zip(replicas, rows, strict=True))
+        return (
+            same and len(groups) == len(self.groups) and all(a is b for a, b in zip(groups, self.groups, strict=True))
+        )
 
-    def _pieces(self, mine: list[int], wanted: dict[int, Rows]) -> list[Tensor]:
+    def _pieces(self, mine: list[int], asked: Sequence[Rows]) -> list[Tensor]:
         """Codes of the rows in pieces of equal size."""
         training = self.training
-        index_RNS = _padded([training.problems[r].codes.index_NS[wanted[r]] for r in mine])
+        index_RNS = _padded([training.problems[r].codes.index_NS[rows] for r, rows in zip(mine, asked, strict=True)])
         longest = index_RNS.shape[1]
         rows = len(mine) * training.network.rows_per_example
         limit = max(SPARSITY_ROWS, EXAMPLES_AT_ONCE[training.device.type] // rows)
@@ -338,11 +352,10 @@ class _Asked:
         filled = np.pad(index_RNS, ((0, 0), (0, size * count - longest), (0, 0)))
         return list(torch.as_tensor(filled, device=training.device).split(size, dim=1))
 
-    def answer(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores (R, N, C), norms and shares (R,), in the order of the replicas."""
-        longest = max(len(rows) for rows in self.rows)
+    def answer(self, replicas: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (R, N, C), norms and shares (R,), in the order of these replicas."""
+        longest = max(len(self.wanted[r]) for r in replicas)
         answers: dict[int, tuple[Tensor, ...]] = {}
-        whole: tuple[Tensor, ...] = ()
         for number, (group, mine, pieces, lengths) in enumerate(self.parts):
             part = group if mine == group.ids else group.select([group.ids.index(r) for r in mine])
             if number not in self.lookers:
@@ -355,10 +368,13 @@ class _Asked:
             scores = torch.nn.functional.pad(scores, (0, 0, 0, max(0, longest - scores.shape[1])))
             whole = (scores[:, :longest], norm, silent)
             answers |= {r: tuple(x[row] for x in whole) for row, r in enumerate(mine)}
-        if len(self.parts) == 1 and self.parts[0][1] == self.replicas:
-            return whole
-        ordered = [answers[r] for r in self.replicas]
-        return tuple(torch.stack([x[i] for x in ordered]) for i in range(3))
+        if len(self.parts) == 1:
+            mine = self.parts[0][1]
+            places = [mine.index(r) for r in replicas]
+            return whole if places == list(range(len(mine))) else (whole[0][places], whole[1][places], whole[2][places])
+        ordered = [answers[r] for r in replicas]
+        scores, norm, silent = (torch.stack([x[i] for x in ordered]) for i in range(3))
+        return scores, norm, silent
 
 
 def _size(group: Group) -> int:
