@@ -35,9 +35,11 @@ from learners.optim import (
     where_matrix,
 )
 
-__all__ = ["TorchLearner"]
+__all__ = ["WIDTHS", "TorchLearner"]
 
 LARGEST_SEED = 2**31 - 1
+WIDTHS: Final = (64, 128, 256, 512)
+"""What spaces offer: few of them, since trials of one shape train side by side."""
 GROKFAST: Final = {"ema": {"alpha": 0.98, "lamb": 2.0}, "ma": {"lamb": 5.0, "window": 100}}
 """Published defaults (arXiv 2405.20233)."""
 USUAL_DECAY: Final = {"adam": "coupled", "sgd": "coupled", "adamw": "decoupled", "muon": "decoupled"}
@@ -58,7 +60,9 @@ NUMERIC: Final = frozenset(
         "muon_rest_lr",
     ]
 )
-"""Hyperparameters that may differ within a fleet; all others shape the program."""
+"""Hyperparameters that may differ within a fleet; all others shape the program, but"""
+STARTS: Final = frozenset(["init_scale", "init_gain"])
+"""those by which the weights at the start are drawn."""
 
 
 @cache
@@ -255,13 +259,17 @@ class TorchLearner(Learner):
 
     def structure(self, n_train: int) -> tuple[Any, ...]:
         """What must be equal for learners to train in one fleet."""
-        fixed = {k: getattr(self, k) for k in _names(type(self)) if k not in NUMERIC}
+        fixed = {k: getattr(self, k) for k in _names(type(self)) if k not in NUMERIC | STARTS}
         for name in ("random_state", "batch_size", *self.fit_parameters):
             fixed.pop(name)
         used = (bool(self.gradient_noise), bool(self.weight_noise), bool(self.weight_decay), self.noisy)
         batch = self.resolved_batch(n_train)
         full = batch == n_train
         return (type(self), tuple(sorted((k, repr(v)) for k, v in fixed.items())), used, "full" if full else batch)
+
+    def start(self) -> tuple[Any, ...]:
+        """What weights at the start are drawn by, beside the seed and the structure."""
+        return tuple(getattr(self, name, None) for name in sorted(STARTS))
 
     def hyper(self) -> dict[str, float]:
         """Numeric hyperparameters by the names that transformations use."""

@@ -11,7 +11,7 @@ from encoders import Codes
 from encoders._check import require, require_choice, require_flag, require_integer, require_number
 from learners._fleet.modules import Network
 from learners._goodness import ACTIVATIONS, CONTRASTS, NORMS, GoodnessNet
-from learners._torch import TorchLearner
+from learners._torch import WIDTHS, TorchLearner
 
 THETA: Final = {"mean": 2.0, "sum": 2.0, "reconstruction": 0.5}
 ALPHA: Final = 4.0
@@ -191,7 +191,7 @@ class ForwardForward(TorchLearner):
     def suggest(trial: Any) -> dict[str, Any]:
         """Width, activation, step size, decay, scale of the start."""
         return {
-            "width": trial.suggest_int("width", 64, 1024, log=True),
+            "width": trial.suggest_categorical("width", WIDTHS),
             "activation": trial.suggest_categorical("activation", ["relu", "quadratic"]),
             "lr": trial.suggest_float("lr", 1e-3, 3e-2, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-2, 3.0, log=True),

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from encoders._check import require_integer, require_number
 from learners._fleet.modules import Embedding, Linear, Network, Noise
-from learners._torch import TorchLearner
+from learners._torch import WIDTHS, TorchLearner
 
 
 class Quadratic(TorchLearner):
@@ -106,7 +106,7 @@ class Quadratic(TorchLearner):
     def suggest(trial: Any) -> dict[str, Any]:
         """Width, step size, decay, scale of the start."""
         return {
-            "width": trial.suggest_int("width", 64, 512, log=True),
+            "width": trial.suggest_categorical("width", WIDTHS),
             "lr": trial.suggest_float("lr", 3e-3, 1e-1, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 0.1, 10.0, log=True),
             "init_scale": trial.suggest_float("init_scale", 0.003, 0.1, log=True),

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from encoders._check import require_choice, require_integer, require_integers, require_number
 from learners._fleet.kernels import product
 from learners._fleet.modules import ACTIVATIONS, Linear, Network, Noise
-from learners._torch import TorchLearner
+from learners._torch import WIDTHS, TorchLearner
 
 
 class TorchMLP(TorchLearner):
@@ -128,8 +128,8 @@ class TorchMLP(TorchLearner):
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
         """Shape, activation, step size, decay."""
-        width = trial.suggest_int("width", 50, 800, log=True)
-        depth = trial.suggest_int("depth", 1, 6)
+        width = trial.suggest_categorical("width", WIDTHS)
+        depth = trial.suggest_categorical("depth", [1, 2, 4, 6])
         return {
             "hidden_layer_sizes": (width,) * depth,
             "activation": trial.suggest_categorical("activation", ["relu", "gelu", "quadratic"]),

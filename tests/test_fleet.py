@@ -316,6 +316,18 @@ def test_embeddings_start_equal_whatever_the_scale_of_the_codes() -> None:
         assert spread(table) == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("name", ["quadratic", "transformer", "forward-forward"])
+def test_a_start_of_its_own_does_not_part_a_fleet(name: str) -> None:
+    scales = [0.02, 0.02, 0.3]
+    learners = [configured(name, seed, init_scale=scale) for seed, scale in enumerate(scales)]
+    fleet = FleetTraining(learners, [problem(seed) for seed in range(3)], dtype=torch.float64)
+    fleet.advance(4, range(3))
+    for seed, learner in enumerate(learners):
+        lone = FleetTraining([learner], [problem(seed)], dtype=torch.float64)
+        lone.advance(4, [0])
+        assert close(weights(fleet, seed), weights(lone, 0))
+
+
 def test_structures_do_not_mix() -> None:
     learners = [configured("mlp", 0), configured("mlp", 1).set_params(activation="gelu")]
     with pytest.raises(ValueError, match="must be of one structure, got 2 different ones"):

@@ -123,8 +123,12 @@ class FleetTraining(Training):
         generator = torch.Generator().manual_seed(self.seeds[r])
         table = self.problems[r].codes.table_UF
         code_norm = float(np.sqrt((table.astype(np.float64) ** 2).sum(axis=1).mean())) or 1.0
-        self.network.reset(generator, code_norm)
-        return {name: x.detach().clone() for name, x in self.network.named_parameters()}
+        learner, codes = self.learners[r], self.problems[r].codes
+        network = self.network
+        if learner.start() != self.learners[0].start():
+            network = learner.network(codes.n_slots, codes.n_features, self.problems[r].n_classes)
+        network.reset(generator, code_norm)
+        return {name: x.detach().clone() for name, x in network.named_parameters()}
 
     def _data(self) -> Tensors:
         longest = max(self.batches)
