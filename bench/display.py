@@ -60,7 +60,8 @@ def _bars(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
                     if not bars.tasks[task].started:
                         bars.start_task(task)
                     note = moment.note or f"{moment.step:,}/{moment.budget:,} {_accuracies(moment)}"
-                    bars.update(task, completed=moment.step, note=note, visible=True)
+                    reached = moment.budget if moment.over else moment.step
+                    bars.update(task, completed=reached, note=note, visible=True)
 
         def finished(record: Record) -> None:
             task = tasks.get(record["id"])
@@ -97,7 +98,7 @@ def _lines(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
         print(f"[{time.monotonic() - started:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     def show() -> None:
-        running = [m for m in on.moments() if m.budget and m.id in seeds and m.id not in over]
+        running = [m for m in on.moments() if m.budget and m.id in seeds and not (m.over or m.id in over)]
         for (step, budget, note), side_by_side in groupby(sorted(running, key=_place), key=_place):
             moments = list(side_by_side)
             who = f"seed{'s' if len(moments) > 1 else ''} {_ranges([seeds[m.id] for m in moments])}"

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cache, partial
@@ -76,6 +76,7 @@ class Job:
     :param lease: of the process that has claimed the cells, to be held while they are in work.
     :param source: commit and state of the source, read once.
     :param repeats: how many jobs of this structure one worker may expect, this one included.
+    :param tuning: what records say of the study that chose their settings; None where none did.
     """
 
     units: tuple[Unit, ...]
@@ -86,6 +87,7 @@ class Job:
     source: tuple[str | None, bool | None] = (None, None)
     lease: str | None = None
     repeats: int = 1
+    tuning: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -327,7 +329,7 @@ class _Runner:
 
     def _finish(self, some: Sequence[tuple[Unit, Cell, Outcome]]) -> None:
         """Keep records, then models: what cannot be saved must not cost what was trained."""
-        records = [self._described(outcome.record) for _, _, outcome in some]
+        records = [self._described(outcome.record, unit) for unit, _, outcome in some]
         states = [outcome.state() if self.store else {} for _, _, outcome in some]
         problems = self._keep(list(zip(records, states, strict=True)))
         for (unit, cell, outcome), record, found in zip(some, records, problems, strict=True):
@@ -351,11 +353,14 @@ class _Runner:
         self.results[unit.spec.id] = Result(unit.prior, problem)
 
     def _fail(self, unit: Unit, error: BaseException, status: str = "failed") -> None:
-        record = self._described(_failed(unit, error, self.clock) | {"status": status})
+        record = self._described(_failed(unit, error, self.clock) | {"status": status}, unit)
         [problem] = self._keep([(record, {})])
         self.results[unit.spec.id] = Result(record, problem)
 
-    def _described(self, record: Record) -> Record:
+    def _described(self, record: Record, unit: Unit) -> Record:
+        tuning = (unit.prior or {}).get("tuning", self.job.tuning)
+        if tuning is not None:
+            record["tuning"] = dict(tuning)
         commit, dirty = self.job.source
         try:
             described = environment.describe(self.job.device, self.job.threads)

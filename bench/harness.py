@@ -51,6 +51,7 @@ class Moment:
     """What a display may show of a cell in training.
 
     :param note: what keeps the training from going on just now, in a few words.
+    :param over: whether it is trained, while others of its group go on.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Moment:
     test_accuracy: float | None
     seconds: float
     note: str = ""
+    over: bool = False
 
 
 @dataclass
@@ -360,7 +362,8 @@ def solved(curve: dict[str, list[Any]]) -> bool:
 
 def _moment(replica: _Replica, seconds: float, note: str = "") -> Moment:
     train, test = ((replica.curve[f"{part}_accuracy"] or [None])[-1] for part in ("train", "test"))
-    return Moment(replica.cell.spec.id, replica.step, replica.budget.steps, train, test, seconds, note)
+    step, steps, over = replica.step, replica.budget.steps, replica.status != "running"
+    return Moment(replica.cell.spec.id, step, steps, train, test, seconds, "" if over else note, over)
 
 
 class _Prober:

@@ -8,42 +8,45 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FixedTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from bench import environment
 from bench.api import THREADS, action, count_train, gpus
-from bench.errors import RequestError
+from bench.errors import StoreError
 from bench.execute import Board, Job, Unit
 from bench.owners import Owner
 from bench.runs import many
-from bench.spec import Spec
+from bench.spec import Family, Spec
 from bench.store import Record, Store
 from bench.sweeps import AT_ONCE, FLEET
-from bench.tuning import OVER, best_of, learning_curve, make_sampler, measures, shown, values_of
+from bench.tuning import (
+    OVER,
+    TOO_DEAR,
+    best_of,
+    claimed,
+    counted,
+    goes_on,
+    learning_curve,
+    make_sampler,
+    measures,
+    shown,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from bench.tunes import Tuning
 
-__all__ = ["Rounds", "counted"]
+__all__ = ["Rounds"]
 
 PULSE = 10.0
 """Seconds without a word after which a search says how far it is."""
-HOPELESS = 32
-"""Trials of which none came to a value: the next would not either."""
-COUNT = ("refused", "failed")
-"""States of a trial that came to no value but was tried: what died with its process or was interrupted was not."""
-
-
-def counted(trials: Sequence[Any]) -> int:
-    """Trials that count by the rule, those in work included."""
-    return sum(_counts(trial) for trial in trials)
-
-
-def _counts(trial: Any) -> bool:
-    return trial.state.name in ("COMPLETE", "RUNNING") or trial.user_attrs.get("status") in COUNT
+COST = ("seconds", "flops", "predicted")
+"""What a trial does not have whose cells another one trained."""
 
 
 @dataclass
@@ -51,18 +54,35 @@ class _Trial:
     """A trial in work.
 
     :param trial: Optuna's.
-    :param specs: its cells.
-    :ivar records: of those that are over, by id.
+    :ivar params: what it drew.
+    :ivar units: its cells.
+    :ivar flops: what they take at most, where the compute is limited.
+    :ivar same_as: the number of a trial in work of this process that drew the same, and trains its cells.
+    :ivar records: of cells that are over, by id.
     """
 
     trial: Any
-    specs: list[Spec]
+    params: dict[str, Any] = field(default_factory=dict)
+    units: list[Unit] = field(default_factory=list)
+    flops: float = 0.0
+    same_as: int | None = None
     records: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> list[str]:
+        """Of its cells, in the order of the seeds."""
+        return [unit.spec.id for unit in self.units]
 
     @property
     def ordered(self) -> list[Record]:
         """Records in the order of the seeds, as far as there are any."""
-        return [self.records[spec.id] for spec in self.specs if spec.id in self.records]
+        return [self.records[id] for id in self.ids if id in self.records]
+
+    @property
+    def measures(self) -> dict[str, Any]:
+        """What the study keeps of it, as far as it is known."""
+        found = measures(self.ordered) if self.records else {}
+        return found if self.same_as is None else _free(found, self.same_as)
 
 
 class Rounds:
@@ -74,6 +94,7 @@ class Rounds:
     :param on: where workers tell how far they are.
     :param say: is told how it goes, line by line.
     :param show: brings what is shown of the study up to date.
+    :ivar problems: what a user should know of the winner's records.
     """
 
     def __init__(
@@ -95,7 +116,10 @@ class Rounds:
         self.waiting: deque[Job] = deque()
         self.in_work = 0
         self.trials: dict[int, _Trial] = {}
+        self.known_flops: dict[Any, float] = {}
         self.fresh: list[Spec] = []
+        self.problems: list[str] = []
+        self.shown_at = -1
         self.elsewhere = 0
         self.over_with = False
         self.spoke = time.monotonic()
@@ -132,9 +156,9 @@ class Rounds:
             self._pulse()
             return
         for trial in list(self.trials.values()):
-            if record["id"] in {spec.id for spec in trial.specs}:
+            if record["id"] in trial.ids:
                 trial.records[record["id"]] = record
-                if len(trial.ordered) == len(trial.specs):
+                if len(trial.ordered) == len(trial.units):
                     self._tell(trial)
         if record["id"] in {spec.id for spec in self.fresh}:
             step = record["steps_to"]["test"]["0.99"]
@@ -142,10 +166,9 @@ class Rounds:
             self._speak(f"fresh seed {record['spec']['seed']}: {record['status']}, {crossed}")
 
     def end(self) -> None:
-        """Fail what is still in work: it was interrupted, and does not count."""
-        for trial in list(self.trials.values()):
-            self._fail(trial.trial, {"status": "interrupted"})
-        self.trials.clear()
+        """Fail what is still in work: it was interrupted, and does not count; what is known of its cost does."""
+        for mine in list(self.trials.values()):
+            self._fail(mine.trial, mine.measures | {"status": "interrupted"})
         self._charge()
 
     # Rounds
@@ -167,61 +190,110 @@ class Rounds:
     def _running(self) -> int:
         return len(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
+    @property
+    def rule(self) -> dict[str, Any]:
+        """What ends the search, by whichever process's command asks for most."""
+        return dict(self.study.user_attrs.get("rule", self.planned.rule))
+
     def _ask(self) -> int:
         """Ask for a round; how many trials it has."""
         with self.owner.asking():
             self.owner.fail_orphans()
-            known = self.study.get_trials(deepcopy=False)
-            room = self._room(known)
-            entropy = (self.planned.entropy, len(known))
-            self.study.sampler = make_sampler(self.planned.sampler, entropy, len(self.planned.objectives))
+            known, rule = self.study.get_trials(deepcopy=False), self.rule
+            room = self._room(rule, known)
+            if not room:
+                return 0
+            entropy, objectives = (self.planned.entropy, len(known)), len(self.planned.objectives)
+            self.study.sampler = make_sampler(self.planned.sampler, entropy, objectives, self.planned.round)
+            limit = rule["compute"]
+            left = math.inf if limit is None else limit - claimed(known)
             units: dict[str, Unit] = {}
             for _ in range(room):
-                units |= {unit.spec.id: unit for unit in self._draw()}  # what is drawn twice is trained once
-        self.waiting += self._jobs(list(units.values()), None)
+                mine = self._draw(known, limited=limit is not None)
+                if mine is None:
+                    continue
+                if mine.flops > left:
+                    self._put_aside(mine, left)
+                    continue
+                left -= mine.flops
+                units |= {unit.spec.id: unit for unit in mine.units}  # what is drawn twice is trained once
+        self.waiting += self._jobs(list(units.values()))
         return room
 
-    def _room(self, known: Sequence[Any]) -> int:
+    def _room(self, rule: Mapping[str, Any], known: Sequence[Any]) -> int:
         """How many trials the next round may have."""
-        planned, room = self.planned, self.planned.round
-        if counted(known) >= HOPELESS and not any(trial.state.name in ("COMPLETE", "RUNNING") for trial in known):
-            return 0
-        if planned.trials is not None:
-            room = min(room, planned.trials - counted(known))
-        if planned.compute is not None:
-            room = min(room, self._affordable(known, planned.compute))
-        return max(0, room)
+        room = self.planned.round if goes_on(rule, known) else 0
+        return room if rule["trials"] is None else max(0, min(room, rule["trials"] - counted(known)))
 
-    def _affordable(self, known: Sequence[Any], compute: float) -> int:
-        """How many more trials surely fit, each as dear as the dearest so far; one to begin with, to see."""
-        if any(trial.state.name == "COMPLETE" and "flops" not in trial.user_attrs for trial in known):
-            raise RequestError(f"--compute does not apply to {self.planned.space.learner}: it does not count FLOPs.")
-        running = sum(trial.state.name == "RUNNING" for trial in known)
-        spent = [trial.user_attrs["flops"] for trial in known if trial.user_attrs.get("flops")]
-        if not spent:
-            return 0 if running else 1
-        return int((compute - sum(spent)) / max(spent)) - running
+    def _draw(self, known: Sequence[Any], limited: bool) -> _Trial | None:
+        """Ask for a trial; None where nothing of it is to be trained.
 
-    def _draw(self) -> list[Unit]:
-        """Ask for a trial; its cells, none where a constructor refuses it."""
+        :param known: the trials before this round.
+        :param limited: whether it matters how much compute it takes.
+        """
         planned = self.planned
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # heartbeats are looked after here; some samplers are experimental
             trial = self.study.ask()
+            mine = self.trials[trial.number] = _Trial(trial)
             self.owner.takes(trial)
             try:
                 found = planned.family(planned.space.draw(trial))
+                mine.params = dict(trial.params)
+                if self._is_told(mine, known):
+                    return None
                 specs = [found.at(seed) for seed in planned.seeds_of_trials]
-                units = [Unit(spec, planned.budget(spec)) for spec in specs]
-            except (RequestError, ValueError) as error:
-                self._fail(trial, {"status": "refused", "error": " ".join(str(error).split())[:500]})
-                self._speak(f"trial {trial.number}: refused, {error}")
-                return []
-        self.trials[trial.number] = _Trial(trial, specs)
-        return units
+                mine.units = [Unit(spec, planned.budget(spec)) for spec in specs]
+                others = (one for one in self.trials.values() if one is not mine)
+                mine.same_as = next((one.trial.number for one in others if one.params == mine.params), None)
+                if limited and mine.same_as is None:
+                    mine.flops = len(specs) * self._flops(specs[0])
+                    trial.set_user_attr("predicted", mine.flops)
+            except (StorageInternalError, SQLAlchemyError, StoreError):
+                raise
+            except Exception as error:
+                self._refuse(trial, error)
+                return None
+        return mine
 
-    def _jobs(self, units: Sequence[Unit], results: str | None) -> list[Job]:
-        """Cells of one structure side by side, in as many parts as there are slots."""
+    def _is_told(self, mine: _Trial, known: Sequence[Any]) -> bool:
+        """Whether an earlier trial drew the same: then its values are told once more, and cost nothing."""
+        same = (trial for trial in known if trial.state == TrialState.COMPLETE and trial.params == mine.params)
+        before = next(same, None)
+        if before is None:
+            return False
+        number = before.user_attrs.get("same_as", before.number)
+        self._complete(mine.trial, _free(before.user_attrs, number), before.values)
+        values = ", ".join(map(shown, before.values))
+        self._speak(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
+        return True
+
+    def _flops(self, spec: Spec) -> float:
+        """What a cell's whole budget takes; of cells of one structure it is reckoned once."""
+        structure = spec.make_learner().structure(count_train(spec))
+        key = (structure, _code(spec))
+        if structure is None or key not in self.known_flops:
+            self.known_flops[key] = self.planned.flops(spec) or 0.0
+        return self.known_flops[key]
+
+    def _refuse(self, trial: Any, error: Exception) -> None:
+        """A constructor refused what was drawn, or a plugin's `suggest` failed: the trial counts, others go on."""
+        status = "refused" if isinstance(error, ValueError) else "failed"
+        why = " ".join(str(error).split()) if str(error) else type(error).__name__
+        self._fail(trial, {"status": status, "error": why[:500]})
+        self._speak(f"trial {trial.number}: {status}, {why}")
+
+    def _put_aside(self, mine: _Trial, left: float) -> None:
+        why = f"its whole budget takes {mine.flops:.3g} FLOPs, and {max(0.0, left):.3g} are left"
+        self._fail(mine.trial, {"status": TOO_DEAR, "error": why})
+        self._speak(f"trial {mine.trial.number}: not begun, {why}")
+
+    def _jobs(self, units: Sequence[Unit], tuning: Mapping[str, Any] | None = None) -> list[Job]:
+        """Cells of one structure side by side, in as many parts as there are slots.
+
+        :param tuning: what the winner's records, which are kept, say of the study.
+        """
+        results = None if tuning is None else self.planned.results
         groups: dict[Any, list[Unit]] = {}
         sizes: dict[Any, int] = {}
         kind = self.planned.device.partition(":")[0]
@@ -238,32 +310,42 @@ class Rounds:
             slots = min(len(self.devices), len(some))
             count = math.ceil(len(some) / sizes[key] / slots) * slots
             parts = [part for first in range(count) if (part := tuple(some[first::count]))]
-            repeats = self.planned.rounds if results is None else 1
-            jobs += [Job(part, kind, THREADS, results, False, self.source, repeats=repeats) for part in parts]
+            repeats = self.planned.rounds if tuning is None else 1
+            what = partial(Job, source=self.source, repeats=repeats, tuning=tuning)
+            jobs += [what(part, kind, THREADS, results) for part in parts]
         return jobs
 
     # What comes of trials
 
     def _tell(self, mine: _Trial) -> None:
         """All cells of a trial are over."""
-        trial, records = mine.trial, mine.ordered
-        attributes = measures(records)
-        if any(record["status"] not in OVER for record in records):
+        trial, records, attributes = mine.trial, mine.ordered, mine.measures
+        if any(record["status"] not in OVER or record["final"]["step"] is None for record in records):
+            if attributes["status"] in OVER:  # its process was ended: there is nothing to judge it by
+                attributes["status"] = "failed"
             self._fail(trial, attributes)
             why = f", {attributes['error']}" if "error" in attributes else ""
             self._speak(f"trial {trial.number}: {attributes['status']}{why}")
             return
-        values = values_of(self.planned.objectives, records)
+        values = values_of(self.planned.objectives, records, self.planned.most)
+        self._complete(trial, attributes, values, learning_curve(records) if len(values) == 1 else ())
+        drawn = ", ".join(f"{name} {shown(value)}" for name, value in mine.params.items())
+        self._speak(f"trial {trial.number}: {', '.join(map(shown, values))}, {_outcome(attributes)} ({drawn})")
+
+    def _complete(
+        self,
+        trial: Any,
+        attributes: Mapping[str, Any],
+        values: Sequence[float],
+        curve: Sequence[tuple[int, float]] = (),
+    ) -> None:
         with suppress(UpdateFinishedTrialError):  # another process took this one for dead, and failed it
-            if len(values) == 1:
-                for step, accuracy in learning_curve(records):
-                    trial.report(accuracy, step)
+            for step, accuracy in curve:
+                trial.report(accuracy, step)
             for name, value in attributes.items():
                 trial.set_user_attr(name, value)
             self.study.tell(trial, values, skip_if_finished=True)
         self._leave(trial)
-        drawn = ", ".join(f"{name} {shown(value)}" for name, value in trial.params.items())
-        self._speak(f"trial {trial.number}: {', '.join(map(shown, values))}, {_outcome(attributes)} ({drawn})")
 
     def _fail(self, trial: Any, attributes: Mapping[str, Any]) -> None:
         with suppress(UpdateFinishedTrialError):
@@ -277,7 +359,10 @@ class Rounds:
         self.owner.leaves(trial)
 
     def cost(self) -> dict[str, Any]:
-        """Trials that count, FLOPs and seconds of the whole search so far; what was interrupted or refused included."""
+        """Trials that count, FLOPs and seconds of the search so far, with those of what was interrupted or failed.
+
+        What was in training when its process died is not known, nor how far a cell was that was never looked at.
+        """
         known = self.study.get_trials(deepcopy=False)
         tried = [trial.user_attrs for trial in known if "seconds" in trial.user_attrs]
         uncounted = any("flops" not in attributes for attributes in tried)
@@ -288,6 +373,11 @@ class Rounds:
         }
 
     def _charge(self) -> None:
+        """Keep the cost in the study, and show it, once more trials are over."""
+        over = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+        if over == self.shown_at:
+            return
+        self.shown_at = over
         for name, value in self.cost().items():
             if self.study.user_attrs.get(name) != value:
                 self.study.set_user_attr(name, value)
@@ -300,19 +390,32 @@ class Rounds:
         if not self.planned.fresh:
             self.over_with = True
             return
-        if not self.owner.opens():
-            self.elsewhere = 1
-            return
-        number = self._winner()
-        if number is None:
-            self.over_with = True
-            return
-        self.study.set_user_attr("winner", number)
+        with self.owner.asking():
+            if "winner" not in self.study.user_attrs and self._goes_on():
+                self.elsewhere = 1
+                return
+            if not self.owner.opens():
+                self.elsewhere = 1
+                return
+            number = self._winner()
+            if number is None:
+                self.over_with = True
+                return
+            self.study.set_user_attr("winner", number)
         self.fresh = self._fresh_specs(number)
         units = [unit for spec in self.fresh if (unit := self._fresh_unit(spec)) is not None]
-        self.waiting += self._jobs(units, self.planned.results)
+        self.waiting += self._jobs(units, self._tuning())
         if units:
             self._speak(f"trial {number} is the winner: {many(len(units), 'fresh seed')}, tested on the vault")
+
+    def _goes_on(self) -> bool:
+        """Whether another process has asked for more, or raised the rule, since this one looked."""
+        known = self.study.get_trials(deepcopy=False)
+        return goes_on(self.rule, known) or any(trial.state == TrialState.RUNNING for trial in known)
+
+    def _tuning(self) -> dict[str, Any]:
+        """What the winner's records say of the study: its rule, and what it cost."""
+        return {"study": self.study.study_name, "rule": self.rule, **self.cost()}
 
     def _winner(self) -> int | None:
         chosen = self.study.user_attrs.get("winner")
@@ -320,8 +423,11 @@ class Rounds:
         return best_of(self.planned.objectives, [(t.number, t.values) for t in known]) if chosen is None else chosen
 
     def _fresh_specs(self, number: int) -> list[Spec]:
-        found = self.planned.family(self.planned.space.draw(FixedTrial(self._params(number))), opened=True)
+        found = self._family(number)
         return [found.at(seed) for seed in self.planned.seeds_of_winner]
+
+    def _family(self, number: int) -> Family:
+        return self.planned.family(self.planned.space.draw(FixedTrial(self._params(number))), opened=True)
 
     def _params(self, number: int) -> dict[str, Any]:
         return self.study.get_trials(deepcopy=False)[number].params
@@ -334,26 +440,30 @@ class Rounds:
         return None if todo == "done" else Unit(spec, budget, record if todo in ("extend", "resume") else None)
 
     def best(self) -> dict[str, Any] | None:
-        """Number, parameters, value and steps to a sustained 99 % of the winner, or of the best so far."""
+        """Number, parameters, value, steps to a sustained 99 % and budget of the winner, or of the best so far."""
         number = self._winner()
         if number is None:
             return None
         trial = self.study.get_trials(deepcopy=False)[number]
         value = trial.values[0] if len(trial.values) == 1 else list(trial.values)
-        held = trial.user_attrs.get("sustained_steps_to_99")
-        return {"number": number, "params": dict(trial.params), "value": value, "held": held}
+        held, budget = trial.user_attrs.get("sustained_steps_to_99"), self.planned.budget(self._family(number).first)
+        return {"number": number, "params": dict(trial.params), "value": value, "held": held, "budget": budget.steps}
 
     def cells(self) -> list[Record]:
         """Records of the winner's fresh seeds, each saying what tuning it cost."""
-        tuning = {"study": self.study.study_name, "rule": self.planned.rule, **self.cost()}
-        found = []
+        tuning, found = self._tuning(), []
         for spec in self.fresh:
             record = self.store.read(spec.id)
-            if record is not None:
-                if "tuning" not in record and record["status"] != "interrupted":
-                    record = {**record, "tuning": tuning}
-                    self.store.write(record)
-                found.append(record)
+            if record is None:
+                continue
+            if "tuning" not in record:  # an earlier version kept it
+                record = {**record, "tuning": tuning}
+                self.store.write(record)
+            other = record["tuning"]["study"]
+            if other != tuning["study"]:
+                cost = f"its tuning is that of the study {other!r}, and the cost of {tuning['study']!r} is not in it"
+                self.problems.append(f"The record {spec.id} was there before: {cost}.")
+            found.append(record)
         return found
 
     # What is said
@@ -365,7 +475,7 @@ class Rounds:
     def _pulse(self) -> None:
         if time.monotonic() - self.spoke < PULSE:
             return
-        moments = self.on.moments()
+        moments = [moment for moment in self.on.moments() if not moment.over]
         if moments:
             slowest = min(moments, key=lambda moment: moment.step / max(1, moment.budget))
             note = f" ({slowest.note})" if slowest.note else ""
@@ -379,6 +489,11 @@ def _code(spec: Spec) -> str:
     """What decides the codes."""
     encoder = {name: value for name, value in spec.encoder.items() if name != "random_state"}
     return json.dumps([encoder, spec.combine, spec.sdr, spec.precision])
+
+
+def _free(attributes: Mapping[str, Any], same_as: int) -> dict[str, Any]:
+    """What is said of a trial whose cells another one trained."""
+    return {name: value for name, value in attributes.items() if name not in COST} | {"same_as": same_as}
 
 
 def _outcome(attributes: Mapping[str, Any]) -> str:

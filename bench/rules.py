@@ -12,7 +12,7 @@ from bench.tuning import label_of
 if TYPE_CHECKING:
     from bench.tunes import Tuning
 
-__all__ = ["command_of", "note_of", "rules_of"]
+__all__ = ["command_of", "limits_of", "note_of", "rules_of"]
 
 
 def command_of(asked: Mapping[str, Any]) -> str:
@@ -40,20 +40,30 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def limits_of(rule: Mapping[str, Any]) -> str:
+    """What ends a search.
+
+    >>> limits_of({"trials": 64, "compute": 1e12})
+    '64 trials and 1e+12 FLOPs of training'
+    """
+    limits = [many(rule["trials"], "trial")] if rule["trials"] is not None else []
+    limits += [f"{rule['compute']:.3g} FLOPs of training"] if rule["compute"] is not None else []
+    return " and ".join(limits)
+
+
 def rules_of(planned: "Tuning") -> list[str]:
     """A sentence for each rule."""
-    limits = [f"{planned.trials:,} trials"] if planned.trials is not None else []
-    limits += [f"{planned.compute:.3g} FLOPs of training"] if planned.compute is not None else []
     worth = " and ".join(label_of(objective) for objective in planned.objectives)
-    budget = planned.budget(planned.example)
-    stop = ", less where solved" if budget.stop_when_solved else ""
+    fewest, steps = planned.budgets
+    budget = f"{'up to ' if fewest < steps else ''}{steps:,} steps"
+    stop = ", less where solved" if planned.stops_when_solved else ""
     few = planned.trials is not None and planned.trials <= planned.round
     asked = "all at once" if few else f"{planned.round:,} at a time"
     vault = 100 * planned.common["vault"]["fraction"]
-    tested = f"{many(planned.fresh, 'fresh seed')}, {budget.steps:,} steps, tested on the vault"
-    each = f"{many(planned.seeds, 'seed')} and {budget.steps:,} steps each{stop}"
+    tested = f"{many(planned.fresh, 'fresh seed')}, {budget}, tested on the vault"
+    each = f"{many(planned.seeds, 'seed')} and {budget} each{stop}"
     return [
-        f"{' and '.join(limits)} by {planned.sampler}, {asked}, {each}.",
+        f"{limits_of(planned.rule)} by {planned.sampler}, {asked}, {each}.",
         f"Objective: {worth}.",
         f"The vault: {vault:g} % of the pairs, that no trial sees.",
         f"The winner: {tested if planned.fresh else 'named alone, the vault stays closed'}.",

@@ -4,7 +4,8 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, wraps
 from pathlib import Path
@@ -22,8 +23,8 @@ from bench.dashboard import decorate
 from bench.errors import BenchError, RequestError, StoreError
 from bench.execute import board
 from bench.owners import owner_of
-from bench.rounds import Rounds, counted
-from bench.rules import note_of
+from bench.rounds import Rounds
+from bench.rules import limits_of, note_of
 from bench.schema import SCHEMA
 from bench.slots import Slots
 from bench.space import Sampler
@@ -31,8 +32,19 @@ from bench.spaces import Choice, Space, make_space, native
 from bench.spec import LARGEST_SEED, VALIDATION_FOR_STOPPING, VAULT, Budget, Family, Spec, family, real, whole
 from bench.storage import close_storage, default_url, open_storage, shown_url
 from bench.store import Record, Store
-from bench.tuning import DIRECTIONS, check_sampler, fresh_seeds, label_of, objectives_of, trial_seeds
+from bench.tuning import (
+    DIRECTIONS,
+    Most,
+    check_sampler,
+    counted,
+    fresh_seeds,
+    goes_on,
+    label_of,
+    objectives_of,
+    trial_seeds,
+)
 from encoders import PairEncoder
+from learners import Setting
 
 __all__ = ["Tuned", "Tuning", "plan_tune", "run_tune", "tune"]
 
@@ -40,6 +52,10 @@ ROUND = {"cpu": 8, "cuda": 32}
 """Trials that are asked for at a time: what a GPU trains side by side; fewer where none is gained by more."""
 DRAWS = 32
 """Random draws of a space, all of them refused, after which it counts as one that nobody accepts."""
+DEAREST = 6
+"""Random draws whose FLOPs are looked at for the dearest budget: for each, a cell is trained for a step."""
+REFUSALS = (ValueError, TypeError, OverflowError, MemoryError)
+"""What constructors say against a draw."""
 FRESH = 5
 
 Say = Callable[[str], None]
@@ -128,6 +144,52 @@ class Tuning:
         """How long a cell may train."""
         return resolve_budget(spec, count_train(spec), **self.limits, stop_when_solved=self.stops_when_solved)
 
+    def flops(self, spec: Spec) -> float | None:
+        """What the whole budget of a cell takes, by its first step; None where its learner does not count FLOPs.
+
+        :raises RequestError: where it cannot be trained.
+        """
+        cell, steps = prepare(spec), self.budget(spec).steps
+        try:
+            training = type(cell.learner).begin([cell.learner], [cell.problem], Setting(steps=1))
+            if training.flops(0, steps) is None:  # a fleet counts as it trains
+                training.advance(cell.learner.granularity(cell.n_train), [0])
+        except (*REFUSALS, RuntimeError) as error:
+            raise RequestError(str(error) or type(error).__name__) from error
+        return training.flops(0, steps)
+
+    @cached_property
+    def budgets(self) -> tuple[int, int]:
+        """The smallest and the largest budget of a cell in steps: where they are in epochs, they go by the batch."""
+        n_train = count_train(self.example)
+        steps = [resolve_budget(spec, n_train, **self.limits).steps for spec in self._drafts(DRAWS)]
+        return min(steps), max(steps)
+
+    @cached_property
+    def most(self) -> Most:
+        """What a cell may take at most, as far as draws of all that is lowest, of all that is highest, and some tell.
+
+        Equal for all processes of a study and at all times. With two objectives, cost goes by the cell's own budget: to
+        be dear is then not outweighed by what was not solved.
+        """
+        if self.objectives == ("accuracy",):
+            return Most()
+        dearest = 0.0
+        for spec in self._drafts(DEAREST) if self.objectives == ("cost",) else ():
+            with suppress(RequestError):
+                dearest = max(dearest, self.flops(spec) or 0.0)
+        return Most(self.budgets[1], dearest)
+
+    def _drafts(self, number: int) -> Iterator[Spec]:
+        """The specs of the lowest and the highest draw, and of so many random ones, as far as they are accepted."""
+        ends = [Sampler(End(highest)) for highest in (False, True)]  # type: ignore[arg-type]
+        for sampler in (*ends, *(Sampler(np.random.default_rng(i)) for i in range(number))):
+            spec = None
+            with suppress(*REFUSALS):
+                spec = self.family(self.space.draw(sampler)).first
+            if spec is not None:
+                yield spec
+
     @cached_property
     def example(self) -> Spec:
         """The spec of some draw that constructors accept."""
@@ -160,7 +222,7 @@ class Tuning:
                 pairs_N2 = spec.make_task().pairs_N2
                 # Of one pair, since those of all of them can take long.
                 PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(pairs_N2).codes(pairs_N2[:1])  # type: ignore[arg-type]
-        except (ValueError, TypeError, OverflowError, MemoryError) as error:
+        except REFUSALS as error:
             return str(error) or type(error).__name__
         return None
 
@@ -195,17 +257,34 @@ class Tuning:
         }
 
 
+@dataclass(frozen=True)
+class End:
+    """A generator that draws the lowest of everything, or the highest."""
+
+    highest: bool
+
+    def uniform(self, low: float, high: float) -> float:
+        """One end of the range."""
+        return high if self.highest else low
+
+    def integers(self, low: int, high: int | None = None) -> int:
+        """One end of the range, which begins at 0 where one number is given, and ends before the last."""
+        first, beyond = (0, low) if high is None else (low, high)
+        return beyond - 1 if self.highest else first
+
+
 @dataclass
 class Tuned:
     """What came of it.
 
     :ivar trials: that count by the rule.
     :ivar best: number, params and value of the winner, two values where there are two objectives; as ``held`` the steps
-        from which on it held 99 %, None where a seed did not. None where no trial has come to one yet.
+        from which on it held 99 %, None where a seed did not; its budget in steps. None where no trial has come to one
+        yet.
     :ivar cells: records of its fresh seeds.
     :ivar cost: trials, FLOPs (None where unknown) and seconds of the search.
     :ivar whole: whether it got to its end.
-    :ivar problems: what could not be written.
+    :ivar problems: what could not be written, and records that do not say what this study cost.
     """
 
     study: str
@@ -265,7 +344,9 @@ def plan_tune(
 
     :param encoder: a name, or several to choose from.
     :param trials: the rule: so many trials in all, by whatever processes and however often interrupted, or
-    :param compute: so many FLOPs of training in all; a round that would exceed them is not begun. Or both.
+    :param compute: so many FLOPs of training in all: a trial whose whole budget does not fit into what is left is not
+        begun, and eight such in a row end the search. What died with its process is not counted. Or both. A later call
+        may ask for more.
     :param objective: "steps", "accuracy", "cost", or two of them with a comma, the first of which names the winner.
     :param sampler: "tpe", "random", "gp", "cmaes" or "nsgaii"; None takes tpe, and nsgaii for two objectives.
     :param space: ranges and choices by name: ``{"learner.lr": "1e-4..1e-1:log", "encoder.base": [2, 10]}``.
@@ -348,6 +429,8 @@ def _settled(planned: Tuning, named_vault: bool) -> Tuning:
     if settled.example.make_learner().granularity(count_train(spec)) == 0:
         _check_closed_form(settled)
     settled.check_choices()
+    if settled.compute is not None and settled.flops(settled.example) is None:
+        raise RequestError(f"--compute does not apply to {settled.space.learner}: it does not count FLOPs.")
     return settled
 
 
@@ -409,7 +492,7 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
     try:
         with owner.asking():  # of two that begin a study, one says what it is of
             _agree(planned, study)
-            _check_open(planned, study)
+            _settle_rule(planned, study)
         with board() as on:
             slots_of_cpu, show = jobs or joblib.cpu_count(), partial(decorate, study, **_shown(planned))
             rounds = Rounds(planned, study, owner, slots_of_cpu, on, say or (lambda text: None), show)
@@ -427,7 +510,7 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
 
 def _study(planned: Tuning, storage: Any) -> Any:
     """The study, made or found."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # that a sampler lacks an optional package is no news
     if planned.study in optuna.get_all_study_names(storage):  # nothing is written to what may be another's
         return optuna.load_study(storage=storage, study_name=planned.study)
     directions = [DIRECTIONS[objective] for objective in planned.objectives]
@@ -458,25 +541,30 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _check_open(planned: Tuning, study: Any) -> None:
-    """Raise RequestError where less is asked of a search than it did, or more once its vault has been opened."""
-    known = study.get_trials(deepcopy=False)
+def _settle_rule(planned: Tuning, study: Any) -> None:
+    """Make the rule that of the study, which all of its processes go by.
+
+    :raises RequestError: where less is asked of a search than it did or is to do, or more once its vault was opened.
+    """
+    known, rule, before = study.get_trials(deepcopy=False), planned.rule, study.user_attrs.get("rule")
     done = counted(known)
     if planned.trials is not None and planned.trials < done:
         raise RequestError(f"The study {planned.study!r} did {done} trials: --trials must be {done} or more.")
-    if "winner" not in study.user_attrs:
+    if "winner" in study.user_attrs:
+        if rule != before and goes_on(rule, known):
+            over = f"its vault was opened after {done} trials, so that it cannot go on to {limits_of(rule)}"
+            raise RequestError(f"The study {planned.study!r} is over: {over}. --study names another.")
         return
-    by_trials = planned.trials is None or planned.trials > done
-    if by_trials and (planned.compute is None or _affords(planned.compute, known)):
-        to = planned.trials or f"{planned.compute:g} FLOPs"
-        rule = f"its vault was opened after {done} trials, so that it cannot go on to {to}"
-        raise RequestError(f"The study {planned.study!r} is over: {rule}. --study names another.")
+    if before is not None and any(_is_less(rule[name], limit) for name, limit in before.items()):
+        more = f"a later command may ask for more, not for {limits_of(rule)}"
+        raise RequestError(f"The study {planned.study!r} goes on to {limits_of(before)}: {more}.")
+    if rule != before:
+        study.set_user_attr("rule", rule)
 
 
-def _affords(compute: float, known: Sequence[Any]) -> bool:
-    """Whether another trial would fit, as dear as the dearest so far."""
-    spent = [trial.user_attrs.get("flops", 0) for trial in known]
-    return compute - sum(spent) >= max(spent)
+def _is_less(limit: float | None, before: float | None) -> bool:
+    """None is no limit."""
+    return limit is not None and (before is None or limit < before)
 
 
 def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
@@ -487,4 +575,5 @@ def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: l
         why = next((t.user_attrs["error"] for t in study.get_trials(deepcopy=False) if "error" in t.user_attrs), "")
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
     cost = rounds.cost()
+    problems = [*problems, *rounds.problems]
     return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems)

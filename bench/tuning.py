@@ -1,7 +1,9 @@
-"""The arithmetic of tuning: what a trial is worth, what is said of it, which seeds and samplers it takes."""
+"""The arithmetic of tuning: what a trial is worth, when a rule is met, which seeds and samplers trials take."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,14 @@ from bench.store import Record
 __all__ = [
     "DIRECTIONS",
     "SAMPLERS",
+    "TOO_DEAR",
+    "Most",
     "best_of",
     "check_sampler",
+    "claimed",
+    "counted",
     "fresh_seeds",
+    "goes_on",
     "label_of",
     "learning_curve",
     "make_sampler",
@@ -37,6 +44,26 @@ POINTS = 40
 """Points of a learning curve that a study keeps: each is a line of its journal."""
 OVER = ("done", "diverged", "timeout")
 """States of a cell that tell what its setting is worth."""
+COUNT = ("refused", "failed")
+"""States of a trial that came to no value but was tried: what died with its process or was interrupted was not."""
+TOO_DEAR = "too dear"
+"""State of a trial whose whole budget does not fit into what is left of the compute: it is not begun."""
+DEAR = 8
+"""Trials in a row that were all too dear for what is left: the next would be too."""
+HOPELESS = 32
+"""Trials of which none came to a value: the next would not either."""
+
+
+@dataclass(frozen=True)
+class Most:
+    """What a cell of a study may take: all that do not solve the task are measured by it, each by its own if larger.
+
+    :param steps: the largest budget.
+    :param flops: of the dearest budget; 0 where each is measured by its own.
+    """
+
+    steps: int = 0
+    flops: float = 0.0
 
 
 def objectives_of(text: str) -> tuple[str, ...]:
@@ -66,40 +93,60 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def values_of(objectives: Sequence[str], records: Sequence[Record]) -> list[float]:
-    """What a trial is worth by each objective: the mean over its seeds."""
-    return [float(np.mean([_WORTH[objective](record) for record in records])) for objective in objectives]
+def values_of(objectives: Sequence[str], records: Sequence[Record], most: Most | None = None) -> list[float]:
+    """What a trial is worth by each objective: the mean over its seeds.
 
-
-def _steps(record: Record) -> float:
-    """log₁₀ of the steps to a validation accuracy of 99 % that holds; unsolved, a decade beyond the budget and more.
-
-    log₁₀ s where it was solved at step s, log₁₀ B + 1 + (1 − best validation accuracy) where it was not within the
-    budget B, log₁₀ B + 3 where it diverged: nearly is better than never, and never is better than to diverge.
+    :param most: what a cell of the study may take; None measures each by its own budget.
     """
-    budget = math.log10(max(1, record["budget"]["steps"]))
-    if record["status"] == "diverged":
-        return budget + 3
-    held = record["sustained_steps_to"]["validation"][TARGET]
+    worth = [[_WORTH[objective](record, most or Most()) for record in records] for objective in objectives]
+    return [float(np.mean(values)) for values in worth]
+
+
+def _steps(record: Record, most: Most) -> float:
+    """log₁₀ of the steps to a validation accuracy of 99 % that holds; unsolved, a decade beyond any budget and more.
+
+    log₁₀ s where it was solved at step s, log₁₀ B + 1 + (1 − best validation accuracy) where it was not, log₁₀ B + 3
+    where it diverged: nearly is better than never, and never is better than to diverge. B is the study's largest
+    budget, since those of trials differ where they are in epochs and the batch size is drawn: never is then worse than
+    solved by another, and no further away than need be, which a Gaussian process would suffer from.
+    """
+    held = _held(record)
     if held is not None:
         return math.log10(max(1, held))
-    return budget + 1 + (1 - _best(record))
+    return math.log10(max(1, most.steps, record["budget"]["steps"])) + _beyond(record)
+
+
+def _held(record: Record) -> int | None:
+    """The step from which on 99 % held; None where it did not."""
+    return None if record["status"] == "diverged" else record["sustained_steps_to"]["validation"][TARGET]
+
+
+def _beyond(record: Record) -> float:
+    """Decades beyond the budget at which an unsolved cell is put."""
+    return 3.0 if record["status"] == "diverged" else 2.0 - _best(record)
 
 
 def _best(record: Record) -> float:
     return max((v for v in record["curve"]["validation_accuracy"] if v is not None), default=0.0)
 
 
-def _accuracy(record: Record) -> float:
+def _accuracy(record: Record, most: Most | None = None) -> float:
     """The validation accuracy at the end; 0 where it diverged."""
     last = record["final"]["validation_accuracy"]
     return 0.0 if record["status"] == "diverged" or last is None else float(last)
 
 
-def _cost(record: Record) -> float:
-    """log₁₀ of the FLOPs of training; of its seconds where a learner does not count FLOPs."""
+def _cost(record: Record, most: Most) -> float:
+    """log₁₀ of the FLOPs until it was solved; unsolved, as `_steps` has it, beyond those of a whole budget.
+
+    Of its seconds where a learner does not count FLOPs. That a cell gave up or diverged early makes it no cheaper: its
+    FLOPs are reckoned to the end of its budget.
+    """
     spent = record["seconds"]["train"] if record["flops"] is None else record["flops"]
-    return math.log10(max(spent, 1e-3))
+    if _held(record) is not None:
+        return math.log10(max(spent, 1e-3))
+    whole = spent * record["budget"]["steps"] / max(1, record["final"]["step"])
+    return math.log10(max(whole, most.flops, 1e-3)) + _beyond(record)
 
 
 _WORTH = {"steps": _steps, "accuracy": _accuracy, "cost": _cost}
@@ -164,6 +211,48 @@ def best_of(objectives: Sequence[str], trials: Sequence[tuple[int, Sequence[floa
     return None if not ranked else int(ranked[0][-1])
 
 
+def counted(trials: Sequence[Any]) -> int:
+    """Trials that count by the rule, those in work included."""
+    return len(_tried(trials))
+
+
+def _tried(trials: Sequence[Any]) -> list[Any]:
+    return [trial for trial in trials if _has_value(trial) or trial.user_attrs.get("status") in COUNT]
+
+
+def _has_value(trial: Any) -> bool:
+    """Whether it has one, or may come to one."""
+    return trial.state.name in ("COMPLETE", "RUNNING")
+
+
+def claimed(trials: Sequence[Any]) -> float:
+    """FLOPs that trials took, and that those in work may still come to. What a dead process took, nobody knows."""
+    at_most = [trial.user_attrs.get("predicted", 0.0) if trial.state.name == "RUNNING" else 0.0 for trial in trials]
+    return float(sum(trial.user_attrs.get("flops", most) for trial, most in zip(trials, at_most, strict=True)))
+
+
+def goes_on(rule: Mapping[str, Any], trials: Sequence[Any]) -> bool:
+    """Whether a rule lets another trial begin: there are not so many yet, there is compute left, and there is hope.
+
+    By compute alone a search would never end where trials come to no value any more, or to none that is new: so many of
+    them in a row end it.
+    """
+    tried = _tried(trials)
+    if rule["trials"] is not None and len(tried) >= rule["trials"]:
+        return False
+    if rule["compute"] is not None and not _affords(rule["compute"], trials):
+        return False
+    recent = tried if rule["trials"] is not None else tried[-HOPELESS:]
+    return len(tried) < HOPELESS or any(_has_value(trial) and "same_as" not in trial.user_attrs for trial in recent)
+
+
+def _affords(compute: float, trials: Sequence[Any]) -> bool:
+    """Whether there is compute left; and so much that one of the last draws would fit, where all were too dear."""
+    left, last = compute - claimed(trials), [trial.user_attrs for trial in trials[-DEAR:]]
+    too_dear = [attributes.get("status") == TOO_DEAR and attributes["predicted"] > left for attributes in last]
+    return left > 0 and not (len(last) == DEAR and all(too_dear))
+
+
 def trial_seeds(seeds: int) -> range:
     """The seeds of every trial: the same for all, so that settings are compared on the same splits and starts."""
     return range(seeds)
@@ -174,11 +263,12 @@ def fresh_seeds(seeds: int, fresh: int) -> range:
     return range(seeds, seeds + fresh)
 
 
-def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1) -> Any:
+def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1, at_once: int = 50) -> Any:
     """A sampler of Optuna's.
 
     :param entropy: what it is seeded by; to be different in every round, or a study that resumes draws its first
         trials once more.
+    :param at_once: trials of a round, which are a generation where a sampler has such.
     :raises RequestError: where it is unknown, lacks a package, or does not fit the objectives.
     """
     import optuna
@@ -190,7 +280,7 @@ def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1) -> An
         "random": optuna.samplers.RandomSampler,
         "gp": optuna.samplers.GPSampler,
         "cmaes": optuna.samplers.CmaEsSampler,
-        "nsgaii": optuna.samplers.NSGAIISampler,
+        "nsgaii": partial(optuna.samplers.NSGAIISampler, population_size=max(2, at_once)),
     }
     return makers[name](seed=seed)
 

@@ -24,6 +24,7 @@ from conftest import Finished
 from optuna.trial import TrialState
 
 from bench.dashboard import _drawing, decorate
+from bench.dashboard import _redraw as redraw
 from bench.errors import RequestError, StoreError
 from bench.storage import close_storage, default_url, open_storage
 from bench.study_figures import POINTS, figures
@@ -445,8 +446,18 @@ def test_the_server_draws_what_tune_has_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["journal:///{}/s", "sqlite:///{}/s"])
 def test_figures_follow_a_study_while_it_is_served(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While this test adds trials, none is drawn: a drawing that counts some of them shows some more."""
     pytest.importorskip("plotly")
     monkeypatch.setattr("bench.dashboard.REDRAW", 0.05)
+    drawing, looks = threading.Lock(), 0
+
+    def look(*arguments: Any) -> None:
+        nonlocal looks
+        with drawing:
+            redraw(*arguments)
+            looks += 1
+
+    monkeypatch.setattr("bench.dashboard._redraw", look)
     storage, threads = open_storage(url.format(tmp_path)), threading.active_count()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
@@ -454,11 +465,13 @@ def test_figures_follow_a_study_while_it_is_served(url: str, tmp_path: Path, mon
         study.set_user_attr("what", "{}")
         with _drawing(open_storage(url.format(tmp_path))):
             wait_for(lambda: "28 trials" in curves(shown(study)))
-            more(study, 12)
+            with drawing:
+                more(study, 12)
             wait_for(lambda: "40 trials" in curves(shown(study)))
-            more(study, 1)  # is less than a twentieth
-            size = (tmp_path / "s").stat().st_size
-            time.sleep(0.5)
+            with drawing:
+                more(study, 1)  # is less than a twentieth
+                size, before = (tmp_path / "s").stat().st_size, looks
+            wait_for(lambda: looks >= before + 5)
             assert "40 trials" in curves(shown(study))
             assert (tmp_path / "s").stat().st_size == size
     assert threading.active_count() == threads

@@ -181,9 +181,11 @@ def test_the_best_says_since_when_it_held() -> None:
     planned = plan_tune(**QUADRATIC, trials=2)
     label = "log₁₀ steps to sustained 99 % on validation 2"
     assert _worth("steps", 2.0, {"held": 4321.6}, planned) == f"{label} (4,322 steps)"
-    assert _worth("steps", 2.0, {"held": None}, planned) == f"{label} (not held within 10 steps)"
+    assert _worth("steps", 2.0, {"held": None, "budget": 10}, planned) == f"{label} (not held within 10 steps)"
     two = plan_tune(**QUADRATIC, trials=2, seeds=2)
-    assert _worth("steps", 2.0, {"held": None}, two) == f"{label} (not held by every seed within 10 steps)"
+    every = f"{label} (not held by every seed within 10 steps)"
+    assert _worth("steps", 2.0, {"held": None, "budget": 10}, two) == every
+    assert _worth("cost", 9.5, {"held": None, "budget": 10}, planned) == "log₁₀ FLOPs 9.5 (not held within 10 steps)"
     assert _worth("accuracy", 0.5, {"held": None}, planned) == "validation accuracy 0.5"
 
 
@@ -231,9 +233,9 @@ def test_a_round_asks_for_so_many_trials(tmp_path: Path, monkeypatch: pytest.Mon
     made: list[int] = []
     known = bench.rounds.make_sampler
 
-    def counting(name: str, entropy: Any, n_objectives: int) -> Any:
+    def counting(name: str, entropy: Any, *more: int) -> Any:
         made.append(entropy[1])
-        return known(name, entropy, n_objectives)
+        return known(name, entropy, *more)
 
     monkeypatch.setattr("bench.rounds.make_sampler", counting)
     bench.tune(**RIDGE, trials=7, at_once=3, fresh=0, results=tmp_path, jobs=1)

@@ -22,15 +22,32 @@ import pytest
 from conftest import Finished
 
 import bench
+from bench.api import count_train
 from bench.cells import drawn, prepare
-from bench.errors import RequestError
-from bench.harness import train
+from bench.errors import BenchError, RequestError
+from bench.execute import Job, board, failed, run_job
+from bench.harness import Moment, train
+from bench.rounds import Rounds
+from bench.rules import rules_of
 from bench.spaces import make_space
 from bench.spec import Budget, Spec, family
 from bench.splits import draw_vault
 from bench.storage import close_storage, open_storage
 from bench.store import Store
-from bench.tuning import best_of, fresh_seeds, learning_curve, make_sampler, objectives_of, trial_seeds, values_of
+from bench.tunes import plan_tune
+from bench.tuning import (
+    Most,
+    best_of,
+    counted,
+    fresh_seeds,
+    goes_on,
+    learning_curve,
+    make_sampler,
+    objectives_of,
+    trial_seeds,
+    values_of,
+)
+from learners.ridge import Ridge
 
 Command = Callable[..., Finished]
 RIDGE = {
@@ -108,11 +125,56 @@ def test_solved_beats_nearly_beats_never_beats_diverged() -> None:
     assert len(set(values)) == len(values)
 
 
-def test_accuracy_and_cost() -> None:
-    assert values_of(["accuracy", "cost"], [record([0.2, 0.6]), record([0.8, 0.8])]) == [0.7, 3.0]
+def test_never_is_worse_than_solved_whatever_the_budgets() -> None:
+    """Budgets in epochs differ in steps: the study's largest is the measure of all."""
+    late, never = record([1.0], budget=40_000, held=30_000), record([0.9], budget=1000)
+    assert worth(never) < worth(late)
+    assert values_of(["steps"], [never], Most(40_000))[0] == pytest.approx(math.log10(40_000) + 1.1)
+    assert values_of(["steps"], [never], Most(500)) == [worth(never)]
+
+
+def test_the_largest_budget_is_that_of_the_smallest_batch() -> None:
+    planned = plan_tune(encoder="onehot", learner="mlp", modulus=23, epochs=5, trials=4)
+    n_train = count_train(planned.example)
+    sizes = [min(size, n_train) for size in (512, 32)]
+    assert planned.budgets == tuple(5 * -(-n_train // size) for size in sizes)
+    assert planned.most == Most(planned.budgets[1])
+    assert f"up to {planned.budgets[1]:,} steps each, less where solved" in rules_of(planned)[0]
+    costs = plan_tune(encoder="onehot", learner="quadratic", modulus=7, steps=10, trials=4, objective="cost").most
+    both = plan_tune(encoder="onehot", learner="quadratic", modulus=7, steps=10, trials=4, objective="accuracy,cost")
+    assert costs.steps == 10 < costs.flops
+    assert both.most.flops == 0
+
+
+def test_accuracy() -> None:
+    assert values_of(["accuracy"], [record([0.2, 0.6]), record([0.8, 0.8])]) == [0.7]
     assert values_of(["accuracy"], [record([0.2, None], status="diverged")]) == [0.0]
-    unknown = {**record([0.2]), "flops": None}
-    assert values_of(["cost"], [unknown]) == [0.0]
+
+
+def test_cost_in_closed_form() -> None:
+    """1,000 FLOPs in 20 steps: 5,000 to the end of a budget of 100."""
+
+    def cost(one: Any, most: Most | None = None) -> float:
+        return values_of(["cost"], [one], most)[0]
+
+    assert cost(record([1.0, 1.0], held=10)) == 3.0
+    assert cost(record([0.2, 0.6])) == pytest.approx(math.log10(5000) + 1.4)
+    assert cost(record([0.2, None], status="diverged")) == pytest.approx(math.log10(5000) + 3)
+    assert cost(record([0.2, 0.6]), Most(100, 1e6)) == pytest.approx(6 + 1.4)
+    assert cost({**record([1.0], held=10), "flops": None}) == 0.0
+    assert cost({**record([0.5]), "flops": None}) == pytest.approx(1 + 1.5)
+
+
+def test_to_diverge_or_give_up_early_is_not_cheap() -> None:
+    ranking = [
+        {**record([1.0] * 10, held=90), "flops": 10**6},
+        record([0.9] * 10),
+        record([0.3], status="timeout"),
+        record([None], status="diverged"),
+    ]
+    values = [values_of(["cost"], [one], Most(100, 1e6))[0] for one in ranking]
+    assert values == sorted(values)
+    assert len(set(values)) == len(values)
 
 
 def test_the_winner_is_the_first_best() -> None:
@@ -343,14 +405,76 @@ def test_a_winner_is_chosen_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-def test_compute_is_not_exceeded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("learner", "how", "compute"),
+    [
+        ("mlp", {"epochs": 5, "fix": {"learner.depth": 1}, "space": {"learner.width": "4..64:log"}}, 4e6),
+        ("quadratic", {"steps": 5, "space": {"learner.width": [8, 16, 64]}}, 4e6),
+    ],
+)
+def test_compute_is_not_exceeded(tmp_path: Path, learner: str, how: dict[str, Any], compute: float) -> None:
+    """Trials differ in what they take: each is begun only if its whole budget fits."""
+    request = {"encoder": "onehot", "learner": learner, "modulus": 7, "validation_fraction": 0.2} | how
+    done = bench.tune(**request, compute=compute, seeds=2, fresh=0, results=tmp_path, jobs=1, objective="accuracy")
+    asked = trials_of(tmp_path)
+    begun = [one for one in asked if one.state.name == "COMPLETE" and "same_as" not in one.user_attrs]
+    each = [trial.user_attrs["flops"] for trial in begun]
+    assert each == [trial.user_attrs["predicted"] for trial in begun]
+    assert done.cost["flops"] == sum(each) <= compute
+    for dear in asked[-8:]:
+        assert dear.user_attrs["status"] == "too dear"
+        assert sum(each) + dear.user_attrs["predicted"] > compute
+    assert done.trials == counted(asked) > 3
+    assert max(each) > 2 * min(each)
+    assert len({one.user_attrs["status"] for one in asked}) == 2
+    again = bench.tune(**request, compute=compute, seeds=2, fresh=0, results=tmp_path, jobs=1, objective="accuracy")
+    assert again.trials == done.trials
+
+
+@pytest.mark.usefixtures("inline")
+def test_compute_for_no_trial_is_told(tmp_path: Path) -> None:
     request = {"encoder": "onehot", "learner": "mlp", "modulus": 7, "validation_fraction": 0.2, "epochs": 5}
-    fixed = {"learner.depth": 1, "learner.head": "classifier", "learner.width": 20}
-    done = bench.tune(**request, compute=4e6, fresh=0, results=tmp_path, jobs=1, fix=fixed)
-    each = [trial.user_attrs["flops"] for trial in trials_of(tmp_path)]
-    assert done.cost["flops"] == sum(each) <= 4e6
-    assert sum(each) + max(each) > 4e6
-    assert len(each) > 3
+    with pytest.raises(BenchError, match=r"its whole budget takes .* FLOPs, and 1e\+03 are left"):
+        bench.tune(**request, compute=1000, results=tmp_path, jobs=1)
+
+
+def trial(state: str = "COMPLETE", **attributes: Any) -> Any:
+    values = {"value": 1.0} if state == "COMPLETE" else {}
+    return optuna.trial.create_trial(state=optuna.trial.TrialState[state], user_attrs=attributes, **values)
+
+
+def test_when_a_rule_is_met() -> None:
+    done, refused = trial(flops=10.0), trial("FAIL", status="refused")
+    by_trials, by_compute = {"trials": 3, "compute": None}, {"trials": None, "compute": 100.0}
+    assert goes_on(by_trials, [done, trial("FAIL", status="interrupted"), trial("RUNNING")])
+    assert not goes_on(by_trials, [done, refused, trial("RUNNING")])
+    assert goes_on(by_compute, [done] * 9)
+    assert not goes_on(by_compute, [done] * 10)
+    assert not goes_on(by_compute, [done] * 5 + [trial("RUNNING", predicted=50.0)])
+    dear = [trial("FAIL", status="too dear", predicted=60.0)] * 8
+    assert not goes_on(by_compute, [done, trial("RUNNING", predicted=50.0), *dear])
+    assert goes_on(by_compute, [done, trial(flops=20.0, predicted=50.0), *dear])
+    assert goes_on(by_compute, [trial("RUNNING", predicted=60.0), *dear[1:]])
+    assert goes_on({"trials": 100, "compute": None}, [done] + [refused] * 40)
+    assert not goes_on({"trials": 100, "compute": None}, [refused] * 32)
+    assert goes_on(by_compute, [done] + [refused] * 31)
+    assert not goes_on(by_compute, [done] + [refused] * 32)
+    assert not goes_on(by_compute, [done] + [trial(same_as=0)] * 32)
+    assert goes_on({"trials": 100, "compute": None}, [done] + [trial(same_as=0)] * 40)
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_cell_that_was_ended_without_a_step_is_a_failed_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = TimeoutError("It did not end at its limit of seconds.")
+    monkeypatch.setattr("bench.slots.run_job", lambda job, on: failed(job, on, late, "timeout"))
+    request = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "validation_fraction": 0.2, "steps": 5}
+    for number, objective in enumerate(("steps", "accuracy", "cost")):
+        with pytest.raises(BenchError, match="came to a value: It did not end"):
+            bench.tune(**request, trials=2, objective=objective, results=tmp_path / str(number), jobs=1)
+        told = trials_of(tmp_path / str(number))
+        assert [(one.state.name, one.user_attrs["status"]) for one in told] == [("FAIL", "failed")] * 2
 
 
 @pytest.mark.usefixtures("inline")
@@ -362,6 +486,161 @@ def test_two_objectives(tmp_path: Path) -> None:
     assert done.best is not None
     assert done.best["value"] == max(values, key=lambda pair: (pair[0], -pair[1]))
     assert len(done.cells) == 1
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_is_drawn_again_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[str] = []
+
+    def counting(job: Job, on: Any) -> Any:
+        trained.extend(unit.spec.id for unit in job.units)
+        return run_job(job, on)
+
+    monkeypatch.setattr("bench.slots.run_job", counting)
+    request = RIDGE | {"combine": ["sum", "concat"], "fix": {"learner.alpha": 1.0}, "sampler": "random"}
+    done = bench.tune(**request, trials=12, at_once=4, fresh=0, results=tmp_path, jobs=1)
+    assert len(trained) == len(set(trained)) == 2
+    told = trials_of(tmp_path)
+    assert {one.state.name for one in told} == {"COMPLETE"}
+    assert len(told) == 12 == done.trials
+    own = [one for one in told if "same_as" not in one.user_attrs]
+    assert len(own) == 2
+    assert done.cost["seconds"] == sum(one.user_attrs["seconds"] for one in own)
+    for one in told:
+        first = told[one.user_attrs.get("same_as", one.number)]
+        assert first in own
+        assert (one.params, one.values) == (first.params, first.values)
+        assert ("seconds" in one.user_attrs) == (one is first)
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_space_that_fails_fails_its_trial_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suggest = Ridge.suggest
+
+    def broken(asking: Any) -> dict[str, Any]:
+        if isinstance(asking.trial, optuna.Trial) and asking.trial.number % 2:
+            raise KeyError("no such thing")
+        return suggest(asking)
+
+    monkeypatch.setattr(Ridge, "suggest", staticmethod(broken))
+    said: list[str] = []
+    done = bench.tune(**RIDGE, trials=4, fresh=0, results=tmp_path, jobs=1, say=said.append)
+    assert [one.state.name for one in trials_of(tmp_path)] == ["COMPLETE", "FAIL"] * 2
+    assert [one.user_attrs["status"] for one in trials_of(tmp_path)] == ["done", "failed"] * 2
+    assert done.trials == 4
+    assert "trial 1: failed, 'no such thing'" in said
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_is_interrupted_is_charged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def once(job: Job, on: Any) -> Any:
+        results = run_job(job, on)
+        on.stop()
+        return results
+
+    monkeypatch.setattr("bench.slots.run_job", once)
+    request = {"encoder": "onehot", "learner": "mlp", "modulus": 7, "validation_fraction": 0.2, "epochs": 5, "seeds": 2}
+    done = bench.tune(**request, trials=1, results=tmp_path, jobs=1)
+    assert not done.whole
+    [stopped] = trials_of(tmp_path)
+    assert stopped.user_attrs["status"] == "interrupted"
+    assert done.cost["seconds"] == stopped.user_attrs["seconds"] > 0
+    assert done.cost["flops"] == stopped.user_attrs["flops"] > 0
+    assert done.trials == 0
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_winners_record_says_from_the_first_what_its_tuning_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Any] = []
+    keep_all = Store.keep_all
+
+    def keeping(store: Store, items: Any, force: Any = ()) -> Any:
+        kept.extend(record["tuning"] for record, _ in items)
+        return keep_all(store, items, force)
+
+    monkeypatch.setattr(Store, "keep_all", keeping)
+    done = bench.tune(**RIDGE, trials=2, fresh=2, study="s", results=tmp_path, jobs=1)
+    assert kept == [{"study": "s", "rule": {"trials": 2, "compute": None}, **done.cost}] * 2
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_record_of_two_studies_is_told(tmp_path: Path) -> None:
+    request = RIDGE | {"fix": {"learner.alpha": 1.0}, "vault_seed": 3, "trials": 2, "fresh": 1, "jobs": 1}
+    first = bench.tune(**request, study="a", results=tmp_path)
+    second = bench.tune(**request, study="b", results=tmp_path)
+    assert second.cells == first.cells
+    assert not first.problems
+    [problem] = second.problems
+    assert "its tuning is that of the study 'a', and the cost of 'b' is not in it" in problem
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_rule_is_raised_by_any_process_until_the_vault_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process asks for more in the last moment before this one would open the vault."""
+    running = Rounds._running
+
+    def raising(self: Rounds) -> int:
+        self.study.set_user_attr("rule", {"trials": 6, "compute": None})
+        return running(self)
+
+    monkeypatch.setattr(Rounds, "_running", raising)
+    done = bench.tune(**RIDGE, trials=2, fresh=1, results=tmp_path, jobs=1)
+    assert done.trials == 6
+    assert done.cells[0]["tuning"]["rule"] == {"trials": 6, "compute": None}
+
+
+@pytest.mark.usefixtures("inline")
+def test_less_than_the_rule_of_a_study_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a process that joins a longer search of another one."""
+    with monkeypatch.context() as patched:
+        patched.setattr("bench.slots.run_job", lambda job, on: on.stop() or run_job(job, on))
+        bench.tune(**RIDGE, trials=8, study="s", results=tmp_path, jobs=1)
+    with pytest.raises(RequestError, match=r"The study 's' goes on to 8 trials: .* not for 4 trials"):
+        bench.tune(**RIDGE, trials=4, study="s", results=tmp_path, jobs=1)
+    assert bench.tune(**RIDGE, trials=9, study="s", results=tmp_path, jobs=1).trials == 9
+
+
+def rounds(tmp_path: Path, on: Any, say: Any, show: Any) -> Rounds:
+    """Of a study in memory, of which this process knows of no other."""
+    planned = plan_tune(**RIDGE, trials=8, results=tmp_path, study="s")
+    return Rounds(planned, optuna.create_study(), None, 1, on, say, show)  # type: ignore[arg-type]
+
+
+def test_what_is_shown_changes_with_the_trials_that_are_over(tmp_path: Path) -> None:
+    shows: list[None] = []
+    waiting = rounds(tmp_path, None, None, lambda: shows.append(None))
+    asked = waiting.study.ask()
+    for _ in range(3):
+        waiting._charge()
+    assert len(shows) == 1
+    waiting.study.tell(asked, 1.0)
+    waiting._charge()
+    assert len(shows) == 2
+    assert waiting.study.user_attrs["trials"] == 1
+
+
+def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.rounds.PULSE", 0)
+    said: list[str] = []
+    with board() as on:
+        on.post("job", [Moment(str(step), step, 100, None, None, 1.0, over=step == 5) for step in (80, 5, 60)])
+        rounds(tmp_path, on, said.append, None)._pulse()
+    assert said == ["2 cells in training, the slowest at step 60 of 100"]
+
+
+def test_moments_say_who_is_over() -> None:
+    found = family(encoder="onehot", learner="quadratic", modulus=7)
+    seen: list[list[bool]] = []
+
+    def watch(moments: Any) -> None:
+        seen.append([moment.over for moment in moments])
+
+    cells = [prepare(found.at(seed)) for seed in range(2)]
+    train(cells, [Budget(5, None, False), Budget(50, None, False)], lambda outcomes: None, watch=watch)
+    assert [True, False] in seen
+    assert seen[-1] == [True, True]
 
 
 @pytest.mark.usefixtures("inline")
@@ -384,8 +663,25 @@ def test_what_a_constructor_refuses_is_a_failed_trial(tmp_path: Path) -> None:
 def test_samplers(tmp_path: Path, sampler: str) -> None:
     if sampler == "cmaes":
         pytest.importorskip("cmaes")
-    done = bench.tune(**RIDGE, sampler=sampler, trials=12, fresh=0, results=tmp_path, jobs=1)
-    assert done.trials == 12
+    done = bench.tune(**RIDGE, sampler=sampler, trials=16, at_once=4, fresh=0, results=tmp_path, jobs=1)
+    assert done.trials == 16
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_round_of_nsgaii_is_a_generation(tmp_path: Path) -> None:
+    bench.tune(**RIDGE, sampler="nsgaii", trials=12, at_once=4, fresh=0, results=tmp_path, jobs=1)
+    generations = [one.system_attrs["NSGAIISampler:generation"] for one in trials_of(tmp_path)]
+    assert generations == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_samplers_say_nothing_of_their_own(tmp_path: Path) -> None:
+    """Of a sampler that looks for a package which may be missing, in a process that has not met it yet."""
+    code = "import sys; sys.modules['greenlet'] = None; from bench.cli import main; main()"
+    options = ("--validation-fraction", 0.2, "--sampler", "gp", "--trials", 16, "--round", 4, "--fresh", 0, "--jobs", 1)
+    call = [sys.executable, "-c", code, "tune", *map(str, (*START, *options, "--results", tmp_path))]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {line[:2] for line in done.stderr.splitlines()} == {"[ "}
 
 
 def test_a_dry_run_shows_space_and_rules(tmp_path: Path, command: Command) -> None:

@@ -243,9 +243,9 @@ def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> 
     from bench.tuning import label_of
 
     said = f"{label_of(objective)} {value:.4g}"
-    if objective != "steps" or "held" not in best:
+    if objective == "accuracy" or "held" not in best:
         return said
     if best["held"] is not None:
         return f"{said} ({best['held']:,.0f} steps)"
     every = "" if planned.seeds == 1 else " by every seed"
-    return f"{said} (not held{every} within {planned.budget(planned.example).steps:,} steps)"
+    return f"{said} (not held{every} within {best['budget']:,} steps)"
