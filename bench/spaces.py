@@ -238,6 +238,7 @@ class Space:
     :param sdr: features to keep of a slot, or "off"; likewise.
     :param ranges: what replaces a suggestion, or adds one of a constructor's other arguments.
     :param fixed: parameters held at one value.
+    :param fraction: shares of the pairs that train, where that is searched.
     """
 
     encoders: tuple[str, ...]
@@ -246,6 +247,13 @@ class Space:
     sdr: tuple[int | str, ...] = ()
     ranges: Mapping[str, Range | Choices] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    fraction: Range | Choices | None = None
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Shares of the pairs that train: both ends, or all choices; none where that is not searched."""
+        wanted = self.fraction
+        return (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted or ()
 
     def draw(self, trial: Any) -> dict[str, Any]:
         """Arguments of `bench.spec.family`, by an Optuna trial or something like it."""
@@ -266,6 +274,8 @@ class Space:
         for name, several in (("combine", self.combine), ("sdr", self.sdr)):
             for one in several:
                 yield Choice(f"--{name} {one}", name, one, self.encoders)
+        for share in self.fractions:
+            yield Choice(f"--train-fraction {share}", "train_fraction", share, self.encoders)
         for name, wanted in self.ranges.items():
             owner = name.partition(".")[0]
             encoders = (owner,) if owner in self.encoders else self.encoders
@@ -297,6 +307,10 @@ class Space:
         for name, choices in (("combine", self.combine), ("sdr", self.sdr)):
             if choices:
                 drawn[name] = _one(trial, name, choices)
+        if isinstance(self.fraction, Range):
+            drawn["train_fraction"] = self.fraction.ask(trial, "train_fraction", 0.5)
+        elif self.fraction:
+            drawn["train_fraction"] = _one(trial, "train_fraction", self.fraction)
         return {**drawn, "settings": settings}
 
     def _draw_owned(self, trial: Any, owner: str, cls: type) -> dict[str, Any]:
@@ -340,6 +354,7 @@ def make_space(
     sdr: int | str | Sequence[int | str] | None = None,
     space: Mapping[str, Any] | None = None,
     fix: Mapping[str, Any] | None = None,
+    fraction: Any = None,
 ) -> Space:
     """A space that is sound by its names; whether constructors take its values only draws tell.
 
@@ -354,7 +369,8 @@ def make_space(
     named = {name.replace("-", "_"): name for name in encoders}
     ranges, fixed = (_owned(values, named) for values in (ranges, fixed))
     combined, kept = _once("--combine", combine), _once("--sdr", sdr)
-    chosen = Space(encoders, registry.canonical(learner), combined, kept, ranges, fixed)
+    shares = None if fraction is None else parse_space("train_fraction", fraction)
+    chosen = Space(encoders, registry.canonical(learner), combined, kept, ranges, fixed, shares)
     chosen.check()
     return chosen
 

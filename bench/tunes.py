@@ -28,7 +28,7 @@ from bench.rules import limits_of, note_of
 from bench.schema import SCHEMA
 from bench.slots import Slots
 from bench.space import Sampler
-from bench.spaces import Choice, Space, make_space, native
+from bench.spaces import Choice, Range, Space, make_space, native
 from bench.spec import LARGEST_SEED, VALIDATION_FOR_STOPPING, VAULT, Budget, Family, Spec, family, real, whole
 from bench.storage import close_storage, default_url, open_storage, shown_url
 from bench.store import Record, Store
@@ -161,8 +161,7 @@ class Tuning:
     @cached_property
     def budgets(self) -> tuple[int, int]:
         """The smallest and the largest budget of a cell in steps: where they are in epochs, they go by the batch."""
-        n_train = count_train(self.example)
-        steps = [resolve_budget(spec, n_train, **self.limits).steps for spec in self._drafts(DRAWS)]
+        steps = [resolve_budget(spec, count_train(spec), **self.limits).steps for spec in self._drafts(DRAWS)]
         return min(steps), max(steps)
 
     @cached_property
@@ -218,7 +217,9 @@ class Tuning:
         trial = choice.pinned(number, Sampler(np.random.default_rng(number)))
         try:
             spec = self.family(self.space.draw(trial)).first
-            if not choice.name.startswith("learner."):
+            if choice.name == "train_fraction":
+                count_train(spec)
+            elif not choice.name.startswith("learner."):
                 pairs_N2 = spec.make_task().pairs_N2
                 # Of one pair, since those of all of them can take long.
                 PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(pairs_N2).codes(pairs_N2[:1])  # type: ignore[arg-type]
@@ -236,7 +237,7 @@ class Tuning:
             "modulus": spec.modulus,
             "task_parameters": spec.task_parameters,
             "pairs": spec.protocol,
-            "train_fraction": spec.train_fraction,
+            "train_fraction": None if self.space.fraction else spec.train_fraction,
             "validation_fraction": spec.validation_fraction,
             "vault": self.common["vault"],
             "encoder": list(space.encoders),
@@ -324,7 +325,7 @@ def plan_tune(
     task: str = "add",
     modulus: int | None = None,
     pairs: str | None = None,
-    train_fraction: float = 0.5,
+    train_fraction: float | str | Sequence[float] = 0.5,
     validation_fraction: float = VALIDATION_FOR_STOPPING,
     vault: float = VAULT,
     vault_seed: int | None = None,
@@ -347,12 +348,15 @@ def plan_tune(
     :param compute: so many FLOPs of training in all: a trial whose whole budget does not fit into what is left is not
         begun, and eight such in a row end the search. What died with its process is not counted. Or both. A later call
         may ask for more.
-    :param objective: "steps", "accuracy", "cost", or two of them with a comma, the first of which names the winner.
+    :param objective: "steps", "accuracy", "cost", or two with a comma, of which "data" may be one; the first names the
+        winner.
     :param sampler: "tpe", "random", "gp", "cmaes" or "nsgaii"; None takes tpe, and nsgaii for two objectives.
     :param space: ranges and choices by name: ``{"learner.lr": "1e-4..1e-1:log", "encoder.base": [2, 10]}``.
     :param fix: parameters held at one value.
     :param combine: one way to join operands, or several to choose from.
     :param sdr: features to keep of a slot, or several numbers to choose from; "off" is one.
+    :param train_fraction: share of the pairs that train; a range or choices, as of a parameter, where "data" is an
+        objective.
     :param validation_fraction: share of the pairs that say how good a trial is.
     :param vault: share of the pairs that no trial sees, and that the winner is tested on.
     :param vault_seed: which pairs; None derives it from the study's name.
@@ -371,8 +375,12 @@ def plan_tune(
     asked = {name: value for name, value in locals().items() if value != _DEFAULTS[name] and value not in ({}, [])}
     if not str(results):
         raise RequestError("--results must name a folder, got ''.")
-    chosen = make_space(encoder, learner, combine, sdr, space, fix)
     objectives = objectives_of(objective)
+    searched = isinstance(train_fraction, str | list | tuple | Range)
+    if searched is not ("data" in objectives):
+        needs = "--train-fraction LOW..HIGH or A,B and 'data' as one of two objectives need each other"
+        raise RequestError(f"{needs}, got {train_fraction} and {objective}.")
+    chosen = make_space(encoder, learner, combine, sdr, space, fix, train_fraction if searched else None)
     sampler = sampler or ("tpe" if len(objectives) == 1 else "nsgaii")
     check_sampler(sampler, len(objectives))
     if trials is None and compute is None:
@@ -386,7 +394,7 @@ def plan_tune(
         "task": task,
         "modulus": modulus,
         "pairs": pairs,
-        "train_fraction": train_fraction,
+        **({} if searched else {"train_fraction": train_fraction}),
         "validation_fraction": real("--validation-fraction", validation_fraction),
         "precision": precision,
         "vault": {"fraction": real("--vault", vault), "seed": whole("--vault-seed", vault_seed, 0) or 0},
@@ -439,14 +447,14 @@ def _check_closed_form(planned: Tuning) -> None:
     learner, objective = planned.space.learner, ",".join(planned.objectives)
     if planned.compute is not None:
         raise RequestError(f"--compute does not apply to {learner}: it does not count FLOPs.")
-    if planned.objectives != ("accuracy",):
+    if set(planned.objectives) - {"accuracy", "data"}:
         takes = f"{learner}, which takes no steps: --objective accuracy does"
         raise RequestError(f"--objective {objective} does not apply to {takes}.")
 
 
 def _name(planned: Tuning, spec: Spec) -> str:
     modulus = "" if spec.modulus is None else str(spec.modulus)
-    fraction = f"{100 * spec.train_fraction:g}%"
+    fraction = "+".join(f"{100 * one:g}%" for one in planned.space.fractions or (spec.train_fraction,))
     space, objectives = planned.space, "+".join(planned.objectives)
     return " ".join(["+".join(space.encoders), space.learner, spec.task + modulus, spec.protocol, fraction, objectives])
 

@@ -33,11 +33,12 @@ __all__ = [
 ]
 
 TARGET = "0.99"
-DIRECTIONS = {"steps": "minimize", "accuracy": "maximize", "cost": "minimize"}
+DIRECTIONS = {"steps": "minimize", "accuracy": "maximize", "cost": "minimize", "data": "minimize"}
 LABELS = {
     "steps": "log₁₀ steps to sustained 99 % on validation",
     "accuracy": "validation accuracy",
     "cost": "log₁₀ FLOPs",
+    "data": "share of the pairs that train",
 }
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
 POINTS = 40
@@ -80,6 +81,10 @@ def objectives_of(text: str) -> tuple[str, ...]:
             raise RequestError(one_of("objective", name, DIRECTIONS))
     if len(set(names)) < len(names) or len(names) > 2:
         raise RequestError(f"--objective takes one objective, or two different ones, got {text!r}.")
+    if names == ("data",):
+        raise RequestError(
+            "--objective data needs another beside it, as accuracy,data: to learn nothing takes no data."
+        )
     return names
 
 
@@ -149,7 +154,12 @@ def _cost(record: Record, most: Most) -> float:
     return math.log10(max(whole, most.flops, 1e-3)) + _beyond(record)
 
 
-_WORTH = {"steps": _steps, "accuracy": _accuracy, "cost": _cost}
+def _data(record: Record, most: Most) -> float:
+    """The share of the pairs that train."""
+    return float(record["spec"]["train_fraction"])
+
+
+_WORTH = {"steps": _steps, "accuracy": _accuracy, "cost": _cost, "data": _data}
 
 
 def measures(records: Sequence[Record]) -> dict[str, Any]:

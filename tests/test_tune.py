@@ -489,6 +489,19 @@ def test_two_objectives(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("fraction", ["0.2..0.5", [0.2, 0.3, 0.5]])
+def test_accuracy_against_data(tmp_path: Path, fraction: Any) -> None:
+    request = RIDGE | {"objective": "accuracy,data", "train_fraction": fraction}
+    done = bench.tune(**request, trials=10, fresh=1, results=tmp_path, jobs=1)
+    trials = [(trial.values, trial.params["train_fraction"]) for trial in trials_of(tmp_path) if trial.values]
+    assert len(trials) == 10
+    assert all(values[1] == share and 0.2 <= share <= 0.5 for values, share in trials)
+    assert len({share for _, share in trials}) > 1
+    [cell] = done.cells
+    assert done.best is not None
+    assert cell["spec"]["train_fraction"] == done.best["params"]["train_fraction"] == done.best["value"][1]
+
+
 def test_what_is_drawn_again_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[str] = []
 
@@ -721,6 +734,14 @@ START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--objecti
         ((*START, "--compute", -1), "--compute must be a number of FLOPs above 0"),
         ((*START, "--compute", 1e9), "--compute does not apply to ridge"),
         ((*START, "--trials", 3, "--objective", "step"), "did you mean 'steps'"),
+        ((*START, "--trials", 3, "--objective", "data"), "--objective data needs another"),
+        ((*START, "--trials", 3, "--objective", "accuracy,data"), "need each other"),
+        ((*START, "--trials", 3, "--train-fraction", "0.1..0.5"), "need each other"),
+        ((*START, "--trials", 3, "--train-fraction", "half"), "--train-fraction takes a number, LOW..HIGH or A,B"),
+        (
+            (*START, "--trials", 3, "--objective", "accuracy,data", "--train-fraction", "0.2,0.95"),
+            "do not fit beside a vault",
+        ),
         ((*START, "--trials", 3, "--sampler", "tpee"), "did you mean 'tpe'"),
         ((*START, "--trials", 3, "--space", "learner.alphaa=1..2"), "did you mean 'alpha'"),
         ((*START, "--trials", 3, "--space", "learner.alpha=2..1"), "must go from a lower to a higher number"),

@@ -34,9 +34,9 @@ __all__ = ["tune"]
     "--objective",
     default="steps",
     show_default=True,
-    metavar="steps|accuracy|cost",
-    shell_complete=words("steps", "accuracy", "accuracy,cost"),
-    help="Steps to 99 %, accuracy at the budget, FLOPs; two with a comma.",
+    metavar="steps|accuracy|cost|data",
+    shell_complete=words("steps", "accuracy", "accuracy,cost", "accuracy,data"),
+    help="Steps to 99 %, accuracy at the budget, FLOPs, training pairs; two with a comma.",
 )
 @click.option(
     "--sampler",
@@ -61,7 +61,13 @@ __all__ = ["tune"]
     shell_complete=words("ordered", "grouped", "unordered", "distinct"),
     help="ordered, grouped, unordered or distinct.  [default: the task's]",
 )
-@click.option("--train-fraction", type=float, default=0.5, show_default=True, help="Share of the pairs that train.")
+@click.option(
+    "--train-fraction",
+    default="0.5",
+    show_default=True,
+    metavar="FRACTION|LOW..HIGH|A,B",
+    help="Share of the pairs that train; several where data is an objective.",
+)
 @click.option(
     "--validation-fraction", type=float, default=0.1, show_default=True, help="Share of the pairs that judge trials."
 )
@@ -101,6 +107,7 @@ def tune(
     encoder: str,
     combine: str | None,
     sdr: str | None,
+    train_fraction: str,
     space: tuple[str, ...],
     fix: tuple[str, ...],
     jobs: int | None,
@@ -123,6 +130,7 @@ def tune(
         encoder=_words(encoder) or [],
         combine=_words(combine),
         sdr=_sdr(sdr),
+        train_fraction=_fraction(train_fraction),
         space={name: _choices(text) for name, text in _named("--space", space)},
         fix={name: parse_value(text) for name, text in _named("--fix", fix)},
         **request,
@@ -157,6 +165,18 @@ def _words(text: str | None) -> list[str] | None:
         else:
             parts[-1] += letter
     return [part.strip() for part in parts if part.strip()]
+
+
+def _fraction(text: str) -> Any:
+    from bench.errors import RequestError
+
+    if ".." in text:
+        return text
+    try:
+        several = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise RequestError(f"--train-fraction takes a number, LOW..HIGH or A,B, got {text!r}.") from None
+    return several if len(several) > 1 else several[0]
 
 
 def _sdr(text: str | None) -> list[int | str] | None:
@@ -243,7 +263,7 @@ def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> 
     from bench.tuning import label_of
 
     said = f"{label_of(objective)} {value:.4g}"
-    if objective == "accuracy" or "held" not in best:
+    if objective in ("accuracy", "data") or "held" not in best:
         return said
     if best["held"] is not None:
         return f"{said} ({best['held']:,.0f} steps)"
