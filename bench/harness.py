@@ -178,8 +178,9 @@ class _Run:
         """Make what trains, and bring it to where it was."""
         cells = [replica.cell for replica in self.replicas]
         steps, looks, precision = self.grid[-1], len(self.grid), cells[0].spec.precision
-        leaving = any(replica.budget.stop_when_solved for replica in self.replicas)
-        setting = Setting(device, precision, steps, looks, repeats, leaving, self._announce)
+        spans = {(replica.step, replica.budget.steps) for replica in self.replicas}
+        leaving = len(spans) > 1 or any(replica.budget.stop_when_solved for replica in self.replicas)
+        setting = Setting(device, precision, steps, looks, self._announce, repeats, leaving)
         self.prober = _Prober(self.replicas, device, probed)
         try:
             with _charged("train", self.replicas):

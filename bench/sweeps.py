@@ -416,8 +416,10 @@ class _Queue:
         self.devices = names + ["cpu"] * (min(cores, len(planned.todo)) if "cpu" in kinds else 0)
         counts = {group: len(places) for group, places in self.waiting.items()}
         self.fleets = {group: planned.fleet(group, count, self._slots_of(group)) for group, count in counts.items()}
+        # Of all cells of the plan, done or not: what is compiled must not depend on how far a sweep has come.
+        sizes = np.bincount(np.array([entry.group for entry in planned.entries])[planned.entry])
         self.repeats = {
-            group: math.ceil(count / self.fleets[group] / self._slots_of(group)) for group, count in counts.items()
+            group: math.ceil(int(sizes[group]) / self.fleets[group] / self._slots_of(group)) for group in counts
         }
         self.began = time.time_ns()
         self.problems: list[str] = []

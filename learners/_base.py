@@ -44,18 +44,18 @@ class Setting:
     :param precision: one of its ``precisions``.
     :param steps: updates until the end, as far as anybody knows: what is worth preparing depends on it.
     :param looks: how many times somebody will look, likewise.
+    :param announce: is told, in a few words, what keeps the training from going on; "" when it goes on.
     :param repeats: how many trainings of this structure follow one another, this one included, likewise.
     :param leaving: replicas may end before others do.
-    :param announce: is told, in a few words, what keeps the training from going on; "" when it goes on.
     """
 
     device: str = "cpu"
     precision: str = "float32"
     steps: int = 0
     looks: int = 0
+    announce: Callable[[str], None] = lambda words: None
     repeats: int = 1
     leaving: bool = False
-    announce: Callable[[str], None] = lambda words: None
 
 
 @dataclass(frozen=True)

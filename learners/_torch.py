@@ -60,9 +60,7 @@ NUMERIC: Final = frozenset(
         "muon_rest_lr",
     ]
 )
-"""Hyperparameters that may differ within a fleet; all others shape the program, but"""
-STARTS: Final = frozenset(["init_scale", "init_gain"])
-"""those by which the weights at the start are drawn."""
+"""Hyperparameters that may differ within a fleet, as `TorchLearner.starts` may; all others shape the program."""
 
 
 @cache
@@ -105,6 +103,8 @@ class TorchLearner(Learner):
     precisions: ClassVar[tuple[str, ...]] = ("float32", "tf32", "bfloat16")
     budget_parameter = "steps"
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
+    starts: ClassVar[frozenset[str]] = frozenset()
+    """Parameters by which the weights at the start are drawn and nothing else: they may differ within a fleet."""
     losses_known: ClassVar[tuple[str, ...]] = tuple(LOSSES)
 
     model_: dict[str, NDArray[np.float32]]
@@ -259,7 +259,7 @@ class TorchLearner(Learner):
 
     def structure(self, n_train: int) -> tuple[Any, ...]:
         """What must be equal for learners to train in one fleet."""
-        fixed = {k: getattr(self, k) for k in _names(type(self)) if k not in NUMERIC | STARTS}
+        fixed = {k: getattr(self, k) for k in _names(type(self)) if k not in NUMERIC | self.starts}
         for name in ("random_state", "batch_size", *self.fit_parameters):
             fixed.pop(name)
         used = (bool(self.gradient_noise), bool(self.weight_noise), bool(self.weight_decay), self.noisy)
@@ -269,7 +269,7 @@ class TorchLearner(Learner):
 
     def start(self) -> tuple[Any, ...]:
         """What weights at the start are drawn by, beside the seed and the structure."""
-        return tuple(getattr(self, name, None) for name in sorted(STARTS))
+        return tuple(getattr(self, name, None) for name in sorted(self.starts))
 
     def hyper(self) -> dict[str, float]:
         """Numeric hyperparameters by the names that transformations use."""

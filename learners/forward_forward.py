@@ -81,6 +81,7 @@ class ForwardForward(TorchLearner):
     version = 1
     precisions = ("float32",)  # one layer has hardly a product that other arithmetic would speed up
     losses_known = tuple(CONTRASTS)
+    starts = frozenset(["init_scale"])
     example: ClassVar = {"width": 32, "steps": 100, "random_state": 0}
 
     def __init__(

@@ -33,6 +33,7 @@ class Quadratic(TorchLearner):
     """
 
     version = 1
+    starts = frozenset(["init_scale"])
     example: ClassVar = {"width": 32, "steps": 60, "random_state": 0}
 
     inapplicable_checks: ClassVar = {

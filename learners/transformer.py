@@ -58,6 +58,7 @@ class Transformer(TorchLearner):
     """
 
     version = 1
+    starts = frozenset(["init_scale", "init_gain"])
     example: ClassVar = {
         "width": 16,
         "heads": 2,

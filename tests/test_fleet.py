@@ -316,10 +316,10 @@ def test_embeddings_start_equal_whatever_the_scale_of_the_codes() -> None:
         assert spread(table) == pytest.approx(1.0, abs=0.05)
 
 
-@pytest.mark.parametrize("name", ["quadratic", "transformer", "forward-forward"])
-def test_a_start_of_its_own_does_not_part_a_fleet(name: str) -> None:
-    scales = [0.02, 0.02, 0.3]
-    learners = [configured(name, seed, init_scale=scale) for seed, scale in enumerate(scales)]
+@every_learner
+def test_starts_of_their_own_do_not_part_a_fleet(name: str) -> None:
+    starts = type(EVERY[name]).starts
+    learners = [configured(name, seed, **dict.fromkeys(starts, scale)) for seed, scale in enumerate((0.02, 0.02, 0.3))]
     fleet = FleetTraining(learners, [problem(seed) for seed in range(3)], dtype=torch.float64)
     fleet.advance(4, range(3))
     for seed, learner in enumerate(learners):

@@ -112,6 +112,51 @@ def test_a_program_is_compiled_once_for_all_rounds_and_for_whoever_leaves() -> N
         assert all(close(weights(training, r), weights(plain, r)) for r in range(3))
 
 
+@pytest.mark.usefixtures("fresh")
+def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        tried.append(arguments)
+        raise RuntimeError("too much for me")
+
+    monkeypatch.setattr(torch, "compile", failing)
+    for _ in range(2):
+        learners, problems = [configured("mlp", s) for s in range(3)], [problem(s) for s in range(3)]
+        training = FleetTraining(learners, problems, Setting(steps=MANY, leaving=True), torch.float64)
+        programs = set()
+        for step in range(1, 5):
+            training.advance(step, range(3))
+            programs.add(id(training.groups[0].program))
+        assert len(programs) == 1
+        assert training.notices == ["Nothing is compiled here, which costs time alone: RuntimeError: too much for me"]
+    assert len(tried) == 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "muon"}])
+@pytest.mark.parametrize("name", ["quadratic", "mlp"])
+def test_flops_are_a_replicas_own_in_a_fleet_of_several_sizes(name: str, changes: dict[str, Any]) -> None:
+    learners = [configured(name, s, batch_size=0, **changes) for s in range(3)]
+    problems = [problem(s, n) for s, n in enumerate((25, 9, 15))]
+    fleet = FleetTraining(learners, problems)
+    fleet.advance(2, range(3))
+    for r in range(3):
+        lone = FleetTraining(learners[r : r + 1], problems[r : r + 1])
+        lone.advance(2, [0])
+        assert fleet.flops(r, 2) == lone.flops(0, 2)
+
+
+def test_a_look_follows_who_leaves_and_comes_back() -> None:
+    training, whole = begin("mlp", range(4)), begin("mlp", range(4))
+    rows = [np.arange(20)]
+    training.advance(2, [0, 1])
+    training.look([2], rows)
+    training.advance(3, range(4))
+    training.advance(4, [0, 1])
+    whole.advance(3, range(4))
+    assert torch.allclose(training.look([2], rows).scores, whole.look([2], rows).scores, atol=1e-9)
+
+
 def test_a_look_at_a_whole_group_answers_for_those_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, whole = (begin("mlp", range(6)) for _ in range(2))
     rows = [np.arange(20 - r) for r in range(6)]
@@ -266,22 +311,22 @@ def test_running_out_of_memory_has_many_forms(error: Exception, monkeypatch: pyt
     assert all(close(weights(whole, r), weights(halved, r)) for r in range(8))
 
 
+@pytest.mark.usefixtures("fresh")
 def test_a_missing_compiler_is_one_thing_and_no_memory_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Compiler, "broken", None)
     compiler = Compiler("cpu", lambda words: None)
 
-    def failing(error: Exception) -> Any:
+    def failing(error: Exception, function: Any = torch.relu) -> Any:
         def compile(*arguments: Any, **options: Any) -> Any:
             raise error
 
         monkeypatch.setattr(torch, "compile", compile)
-        return compiler(torch.relu, torch.ones(2))
+        return compiler(function, torch.ones(2))
 
     with pytest.raises(RuntimeError, match="not enough memory"):
         failing(RuntimeError("DefaultCPUAllocator: not enough memory"))
     assert failing(RuntimeError("too much for a program")) is None
     assert Compiler.broken is None
-    assert failing(RuntimeError("Cannot find a working triton installation")) is None
+    assert failing(RuntimeError("Cannot find a working triton installation"), torch.exp) is None
     assert Compiler.broken == compiler.notice
 
 

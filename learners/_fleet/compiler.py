@@ -74,8 +74,9 @@ class Compiler:
 
     broken: ClassVar[str | None] = None
     """What is missing on this machine: compiling is not tried again in this process."""
-    known: ClassVar[dict[GraphModule, Callable[..., Any]]] = {}
-    """What was compiled last in this process."""
+    known: ClassVar[dict[tuple[GraphModule, int], Callable[..., Any] | str]] = {}
+    """What came of the last traces that were compiled in this process, by the threads of the arithmetic: programs, or
+    why there are none."""
 
     def __init__(self, device: str, announce: Callable[[str], None], repeats: int = 1) -> None:
         self.device, self.announce, self.repeats = device, announce, repeats
@@ -100,8 +101,13 @@ class Compiler:
 
         A trace compiled before in this process is not called: it has been.
         """
-        if function in Compiler.known:
-            return Compiler.known[function]
+        key = function, torch.get_num_threads()
+        if key in Compiler.known:
+            Compiler.known[key] = found = Compiler.known.pop(key)
+            if isinstance(found, str):
+                self.notice = found
+                return None
+            return found
         if Compiler.broken:
             self.notice = Compiler.broken
             return None
@@ -120,13 +126,13 @@ class Compiler:
             self.notice = f"Nothing is compiled here, which costs time alone: {_reason(error)}"
             if any(word in self.notice for word in TOOLS):
                 Compiler.broken = self.notice
-            return None
+            compiled = self.notice
         finally:
             self.announce("")
         while len(Compiler.known) >= REMEMBERED:
             del Compiler.known[next(iter(Compiler.known))]
-        Compiler.known[function] = compiled
-        return compiled
+        Compiler.known[key] = compiled
+        return None if isinstance(compiled, str) else compiled
 
 
 def keep_programs() -> None:

@@ -148,12 +148,22 @@ class Stepper:
     def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
         self.traced = self._trace(rule)
         self.work = Work.of(self.traced)
-        wanted = self.compiler.wanted(self.work, steps)
-        if wanted and leaving and self.all_move:
-            self.all_move = False
-            self.traced = self._trace(rule)
+        self.compiled: Callable[..., Any] | None = None
+        if self.compiler.wanted(self.work, steps):
+            asked, self.all_move = self.all_move, self.all_move and not leaving
+            self._compile(rule)
+            if self.compiled is not None:
+                return
+            self.all_move = asked
+        self._write(rule)
+
+    def _write(self, rule: Rule) -> None:
+        self.traced = self._trace(rule)
         self.writing = in_place(self.traced, self.group.tensors, self.feed.rows[0].long())
-        self.compiled = self.compiler(self.writing, *self._rehearsal()) if wanted else None
+
+    def _compile(self, rule: Rule) -> None:
+        self._write(rule)
+        self.compiled = self.compiler(self.writing, *self._rehearsal())
 
     def _trace(self, rule: Rule) -> GraphModule:
         update, key = partial(rule.update, all_move=self.all_move), ("update", self.all_move, rule.key)

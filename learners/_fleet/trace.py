@@ -45,7 +45,8 @@ def trace(function: Callable[..., Any], key: Hashable, *arguments: Any) -> Graph
         while len(_traces) >= REMEMBERED:
             del _traces[next(iter(_traces))]
         _traces[known] = program
-    return _traces[known]
+    _traces[known] = found = _traces.pop(known)
+    return found
 
 
 def in_place(program: GraphModule, tensors: dict[str, dict[str, Tensor]], rows: Tensor) -> GraphModule:

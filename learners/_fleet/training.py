@@ -19,6 +19,7 @@ from learners._fleet.kernels import tensor_cores
 from learners._fleet.memory import out_of_memory
 from learners._fleet.program import BLOCK, Feed, Looker, Stepper
 from learners._fleet.step import SPARSITY_ROWS, Rule
+from learners._fleet.trace import Work, trace
 
 if TYPE_CHECKING:
     from learners._torch import TorchLearner
@@ -77,6 +78,7 @@ class FleetTraining(Training):
         self.seeds = [learner.seed() for learner in self.learners]
         self.left: dict[int, Group] = {}
         self.flops_a_step: int | None = None
+        self.flops_of_fewest: int | None = None
         self.groups = [self._make_group()]
         self._asked: _Asked | None = None
 
@@ -268,7 +270,7 @@ class FleetTraining(Training):
 
     def _see(self, replicas: Sequence[int], rows: Sequence[Rows], seen: list[tuple[Tensor, Tensor, Tensor]]) -> None:
         asked = self._asked
-        if asked is None or not asked.covers(self.groups, replicas, rows):
+        if asked is None or not asked.covers(replicas, rows):
             asked = self._asked = _Asked(self, list(replicas), list(rows))
         seen.append(asked.answer(replicas))
 
@@ -310,8 +312,27 @@ class FleetTraining(Training):
         return sum(x.numel() for x in self.network.parameters() if x.requires_grad)
 
     def flops(self, replica: int, step: int) -> int | None:
-        """Of the products of all steps, as the program does them; None before there is one."""
-        return None if self.flops_a_step is None else self.flops_a_step * step
+        """Of the products of all steps, as its program alone would do them; None before there is one."""
+        if self.flops_a_step is None:
+            return None
+        fewest, most = min(self.batches), max(self.batches)
+        if fewest == most:
+            return self.flops_a_step * step
+        if self.flops_of_fewest is None:
+            self.flops_of_fewest = self._flops_of(self.batches.index(fewest))
+        share = (self.batches[replica] - fewest) / (most - fewest)  # padded rows are no work of its own
+        return round(self.flops_of_fewest + share * (self.flops_a_step - self.flops_of_fewest)) * step
+
+    def _flops_of(self, replica: int) -> int:
+        """Of a step of a replica by itself."""
+        group, row = self._find(replica)
+        tensors = dict(group.select([row]).tensors)
+        tensors["data"] = {name: x for name, x in tensors["data"].items() if name != "weight"}
+        rows = torch.zeros((1, self.batches[replica]), dtype=torch.int64, device=self.device)
+        with self._here():
+            return Work.of(
+                trace(partial(self.rule.update, all_move=True), ("update", True, self.rule.key), tensors, rows)
+            ).flops
 
 
 class _Asked:
@@ -322,27 +343,25 @@ class _Asked:
 
     def __init__(self, training: FleetTraining, replicas: list[int], rows: list[Rows]) -> None:
         self.training, self.replicas, self.rows = training, replicas, rows
-        self.groups = list(training.groups)
-        self.crowd = CROWD[training.device.type]
-        found = {id(group): group for group in (training._find(r)[0] for r in replicas)}
+        self.crowd, self.small = CROWD[training.device.type], SMALL[training.device.type]
+        self.found = {r: training._find(r)[0] for r in replicas}
+        found = {id(group): group for group in self.found.values()}
         self.parts = []
         self.wanted = dict(zip(replicas, rows, strict=True))
         for group in found.values():
             mine = [r for r in group.ids if r in self.wanted]
-            if len(mine) >= self.crowd * len(group.ids):
+            if len(mine) >= self.crowd * len(group.ids) or len(group.ids) <= self.small:
                 mine = group.ids
             asked = [self.wanted.get(r, NOTHING) for r in mine]
             lengths = torch.tensor([len(some) for some in asked], device=training.device)
             self.parts.append((group, mine, self._pieces(mine, asked), lengths))
         self.lookers: dict[int, Looker] = {}
 
-    def covers(self, groups: Sequence[Group], replicas: Sequence[int], rows: Sequence[Rows]) -> bool:
+    def covers(self, replicas: Sequence[int], rows: Sequence[Rows]) -> bool:
         """Whether the same is asked of the same groups, or of enough of their replicas."""
-        enough = len(replicas) >= self.crowd * len(self.replicas)
+        enough = len(replicas) >= self.crowd * len(self.replicas) or len(self.replicas) <= self.small
         same = enough and all(self.wanted.get(r) is some for r, some in zip(replicas, rows, strict=True))
-        return (
-            same and len(groups) == len(self.groups) and all(a is b for a, b in zip(groups, self.groups, strict=True))
-        )
+        return same and all(self.found[r] is self.training._find(r)[0] for r in replicas)
 
     def _pieces(self, mine: list[int], asked: Sequence[Rows]) -> list[Tensor]:
         """Codes of the rows in pieces of equal size."""
