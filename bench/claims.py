@@ -52,7 +52,8 @@ class Claims:
         with self._alone():
             got = set(ids) - self._of_others()
             self.mine |= got
-            self._write()
+            if got or not self.list.exists():
+                self._write()
         return got
 
     def release(self, ids: Iterable[str]) -> None:

@@ -9,8 +9,8 @@ import hashlib
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,14 +20,22 @@ from bench.storage import HEARTBEAT, file_of, journal_path
 __all__ = ["Owner", "owner_of"]
 
 ELBOW = 0.05
-"""Seconds between two attempts to be the one that asks."""
+"""Seconds between the first two attempts to be the one that asks; they grow apart."""
+FARTHEST = 0.5
+"""Seconds between two attempts at most."""
+
+Stopped = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
 
 
 class Owner(Protocol):
     """This process, as one of those that work on a study."""
 
-    def asking(self) -> Any:
-        """A block in which this process alone asks for trials."""
+    def asking(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
+        """A block in which this process alone asks for trials; its value is False where it was stopped before."""
 
     def takes(self, trial: Any) -> None:
         """It works on a trial from now on."""
@@ -59,10 +67,8 @@ class _InJournal:
         self.locks = _OfFolder(self.folder)
         self.prefix = f"{path.name}: {study.study_name}: "
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        with _alone(self.locks, f"{self.prefix}turn"):
-            yield
+    def asking(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
+        return _alone(self.locks, f"{self.prefix}turn", stopped)
 
     def takes(self, trial: Any) -> None:
         self.locks.take(f"{self.prefix}{trial.number}")
@@ -111,10 +117,8 @@ class _InDatabase:
                     self.storage.record_heartbeat(trial_id)
         self.storage.remove_session()  # each thread has its own
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        with _alone(self.locks, f"{self.prefix}turn"):
-            yield
+    def asking(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
+        return _alone(self.locks, f"{self.prefix}turn", stopped)
 
     def takes(self, trial: Any) -> None:
         self.storage.record_heartbeat(trial._trial_id)
@@ -175,11 +179,16 @@ class _Locks(Protocol):
 
 
 @contextmanager
-def _alone(locks: _Locks, name: str) -> Iterator[None]:
+def _alone(locks: _Locks, name: str, stopped: Stopped) -> Iterator[bool]:
+    pause = ELBOW
     while not locks.take(name):
-        time.sleep(ELBOW)
+        if stopped():
+            yield False
+            return
+        time.sleep(pause)
+        pause = min(2 * pause, FARTHEST)
     try:
-        yield
+        yield True
     finally:
         locks.release(name)
 

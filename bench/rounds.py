@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
@@ -37,6 +37,7 @@ from bench.tuning import (
     shown,
     values_of,
 )
+from learners import Learner
 
 if TYPE_CHECKING:
     from bench.tunes import Tuning
@@ -180,9 +181,11 @@ class Rounds:
             self.over_with = True
             return
         if "winner" not in self.study.user_attrs:
-            while not self.waiting and self._ask():
+            while not self.waiting and not self.on.stopped() and self._ask():
                 pass
             self._charge()
+            if self.on.stopped():
+                return
             self.elsewhere = 0 if self.waiting else self._running()
         if not self.waiting and not self.elsewhere:
             self._open()
@@ -196,8 +199,10 @@ class Rounds:
         return dict(self.study.user_attrs.get("rule", self.planned.rule))
 
     def _ask(self) -> int:
-        """Ask for a round; how many trials it has."""
-        with self.owner.asking():
+        """Ask for a round; how many trials it has, 0 where somebody asks to stop."""
+        with self.owner.asking(self.on.stopped) as turn:
+            if not turn:
+                return 0
             self.owner.fail_orphans()
             known, rule = self.study.get_trials(deepcopy=False), self.rule
             room = self._room(rule, known)
@@ -209,6 +214,8 @@ class Rounds:
             left = math.inf if limit is None else limit - claimed(known)
             units: dict[str, Unit] = {}
             for _ in range(room):
+                if self.on.stopped():
+                    return 0
                 mine = self._draw(known, limited=limit is not None)
                 if mine is None:
                     continue
@@ -247,7 +254,7 @@ class Rounds:
                 others = (one for one in self.trials.values() if one is not mine)
                 mine.same_as = next((one.trial.number for one in others if one.params == mine.params), None)
                 if limited and mine.same_as is None:
-                    mine.flops = len(specs) * self._flops(specs[0])
+                    mine.flops = len(specs) * self._flops(mine.units[0])
                     trial.set_user_attr("predicted", mine.flops)
             except (StorageInternalError, SQLAlchemyError, StoreError):
                 raise
@@ -268,13 +275,23 @@ class Rounds:
         self._speak(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
         return True
 
-    def _flops(self, spec: Spec) -> float:
-        """What a cell's whole budget takes; of cells of one structure it is reckoned once."""
-        structure = spec.make_learner().structure(count_train(spec))
-        key = (structure, _code(spec))
+    def _flops(self, unit: Unit) -> float:
+        """What a cell's whole budget takes; of cells of one structure, pairs and steps it is reckoned once."""
+        spec, n_train = unit.spec, count_train(unit.spec)
+        structure = spec.make_learner().structure(n_train)
+        key = (structure, _code(spec), n_train, unit.budget.steps)
         if structure is None or key not in self.known_flops:
             self.known_flops[key] = self.planned.flops(spec) or 0.0
         return self.known_flops[key]
+
+    @cached_property
+    def repeats(self) -> int:
+        """How many jobs of a structure one worker may expect: one a round, fewer where trials differ in structure."""
+        planned = self.planned
+        if planned.trials is None or planned.rounds == 1:
+            return 1
+        structures = {_kind(spec.make_learner(), spec, count_train(spec)) for spec in planned.drafts()}
+        return max(1, min(planned.rounds, planned.trials // len(structures)))
 
     def _refuse(self, trial: Any, error: Exception) -> None:
         """A constructor refused what was drawn, or a plugin's `suggest` failed: the trial counts, others go on."""
@@ -300,17 +317,16 @@ class Rounds:
         for unit in units:
             spec, learner = unit.spec, unit.spec.make_learner()
             n_train = count_train(spec)
-            structure = learner.structure(n_train)
-            key = (structure, _code(spec)) if structure is not None else spec.learner["name"]
+            key = _kind(learner, spec, n_train)
             alone = AT_ONCE if learner.granularity(n_train) == 0 else 1
-            sizes[key] = alone if structure is None else FLEET[kind]
+            sizes[key] = alone if isinstance(key, str) else FLEET[kind]
             groups.setdefault(key, []).append(unit)
         jobs = []
         for key, some in groups.items():
             slots = min(len(self.devices), len(some))
             count = math.ceil(len(some) / sizes[key] / slots) * slots
             parts = [part for first in range(count) if (part := tuple(some[first::count]))]
-            repeats = self.planned.rounds if tuning is None else 1
+            repeats = self.repeats if tuning is None else 1
             what = partial(Job, source=self.source, repeats=repeats, tuning=tuning)
             jobs += [what(part, kind, THREADS, results) for part in parts]
         return jobs
@@ -390,7 +406,9 @@ class Rounds:
         if not self.planned.fresh:
             self.over_with = True
             return
-        with self.owner.asking():
+        with self.owner.asking(self.on.stopped) as turn:
+            if not turn:
+                return
             if "winner" not in self.study.user_attrs and self._goes_on():
                 self.elsewhere = 1
                 return
@@ -483,6 +501,12 @@ class Rounds:
             self._speak(f"{len(moments)} cells in training, {where}")
         elif self.elsewhere:
             self._speak("waiting for what other processes have in work")
+
+
+def _kind(learner: Learner, spec: Spec, n_train: int) -> tuple[Any, ...] | str:
+    """What cells that train side by side have in common; the learner's name where they train one by one."""
+    structure = learner.structure(n_train)
+    return spec.learner["name"] if structure is None else (structure, _code(spec))
 
 
 def _code(spec: Spec) -> str:

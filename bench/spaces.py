@@ -68,9 +68,10 @@ def native(value: Any) -> Any:
     return type(value)(map(native, value)) if type(value) in (list, tuple) else value
 
 
-def parse_space(name: str, what: Any) -> Range | Choices:
+def parse_space(name: str, what: Any, option: str | None = None) -> Range | Choices:
     """A range as "1e-4..1e-1:log" or "64..512", or a sequence of choices.
 
+    :param option: what errors call it; None takes --space and the name.
     :raises RequestError: for anything that is no space.
 
     >>> parse_space("learner.lr", "1e-4..1e-1:log")
@@ -80,7 +81,7 @@ def parse_space(name: str, what: Any) -> Range | Choices:
     >>> parse_space("learner.betas", [(0.9, 0.98), (0.9, 0.99)])
     ((0.9, 0.98), (0.9, 0.99))
     """
-    option = f"--space {name}"
+    option = option or f"--space {name}"
     if isinstance(what, Range):
         return _checked(option, what)
     if isinstance(what, str) and ".." in what:
@@ -130,7 +131,8 @@ def _checked(option: str, span: Range) -> Range:
     if not (math.isfinite(span.low) and math.isfinite(span.high)):
         raise RequestError(f"{option} takes finite numbers, got {shown}.")
     if span.low >= span.high:
-        remedy = "; --fix holds a parameter at one value" if span.low == span.high else ""
+        fixed = span.low == span.high and option.startswith("--space")
+        remedy = "; --fix holds a parameter at one value" if fixed else ""
         raise RequestError(f"{option} must go from a lower to a higher number, got {shown}{remedy}.")
     if span.log and span.low <= 0:
         raise RequestError(f"{option} must begin above 0 to be logarithmic, got {shown}.")
@@ -358,7 +360,7 @@ def make_space(
 ) -> Space:
     """A space that is sound by its names; whether constructors take its values only draws tell.
 
-    :raises RequestError: where an encoder, learner or parameter is unknown, or a range is empty.
+    :raises RequestError: where an encoder, learner or parameter is unknown, a range is empty, or a fraction is none.
     """
     encoders = tuple(dict.fromkeys(registry.canonical(str(name)) for name in _several(encoder)))
     if not encoders:
@@ -369,10 +371,19 @@ def make_space(
     named = {name.replace("-", "_"): name for name in encoders}
     ranges, fixed = (_owned(values, named) for values in (ranges, fixed))
     combined, kept = _once("--combine", combine), _once("--sdr", sdr)
-    shares = None if fraction is None else parse_space("train_fraction", fraction)
+    shares = None if fraction is None else _shares(fraction)
     chosen = Space(encoders, registry.canonical(learner), combined, kept, ranges, fixed, shares)
     chosen.check()
     return chosen
+
+
+def _shares(fraction: Any) -> Range | Choices:
+    option = "--train-fraction"
+    wanted = parse_space("train_fraction", fraction, option)
+    for share in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
+        if not isinstance(share, int | float) or not 0 < share < 1:
+            raise RequestError(f"{option} takes numbers in (0, 1), got {share!r}.")
+    return wanted
 
 
 def _owned(values: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 import time
 import warnings
 from importlib.util import find_spec
@@ -110,14 +111,15 @@ class JournalLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: Any = None
+        self._files: dict[int, Any] = {}
 
     def acquire(self) -> bool:
-        """Become the writer.
+        """Become the writer; also where this thread still is, since Ctrl-C came before it could release.
 
         :raises StoreError: where another is for too long, as a process that was stopped would be.
         :raises ValueError: where the end of the file says that it is no journal.
         """
+        self.release()
         file = self.path.open("ab+", buffering=0)
         try:
             self._wait(file)
@@ -125,7 +127,7 @@ class JournalLock:
         except BaseException:
             file.close()
             raise
-        self._file = file
+        self._files[threading.get_ident()] = file
         return True
 
     def _wait(self, file: Any) -> None:
@@ -138,9 +140,10 @@ class JournalLock:
 
     def release(self) -> None:
         """Let others write."""
-        file, self._file = self._file, None
-        fcntl.flock(file, fcntl.LOCK_UN)  # a process that was forked meanwhile has the file open too
-        file.close()
+        file = self._files.pop(threading.get_ident(), None)
+        if file is not None:
+            fcntl.flock(file, fcntl.LOCK_UN)  # a process that was forked meanwhile has the file open too
+            file.close()
 
 
 def _locked(file: Any) -> bool:

@@ -115,7 +115,7 @@ class Tuning:
     @property
     def stops_when_solved(self) -> bool:
         """Steps and cost are over when a cell is solved; accuracy at a budget is known at the budget."""
-        return self.objectives != ("accuracy",)
+        return bool({"steps", "cost"} & set(self.objectives))
 
     @property
     def seeds_of_trials(self) -> range:
@@ -161,7 +161,7 @@ class Tuning:
     @cached_property
     def budgets(self) -> tuple[int, int]:
         """The smallest and the largest budget of a cell in steps: where they are in epochs, they go by the batch."""
-        steps = [resolve_budget(spec, count_train(spec), **self.limits).steps for spec in self._drafts(DRAWS)]
+        steps = [resolve_budget(spec, count_train(spec), **self.limits).steps for spec in self.drafts()]
         return min(steps), max(steps)
 
     @cached_property
@@ -174,12 +174,12 @@ class Tuning:
         if self.objectives == ("accuracy",):
             return Most()
         dearest = 0.0
-        for spec in self._drafts(DEAREST) if self.objectives == ("cost",) else ():
+        for spec in self.drafts(DEAREST) if self.objectives == ("cost",) else ():
             with suppress(RequestError):
                 dearest = max(dearest, self.flops(spec) or 0.0)
         return Most(self.budgets[1], dearest)
 
-    def _drafts(self, number: int) -> Iterator[Spec]:
+    def drafts(self, number: int = DRAWS) -> Iterator[Spec]:
         """The specs of the lowest and the highest draw, and of so many random ones, as far as they are accepted."""
         ends = [Sampler(End(highest)) for highest in (False, True)]  # type: ignore[arg-type]
         for sampler in (*ends, *(Sampler(np.random.default_rng(i)) for i in range(number))):
@@ -347,7 +347,7 @@ def plan_tune(
     :param trials: the rule: so many trials in all, by whatever processes and however often interrupted, or
     :param compute: so many FLOPs of training in all: a trial whose whole budget does not fit into what is left is not
         begun, and eight such in a row end the search. What died with its process is not counted. Or both. A later call
-        may ask for more.
+        may ask for more; one that asks for less goes by what was asked before.
     :param objective: "steps", "accuracy", "cost", or two with a comma, of which "data" may be one; the first names the
         winner.
     :param sampler: "tpe", "random", "gp", "cmaes" or "nsgaii"; None takes tpe, and nsgaii for two objectives.
@@ -454,8 +454,9 @@ def _check_closed_form(planned: Tuning) -> None:
 
 def _name(planned: Tuning, spec: Spec) -> str:
     modulus = "" if spec.modulus is None else str(spec.modulus)
-    fraction = "+".join(f"{100 * one:g}%" for one in planned.space.fractions or (spec.train_fraction,))
     space, objectives = planned.space, "+".join(planned.objectives)
+    shares = [f"{100 * one:g}%" for one in space.fractions or (spec.train_fraction,)]
+    fraction = (".." if isinstance(space.fraction, Range) else "+").join(shares)
     return " ".join(["+".join(space.encoders), space.learner, spec.task + modulus, spec.protocol, fraction, objectives])
 
 
@@ -495,15 +496,15 @@ def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None) -
 
 
 def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tuned:
-    study = _study(planned, storage)
+    study, tell = _study(planned, storage), say or (lambda text: None)
     owner = owner_of(study, storage, planned.url, planned.results)
     try:
         with owner.asking():  # of two that begin a study, one says what it is of
             _agree(planned, study)
-            _settle_rule(planned, study)
+            planned = _settled_rule(planned, study, tell)
         with board() as on:
             slots_of_cpu, show = jobs or joblib.cpu_count(), partial(decorate, study, **_shown(planned))
-            rounds = Rounds(planned, study, owner, slots_of_cpu, on, say or (lambda text: None), show)
+            rounds = Rounds(planned, study, owner, slots_of_cpu, on, tell, show)
             slots = Slots(rounds.devices, on, rounds.told)
             try:
                 whole = slots.run(rounds)
@@ -549,25 +550,34 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _settle_rule(planned: Tuning, study: Any) -> None:
-    """Make the rule that of the study, which all of its processes go by.
+def _settled_rule(planned: Tuning, study: Any, say: Say) -> Tuning:
+    """The plan by the rule of the study, which all of its processes go by.
 
-    :raises RequestError: where less is asked of a search than it did or is to do, or more once its vault was opened.
+    Whoever asks for more raises it. Whoever asks for less goes by it: the command that began a study goes on with it,
+    though another one raised its rule meanwhile.
+
+    :raises RequestError: where more is asked of one limit and less of the other, or more once the vault was opened.
     """
-    known, rule, before = study.get_trials(deepcopy=False), planned.rule, study.user_attrs.get("rule")
-    done = counted(known)
-    if planned.trials is not None and planned.trials < done:
-        raise RequestError(f"The study {planned.study!r} did {done} trials: --trials must be {done} or more.")
+    known, rule = study.get_trials(deepcopy=False), planned.rule
+    before = study.user_attrs.get("rule", dict.fromkeys(rule, 0))
+    more = any(_is_less(before[name], limit) for name, limit in rule.items())
+    less = any(_is_less(limit, before[name]) for name, limit in rule.items())
     if "winner" in study.user_attrs:
-        if rule != before and goes_on(rule, known):
-            over = f"its vault was opened after {done} trials, so that it cannot go on to {limits_of(rule)}"
+        if more and goes_on(rule, known):
+            over = f"its vault was opened after {counted(known)} trials, so that it cannot go on to {limits_of(rule)}"
             raise RequestError(f"The study {planned.study!r} is over: {over}. --study names another.")
-        return
-    if before is not None and any(_is_less(rule[name], limit) for name, limit in before.items()):
-        more = f"a later command may ask for more, not for {limits_of(rule)}"
-        raise RequestError(f"The study {planned.study!r} goes on to {limits_of(before)}: {more}.")
-    if rule != before:
+    elif more and less:
+        both = f"a later command may ask for more, not for {limits_of(rule)}"
+        raise RequestError(f"The study {planned.study!r} goes on to {limits_of(before)}: {both}.")
+    elif more:
         study.set_user_attr("rule", rule)
+    if not less:
+        return planned
+    differ = f"{limits_of(before)}, not {limits_of(rule)}"
+    say(f"The rule of the study {planned.study!r} is {differ}: a rule is not lowered.")
+    limits = {name: limit for name, limit in before.items() if limit is not None}
+    asked = {name: value for name, value in planned.asked.items() if name not in before}
+    return replace(planned, trials=before["trials"], compute=before["compute"], asked=asked | limits)
 
 
 def _is_less(limit: float | None, before: float | None) -> bool:

@@ -242,6 +242,38 @@ def test_a_round_asks_for_so_many_trials(tmp_path: Path, monkeypatch: pytest.Mon
     assert made[:3] == [0, 3, 6]
 
 
+@pytest.mark.parametrize(
+    ("fraction", "message"),
+    [
+        (["0.1", "0.2"], "takes numbers in (0, 1), got '0.1'."),
+        ([None, 0.2], "takes numbers in (0, 1), got None."),
+        ([0.2, True], "takes numbers in (0, 1), got True."),
+        ([float("nan"), 0.2], "takes numbers in (0, 1), got nan."),
+        ("0..0.5", "takes numbers in (0, 1), got 0.0."),
+        ([0.2, 1.0], "takes numbers in (0, 1), got 1.0."),
+        ("0.3..0.3", "must go from a lower to a higher number, got 0.3..0.3."),
+        ("0.3", "takes LOW..HIGH, or two or more choices A,B, each once, got ['0.3']."),
+    ],
+)
+def test_fractions_are_numbers_between_0_and_1(fraction: Any, message: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        plan_tune(**RIDGE | {"objective": "accuracy,data"}, train_fraction=fraction, trials=2)
+    assert str(refused.value) == f"--train-fraction {message}"
+
+
+def test_a_range_and_a_choice_of_its_ends_are_two_studies() -> None:
+    request = RIDGE | {"objective": "accuracy,data", "trials": 2}
+    names = [plan_tune(**request, train_fraction=fraction).study for fraction in ("0.1..0.5", [0.1, 0.5])]
+    assert [name.split()[-2] for name in names] == ["10%..50%", "10%+50%"]
+
+
+@pytest.mark.parametrize(("objective", "stops"), [("accuracy,data", False), ("steps,data", True), ("cost,data", True)])
+def test_what_is_judged_at_the_budget_goes_to_the_budget(objective: str, stops: bool) -> None:
+    planned = plan_tune(**QUADRATIC, objective=objective, train_fraction="0.1..0.5", trials=2)
+    assert planned.budget(planned.example).stop_when_solved is stops
+    assert ("less where solved" in rules_of(planned)[0]) is stops
+
+
 def test_ranges_are_written_whole() -> None:
     assert command_of({"space": {"learner.width": Range(1, 1234567, log=True)}}).endswith("=1..1234567:log")
 
@@ -287,12 +319,11 @@ def test_a_study_has_one_sampler(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("inline")
 def test_a_rule_cannot_be_less_than_what_was_done(tmp_path: Path) -> None:
     request = RIDGE | {"results": tmp_path, "jobs": 1, "study": "a"}
+    said: list[str] = []
     bench.tune(**request, trials=8, fresh=0)
-    with pytest.raises(RequestError, match="The study 'a' did 8 trials: --trials must be 8 or more"):
-        bench.tune(**request, trials=4, fresh=1)
-    assert "winner" not in study_in(tmp_path).user_attrs
-    done = bench.tune(**request, trials=8, fresh=1)
-    assert done.cells[0]["tuning"]["rule"]["trials"] == 8
+    done = bench.tune(**request, trials=4, fresh=1, say=said.append)
+    assert said[0] == "The rule of the study 'a' is 8 trials, not 4 trials: a rule is not lowered."
+    assert done.cells[0]["tuning"]["rule"]["trials"] == done.trials == 8
 
 
 @pytest.mark.usefixtures("inline")

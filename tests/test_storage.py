@@ -123,6 +123,29 @@ def test_a_lock_ends_with_its_process(tmp_path: Path, monkeypatch: pytest.Monkey
     lock.release()
 
 
+def test_a_thread_that_was_interrupted_before_it_could_release_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.storage.LOCKED", 0.1)
+    lock, refused = JournalLock(tmp_path / "journal"), []
+    lock.acquire()
+    lock.acquire()
+
+    def other() -> None:
+        with pytest.raises(StoreError) as error:
+            lock.acquire()
+        refused.append(error)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join(PATIENCE)
+    assert len(refused) == 1
+    lock.release()
+    free = JournalLock(tmp_path / "journal")
+    assert free.acquire()
+    free.release()
+
+
 def test_signals_are_heard_while_a_lock_is_waited_for(tmp_path: Path) -> None:
     held, heard = JournalLock(tmp_path / "journal"), []
     held.acquire()

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -24,17 +25,20 @@ from conftest import Finished
 import bench
 from bench.api import count_train
 from bench.cells import drawn, prepare
+from bench.claims import Claims
 from bench.errors import BenchError, RequestError
 from bench.execute import Job, board, failed, run_job
 from bench.harness import Moment, train
+from bench.owners import owner_of
 from bench.rounds import Rounds
 from bench.rules import rules_of
 from bench.spaces import make_space
 from bench.spec import Budget, Spec, family
 from bench.splits import draw_vault
-from bench.storage import close_storage, open_storage
+from bench.storage import close_storage, default_url, open_storage
 from bench.store import Store
-from bench.tunes import plan_tune
+from bench.studies import optimizers
+from bench.tunes import Tuned, plan_tune
 from bench.tuning import (
     Most,
     best_of,
@@ -57,6 +61,7 @@ RIDGE = {
     "validation_fraction": 0.2,
     "objective": "accuracy",
 }
+MLP_REQUEST = {"encoder": "onehot", "learner": "mlp", "modulus": 7, "validation_fraction": 0.2, "epochs": 5}
 MLP = ("--learner", "mlp", "--fix", "learner.width=8", "--fix", "learner.depth=1", "--fix", "learner.head=classifier")
 
 
@@ -502,6 +507,44 @@ def test_accuracy_against_data(tmp_path: Path, fraction: Any) -> None:
     assert cell["spec"]["train_fraction"] == done.best["params"]["train_fraction"] == done.best["value"][1]
 
 
+@pytest.mark.usefixtures("inline")
+def test_accuracy_against_data_is_that_at_the_budget(tmp_path: Path) -> None:
+    """Whoever has more pairs takes more FLOPs, though all train on all of their pairs at once, and all to the end."""
+    request = {"encoder": "onehot", "learner": "quadratic", "modulus": 23, "steps": 150}
+    space = {"learner.weight_decay": "1..5"}
+    fixed = {"learner.width": 64, "learner.lr": 0.03, "learner.init_scale": 0.02}
+    both = {"objective": "accuracy,data", "train_fraction": [0.5, 0.6, 0.7], "fix": fixed, "space": space}
+    more = {"trials": 8, "compute": 1e12, "seeds": 2, "sampler": "random"}
+    bench.tune(**request | both | more, fresh=0, results=tmp_path, jobs=1)
+    own = [one for one in trials_of(tmp_path) if "same_as" not in one.user_attrs]
+    assert [(one.user_attrs["status"], one.user_attrs["steps"]) for one in own] == [("done", 300)] * len(own)
+    assert any("sustained_steps_to_99" in one.user_attrs for one in own)
+    assert [one.user_attrs["predicted"] for one in own] == [one.user_attrs["flops"] for one in own]
+    flops = {one.params["train_fraction"]: one.user_attrs["flops"] for one in own}
+    assert len(set(flops.values())) == len(flops) > 1
+    assert sorted(flops, key=flops.__getitem__) == sorted(flops)
+
+
+@pytest.mark.parametrize(
+    ("what", "least", "most"),
+    [
+        ({"learner": "quadratic", "fix": {"learner.width": 8}}, 8, 8),
+        ({"learner": "quadratic", "fix": {"learner.width": 8}, "combine": ["sum", "concat"], "sdr": [3, "off"]}, 8, 8),
+        ({"learner": "quadratic", "space": {"learner.width": list(range(1, 17))}}, 4, 6),
+        ({"learner": "torch-mlp"}, 1, 2),
+    ],
+)
+def test_a_worker_expects_as_many_jobs_of_a_structure_as_there_may_be(
+    tmp_path: Path, what: dict[str, Any], least: int, most: int
+) -> None:
+    planned = plan_tune(encoder="onehot", modulus=11, trials=64, at_once=8, device="cpu", results=tmp_path, **what)
+    asked = Rounds(planned, None, None, 1, None, print, print)  # type: ignore[arg-type]
+    assert least <= asked.repeats <= most
+    by_compute = plan_tune(encoder="onehot", modulus=11, compute=1e9, device="cpu", results=tmp_path, **what)
+    assert Rounds(by_compute, None, None, 1, None, print, print).repeats == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("inline")
 def test_what_is_drawn_again_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[str] = []
 
@@ -605,14 +648,22 @@ def test_a_rule_is_raised_by_any_process_until_the_vault_opens(tmp_path: Path, m
 
 
 @pytest.mark.usefixtures("inline")
-def test_less_than_the_rule_of_a_study_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by a process that joins a longer search of another one."""
+def test_whoever_asks_for_less_goes_by_the_rule_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process raised the rule of an interrupted search: its own command still goes on."""
+    request, said = MLP_REQUEST | {"study": "s", "results": tmp_path, "jobs": 1}, []
+    first, more = {"trials": 2, "compute": 1e9}, {"trials": 4, "compute": 2e9}
     with monkeypatch.context() as patched:
         patched.setattr("bench.slots.run_job", lambda job, on: on.stop() or run_job(job, on))
-        bench.tune(**RIDGE, trials=8, study="s", results=tmp_path, jobs=1)
-    with pytest.raises(RequestError, match=r"The study 's' goes on to 8 trials: .* not for 4 trials"):
-        bench.tune(**RIDGE, trials=4, study="s", results=tmp_path, jobs=1)
-    assert bench.tune(**RIDGE, trials=9, study="s", results=tmp_path, jobs=1).trials == 9
+        for rule in (first, more):
+            assert not bench.tune(**request, **rule).whole
+    with pytest.raises(RequestError, match=r"goes on to 4 trials and 2e\+09 FLOPs .*, not for 9 trials and 1e\+09"):
+        bench.tune(**request, trials=9, compute=1e9)
+    done = bench.tune(**request, **first, say=said.append)
+    assert "rule of the study 's' is 4 trials and 2e+09 FLOPs of training, not 2 trials and 1e+09 FLOPs" in said[0]
+    assert done.trials == 4
+    assert done.cells[0]["tuning"]["rule"] == more
+    again = bench.tune(**request, **first)
+    assert again.cells == done.cells
 
 
 def rounds(tmp_path: Path, on: Any, say: Any, show: Any) -> Rounds:
@@ -865,6 +916,60 @@ def test_an_orphan_in_a_database_is_found_by_its_heartbeat(
     close_storage(storage)
 
 
+def test_whoever_waits_for_a_turn_hears_that_it_is_to_stop(tmp_path: Path) -> None:
+    url = default_url(tmp_path)
+    storage = open_storage(url)
+    study = optuna.create_study(study_name="s", storage=storage)
+    owner, other = (owner_of(study, storage, url, tmp_path) for _ in range(2))
+    planned = plan_tune(**RIDGE, trials=8, results=tmp_path, study="s")
+    with board() as on:
+        asked = Rounds(planned, study, owner, 1, on, lambda text: None, lambda: None)
+        with other.asking() as turn:
+            assert turn
+            jobs: list[Job | None] = []
+            thread = threading.Thread(target=lambda: jobs.append(asked.next("cpu")), daemon=True)
+            thread.start()
+            time.sleep(0.2)
+            assert thread.is_alive()
+            on.stop()
+            thread.join(10)
+            assert jobs == [None]
+    assert not study.get_trials()
+    for one in (owner, other):
+        one.close()
+
+
+def test_a_stop_between_two_questions_ends_a_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = default_url(tmp_path)
+    storage = open_storage(url)
+    study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    owner = owner_of(study, storage, url, tmp_path)
+    with board() as on:
+        asked = Rounds(
+            plan_tune(**RIDGE, trials=8, results=tmp_path), study, owner, 1, on, lambda text: None, lambda: None
+        )
+        draw = asked._draw
+        monkeypatch.setattr(asked, "_draw", lambda *where, **how: on.stop() or draw(*where, **how))
+        assert asked.next("cpu") is None
+        asked.end()
+    assert [trial.user_attrs for trial in study.get_trials()] == [{"status": "interrupted"}]
+    owner.close()
+
+
+def test_who_gets_nothing_writes_nothing(tmp_path: Path) -> None:
+    mine, other = Claims(tmp_path), Claims(tmp_path)
+    assert mine.take(["turn"]) == {"turn"}
+    assert other.take(["turn"]) == set()
+    before = other.list.stat().st_ino
+    assert other.take(["turn"]) == set()
+    assert other.list.stat().st_ino == before
+    mine.release(["turn"])
+    assert other.take(["turn"]) == {"turn"}
+    assert json.loads(other.list.read_text()) == ["turn"]
+    for claims in (mine, other):
+        claims.close()
+
+
 def share(tmp_path: Path, *options: Any, trials: int) -> list[Any]:
     """Two processes on one study; their trials."""
     call = script(*START, "--validation-fraction", 0.2, "--trials", trials, "--fresh", 2, "--jobs", 1, *options)
@@ -930,3 +1035,49 @@ def test_two_processes_share_a_postgresql_server(tmp_path: Path, postgres: str) 
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     assert len(trials) == 30
     assert documents[0]["storage"] == postgres
+
+
+# The study of optimizers
+
+
+def run_optimizers(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    """Its exit status."""
+    monkeypatch.setattr(sys, "argv", ["optimizers", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        optimizers.main()
+    return ended.value.code
+
+
+def test_ctrl_c_ends_all_arms(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    began: list[Any] = []
+
+    def interrupted(**request: Any) -> Tuned:
+        began.append(request["study"])
+        return Tuned(request["study"], "", 0, None, [], {}, whole=False)
+
+    monkeypatch.setattr(optimizers, "tune", interrupted)
+    assert run_optimizers(monkeypatch, "adamw", "muon") == 130
+    assert began == ["adamw 50%"]
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "the same command goes on" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("adamw", "--fractions", "0.95"), "do not fit beside a vault"),
+        (("adamw", "--seeds", "0"), "--seeds must be an integer"),
+        (("--search", "0"), "--search must be an integer ≥ 1, got 0"),
+    ],
+)
+def test_the_study_of_optimizers_says_what_is_wrong(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    more = ("--precision", "float32", "--results", str(tmp_path / "r"))
+    assert run_optimizers(monkeypatch, *arguments, *more) == 2
+    assert message in capsys.readouterr().err

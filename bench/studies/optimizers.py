@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from bench import tune
+from bench.errors import BenchError
 from bench.studies.grokking import crossing
 
 RATES = "3e-4..3e-2:log"
@@ -41,8 +42,8 @@ STEPS = {0.5: 1_500, 0.3: 5_000}
 REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
 
 
-def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str, Any]:
-    """Tune one arm at one fraction, or go on with that."""
+def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str, Any] | None:
+    """Tune one arm at one fraction, or go on with that; None where it was interrupted."""
     space, fix = ARMS[arm]
     start = time.perf_counter()
     done = tune(
@@ -61,6 +62,8 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str,
         study=f"{arm} {100 * fraction:g}%" + (f" #{options.search}" if options.search > 1 else ""),
         say=lambda text: None,
     )
+    if not done.whole:
+        return None
     return {
         "arm": arm,
         "fraction": fraction,
@@ -95,9 +98,17 @@ def main() -> None:
     for name in options.arms:
         if name not in ARMS:
             parser.error(f"ARM must be one of {', '.join(ARMS)}, got {name!r}.")
-    for fraction in options.fractions:
-        for arm in options.arms or ARMS:
-            print(json.dumps(measure(arm, fraction, options)), flush=True)
+    if options.search < 1:
+        parser.error(f"--search must be an integer ≥ 1, got {options.search}.")
+    try:
+        for fraction in options.fractions:
+            for arm in options.arms or ARMS:
+                row = measure(arm, fraction, options)
+                if row is None:
+                    parser.exit(130, "Interrupted. What is done is stored; the same command goes on from there.\n")
+                print(json.dumps(row), flush=True)
+    except BenchError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
