@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FixedTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Rounds"]
 
+GUESS = 0.25
+"""The share of its budget that a trial which ends when it is solved may take."""
 PULSE = 10.0
 """Seconds without a word after which a search says how far it is."""
 COST = ("seconds", "flops", "predicted")
@@ -293,6 +296,17 @@ class Rounds:
         structures = {_kind(spec.make_learner(), spec, count_train(spec)) for spec in planned.drafts()}
         return max(1, min(planned.rounds, planned.trials // len(structures)))
 
+    def lasting(self) -> float:
+        """The share of its budget that a trial takes: the median of those so far, a guess before there is one."""
+        if not self.planned.stops_when_solved:
+            return 1.0
+        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        most = self.planned.budgets[1] * self.planned.seeds
+        shares = [
+            x.user_attrs["steps"] / most for x in known if "same_as" not in x.user_attrs and "steps" in x.user_attrs
+        ]
+        return float(np.median(shares)) if shares and most else GUESS
+
     def _refuse(self, trial: Any, error: Exception) -> None:
         """A constructor refused what was drawn, or a plugin's `suggest` failed: the trial counts, others go on."""
         status = "refused" if isinstance(error, ValueError) else "failed"
@@ -326,7 +340,7 @@ class Rounds:
             slots = min(len(self.devices), len(some))
             count = math.ceil(len(some) / sizes[key] / slots) * slots
             parts = [part for first in range(count) if (part := tuple(some[first::count]))]
-            repeats = self.repeats if tuning is None else 1
+            repeats = max(1, round(self.repeats * self.lasting())) if tuning is None else 1
             what = partial(Job, source=self.source, repeats=repeats, tuning=tuning)
             jobs += [what(part, kind, THREADS, results) for part in parts]
         return jobs

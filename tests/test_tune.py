@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -542,6 +543,17 @@ def test_a_worker_expects_as_many_jobs_of_a_structure_as_there_may_be(
     assert least <= asked.repeats <= most
     by_compute = plan_tune(encoder="onehot", modulus=11, compute=1e9, device="cpu", results=tmp_path, **what)
     assert Rounds(by_compute, None, None, 1, None, print, print).repeats == 1  # type: ignore[arg-type]
+
+
+def test_trials_last_as_long_as_those_before(tmp_path: Path) -> None:
+    request = {"encoder": "onehot", "learner": "quadratic", "modulus": 11, "device": "cpu", "results": tmp_path}
+    request |= {"trials": 64, "steps": 100, "seeds": 2}
+    told = [{"steps": 200}, {"steps": 20}, {"steps": 30}, {"steps": 200, "same_as": 0}, {}]
+    for attributes, objective, share in ((told, "steps", 0.15), ([], "steps", 0.25), (told, "accuracy", 1.0)):
+        trials = [SimpleNamespace(user_attrs=each) for each in attributes]
+        study = SimpleNamespace(get_trials=lambda trials=trials, **how: trials)
+        planned = plan_tune(**request, objective=objective)
+        assert Rounds(planned, study, None, 1, None, print, print).lasting() == share  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("inline")
