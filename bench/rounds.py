@@ -26,6 +26,7 @@ from bench.spec import Family, Spec
 from bench.store import Record, Store
 from bench.sweeps import AT_ONCE, FLEET
 from bench.tuning import (
+    DIRECTIONS,
     OVER,
     TOO_DEAR,
     best_of,
@@ -438,7 +439,10 @@ class Rounds:
         units = [unit for spec in self.fresh if (unit := self._fresh_unit(spec)) is not None]
         self.waiting += self._jobs(units, self._tuning())
         if units:
-            self._speak(f"trial {number} is the winner: {many(len(units), 'fresh seed')}, tested on the vault")
+            held = "sustained_steps_to_99" in self.study.get_trials(deepcopy=False)[number].user_attrs
+            nearest = "" if held or self.planned.objectives[0] != "steps" else " (no trial held 99 %: it came nearest)"
+            tested = f"{many(len(units), 'fresh seed')}, tested on the vault"
+            self._speak(f"trial {number} is the winner{nearest}: {tested}")
 
     def _goes_on(self) -> bool:
         """Whether another process has asked for more, or raised the rule, since this one looked."""
@@ -480,6 +484,15 @@ class Rounds:
         value = trial.values[0] if len(trial.values) == 1 else list(trial.values)
         held, budget = trial.user_attrs.get("sustained_steps_to_99"), self.planned.budget(self._family(number).first)
         return {"number": number, "params": dict(trial.params), "value": value, "held": held, "budget": budget.steps}
+
+    def front(self) -> list[dict[str, Any]]:
+        """Trials that no other beats in both objectives, the best by the first of them first; none of one objective."""
+        if len(self.planned.objectives) == 1:
+            return []
+        sign = 1 if DIRECTIONS[self.planned.objectives[0]] == "minimize" else -1
+        of_value = {tuple(trial.values): trial for trial in reversed(self.study.best_trials)}  # of equals the first
+        front = sorted(of_value.values(), key=lambda trial: sign * trial.values[0])
+        return [{"number": t.number, "params": dict(t.params), "value": list(t.values)} for t in front]
 
     def cells(self) -> list[Record]:
         """Records of the winner's fresh seeds, each saying what tuning it cost."""
@@ -537,4 +550,5 @@ def _free(attributes: Mapping[str, Any], same_as: int) -> dict[str, Any]:
 def _outcome(attributes: Mapping[str, Any]) -> str:
     held, accuracy = attributes.get("sustained_steps_to_99"), attributes.get("validation_accuracy", 0.0)
     solved = "99 % not held" if held is None else f"99 % held from step {held:,.0f}"
-    return f"{solved}, validation {100 * accuracy:.1f} %"
+    ended = {"timeout": "out of time, ", "diverged": "diverged, "}.get(str(attributes.get("status")), "")
+    return f"{ended}{solved}, validation at the end {100 * accuracy:.1f} %"

@@ -285,6 +285,8 @@ class Tuned:
     :ivar cells: records of its fresh seeds.
     :ivar cost: trials, FLOPs (None where unknown) and seconds of the search.
     :ivar whole: whether it got to its end.
+    :ivar front: with two objectives, the trials that no other beats in both, of which the winner is the best by the
+        first: number, params and values of each. None but the winner is tested.
     :ivar problems: what could not be written, and records that do not say what this study cost.
     """
 
@@ -296,6 +298,7 @@ class Tuned:
     cost: dict[str, Any]
     whole: bool
     problems: list[str] = field(default_factory=list)
+    front: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _natively(call: Callable[P, T]) -> Callable[P, T]:
@@ -594,4 +597,4 @@ def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: l
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
     cost = rounds.cost()
     problems = [*problems, *rounds.problems]
-    return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems)
+    return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems, rounds.front())

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -61,10 +61,12 @@ class Most:
 
     :param steps: the largest budget.
     :param flops: of the dearest budget; 0 where each is measured by its own.
+    :param beyond: what does not solve the task is put beyond its cost; beside accuracy, cost is what it is.
     """
 
     steps: int = 0
     flops: float = 0.0
+    beyond: bool = True
 
 
 def objectives_of(text: str) -> tuple[str, ...]:
@@ -103,7 +105,8 @@ def values_of(objectives: Sequence[str], records: Sequence[Record], most: Most |
 
     :param most: what a cell of the study may take; None measures each by its own budget.
     """
-    worth = [[_WORTH[objective](record, most or Most()) for record in records] for objective in objectives]
+    most = replace(most or Most(), beyond="accuracy" not in objectives)
+    worth = [[_WORTH[objective](record, most) for record in records] for objective in objectives]
     return [float(np.mean(values)) for values in worth]
 
 
@@ -145,13 +148,13 @@ def _cost(record: Record, most: Most) -> float:
     """log₁₀ of the FLOPs until it was solved; unsolved, as `_steps` has it, beyond those of a whole budget.
 
     Of its seconds where a learner does not count FLOPs. That a cell gave up or diverged early makes it no cheaper: its
-    FLOPs are reckoned to the end of its budget.
+    FLOPs are reckoned to the end of its budget. Beside accuracy it is these FLOPs, and no more: accuracy says the rest.
     """
     spent = record["seconds"]["train"] if record["flops"] is None else record["flops"]
     if _held(record) is not None:
         return math.log10(max(spent, 1e-3))
     whole = spent * record["budget"]["steps"] / max(1, record["final"]["step"])
-    return math.log10(max(whole, most.flops, 1e-3)) + _beyond(record)
+    return math.log10(max(whole, most.flops, 1e-3)) + (_beyond(record) if most.beyond else 0.0)
 
 
 def _data(record: Record, most: Most) -> float:

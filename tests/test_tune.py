@@ -1,5 +1,6 @@
 """Tuning: what a trial is worth, what it may see, what happens to it when its process dies."""
 
+import itertools
 import json
 import math
 import os
@@ -169,6 +170,8 @@ def test_cost_in_closed_form() -> None:
     assert cost(record([0.2, 0.6]), Most(100, 1e6)) == pytest.approx(6 + 1.4)
     assert cost({**record([1.0], held=10), "flops": None}) == 0.0
     assert cost({**record([0.5]), "flops": None}) == pytest.approx(1 + 1.5)
+    for beside in (record([0.2, 0.6]), record([0.2, None], status="diverged")):  # accuracy says that it is not solved
+        assert values_of(["accuracy", "cost"], [beside])[1] == pytest.approx(math.log10(5000))
 
 
 def test_to_diverge_or_give_up_early_is_not_cheap() -> None:
@@ -342,7 +345,9 @@ def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
     done = command(*call, "--json")
     assert done.code == 0, done.err
     document = done.json
-    assert document.keys() == {"schema", "study", "storage", "trials", "best", "cells"}
+    found = {"trials", "best", "front", "cells", "cost"}
+    assert document.keys() == {"schema", "study", "storage", "objective", "sampler", "rule"} | found
+    assert document["front"] == []
     assert document["trials"] == 10
     assert document["best"]["params"].keys() == {"learner.width", "learner.lr", "learner.weight_decay"}
     trials = trials_of(tmp_path)
@@ -503,8 +508,13 @@ def test_accuracy_against_data(tmp_path: Path, fraction: Any) -> None:
     assert len(trials) == 10
     assert all(values[1] == share and 0.2 <= share <= 0.5 for values, share in trials)
     assert len({share for _, share in trials}) > 1
-    [cell] = done.cells
     assert done.best is not None
+    assert done.front[0]["number"] == done.best["number"]
+    for one, two in itertools.pairwise(done.front):  # less accuracy for less data
+        assert all(a > b for a, b in zip(one["value"], two["value"], strict=True))
+    for values, _ in trials:
+        assert any(a >= values[0] and b <= values[1] for a, b in (one["value"] for one in done.front))
+    [cell] = done.cells
     assert cell["spec"]["train_fraction"] == done.best["params"]["train_fraction"] == done.best["value"][1]
 
 

@@ -200,7 +200,8 @@ def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, A
         spread = f"standard deviation {np.std(tests, ddof=1):.2f}, range {min(tests):.1f} to {max(tests):.1f}"
         lines.append(f"test: n = {len(tests)} seeds, {spread} percentage points.")
     elif len(records) == 1:
-        lines.append("n = 1: one seed shows what can happen, not what usually does. --seeds 5 shows more.")
+        more = "--fresh" if "tuning" in records[0] else "--seeds"
+        lines.append(f"n = 1: one seed shows what can happen, not what usually does. {more} 5 shows more.")
     if any(r["final"]["step"] for r in records):
         lines.append(
             "≥99%: step of the first evaluation with 99 % of the test pairs right; held: from which on it stayed."

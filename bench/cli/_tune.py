@@ -1,6 +1,8 @@
 """``bench tune``."""
 
+import math
 import time
+from statistics import median
 from typing import Any
 
 import click
@@ -235,9 +237,10 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import print_json, print_table
 
-    best = None if done.best is None else {"params": done.best["params"], "value": done.best["value"]}
     if as_json:
-        print_json(study=done.study, storage=done.storage, trials=done.trials, best=best, cells=done.cells)
+        rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": planned.rule}
+        found = {"trials": done.trials, "best": done.best, "front": done.front, "cells": done.cells, "cost": done.cost}
+        print_json(study=done.study, storage=done.storage, **rule, **found)
         return
     if done.best is None:
         return
@@ -250,12 +253,22 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
     told = ", ".join(_worth(name, value, done.best, planned) for name, value in worth)
     click.echo(f"Trial {done.best['number']}, the best of {done.trials}: {told}")
     print_table(None, ["parameter", "value"], rows)
+    if done.front:
+        click.echo("")
+        named = [str(name) for name in planned.objectives]
+        front = [[str(one["number"]), *(f"{value:.4g}" for value in one["value"])] for one in done.front]
+        print_table("Pareto front", ["trial", *named], front)
     flops = "" if done.cost["flops"] is None else f"{done.cost['flops']:.3g} FLOPs and "
     click.echo(f"\nTuning took {flops}{done.cost['seconds']:.0f} s of training cells.")
     if done.cells:
         click.echo("")
         _tables.print_records(done.cells, planned.results)
         click.echo("test: on pairs of the vault, which no trial saw.")
+        first, held = ([r[key]["test"]["0.99"] for r in done.cells] for key in ("steps_to", "sustained_steps_to"))
+        reached, kept = (sum(step is not None for step in steps) for steps in (first, held))
+        middle = median(math.inf if step is None else step for step in first)
+        half = f"median step {middle:,g}, " if middle < math.inf else ""
+        click.echo(f"99 % of them: reached by {reached} of {len(first)} seeds, {half}held to the end by {kept}.")
     click.echo(f"Study {done.study!r} in {done.storage}.")
 
 

@@ -83,17 +83,23 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str,
 
 def main() -> None:
     """Tune and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.studies.optimizers",
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"some of {', '.join(ARMS)}; all where none is named")
-    parser.add_argument("--fractions", type=float, nargs="+", default=list(STEPS))
+    parser.add_argument(
+        "--fractions", type=float, nargs="+", default=list(STEPS), help="shares of the pairs that train"
+    )
     parser.add_argument("--trials", type=int, default=64, help="of each arm at each fraction")
     parser.add_argument("--seeds", type=int, default=4, help="of each trial")
     parser.add_argument("--fresh", type=int, default=20, help="seeds of each winner")
     parser.add_argument("--round", type=int, default=16, help="trials asked for at a time")
     parser.add_argument("--search", type=int, default=1, help="number of the search: the same with other draws")
-    parser.add_argument("--precision", default="bfloat16")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--results", default="results")
+    parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
+    parser.add_argument("--device", default="auto", help="where to train")
+    parser.add_argument("--results", default="results", help="folder of winners' records and of the studies")
     options = parser.parse_args()
     for name in options.arms:
         if name not in ARMS:
