@@ -440,7 +440,8 @@ class Rounds:
         self.waiting += self._jobs(units, self._tuning())
         if units:
             held = "sustained_steps_to_99" in self.study.get_trials(deepcopy=False)[number].user_attrs
-            nearest = "" if held or self.planned.objectives[0] != "steps" else " (no trial held 99 %: it came nearest)"
+            but = "it did not hold" if self.planned.seeds == 1 else "not every seed of it held"
+            nearest = "" if held or self.planned.objectives[0] != "steps" else f", though {but} 99 %"
             tested = f"{many(len(units), 'fresh seed')}, tested on the vault"
             self._speak(f"trial {number} is the winner{nearest}: {tested}")
 

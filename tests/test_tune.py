@@ -500,6 +500,15 @@ def test_two_objectives(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize(("seeds", "but"), [(1, "it did not hold 99 %"), (2, "not every seed of it held 99 %")])
+def test_a_winner_that_did_not_hold_is_told(tmp_path: Path, seeds: int, but: str) -> None:
+    said: list[str] = []
+    request = {"encoder": "onehot", "learner": "quadratic", "fix": {"learner.width": 8}, "modulus": 11, "steps": 3}
+    bench.tune(**request, trials=1, seeds=seeds, fresh=1, device="cpu", jobs=1, results=tmp_path, say=said.append)
+    [line] = [text for text in said if "is the winner" in text]
+    assert line == f"trial 0 is the winner, though {but}: 1 fresh seed, tested on the vault"
+
+
 @pytest.mark.parametrize("fraction", ["0.2..0.5", [0.2, 0.3, 0.5]])
 def test_accuracy_against_data(tmp_path: Path, fraction: Any) -> None:
     request = RIDGE | {"objective": "accuracy,data", "train_fraction": fraction}
