@@ -1,5 +1,6 @@
 """A cell: one spec made ready to train."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from bench.errors import RequestError
 from bench.spec import Spec
 from bench.splits import Split, draw_vault, split
 from bench.tasks import Task
-from encoders import PairEncoder
+from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
 __all__ = ["Cell", "drawn", "prepare"]
@@ -65,18 +66,27 @@ def drawn(spec: Spec, task: Task) -> Split:
     return split(pairs, protocol, spec.train_fraction, spec.validation_fraction, rng, vault, opened)  # type: ignore[arg-type]
 
 
-def prepare(spec: Spec) -> Cell:
+def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]] | None = None) -> Cell:
     """Build what a spec describes.
 
+    :param known: what cells before this one have built, for those that differ in their learner alone.
     :raises RequestError: where parts of the spec do not fit each other.
     """
+    known = {} if known is None else known
+    all_but_learner = json.dumps({name: value for name, value in spec.to_dict().items() if name != "learner"})
     try:
-        task = spec.make_task()
-        parts = drawn(spec, task)
-        # Fitted on all operands: a small training set cannot hide a value.
-        encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
-        codes = encoder.codes(task.pairs_N2)
+        if all_but_learner not in known:
+            known[all_but_learner] = _built(spec)
+        task, parts, encoder, codes = known[all_but_learner]
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise RequestError(str(error) or type(error).__name__) from error
     problem = Problem(codes, parts.train, task.answers_N[parts.train], task.n_classes)
     return Cell(spec, task, parts, encoder, spec.make_learner(), problem)
+
+
+def _built(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
+    task = spec.make_task()
+    parts = drawn(spec, task)
+    # Fitted on all operands: a small training set cannot hide a value.
+    encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
+    return task, parts, encoder, encoder.codes(task.pairs_N2)

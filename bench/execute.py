@@ -280,9 +280,10 @@ class _Runner:
     def _train(self, units: Sequence[Unit]) -> None:
         cells: list[Cell] = []
         ready: list[Unit] = []
+        known: dict[str, Any] = {}
         for unit in units:
             try:
-                cells.append(prepare(unit.spec))
+                cells.append(prepare(unit.spec, known))
                 ready.append(unit)
             except Exception as error:
                 self._fail(unit, error)

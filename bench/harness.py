@@ -3,6 +3,7 @@
 Nothing that a learner is given, and nothing that decides when it stops, comes from test pairs.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -333,6 +334,7 @@ def _evaluate(training: Training, judge: Judge, active: Sequence[int], replicas:
     """Append a point to the curves: what the learners say, measured against answers that they do not have."""
     look = training.look(active, [judge.rows[r] for r in active])
     verdicts = judge.measure(look.scores, active, replicas[active[0]].cell.learner.losses)
+    vitals = {name: np.asarray(values).tolist() for name, values in look.vitals.items()}
     for place, (r, verdict) in enumerate(zip(active, verdicts, strict=True)):
         curve, lost = replicas[r].curve, bool(look.diverged[place])
         curve["step"].append(replicas[r].step)
@@ -342,7 +344,7 @@ def _evaluate(training: Training, judge: Judge, active: Sequence[int], replicas:
         replicas[r].diagonal = None if lost else verdict.diagonal
         if lost:
             replicas[r].status = "diverged"
-        for name, values in look.vitals.items():
+        for name, values in vitals.items():
             curve.setdefault(name, []).append(_finite(values[place]))
 
 
@@ -435,5 +437,5 @@ def _seconds(replica: _Replica, elapsed: float) -> dict[str, float]:
     return {name: value + before.get(name, 0.0) for name, value in spent.items()}
 
 
-def _finite(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,5 +1,6 @@
 """Measures what learners say against answers that they do not have."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,29 +57,28 @@ class Judge:
         answers = cell.task.answers_N[rows]
         hits, lost = right(scores_NC[: len(rows)], answers), losses(scores_NC[: len(rows)], answers)
         kinds = _kinds(cell, rows)
-        sums = [[float(hits[kinds == k].sum()), float(lost[kinds == k].sum())] for k in range(len(PARTS) + 1)]
-        return _verdict(cell, kinds, np.array(sums))
+        sums = [[float(hits[kinds == k].sum()), float(lost[kinds == k].sum())] for k in range(KINDS)]
+        return _verdicts(_counts(kinds)[None], np.array(sums)[None])[0]
 
     def _together(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
         import torch
 
         if not self._prepared or self._prepared[0] != list(asked):
             self._prepared = (list(asked), *self._prepare(asked, scores_RNC))
-        _, kinds, answers_RN, kinds_RN = self._prepared
+        _, counts_RK, answers_RN, kinds_RN = self._prepared
         hits_RN = scores_RNC.argmax(-1) == answers_RN
         lost_RN = losses(scores_RNC, answers_RN).double()
         zero = torch.zeros((), dtype=torch.float64, device=lost_RN.device)
         sums_RKM = torch.stack(
             [
                 torch.stack([torch.where(kinds_RN == k, x, zero).sum(1) for x in (hits_RN.double(), lost_RN)], dim=1)
-                for k in range(len(PARTS) + 1)
+                for k in range(KINDS)
             ],
             dim=1,
         )
-        found = zip(asked, kinds, sums_RKM.cpu().numpy(), strict=True)
-        return [_verdict(self.cells[r], mine, sums) for r, mine, sums in found]
+        return _verdicts(counts_RK, sums_RKM.cpu().numpy())
 
-    def _prepare(self, asked: Sequence[int], scores_RNC: Any) -> tuple[list[Any], Any, Any]:
+    def _prepare(self, asked: Sequence[int], scores_RNC: Any) -> tuple[Any, Any, Any]:
         import torch
 
         kinds = [_kinds(self.cells[r], self.rows[r]) for r in asked]
@@ -88,10 +88,12 @@ class Judge:
             answers_RN[place, : len(self.rows[r])] = self.cells[r].task.answers_N[self.rows[r]]
             kinds_RN[place, : len(self.rows[r])] = kinds[place]
         device = scores_RNC.device
-        return kinds, torch.as_tensor(answers_RN, device=device), torch.as_tensor(kinds_RN, device=device)
+        counts_RK = np.stack([_counts(mine) for mine in kinds])
+        return counts_RK, torch.as_tensor(answers_RN, device=device), torch.as_tensor(kinds_RN, device=device)
 
 
 DIAGONAL = len(PARTS)
+KINDS = len(PARTS) + 1
 
 
 def _kinds(cell: Cell, rows: Any) -> Any:
@@ -103,17 +105,25 @@ def _kinds(cell: Cell, rows: Any) -> Any:
     return kinds
 
 
-def _verdict(cell: Cell, kinds: Any, sums_KM: Any) -> Verdict:
-    """From hits and losses summed over the rows of each kind."""
-    counts = np.bincount(kinds, minlength=len(PARTS) + 1)
-    diagonal = float(sums_KM[DIAGONAL, 0] / counts[DIAGONAL]) if counts[DIAGONAL] else None
+def _counts(kinds: Any) -> Any:
+    return np.bincount(kinds, minlength=KINDS)
+
+
+def _verdicts(counts_RK: Any, sums_RKM: Any) -> list[Verdict]:
+    """From numbers of rows of each kind, and hits and losses summed over them."""
     test = PARTS.index("test")
-    totals, numbers = sums_KM[: len(PARTS)].copy(), counts[: len(PARTS)].copy()
-    totals[test] += sums_KM[DIAGONAL]
-    numbers[test] += counts[DIAGONAL]
-    accuracy: dict[str, float | None] = {}
-    loss: dict[str, float | None] = {}
-    for part, (hits, lost), n in zip(PARTS, totals, numbers, strict=True):
-        accuracy[part] = float(hits / n) if n else None
-        loss[part] = float(lost / n) if n and np.isfinite(lost) else None
-    return Verdict(accuracy, loss, diagonal)
+    numbers_RP, totals_RPM = counts_RK[:, :DIAGONAL].copy(), sums_RKM[:, :DIAGONAL].copy()
+    numbers_RP[:, test] += counts_RK[:, DIAGONAL]
+    totals_RPM[:, test] += sums_RKM[:, DIAGONAL]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means_RPM = totals_RPM / numbers_RP[..., None]
+        diagonals_R = sums_RKM[:, DIAGONAL, 0] / counts_RK[:, DIAGONAL]
+    found = []
+    for means_PM, diagonal in zip(means_RPM.tolist(), diagonals_R.tolist(), strict=True):
+        accuracy, loss = ({part: _finite(own[m]) for part, own in zip(PARTS, means_PM, strict=True)} for m in (0, 1))
+        found.append(Verdict(accuracy, loss, _finite(diagonal)))
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -17,7 +17,7 @@ from learners._fleet import compiler as compiling
 from learners._fleet import kernels
 from learners._fleet import trace as tracing
 from learners._fleet import training as fleet
-from learners._fleet.compiler import Compiler, worthwhile
+from learners._fleet.compiler import Compiler, worth_shrinking, worthwhile
 from learners._fleet.kernels import matmul, product
 from learners._fleet.program import BLOCK, Stepper
 from learners._fleet.trace import Work, trace
@@ -199,6 +199,17 @@ def test_compiling_must_repay_itself() -> None:
     assert not worthwhile(large, 2_000, "cuda")
     assert worthwhile(large, 2_000, "cuda", repeats=20)
     assert not worthwhile(work, 100, "cpu", 2, repeats=10**6)  # reading it from the cache takes longer than it saves
+
+
+def test_a_compiled_program_gives_way_where_that_repays_itself() -> None:
+    fleet = Work(operators=1_000, bytes=18 * 10**9, flops=23 * 10**10)  # 128 transformers, as measured on a GPU
+    assert not worth_shrinking(fleet, 1 / 2, 1_500, "cuda")  # uncompiled, half of them take longer than all of them
+    assert not worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=4)
+    assert worth_shrinking(fleet, 1 / 2, 100_000, "cuda")  # another program repays itself
+    assert worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=1_000)
+    small = Work(operators=1_000, bytes=10**9, flops=10**10)
+    assert worth_shrinking(small, 1 / 2, 1_000, "cpu", 2)  # a CPU's time goes to products
+    assert not worth_shrinking(small, 1 / 2, 10, "cpu", 2)
 
 
 def test_work_is_counted_from_shapes() -> None:

@@ -568,7 +568,7 @@ def test_trials_last_as_long_as_those_before(tmp_path: Path) -> None:
     request = {"encoder": "onehot", "learner": "quadratic", "modulus": 11, "device": "cpu", "results": tmp_path}
     request |= {"trials": 64, "steps": 100, "seeds": 2}
     told = [{"steps": 200}, {"steps": 20}, {"steps": 30}, {"steps": 200, "same_as": 0}, {}]
-    for attributes, objective, share in ((told, "steps", 0.15), ([], "steps", 0.25), (told, "accuracy", 1.0)):
+    for attributes, objective, share in ((told, "steps", 0.15), ([], "steps", 0.5), (told, "accuracy", 1.0)):
         trials = [SimpleNamespace(user_attrs=each) for each in attributes]
         study = SimpleNamespace(get_trials=lambda trials=trials, **how: trials)
         planned = plan_tune(**request, objective=objective)

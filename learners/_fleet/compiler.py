@@ -15,7 +15,7 @@ from torch.fx import GraphModule
 from learners._fleet.memory import out_of_memory
 from learners._fleet.trace import REMEMBERED, Work
 
-__all__ = ["Compiler", "worthwhile"]
+__all__ = ["Compiler", "worth_shrinking", "worthwhile"]
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,37 @@ class Rates:
 
     :param bandwidth: bytes a second of elementwise work, of one thread or one GPU.
     :param launch: seconds that an operator costs by itself.
+    :param products: FLOPs a second of products, of one thread or one GPU.
     :param fused: how many times fewer bytes and operators a compiled program has.
     :param fixed: seconds that compiling takes, and
     :param each: for each operator.
+    :param tracing: seconds that a program takes to make that is not compiled, for each operator.
     """
 
     bandwidth: float
     launch: float
+    products: float
     fused: float
     fixed: float
     each: float
+    tracing: float
+
+    def elementwise(self, work: Work, own: int) -> float:
+        """Seconds of all but the products, uncompiled, with so many threads or one GPU."""
+        return work.bytes / (self.bandwidth * own) + work.operators * self.launch
+
+    def seconds(self, work: Work, compiled: bool, own: int) -> float:
+        """What running a program once takes."""
+        return self.elementwise(work, own) / (self.fused if compiled else 1) + work.flops / (self.products * own)
+
+    def making(self, work: Work, compiled: bool) -> float:
+        """What making a program takes."""
+        return self.fixed + self.each * work.operators if compiled else self.tracing * work.operators
 
 
 RATES: Final = {
-    "cpu": Rates(bandwidth=2.0e10, launch=4e-6, fused=2.0, fixed=3.0, each=0.03),
-    "cuda": Rates(bandwidth=2.3e12, launch=2.5e-6, fused=8.0, fixed=10.0, each=0.04),
+    "cpu": Rates(2.0e10, 4e-6, products=5e10, fused=2.0, fixed=3.0, each=0.03, tracing=0.002),
+    "cuda": Rates(2.3e12, 2.5e-6, products=1e14, fused=8.0, fixed=10.0, each=0.04, tracing=0.004),
 }
 """Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
 rounds differently: it is made by counting, from these."""
@@ -56,11 +72,26 @@ MARGIN = 2.0
 def worthwhile(work: Work, steps: int, device: str, threads: int = 1, repeats: int = 1) -> bool:
     """Whether compiling repays itself within so many steps, in so many trainings one after another."""
     rates = RATES[device]
-    own = threads if device == "cpu" else 1
-    elementwise = work.bytes / (rates.bandwidth * own) + work.operators * rates.launch
-    saved = elementwise * (1 - 1 / rates.fused)
-    cost = (rates.fixed + rates.each * work.operators) * (1 + AGAIN * (repeats - 1))
-    return repeats * steps * saved > MARGIN * cost
+    saved = rates.elementwise(work, threads if device == "cpu" else 1) * (1 - 1 / rates.fused)
+    return repeats * steps * saved > MARGIN * _all_making(rates.making(work, compiled=True), repeats)
+
+
+def worth_shrinking(work: Work, share: float, steps: int, device: str, threads: int = 1, repeats: int = 1) -> bool:
+    """Whether a compiled program should give way to one for a share of its replicas, compiled or not.
+
+    A GPU takes less time for all of them, compiled, than for half of them uncompiled.
+    """
+    rates, own = RATES[device], threads if device == "cpu" else 1
+    now, fewer = rates.seconds(work, True, own), work.of_fewer(share)
+    return any(
+        repeats * steps * (now - rates.seconds(fewer, compiled, own))
+        > MARGIN * _all_making(rates.making(fewer, compiled), repeats)
+        for compiled in (True, False)
+    )
+
+
+def _all_making(once: float, repeats: int) -> float:
+    return once * (1 + AGAIN * (repeats - 1))
 
 
 class Compiler:
@@ -86,6 +117,10 @@ class Compiler:
     def wanted(self, work: Work, times: int) -> bool:
         """Whether a program that runs so many times in each training is worth compiling."""
         return worthwhile(work, times, self.device, torch.get_num_threads(), self.repeats)
+
+    def gives_way(self, work: Work, share: float, times: int) -> bool:
+        """Whether a compiled program with so many runs to come gives way to one for a share of its replicas."""
+        return worth_shrinking(work, share, times, self.device, torch.get_num_threads(), self.repeats)
 
     @contextmanager
     def making(self) -> Iterator[None]:

@@ -89,6 +89,10 @@ class Work:
     bytes: int
     flops: int
 
+    def of_fewer(self, share: float) -> "Work":
+        """Of the program of a share of the replicas."""
+        return Work(self.operators, round(share * self.bytes), round(share * self.flops))
+
     @classmethod
     def of(cls, program: GraphModule) -> "Work":
         """Counted from the shapes of a trace."""

@@ -101,7 +101,8 @@ class FleetTraining(Training):
 
     def _make_group(self) -> Group:
         ids = range(len(self.learners))
-        weights = [self._initial(r) for r in ids]
+        known: dict[Any, Tensors] = {}  # the trials of a search differ in other things
+        weights = [self._initial(r, known) for r in ids]
         stacked = {name: torch.stack([w[name] for w in weights]).to(self.device, self.dtype) for name in weights[0]}
         trained = {name for name, parameter in self.network.named_parameters() if parameter.requires_grad}
         params = {name: x for name, x in stacked.items() if name in trained}
@@ -120,12 +121,18 @@ class FleetTraining(Training):
         }
         return Group(list(ids), np.zeros(len(ids), dtype=np.int64), tensors)
 
-    def _initial(self, r: int) -> Tensors:
+    def _initial(self, r: int, known: dict[Any, Tensors]) -> Tensors:
         """The weights of a replica at the start, drawn on the CPU so that devices agree."""
-        generator = torch.Generator().manual_seed(self.seeds[r])
-        table = self.problems[r].codes.table_UF
-        code_norm = float(np.sqrt((table.astype(np.float64) ** 2).sum(axis=1).mean())) or 1.0
         learner, codes = self.learners[r], self.problems[r].codes
+        key = self.seeds[r], learner.start(), id(codes), self.problems[r].n_classes
+        if key not in known:
+            known[key] = self._drawn(r)
+        return known[key]
+
+    def _drawn(self, r: int) -> Tensors:
+        learner, codes = self.learners[r], self.problems[r].codes
+        generator = torch.Generator().manual_seed(self.seeds[r])
+        code_norm = float(np.sqrt((codes.table_UF.astype(np.float64) ** 2).sum(axis=1).mean())) or 1.0
         network = self.network
         if learner.start() != self.learners[0].start():
             network = learner.network(codes.n_slots, codes.n_features, self.problems[r].n_classes)
@@ -206,11 +213,20 @@ class FleetTraining(Training):
         small = len(group.ids) <= SMALL[self.device.type] and staying
         if small or len(staying) == len(group.ids) or size > len(group.ids) // 2:
             return [group]
+        if staying and not self._gives_way(group, size):
+            return [group]
         passengers = [row for row in range(len(group.ids)) if row not in set(staying)]
         kept = sorted(staying + passengers[: size - len(staying)]) if staying else []
         for row in set(range(len(group.ids))) - set(kept):
             self.left[group.ids[row]] = group.select([row])
         return [group.select(kept)] if kept else []
+
+    def _gives_way(self, group: Group, size: int) -> bool:
+        """Whether a compiled program may be left for one of so many replicas."""
+        if group.program is None or group.program.compiled is None:
+            return True
+        to_come = max(0, self.setting.steps - int(group.steps.min()))
+        return self.compiler.gives_way(group.program.work, size / len(group.ids), to_come)
 
     def _advance_group(self, group: Group, step: int, wanted: set[int]) -> None:
         moving = np.array([r in wanted for r in group.ids])
