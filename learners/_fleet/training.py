@@ -28,7 +28,7 @@ __all__ = ["FleetTraining"]
 
 EXAMPLES_AT_ONCE = {"cpu": 4_096, "cuda": 1_048_576}
 """Replicas times examples of one piece of a look."""
-CROWD = {"cpu": 1.0, "cuda": 0.5}
+CROWD = {"cpu": 1.0, "cuda": 0.0}
 """The share of a group that must be asked about for a look at all of it: a GPU repeats one captured graph for whoever
 is left, where a CPU would rather do less."""
 NOTHING = np.zeros(1, dtype=np.intp)
@@ -359,14 +359,14 @@ class _Asked:
 
     def __init__(self, training: FleetTraining, replicas: list[int], rows: list[Rows]) -> None:
         self.training, self.replicas, self.rows = training, replicas, rows
-        self.crowd, self.small = CROWD[training.device.type], SMALL[training.device.type]
+        self.crowd = CROWD[training.device.type]
         self.found = {r: training._find(r)[0] for r in replicas}
         found = {id(group): group for group in self.found.values()}
         self.parts = []
         self.wanted = dict(zip(replicas, rows, strict=True))
         for group in found.values():
             mine = [r for r in group.ids if r in self.wanted]
-            if len(mine) >= self.crowd * len(group.ids) or len(group.ids) <= self.small:
+            if len(mine) >= self.crowd * len(group.ids):
                 mine = group.ids
             asked = [self.wanted.get(r, NOTHING) for r in mine]
             lengths = torch.tensor([len(some) for some in asked], device=training.device)
@@ -375,7 +375,7 @@ class _Asked:
 
     def covers(self, replicas: Sequence[int], rows: Sequence[Rows]) -> bool:
         """Whether the same is asked of the same groups, or of enough of their replicas."""
-        enough = len(replicas) >= self.crowd * len(self.replicas) or len(self.replicas) <= self.small
+        enough = len(replicas) >= self.crowd * len(self.replicas)
         same = enough and all(self.wanted.get(r) is some for r, some in zip(replicas, rows, strict=True))
         return same and all(self.found[r] is self.training._find(r)[0] for r in replicas)
 
