@@ -301,7 +301,8 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
     """All constructor arguments but the budget, which is no part of what decides a result."""
     budget = cls.budget_parameter
     if budget in values:
-        raise RequestError(f"learner.{budget} is the budget: set it by --{budget} or --steps.")
+        options = " or ".join(dict.fromkeys((f"--{budget}", "--steps")))
+        raise RequestError(f"learner.{budget} is the budget: set it by {options}.")
     resolved = _resolve_values("learner", name, cls, values, seed, {})
     for parameter in cls.fit_parameters:
         if parameter in values:

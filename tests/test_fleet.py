@@ -478,7 +478,7 @@ def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) 
         ("transformer", {"learner.grokfast_lamb": 2}, "None with grokfast='none'"),
         ("transformer", {"learner.schedule": "cosine"}, "given with the cosine schedule"),
         ("transformer", {"learner.decay": "coupled"}, "decoupled or to-init for adamw"),
-        ("transformer", {"learner.steps": 5}, "set it by --steps"),
+        ("transformer", {"learner.steps": 5}, "set it by --steps."),
         ("transformer", {"learner.slots": 2}, "for `fit` alone"),
         ("quadratic", {"learner.width": 0}, "an integer ≥ 1"),
         ("torch-mlp", {"learner.activation": "rely"}, "'activation' parameter of TorchMLP"),
