@@ -22,6 +22,7 @@ from bench.api import (
     check_arithmetic,
     count_train,
     gpus,
+    plain_spec,
     prepared_device,
     resolve_budget,
     seeds_of,
@@ -235,7 +236,7 @@ class _Planner:
         check_arithmetic(first, device)
         by_count: dict[int, list[int]] = {}
         for seed in seeds if first.protocol == "grouped" else seeds[:1]:  # twins stay together: how many train varies
-            by_count.setdefault(_count(_split_key(found.at(seed))), []).append(seed)
+            by_count.setdefault(count_train(found.at(seed)), []).append(seed)
         for n_train, some in by_count.items():
             entry = self._entry(values, first, n_train, device)
             for seed in some if first.protocol == "grouped" else seeds:
@@ -284,19 +285,6 @@ def _kind(device: str) -> str:
     return device.partition(":")[0]
 
 
-def _split_key(spec: Spec) -> str:
-    """What decides how many pairs train."""
-    seed = spec.split_seed if spec.protocol == "grouped" else 0
-    task = (spec.task, spec.modulus, spec.task_parameters, spec.protocol)
-    return json.dumps([*task, spec.train_fraction, spec.validation_fraction, seed])
-
-
-@lru_cache(maxsize=1 << 16)
-def _count(key: str) -> int:
-    task, modulus, task_parameters, protocol, train_fraction, validation_fraction, seed = json.loads(key)
-    return count_train(_plain(task, modulus, task_parameters, protocol, train_fraction, validation_fraction, seed))
-
-
 def _code_key(spec: Spec) -> str:
     """What decides the shape of the codes."""
     encoder = {name: value for name, value in spec.encoder.items() if name != "random_state"}
@@ -309,23 +297,9 @@ def _shape(key: str) -> tuple[int, int, int]:
     task, modulus, task_parameters, encoder, combine, sdr = json.loads(key)
     if "random_state" in registry.encoder(encoder["name"])().get_params():
         encoder["random_state"] = 0
-    plain = _plain(task, modulus, task_parameters, "ordered", 0.5, 0.0, 0)
+    plain = plain_spec(task, modulus, task_parameters, "ordered", 0.5, 0.0, 0)
     cell = prepare(replace(plain, encoder=encoder, combine=combine, sdr=sdr))
     return cell.problem.codes.n_slots, cell.problem.codes.n_features, cell.task.n_classes
-
-
-def _plain(
-    task: str,
-    modulus: int | None,
-    task_parameters: dict[str, Any],
-    protocol: str,
-    train_fraction: float,
-    validation_fraction: float,
-    split_seed: int,
-) -> Spec:
-    """A spec of a split, with the simplest of all else."""
-    data = (task, modulus, task_parameters, protocol, train_fraction, validation_fraction)
-    return Spec(*data, {"name": "onehot"}, "concat", None, {"name": "ridge", "alpha": 1.0}, "float32", split_seed, 0)
 
 
 def _look_up(planned: Sweep) -> None:

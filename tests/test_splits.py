@@ -1,11 +1,16 @@
 """Splits: nothing crosses where it must not, for every protocol."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.splits import PROTOCOLS, Split, draw_vault, eligible, split
+from bench.api import count_train
+from bench.cells import drawn
+from bench.spec import resolve
+from bench.splits import PROTOCOLS, Protocol, Split, draw_vault, eligible, split
 from bench.tasks import TASKS
 
 tasks = st.sampled_from(["add", "subtract", "divide", "quad", "cube-y"])
@@ -114,3 +119,16 @@ def test_a_vault_leaves_room_or_says_so() -> None:
         draw_vault(pairs, "grouped", 1.0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="holds none"):
         draw_vault(pairs, "grouped", 0.001, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("vault", [None, {"fraction": 0.3, "seed": 3, "open": False}])
+@pytest.mark.parametrize("pairs", PROTOCOLS)
+def test_training_pairs_are_counted_once_for_splits_of_one_size(
+    pairs: Protocol, vault: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = {"encoder": "onehot", "learner": "ridge", "modulus": 13, "pairs": pairs, "train_fraction": 0.37}
+    specs = resolve(**request, vault=vault, seeds=range(6))
+    sizes = [len(drawn(spec, spec.make_task()).train) for spec in specs]
+    assert [count_train(spec) for spec in specs] == sizes
+    monkeypatch.setattr("bench.api.drawn", None)
+    assert [count_train(spec) for spec in reversed(specs)] == sizes[::-1]
