@@ -1,6 +1,5 @@
 """A cell: one spec made ready to train."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,14 +72,13 @@ def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]]
     :raises RequestError: where parts of the spec do not fit each other.
     """
     known = {} if known is None else known
-    all_but_learner = json.dumps({name: value for name, value in spec.to_dict().items() if name != "learner"})
     try:
-        if all_but_learner not in known:
-            known[all_but_learner] = _built(spec)
-        task, parts, encoder, codes = known[all_but_learner]
+        if spec.data not in known:
+            known[spec.data] = _built(spec)
+        task, parts, encoder, codes = known[spec.data]
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise RequestError(str(error) or type(error).__name__) from error
-    problem = Problem(codes, parts.train, task.answers_N[parts.train], task.n_classes)
+    problem = Problem(codes, parts.train.copy(), task.answers_N[parts.train], task.n_classes)
     return Cell(spec, task, parts, encoder, spec.make_learner(), problem)
 
 

@@ -334,7 +334,7 @@ def _evaluate(training: Training, judge: Judge, active: Sequence[int], replicas:
     """Append a point to the curves: what the learners say, measured against answers that they do not have."""
     look = training.look(active, [judge.rows[r] for r in active])
     verdicts = judge.measure(look.scores, active, replicas[active[0]].cell.learner.losses)
-    vitals = {name: np.asarray(values).tolist() for name, values in look.vitals.items()}
+    vitals = {name: np.asarray(values, dtype=np.float64).tolist() for name, values in look.vitals.items()}
     for place, (r, verdict) in enumerate(zip(active, verdicts, strict=True)):
         curve, lost = replicas[r].curve, bool(look.diverged[place])
         curve["step"].append(replicas[r].step)

@@ -37,9 +37,8 @@ def remembered(cell: Cell, folder: Path | None) -> Probes:
     """
     if folder is None:
         return probes(cell)
-    spec = {name: value for name, value in cell.spec.to_dict().items() if name not in ("learner", "precision", "seed")}
-    identity = json.dumps([spec, cell.spec.versions["encoder"]], sort_keys=True)
-    path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.probes"
+    identity = [cell.spec.data, cell.spec.versions["encoder"]]
+    path = folder / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]}.probes"
     with suppress(OSError, ValueError):
         known = json.loads(path.read_text())
         return {name: known[name] for name in ("ridge", "knn")}

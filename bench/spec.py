@@ -83,6 +83,13 @@ class Spec:
         return cls(**values)
 
     @cached_property
+    def data(self) -> str:
+        """All that decides the pairs, their split and their codes, as JSON."""
+        others = ("learner", "precision", "seed")
+        values = {name: value for name, value in self.to_dict().items() if name not in others}
+        return json.dumps(values, sort_keys=True, default=repr)
+
+    @cached_property
     def versions(self) -> dict[str, int]:
         """Versions of the plugins, part of the identity."""
         return {

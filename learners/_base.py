@@ -24,7 +24,8 @@ State = dict[str, NDArray[Any]]
 class Problem:
     """What one replica learns from. It holds no answer but those of the training rows.
 
-    :param codes: the codes of all examples that the replica may train on or be asked about.
+    :param codes: the codes of all examples that the replica may train on or be asked about. They may be shared with
+        other replicas: not to be written to.
     :param train: the training rows of ``codes``, (N,).
     :param y: the class of each training row, (N,) integers in [0, n_classes).
     :param n_classes: C; a small training set may miss some classes.

@@ -17,7 +17,7 @@ from bench.execute import Job, Unit, _threads
 from bench.harness import Outcome, train
 from bench.spec import Budget, resolve
 from encoders import Codes
-from learners import ForwardForward, Problem, Quadratic, TorchMLP, Transformer
+from learners import ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
 from learners._fleet.batches import batch_rows
 from learners._fleet.losses import LOSSES, stablemax
 from learners._fleet.modules import Noise
@@ -81,8 +81,8 @@ def configured(name: str, seed: int, **changes: Any) -> Any:
     return learner.set_params(lr=learner.lr * (1 + 0.1 * seed), weight_decay=learner.weight_decay * (1 + 0.2 * seed))
 
 
-def begin(name: str, seeds: Sequence[int]) -> FleetTraining:
-    return FleetTraining([configured(name, s) for s in seeds], [problem(s) for s in seeds], dtype=torch.float64)
+def begin(name: str, seeds: Sequence[int], setting: Setting | None = None) -> FleetTraining:
+    return FleetTraining([configured(name, s) for s in seeds], [problem(s) for s in seeds], setting, torch.float64)
 
 
 def weights(training: FleetTraining, replica: int) -> dict[str, np.ndarray]:
@@ -91,6 +91,21 @@ def weights(training: FleetTraining, replica: int) -> dict[str, np.ndarray]:
 
 def close(a: dict[str, np.ndarray], b: dict[str, np.ndarray], tolerance: float = 1e-9) -> bool:
     return all(np.allclose(a[k], b[k], rtol=tolerance, atol=tolerance) for k in a)
+
+
+def test_equal_seeds_start_alike_only_where_all_that_draws_them_is_alike() -> None:
+    tables = [np.eye(P), 3 * np.eye(P)]
+    drawn = [
+        (scale, Problem(Codes(table, PAIRS), np.arange(9), ANSWERS[:9], P)) for scale in (0.1, 0.5) for table in tables
+    ]
+    drawn.append(drawn[0])
+    learners = [Quadratic(width=8, init_scale=scale, random_state=3) for scale, _ in drawn]
+    together = FleetTraining(learners, [own for _, own in drawn])
+    starts = [weights(together, r) for r in range(len(drawn))]
+    for r, (_, own) in enumerate(drawn):
+        assert close(starts[r], weights(FleetTraining([learners[r]], [own]), 0))
+    alike = [[close(a, b) for b in starts] for a in starts]
+    assert np.array_equal(np.array(alike).sum(1), [2, 1, 1, 1, 2])
 
 
 @every_learner

@@ -174,6 +174,48 @@ def test_a_look_at_a_whole_group_answers_for_those_that_are_left(monkeypatch: py
         assert all(np.array_equal(mine.vitals[name], other.vitals[name]) for name in mine.vitals)
 
 
+def test_a_look_asks_no_group_that_nobody_asks_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(fleet.CROWD, "cpu", 0.0)
+    training, rows = begin("mlp", range(4)), [np.arange(9) for _ in range(4)]
+    training._halved(training.groups[0])
+    asked = []
+    for some in (range(4), [1, 3], [3, 2], [2]):
+        training.look(some, [rows[r] for r in some])
+        asked.append(sorted(r for _, mine, _, _ in training._asked.parts for r in mine))
+    assert asked == [[0, 1, 2, 3], [0, 1, 2, 3], [2, 3], [2, 3]]
+
+
+def test_a_compiled_group_gives_way_as_counting_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[float, int]] = []
+
+    def answer(work: Work, share: float, steps: int, *rest: Any) -> bool:
+        asked.append((share, steps))
+        return steps > 90
+
+    monkeypatch.setattr(compiling, "worth_shrinking", answer)
+    for compiled, first, sizes in ((True, 10, [2]), (True, 40, [8]), (False, 40, [2])):
+        training = begin("mlp", range(8), Setting(steps=120, leaving=True))
+        training.advance(5, range(8))
+        program = training.groups[0].program
+        if compiled:
+            program.compiled, program.all_move = program.writing, False
+        training.advance(first, range(5))
+        training.advance(first + 10, [0, 1])
+        assert [len(group.ids) for group in training.groups] == sizes
+    assert asked == [(0.25, 110), (0.25, 80)]  # whoever is done counts for nothing
+
+
+def test_a_program_that_cannot_go_on_is_no_reason_to_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "worth_shrinking", lambda *arguments: False)
+    training = begin("mlp", range(8), Setting(steps=120))
+    training.advance(5, range(8))
+    program = training.groups[0].program
+    program.compiled = program.writing
+    assert program.all_move
+    training.advance(10, [5, 6])
+    assert [len(group.ids) for group in training.groups] == [2]
+
+
 @pytest.mark.usefixtures("fresh")
 def test_what_cannot_be_compiled_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*arguments: Any, **options: Any) -> Any:
@@ -202,8 +244,10 @@ def test_compiling_must_repay_itself() -> None:
 
 
 def test_a_compiled_program_gives_way_where_that_repays_itself() -> None:
-    fleet = Work(operators=1_000, bytes=18 * 10**9, flops=23 * 10**10)  # 128 transformers, as measured on a GPU
-    assert not worth_shrinking(fleet, 1 / 2, 1_500, "cuda")  # uncompiled, half of them take longer than all of them
+    fleet = Work(operators=1_000, bytes=18 * 10**9, flops=23 * 10**10)  # about 128 transformers
+    assert not worth_shrinking(
+        fleet, 1 / 2, 1_500, "cuda", precision="bfloat16"
+    )  # uncompiled, half of them take longer than all of them
     assert not worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=4)
     assert worth_shrinking(fleet, 1 / 2, 100_000, "cuda")  # another program repays itself
     assert worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=1_000)

@@ -3,7 +3,7 @@
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class Rates:
 
     :param bandwidth: bytes a second of elementwise work, of one thread or one GPU.
     :param launch: seconds that an operator costs by itself.
-    :param products: FLOPs a second of products, of one thread or one GPU.
+    :param products: FLOPs a second of products in a fleet, of one thread or one GPU, by precision.
     :param fused: how many times fewer bytes and operators a compiled program has.
     :param fixed: seconds that compiling takes, and
     :param each: for each operator.
@@ -33,28 +33,30 @@ class Rates:
 
     bandwidth: float
     launch: float
-    products: float
+    products: Mapping[str, float]
     fused: float
     fixed: float
     each: float
     tracing: float
 
     def elementwise(self, work: Work, own: int) -> float:
-        """Seconds of all but the products, uncompiled, with so many threads or one GPU."""
+        """Seconds of a program, uncompiled, without the arithmetic of its products."""
         return work.bytes / (self.bandwidth * own) + work.operators * self.launch
 
-    def seconds(self, work: Work, compiled: bool, own: int) -> float:
+    def seconds(self, work: Work, compiled: bool, own: int, precision: str) -> float:
         """What running a program once takes."""
-        return self.elementwise(work, own) / (self.fused if compiled else 1) + work.flops / (self.products * own)
+        products = self.products.get(precision, self.products["float32"]) * own
+        return self.elementwise(work, own) / (self.fused if compiled else 1) + work.flops / products
 
     def making(self, work: Work, compiled: bool) -> float:
         """What making a program takes."""
         return self.fixed + self.each * work.operators if compiled else self.tracing * work.operators
 
 
+PRODUCTS: Final = {"cpu": {"float32": 1.7e11}, "cuda": {"float32": 3e13, "tf32": 7e13, "bfloat16": 1.5e14}}
 RATES: Final = {
-    "cpu": Rates(2.0e10, 4e-6, products=5e10, fused=2.0, fixed=3.0, each=0.03, tracing=0.002),
-    "cuda": Rates(2.3e12, 2.5e-6, products=1e14, fused=8.0, fixed=10.0, each=0.04, tracing=0.004),
+    "cpu": Rates(2.0e10, 4e-6, PRODUCTS["cpu"], fused=2.0, fixed=3.0, each=0.03, tracing=0.002),
+    "cuda": Rates(2.3e12, 2.5e-6, PRODUCTS["cuda"], fused=8.0, fixed=10.0, each=0.04, tracing=0.004),
 }
 """Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
 rounds differently: it is made by counting, from these."""
@@ -66,7 +68,7 @@ AGAIN = 0.01
 """The share of the cost for a program that was compiled before: it is remembered, or read from the cache."""
 
 MARGIN = 2.0
-"""A run may end early: compiling must save this many times what it costs."""
+"""A run may end early: making a program must save this many times what it costs."""
 
 
 def worthwhile(work: Work, steps: int, device: str, threads: int = 1, repeats: int = 1) -> bool:
@@ -76,15 +78,18 @@ def worthwhile(work: Work, steps: int, device: str, threads: int = 1, repeats: i
     return repeats * steps * saved > MARGIN * _all_making(rates.making(work, compiled=True), repeats)
 
 
-def worth_shrinking(work: Work, share: float, steps: int, device: str, threads: int = 1, repeats: int = 1) -> bool:
+def worth_shrinking(
+    work: Work, share: float, steps: int, device: str, threads: int = 1, repeats: int = 1, precision: str = "float32"
+) -> bool:
     """Whether a compiled program should give way to one for a share of its replicas, compiled or not.
 
-    A GPU takes less time for all of them, compiled, than for half of them uncompiled.
+    On a GPU all of them, compiled, often take less time than half of them uncompiled. Looks are left out: smaller ones
+    take less, and are one more program to make.
     """
     rates, own = RATES[device], threads if device == "cpu" else 1
-    now, fewer = rates.seconds(work, True, own), work.of_fewer(share)
+    now, fewer = rates.seconds(work, True, own, precision), work.of_fewer(share)
     return any(
-        repeats * steps * (now - rates.seconds(fewer, compiled, own))
+        repeats * steps * (now - rates.seconds(fewer, compiled, own, precision))
         > MARGIN * _all_making(rates.making(fewer, compiled), repeats)
         for compiled in (True, False)
     )
@@ -100,6 +105,7 @@ class Compiler:
     :param device: the kind of device.
     :param announce: is told when compiling begins and, by "", when it ends.
     :param repeats: trainings that want the same programs one after another.
+    :param precision: of the products.
     :ivar seconds: spent on making programs, compiled or not.
     """
 
@@ -109,8 +115,10 @@ class Compiler:
     """What came of the last traces that were compiled in this process, by the threads of the arithmetic: programs, or
     why there are none."""
 
-    def __init__(self, device: str, announce: Callable[[str], None], repeats: int = 1) -> None:
-        self.device, self.announce, self.repeats = device, announce, repeats
+    def __init__(
+        self, device: str, announce: Callable[[str], None], repeats: int = 1, precision: str = "float32"
+    ) -> None:
+        self.device, self.announce, self.repeats, self.precision = device, announce, repeats, precision
         self.seconds = 0.0
         self.notice: str | None = None
 
@@ -120,7 +128,7 @@ class Compiler:
 
     def gives_way(self, work: Work, share: float, times: int) -> bool:
         """Whether a compiled program with so many runs to come gives way to one for a share of its replicas."""
-        return worth_shrinking(work, share, times, self.device, torch.get_num_threads(), self.repeats)
+        return worth_shrinking(work, share, times, self.device, torch.get_num_threads(), self.repeats, self.precision)
 
     @contextmanager
     def making(self) -> Iterator[None]:

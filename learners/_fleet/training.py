@@ -41,7 +41,8 @@ class FleetTraining(Training):
     """R replicas of one torch learner.
 
     A replica's trajectory depends on its own seed, problem and hyperparameters alone: batches, dropout and noise are
-    functions of (seed, step). Replicas that are no longer advanced leave once they are half of their group.
+    functions of (seed, step). Replicas that are no longer advanced leave once they are half of their group, if that
+    saves time.
 
     :param learners: learners of equal structure; numeric hyperparameters may differ.
     :param setting: where, in which precision, and for how long.
@@ -72,7 +73,7 @@ class FleetTraining(Training):
             )
         key = (*structures, n_classes, self.setting.precision)
         self.rule = Rule(first, self.network, first.transformation(self.network), self.setting.precision, key)
-        self.compiler = Compiler(self.device.type, self.setting.announce, self.setting.repeats)
+        self.compiler = Compiler(self.device.type, self.setting.announce, self.setting.repeats, self.setting.precision)
         self.sizes = [len(problem.train) for problem in self.problems]
         self.batches = [learner.resolved_batch(n) for learner, n in zip(self.learners, self.sizes, strict=True)]
         self.seeds = [learner.seed() for learner in self.learners]
@@ -101,7 +102,7 @@ class FleetTraining(Training):
 
     def _make_group(self) -> Group:
         ids = range(len(self.learners))
-        known: dict[Any, Tensors] = {}  # the trials of a search differ in other things
+        known: dict[Any, Tensors] = {}
         weights = [self._initial(r, known) for r in ids]
         stacked = {name: torch.stack([w[name] for w in weights]).to(self.device, self.dtype) for name in weights[0]}
         trained = {name for name, parameter in self.network.named_parameters() if parameter.requires_grad}
@@ -124,7 +125,7 @@ class FleetTraining(Training):
     def _initial(self, r: int, known: dict[Any, Tensors]) -> Tensors:
         """The weights of a replica at the start, drawn on the CPU so that devices agree."""
         learner, codes = self.learners[r], self.problems[r].codes
-        key = self.seeds[r], learner.start(), id(codes), self.problems[r].n_classes
+        key = self.seeds[r], repr(learner.start()), id(codes), self.problems[r].n_classes
         if key not in known:
             known[key] = self._drawn(r)
         return known[key]
@@ -164,7 +165,7 @@ class FleetTraining(Training):
     def advance(self, step: int, replicas: Sequence[int]) -> None:
         """Train these replicas until ``step`` updates are done; others stay as they are."""
         wanted = set(replicas)
-        self.groups = [g for group in self.groups for g in self._compacted(group, wanted)]
+        self.groups = [g for group in self.groups for g in self._compacted(group, wanted, step)]
         back = [self.left.pop(r) for r in sorted(wanted & self.left.keys())]
         if back:  # a neighbour has caught up with those that were further already
             self.groups.append(Group.join(back))
@@ -206,14 +207,16 @@ class FleetTraining(Training):
             torch.cuda.empty_cache()
         return halves
 
-    def _compacted(self, group: Group, wanted: set[int]) -> list[Group]:
-        """Let rows that are not wanted leave once they are half: to a power of two, so that sizes are few."""
+    def _compacted(self, group: Group, wanted: set[int], step: int) -> list[Group]:
+        """Let rows that are not wanted leave once they are half, if that saves time: to a power of two, so that sizes
+        are few.
+        """
         staying = [row for row, r in enumerate(group.ids) if r in wanted]
         size = 1 << max(0, len(staying) - 1).bit_length()
         small = len(group.ids) <= SMALL[self.device.type] and staying
         if small or len(staying) == len(group.ids) or size > len(group.ids) // 2:
             return [group]
-        if staying and not self._gives_way(group, size):
+        if staying and not self._gives_way(group, staying, size, step):
             return [group]
         passengers = [row for row in range(len(group.ids)) if row not in set(staying)]
         kept = sorted(staying + passengers[: size - len(staying)]) if staying else []
@@ -221,12 +224,13 @@ class FleetTraining(Training):
             self.left[group.ids[row]] = group.select([row])
         return [group.select(kept)] if kept else []
 
-    def _gives_way(self, group: Group, size: int) -> bool:
-        """Whether a compiled program may be left for one of so many replicas."""
-        if group.program is None or group.program.compiled is None:
+    def _gives_way(self, group: Group, staying: list[int], size: int, step: int) -> bool:
+        """Whether its program is to be left for one of so many replicas, or cannot go on for some of them at all."""
+        program = group.program
+        if program is None or program.compiled is None or not program.serves(all_move=False):
             return True
-        to_come = max(0, self.setting.steps - int(group.steps.min()))
-        return self.compiler.gives_way(group.program.work, size / len(group.ids), to_come)
+        to_come = max(self.setting.steps, step) - int(group.steps[staying].min())
+        return self.compiler.gives_way(program.work, size / len(group.ids), to_come)
 
     def _advance_group(self, group: Group, step: int, wanted: set[int]) -> None:
         moving = np.array([r in wanted for r in group.ids])
@@ -375,7 +379,9 @@ class _Asked:
 
     def covers(self, replicas: Sequence[int], rows: Sequence[Rows]) -> bool:
         """Whether the same is asked of the same groups, or of enough of their replicas."""
+        asked = set(replicas)
         enough = len(replicas) >= self.crowd * len(self.replicas)
+        enough = enough and not any(asked.isdisjoint(mine) for _, mine, _, _ in self.parts)
         same = enough and all(self.wanted.get(r) is some for r, some in zip(replicas, rows, strict=True))
         return same and all(self.found[r] is self.training._find(r)[0] for r in replicas)
 

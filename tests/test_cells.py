@@ -1,0 +1,56 @@
+"""Cells that are made together: what they share is what they would have had alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.cells import prepare
+from bench.spec import family
+
+REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 13, "train_fraction": 0.5}
+OTHERS: list[dict[str, Any]] = [
+    {},
+    {"encoder": "random"},
+    {"encoder": "random", "seed": 1},
+    {"encoder": "random", "settings": {"encoder.n": 40}},
+    {"combine": "sum"},
+    {"encoder": "cycle", "combine": "sum"},
+    {"encoder": "cycle", "combine": "sum", "sdr": 20},
+    {"pairs": "ordered"},
+    {"pairs": "grouped"},
+    {"train_fraction": 0.4},
+    {"validation_fraction": 0.2},
+    {"split_seed": 7},
+    {"seed": 2},
+    {"modulus": 11},
+    {"task": "multiply"},
+    {"vault": {"fraction": 0.2, "seed": 1, "open": False}},
+    {"vault": {"fraction": 0.2, "seed": 1, "open": True}},
+    {"vault": {"fraction": 0.2, "seed": 2, "open": True}},
+]
+
+
+def test_cells_made_together_are_those_made_alone() -> None:
+    known: dict[str, Any] = {}
+    for other in OTHERS:
+        spec = family(**REQUEST | other).first
+        together, alone = prepare(spec, known), prepare(spec)
+        for part in ("train", "validation", "test"):
+            assert np.array_equal(getattr(together.split, part), getattr(alone.split, part)), other
+        for mine, theirs in ((together.problem.codes, alone.problem.codes),):
+            assert np.array_equal(mine.table_UF, theirs.table_UF), other
+            assert np.array_equal(mine.index_NS, theirs.index_NS), other
+        assert np.array_equal(together.problem.y, alone.problem.y), other
+        assert np.array_equal(together.task.answers_N, alone.task.answers_N), other
+    assert len(known) == len(OTHERS)
+
+
+@pytest.mark.parametrize("other", [{"learner": "torch-mlp"}, {"precision": "bfloat16"}, {"seed": 3}])
+def test_cells_that_differ_in_what_learns_share_their_codes(other: dict[str, Any]) -> None:
+    known: dict[str, Any] = {}
+    first, second = (prepare(family(**REQUEST | {"split_seed": 5} | some).first, known) for some in ({}, other))
+    assert first.problem.codes is second.problem.codes
+    first.problem.train[::-1].sort()  # a learner may do with its own rows as it likes
+    assert np.array_equal(second.problem.train, second.split.train)
+    assert np.array_equal(second.problem.y, second.task.answers_N[second.problem.train])
