@@ -3,7 +3,6 @@
 Nothing that a learner is given, and nothing that decides when it stops, comes from test pairs.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ import numpy as np
 
 from bench import metrics
 from bench.cells import Cell
-from bench.judge import PARTS, Judge
+from bench.judge import PARTS, Judge, finite
 from bench.probes import remembered
 from bench.schema import SCHEMA
 from bench.spec import Budget
@@ -345,7 +344,7 @@ def _evaluate(training: Training, judge: Judge, active: Sequence[int], replicas:
         if lost:
             replicas[r].status = "diverged"
         for name, values in vitals.items():
-            curve.setdefault(name, []).append(_finite(values[place]))
+            curve.setdefault(name, []).append(finite(values[place]))
 
 
 def _status(replica: _Replica, stop: bool) -> str:
@@ -435,7 +434,3 @@ def _seconds(replica: _Replica, elapsed: float) -> dict[str, float]:
     spent["total"] = sum(spent.values())
     before = replica.prior["seconds"] if replica.prior else {}
     return {name: value + before.get(name, 0.0) for name, value in spent.items()}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

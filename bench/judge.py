@@ -10,7 +10,7 @@ import numpy as np
 from bench.cells import Cell
 from bench.metrics import right
 
-__all__ = ["PARTS", "Judge", "Verdict"]
+__all__ = ["PARTS", "Judge", "Verdict", "finite"]
 
 PARTS = ("train", "validation", "test")
 
@@ -120,10 +120,11 @@ def _verdicts(counts_RK: Any, sums_RKM: Any) -> list[Verdict]:
         diagonals_R = sums_RKM[:, DIAGONAL, 0] / counts_RK[:, DIAGONAL]
     found = []
     for means_PM, diagonal in zip(means_RPM.tolist(), diagonals_R.tolist(), strict=True):
-        accuracy, loss = ({part: _finite(own[m]) for part, own in zip(PARTS, means_PM, strict=True)} for m in (0, 1))
-        found.append(Verdict(accuracy, loss, _finite(diagonal)))
+        accuracy, loss = ({part: finite(own[m]) for part, own in zip(PARTS, means_PM, strict=True)} for m in (0, 1))
+        found.append(Verdict(accuracy, loss, finite(diagonal)))
     return found
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The number, or None where it is none."""
     return value if math.isfinite(value) else None
