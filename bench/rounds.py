@@ -23,6 +23,7 @@ from bench.execute import Board, Job, Unit
 from bench.owners import Owner
 from bench.runs import many
 from bench.spec import Family, Spec
+from bench.storage import together
 from bench.store import Record, Store
 from bench.sweeps import AT_ONCE, FLEET
 from bench.tuning import (
@@ -371,17 +372,19 @@ class Rounds:
         curve: Sequence[tuple[int, float]] = (),
     ) -> None:
         with suppress(UpdateFinishedTrialError):  # another process took this one for dead, and failed it
-            for step, accuracy in curve:
-                trial.report(accuracy, step)
-            for name, value in attributes.items():
-                trial.set_user_attr(name, value)
+            with together(self.study._storage):
+                for step, accuracy in curve:
+                    trial.report(accuracy, step)
+                for name, value in attributes.items():
+                    trial.set_user_attr(name, value)
             self.study.tell(trial, values, skip_if_finished=True)
         self._leave(trial)
 
     def _fail(self, trial: Any, attributes: Mapping[str, Any]) -> None:
         with suppress(UpdateFinishedTrialError):
-            for name, value in attributes.items():
-                trial.set_user_attr(name, value)
+            with together(self.study._storage):
+                for name, value in attributes.items():
+                    trial.set_user_attr(name, value)
             self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         self._leave(trial)
 

@@ -5,6 +5,9 @@ import re
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ __all__ = [
     "journal_path",
     "open_storage",
     "shown_url",
+    "together",
 ]
 
 JOURNAL = "journal:///"
@@ -177,9 +181,76 @@ def _ends(file: Any) -> bool:
     return bool(file.read(1) == b"\n")
 
 
+@contextmanager
+def together(storage: Any) -> Iterator[None]:
+    """Let what this thread writes in a block reach a journal as one piece when it ends.
+
+    A synchronisation with the disk for each of a hundred values is most of what telling a trial costs. What is written
+    in the block cannot be read in it. A database gets each value by itself.
+
+    :raises UpdateFinishedTrialError: at the end, where a trial was over before.
+    """
+    backend = getattr(storage, "_backend", None)
+    if not isinstance(backend, _journal_file()):
+        yield
+        return
+    with backend.held():
+        yield
+    _catch_up(storage)
+
+
+def _catch_up(storage: Any) -> None:
+    """Read what was written: each line that comes too late for its trial is said by itself, and stops the reading."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    late = None
+    while True:
+        try:
+            storage.get_all_studies()
+            break
+        except UpdateFinishedTrialError as error:
+            late = error
+    if late is not None:
+        raise late
+
+
+@cache
+def _journal_file() -> Any:
+    """Optuna's journal file, of which several lines can be held and written at once; made when Optuna is wanted."""
+    from optuna.storages.journal import JournalFileBackend
+
+    class HoldingJournal(JournalFileBackend):
+        """A journal file that can hold lines of a thread back."""
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self._held: dict[int, list[dict[str, Any]]] = {}
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            held = self._held.get(threading.get_ident())
+            if held is None:
+                super().append_logs(logs)
+            else:
+                held += logs
+
+        @contextmanager
+        def held(self) -> Iterator[None]:
+            """Hold lines back until the end of the block, and write them then, whatever ended it."""
+            mine = threading.get_ident()
+            self._held[mine] = []
+            try:
+                yield
+            finally:
+                lines = self._held.pop(mine)
+                if lines:
+                    super().append_logs(lines)
+
+    return HoldingJournal
+
+
 def _journal(url: str, path: Path) -> Any:
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+    from optuna.storages.journal import JournalFileOpenLock
 
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"--storage {JOURNAL}PATH must name a file, got {url!r}.")
@@ -188,7 +259,7 @@ def _journal(url: str, path: Path) -> Any:
     try:
         lock.acquire()
         lock.release()
-        return JournalStorage(JournalFileBackend(str(path), lock))
+        return JournalStorage(_journal_file()(str(path), lock))
     except OSError as error:
         raise RequestError(f"--storage {url}: {str(path)!r} cannot be used: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:  # what its lines say is no journal

@@ -17,7 +17,7 @@ from conftest import Finished
 
 from bench.errors import RequestError, StoreError
 from bench.owners import owner_of
-from bench.storage import JournalLock, close_storage, default_url, open_storage, shown_url
+from bench.storage import JournalLock, close_storage, default_url, open_storage, shown_url, together
 
 Command = Callable[..., Finished]
 
@@ -87,6 +87,67 @@ threads = [threading.Thread(target=count) for _ in range(3)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
+
+
+def test_a_block_of_values_reaches_the_journal_as_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "studies.journal"
+    storage = open_storage(f"journal:///{path}")
+    study = optuna.create_study(storage=storage, study_name="one")
+    trial = study.ask()
+    synchronized = []
+    monkeypatch.setattr(os, "fsync", lambda file: synchronized.append(path.read_bytes().count(b"\n")))
+    before = path.read_bytes().count(b"\n")
+    other = threading.Thread(target=study.set_user_attr, args=("other", 1))
+    with together(storage):
+        for step in range(100):
+            trial.report(step / 100, step)
+        other.start()
+        other.join()  # another thread's line does not wait for this one's block
+        assert path.read_bytes().count(b"\n") == before + 1
+    study.tell(trial, 1.0)
+    assert synchronized == [before + 1, before + 101, before + 102]
+    [seen] = optuna.load_study(storage=open_storage(f"journal:///{path}"), study_name="one").trials
+    assert seen.intermediate_values == {step: step / 100 for step in range(100)}
+    with pytest.raises(KeyboardInterrupt):  # what was written before Ctrl-C stays written
+        _write_and_stop(study)
+    assert study.user_attrs == {"other": 1, "before": 2}
+
+
+def _write_and_stop(study: optuna.Study) -> None:
+    with together(study._storage):
+        study.set_user_attr("before", 2)
+        raise KeyboardInterrupt
+
+
+def _report(study: optuna.Study, trial: optuna.Trial) -> None:
+    with together(study._storage):
+        for step in range(5):
+            trial.report(0.5, step)
+
+
+def test_values_that_come_too_late_are_said_once(tmp_path: Path) -> None:
+    url = f"journal:///{tmp_path / 'studies.journal'}"
+    study = optuna.create_study(storage=open_storage(url), study_name="one")
+    trial = study.ask()
+    elsewhere = optuna.load_study(storage=open_storage(url), study_name="one")
+    elsewhere.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        _report(study, trial)
+    study.set_user_attr("on", True)
+    assert study.user_attrs == {"on": True}
+    [seen] = optuna.load_study(storage=open_storage(url), study_name="one").trials
+    assert seen.state == optuna.trial.TrialState.FAIL
+    assert not seen.intermediate_values
+
+
+def test_a_database_takes_values_one_by_one(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
+    study = optuna.create_study(storage=storage, study_name="one")
+    trial = study.ask()
+    with together(study._storage):
+        trial.report(0.5, 1)
+        assert study.trials[0].intermediate_values == {1: 0.5}
+    close_storage(storage)
 
 
 def test_one_thread_of_one_process_writes_at_a_time(tmp_path: Path) -> None:
