@@ -76,10 +76,12 @@ def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]]
         if spec.data not in known:
             known[spec.data] = _built(spec)
         task, parts, encoder, codes = known[spec.data]
+        learner = spec.make_learner()
+        learner.check_codes(codes, task.n_classes)
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise RequestError(str(error) or type(error).__name__) from error
     problem = Problem(codes, parts.train.copy(), task.answers_N[parts.train], task.n_classes)
-    return Cell(spec, task, parts, encoder, spec.make_learner(), problem)
+    return Cell(spec, task, parts, encoder, learner, problem)
 
 
 def _built(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:

@@ -41,6 +41,8 @@ __all__ = ["ACTIONS", "Sweep", "plan_sweep", "sweep"]
 ACTIONS = ("run", "extend", "resume", "retry", "done")
 FLEET = {"cpu": 8, "cuda": 256}
 """Replicas that train side by side: what a killed process loses is their work since it was last kept."""
+KNOWN = 32
+"""Data of requests that are kept while others are read."""
 AT_ONCE = 16
 """Cells that need no steps, and are done before a process of their own has started."""
 _FAMILY = (
@@ -216,6 +218,7 @@ class _Planner:
         self.learners: list[str] = []
         self.sizes: list[int] = []
         self.devices: list[str] = []
+        self.known: dict[str, Any] = {}
         self.ids: list[int] = []
         self.entry: list[int] = []
         self.seed: list[int] = []
@@ -234,6 +237,9 @@ class _Planner:
         fits = kind in ("auto", *learner_class.devices)
         device = prepared_device(self.device, first) if fits or kind not in ("cpu", "cuda") else "cpu"
         check_arithmetic(first, device)
+        if len(self.known) > KNOWN:
+            self.known.clear()
+        prepare(first, self.known)
         by_count: dict[int, list[int]] = {}
         for seed in seeds if first.protocol == "grouped" else seeds[:1]:  # twins stay together: how many train varies
             by_count.setdefault(count_train(found.at(seed)), []).append(seed)

@@ -180,6 +180,9 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     def structure(self, n_train: int) -> tuple[Any, ...] | None:
         """What must be equal for learners to train as one batched program; None where they train one by one."""
 
+    def check_codes(self, codes: Codes, n_classes: int) -> None:
+        """Raise ValueError where it cannot learn so many classes from such codes."""
+
     @abstractmethod
     def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """Scores (N, C) of a matrix, once fitted."""

@@ -179,9 +179,6 @@ class TorchLearner(Learner):
     def default_batch(self, n_train: int) -> int:
         """The batch size where none is given."""
 
-    def check_codes(self, codes: Codes, n_classes: int) -> None:
-        """Raise ValueError where it cannot learn from such codes."""
-
     # Rules
 
     def check(self) -> None:

@@ -457,9 +457,8 @@ def test_threads_of_torch_are_the_job_s() -> None:
 
 def test_a_tied_readout_wants_the_codes_of_the_classes() -> None:
     settings = {"learner.tied_readout": True, "encoder.n": 7}
-    [record] = bench.run(encoder="cycle", learner="transformer", modulus=7, settings=settings, steps=2, results=None)
-    assert record["status"] == "failed"
-    assert "needs one-hot codes of the classes" in record["error"]["message"]
+    with pytest.raises(RequestError, match="needs one-hot codes of the classes"):
+        bench.run(encoder="cycle", learner="transformer", modulus=7, settings=settings, steps=2, results=None)
 
 
 def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:

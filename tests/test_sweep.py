@@ -303,6 +303,13 @@ def test_a_bad_combination_says_where_it_is(tmp_path: Path) -> None:
         plan_sweep(Grid.of(document, "mine"), results=tmp_path)
 
 
+def test_what_a_learner_cannot_learn_is_said_before_anything_runs(tmp_path: Path) -> None:
+    learners: list[Any] = ["quadratic", {"forward-forward": {"n_negatives": [2, 97]}}]
+    refused = r"onehot → forward-forward: The 'n_negatives' parameter .* must be below the number of classes, 97"
+    with pytest.raises(RequestError, match=refused):
+        plan_sweep(Grid.of({"encoder": "onehot", "learner": learners}, "mine"), results=tmp_path)
+
+
 def test_a_corrupt_record_is_named_before_anything_runs(tmp_path: Path) -> None:
     planned = plan_sweep(SMALL, results=tmp_path)
     (tmp_path / f"{planned.id(0)}.json").write_text("{")
