@@ -63,7 +63,8 @@ class _InJournal:
     """Claims beside the journal."""
 
     def __init__(self, study: Any, storage: Any, path: Path) -> None:
-        self.study, self.storage, self.folder = study, storage, path.absolute().parent
+        path = path.resolve()  # of two names for one journal, there is one claim
+        self.study, self.storage, self.folder = study, storage, path.parent
         self.locks = _OfFolder(self.folder)
         self.prefix = f"{path.name}: {study.study_name}: "
 
@@ -102,7 +103,8 @@ class _InDatabase:
     def __init__(self, study: Any, storage: Any, url: str, results: Path) -> None:
         self.study, self.storage = study, storage
         file, server = file_of(url), storage.engine.dialect.name == "postgresql"
-        folder, of = (results, "") if file is None else (file.absolute().parent, f"{file.name}: ")
+        file = None if file is None else file.resolve()
+        folder, of = (results, "") if file is None else (file.parent, f"{file.name}: ")
         self.prefix = f"{of}{study.study_name}: "
         self.locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(folder)
         self.alive: set[int] = set()

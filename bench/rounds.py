@@ -6,7 +6,6 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -52,6 +51,8 @@ GUESS = 0.5
 PULSE = 10.0
 """Seconds without a word after which a search says how far it is."""
 COST = ("seconds", "flops", "predicted")
+LATE = "late trial "
+"""How attributes of a study begin that say what a trial took whose end was told too late."""
 """What a trial does not have whose cells another one trained."""
 
 
@@ -216,7 +217,7 @@ class Rounds:
             entropy, objectives = (self.planned.entropy, len(known)), len(self.planned.objectives)
             self.study.sampler = make_sampler(self.planned.sampler, entropy, objectives, self.planned.round)
             limit = rule["compute"]
-            left = math.inf if limit is None else limit - claimed(known)
+            left = math.inf if limit is None else limit - claimed(known) - self._late_flops()
             units: dict[str, Unit] = {}
             for _ in range(room):
                 if self.on.stopped():
@@ -232,9 +233,14 @@ class Rounds:
         self.waiting += self._jobs(list(units.values()))
         return room
 
+    def _late_flops(self) -> float:
+        """What was told of too late for a trial to say."""
+        attributes = self.study.user_attrs.items()
+        return float(sum(cost.get("flops", 0.0) for name, cost in attributes if name.startswith(LATE)))
+
     def _room(self, rule: Mapping[str, Any], known: Sequence[Any]) -> int:
         """How many trials the next round may have."""
-        room = self.planned.round if goes_on(rule, known) else 0
+        room = self.planned.round if goes_on(rule, known, self._late_flops()) else 0
         return room if rule["trials"] is None else max(0, min(room, rule["trials"] - counted(known)))
 
     def _draw(self, known: Sequence[Any], limited: bool) -> _Trial | None:
@@ -275,7 +281,8 @@ class Rounds:
         if before is None:
             return False
         number = before.user_attrs.get("same_as", before.number)
-        self._complete(mine.trial, _free(before.user_attrs, number), before.values)
+        curve = sorted(before.intermediate_values.items())
+        self._complete(mine.trial, _free(before.user_attrs, number), before.values, curve)
         values = ", ".join(map(shown, before.values))
         self._speak(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
         return True
@@ -355,12 +362,13 @@ class Rounds:
         if any(record["status"] not in OVER or record["final"]["step"] is None for record in records):
             if attributes["status"] in OVER:  # its process was ended: there is nothing to judge it by
                 attributes["status"] = "failed"
-            self._fail(trial, attributes)
             why = f", {attributes['error']}" if "error" in attributes else ""
-            self._speak(f"trial {trial.number}: {attributes['status']}{why}")
+            if self._fail(trial, attributes):
+                self._speak(f"trial {trial.number}: {attributes['status']}{why}")
             return
         values = values_of(self.planned.objectives, records, self.planned.most)
-        self._complete(trial, attributes, values, learning_curve(records) if len(values) == 1 else ())
+        if not self._complete(trial, attributes, values, learning_curve(records) if len(values) == 1 else ()):
+            return
         drawn = ", ".join(f"{name} {shown(value)}" for name, value in mine.params.items())
         self._speak(f"trial {trial.number}: {', '.join(map(shown, values))}, {_outcome(attributes)} ({drawn})")
 
@@ -370,27 +378,43 @@ class Rounds:
         attributes: Mapping[str, Any],
         values: Sequence[float],
         curve: Sequence[tuple[int, float]] = (),
-    ) -> None:
-        with suppress(UpdateFinishedTrialError):  # another process took this one for dead, and failed it
-            with together(self.study._storage):
+    ) -> bool:
+        """Tell what a trial is worth; whether it was in time."""
+        return self._end(trial, attributes, curve, partial(self.study.tell, trial, values, skip_if_finished=True))
+
+    def _fail(self, trial: Any, attributes: Mapping[str, Any]) -> bool:
+        """Tell that a trial came to nothing; whether it was in time."""
+        state = TrialState.FAIL
+        return self._end(trial, attributes, (), partial(self.study.tell, trial, state=state, skip_if_finished=True))
+
+    def _end(
+        self,
+        trial: Any,
+        attributes: Mapping[str, Any],
+        curve: Sequence[tuple[int, float]],
+        tell: Callable[[], Any],
+    ) -> bool:
+        """Tell all of a trial and leave it; False where another process took this one for dead, and failed it.
+
+        What a trial took is charged all the same.
+        """
+        in_time, storage, id = True, self.study._storage, trial._trial_id
+        try:
+            with together(storage):  # by the trial itself, its memory would say what no storage may come to hold
                 for step, accuracy in curve:
-                    trial.report(accuracy, step)
+                    storage.set_trial_intermediate_value(id, step, accuracy)
                 for name, value in attributes.items():
-                    trial.set_user_attr(name, value)
-            self.study.tell(trial, values, skip_if_finished=True)
-        self._leave(trial)
-
-    def _fail(self, trial: Any, attributes: Mapping[str, Any]) -> None:
-        with suppress(UpdateFinishedTrialError):
-            with together(self.study._storage):
-                for name, value in attributes.items():
-                    trial.set_user_attr(name, value)
-            self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-        self._leave(trial)
-
-    def _leave(self, trial: Any) -> None:
+                    storage.set_trial_user_attr(id, name, value)
+            tell()
+        except UpdateFinishedTrialError:
+            in_time = False
+            cost = {name: attributes[name] for name in ("flops", "seconds") if name in attributes}
+            self.study.set_user_attr(f"{LATE}{trial.number}", cost)
+            why = "another process took this one for dead, and failed it"
+            self._speak(f"trial {trial.number}: told too late, {why}; what it took is charged")
         self.trials.pop(trial.number, None)
         self.owner.leaves(trial)
+        return in_time
 
     def cost(self) -> dict[str, Any]:
         """Trials that count, FLOPs and seconds of the search so far, with those of what was interrupted or failed.
@@ -399,6 +423,7 @@ class Rounds:
         """
         known = self.study.get_trials(deepcopy=False)
         tried = [trial.user_attrs for trial in known if "seconds" in trial.user_attrs]
+        tried += [cost for name, cost in self.study.user_attrs.items() if name.startswith(LATE) and "seconds" in cost]
         uncounted = any("flops" not in attributes for attributes in tried)
         return {
             "trials": counted(known),
@@ -451,11 +476,13 @@ class Rounds:
     def _goes_on(self) -> bool:
         """Whether another process has asked for more, or raised the rule, since this one looked."""
         known = self.study.get_trials(deepcopy=False)
-        return goes_on(self.rule, known) or any(trial.state == TrialState.RUNNING for trial in known)
+        return goes_on(self.rule, known, self._late_flops()) or any(
+            trial.state == TrialState.RUNNING for trial in known
+        )
 
     def _tuning(self) -> dict[str, Any]:
         """What the winner's records say of the study: its rule, and what it cost."""
-        return {"study": self.study.study_name, "rule": self.rule, **self.cost()}
+        return {"study": self.study.study_name, "rule": self.rule, "seeds": self.planned.seeds, **self.cost()}
 
     def _winner(self) -> int | None:
         chosen = self.study.user_attrs.get("winner")

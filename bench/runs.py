@@ -291,17 +291,21 @@ def _block(record: Record, question: Question) -> Block:
     spec = record["spec"]
     fraction = None if question.by == "fraction" else spec["train_fraction"]
     parameters = json.dumps(spec["task_parameters"], sort_keys=True)
-    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction, _board(record.get("tuning")))
+    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction, _board(record))
 
 
-def _board(tuning: Mapping[str, Any] | None) -> str:
-    """The rule of a study, in words: winners of equal rules are compared with each other."""
+def _board(record: Record) -> str:
+    """The rule of a study and its vault, in words: winners of equal rules are compared by the same test pairs."""
+    tuning = record.get("tuning")
     if tuning is None:
         return ""
-    trials, compute = tuning["rule"]["trials"], tuning["rule"]["compute"]
-    limits = [many(trials, "trial")] if trials is not None else []
+    trials, compute, seeds = tuning["rule"]["trials"], tuning["rule"]["compute"], tuning.get("seeds", 1)
+    each = f" of {many(seeds, 'seed')}" if seeds > 1 else ""
+    limits = [f"{many(trials, 'trial')}{each}"] if trials is not None else []
     limits += [f"{compute:.3g} FLOPs"] if compute is not None else []
-    return f"tuned: {', '.join(limits)}"
+    vault = record["spec"].get("vault")
+    tested = [f"vault {vault['seed']}"] if vault is not None else []
+    return " · ".join([f"tuned: {', '.join(limits)}", *tested])
 
 
 def _config(spec: Mapping[str, Any], question: Question) -> dict[str, Any]:

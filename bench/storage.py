@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -185,17 +185,25 @@ def _ends(file: Any) -> bool:
 def together(storage: Any) -> Iterator[None]:
     """Let what this thread writes in a block reach a journal as one piece when it ends.
 
-    A synchronisation with the disk for each of a hundred values is most of what telling a trial costs. What is written
-    in the block cannot be read in it. A database gets each value by itself.
+    A synchronisation with the disk for each of dozens of values is most of what telling a trial costs. Nothing that has
+    to read what was written, as to ask for a trial does, may be done in the block. A database gets each value by
+    itself, and a block in another one is part of that.
 
     :raises UpdateFinishedTrialError: at the end, where a trial was over before.
     """
+    from optuna.exceptions import UpdateFinishedTrialError
+
     backend = getattr(storage, "_backend", None)
-    if not isinstance(backend, _journal_file()):
+    if not isinstance(backend, _journal_file()) or backend.holds():
         yield
         return
-    with backend.held():
-        yield
+    try:
+        with backend.held():
+            yield
+    except BaseException:
+        with suppress(UpdateFinishedTrialError):
+            _catch_up(storage)
+        raise
     _catch_up(storage)
 
 
@@ -232,6 +240,10 @@ def _journal_file() -> Any:
                 super().append_logs(logs)
             else:
                 held += logs
+
+        def holds(self) -> bool:
+            """Whether lines of this thread are held back."""
+            return threading.get_ident() in self._held
 
         @contextmanager
         def held(self) -> Iterator[None]:

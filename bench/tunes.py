@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial, wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -288,6 +288,7 @@ class Tuned:
     :ivar front: with two objectives, the trials that no other beats in both, of which the winner is the best by the
         first: number, params and values of each. None but the winner is tested.
     :ivar problems: what could not be written, and records that do not say what this study cost.
+    :ivar rule: what ended the search, by whichever command asked for most.
     """
 
     study: str
@@ -299,6 +300,7 @@ class Tuned:
     whole: bool
     problems: list[str] = field(default_factory=list)
     front: list[dict[str, Any]] = field(default_factory=list)
+    rule: dict[str, Any] = field(default_factory=dict)
 
 
 def _natively(call: Callable[P, T]) -> Callable[P, T]:
@@ -362,7 +364,7 @@ def plan_tune(
         objective.
     :param validation_fraction: share of the pairs that say how good a trial is.
     :param vault: share of the pairs that no trial sees, and that the winner is tested on.
-    :param vault_seed: which pairs; None derives it from the study's name.
+    :param vault_seed: which pairs; None derives it from the task and its pairs, so that studies of these share it.
     :param seeds: of each trial, the same for all.
     :param fresh: seeds of the winner, none of them a trial's.
     :param steps: budget of a cell in updates, or
@@ -430,7 +432,9 @@ def _settled(planned: Tuning, named_vault: bool) -> Tuning:
     spec = planned.example
     name = planned.study or _name(planned, spec)
     vault = planned.common["vault"]
-    vault = vault if named_vault else {**vault, "seed": _number(f"{name} vault")}
+    if not named_vault:  # studies of the same pairs are tested on the same ones
+        pairs = [spec.task, spec.modulus, spec.task_parameters, spec.protocol, vault["fraction"]]
+        vault = {**vault, "seed": _number(f"{json.dumps(pairs, sort_keys=True)} vault")}
     device = prepared_device(planned.device, spec)
     check_arithmetic(spec, device)
     settled = replace(planned, study=name, device=device, common={**planned.common, "vault": vault})
@@ -494,6 +498,10 @@ def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None) -
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"The storage {planned.storage} failed: {why}. What is told is kept; the same command goes on."
         raise StoreError(message) from error
+    except KeyError as error:  # what a storage says of a study that is gone
+        if planned.study in optuna.get_all_study_names(storage):
+            raise
+        raise StoreError(f"The study {planned.study!r} is gone from {planned.storage}: it was deleted.") from error
     finally:
         close_storage(storage)
 
@@ -506,7 +514,11 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
             _agree(planned, study)
             planned = _settled_rule(planned, study, tell)
         with board() as on:
-            slots_of_cpu, show = jobs or joblib.cpu_count(), partial(decorate, study, **_shown(planned))
+            slots_of_cpu = jobs or joblib.cpu_count()
+
+            def show() -> None:
+                decorate(study, **_shown(_as_ruled(planned, study)))
+
             rounds = Rounds(planned, study, owner, slots_of_cpu, on, tell, show)
             slots = Slots(rounds.devices, on, rounds.told)
             try:
@@ -517,7 +529,7 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
         owner.close()
     if slots.problems and not whole:
         raise StoreError(slots.problems[0])
-    return _tuned(planned, study, rounds, whole, slots.problems)
+    return _tuned(_as_ruled(planned, study), study, rounds, whole, slots.problems)
 
 
 def _study(planned: Tuning, storage: Any) -> Any:
@@ -578,9 +590,17 @@ def _settled_rule(planned: Tuning, study: Any, say: Say) -> Tuning:
         return planned
     differ = f"{limits_of(before)}, not {limits_of(rule)}"
     say(f"The rule of the study {planned.study!r} is {differ}: a rule is not lowered.")
-    limits = {name: limit for name, limit in before.items() if limit is not None}
-    asked = {name: value for name, value in planned.asked.items() if name not in before}
-    return replace(planned, trials=before["trials"], compute=before["compute"], asked=asked | limits)
+    return _as_ruled(planned, study)
+
+
+def _as_ruled(planned: Tuning, study: Any) -> Tuning:
+    """The plan by the rule of the study as it is now: another process may have raised it."""
+    rule = study.user_attrs.get("rule", planned.rule)
+    if rule == planned.rule:
+        return planned
+    limits = {name: limit for name, limit in rule.items() if limit is not None}
+    asked = {name: value for name, value in planned.asked.items() if name not in rule}
+    return replace(planned, trials=rule["trials"], compute=rule["compute"], asked=asked | limits)
 
 
 def _is_less(limit: float | None, before: float | None) -> bool:
@@ -597,4 +617,5 @@ def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: l
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
     cost = rounds.cost()
     problems = [*problems, *rounds.problems]
-    return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems, rounds.front())
+    front, rule = rounds.front(), planned.rule
+    return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems, front, rule)

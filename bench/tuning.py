@@ -244,16 +244,18 @@ def claimed(trials: Sequence[Any]) -> float:
     return float(sum(trial.user_attrs.get("flops", most) for trial, most in zip(trials, at_most, strict=True)))
 
 
-def goes_on(rule: Mapping[str, Any], trials: Sequence[Any]) -> bool:
+def goes_on(rule: Mapping[str, Any], trials: Sequence[Any], late: float = 0.0) -> bool:
     """Whether a rule lets another trial begin: there are not so many yet, there is compute left, and there is hope.
 
     By compute alone a search would never end where trials come to no value any more, or to none that is new: so many of
     them in a row end it.
+
+    :param late: FLOPs that no trial says.
     """
     tried = _tried(trials)
     if rule["trials"] is not None and len(tried) >= rule["trials"]:
         return False
-    if rule["compute"] is not None and not _affords(rule["compute"], trials):
+    if rule["compute"] is not None and not _affords(rule["compute"] - late, trials):
         return False
     recent = tried if rule["trials"] is not None else tried[-HOPELESS:]
     return len(tried) < HOPELESS or any(_has_value(trial) and "same_as" not in trial.user_attrs for trial in recent)

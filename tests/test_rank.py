@@ -366,9 +366,9 @@ def test_winners_of_equal_rules_have_boards_of_their_own(command: Command, tmp_p
     assert [(row.board, row.rank, row.learner) for row in ranking.rows] == [
         ("", 1, "quadratic"),
         ("", 2, "mlp"),
-        ("tuned: 2e+12 FLOPs", 1, "mlp"),
-        ("tuned: 64 trials", 1, "quadratic"),
-        ("tuned: 64 trials", 2, "mlp"),
+        ("tuned: 2e+12 FLOPs · vault 1", 1, "mlp"),
+        ("tuned: 64 trials · vault 1", 1, "quadratic"),
+        ("tuned: 64 trials · vault 1", 2, "mlp"),
     ]
     assert "two: 64 trials, 1e+12 FLOPs, 30 s" in " ".join(ranking.caption)
     assert ranking.rows[0].tuning == []
@@ -378,6 +378,19 @@ def test_winners_of_equal_rules_have_boards_of_their_own(command: Command, tmp_p
     assert "50 % train · tuned: 64 trials" in shown.out
     with pytest.raises(RequestError, match="all records here are of tuned rows"):
         rank(records=by_trials, blocks=True)
+
+
+def test_winners_on_other_vaults_or_of_more_seeds_are_ranked_apart() -> None:
+    vaults = [{"vault": {"fraction": 0.2, "seed": seed, "open": True}} for seed in (1, 2)]
+    records = tuned(ending("mlp", 0.8, 0.9, **vaults[0]), "one", 64, None)
+    records += tuned(ending("quadratic", 0.9, 0.95, **vaults[1]), "two", 64, None)
+    four = tuned(ending("quadratic", 0.9, 0.95, **vaults[0]), "three", 64, None)
+    records += [{**record, "tuning": {**record["tuning"], "seeds": 4}} for record in four]
+    assert [(row.board, row.rank) for row in rank(records=records).rows] == [
+        ("tuned: 64 trials of 4 seeds · vault 1", 1),
+        ("tuned: 64 trials · vault 1", 1),
+        ("tuned: 64 trials · vault 2", 1),
+    ]
 
 
 def test_blocks_are_ranked_apart(command: Command, tmp_path: Path) -> None:

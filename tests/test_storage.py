@@ -140,6 +140,25 @@ def test_values_that_come_too_late_are_said_once(tmp_path: Path) -> None:
     assert not seen.intermediate_values
 
 
+def test_an_interrupted_block_leaves_no_late_lines_behind(tmp_path: Path) -> None:
+    url = f"journal:///{tmp_path / 'studies.journal'}"
+    study = optuna.create_study(storage=open_storage(url), study_name="one")
+    trial = study.ask()
+    optuna.load_study(storage=open_storage(url), study_name="one").tell(
+        trial.number, state=optuna.trial.TrialState.FAIL
+    )
+    with pytest.raises(KeyboardInterrupt):
+        _report_and_stop(study, trial)
+    assert len(study.get_trials()) == 1
+
+
+def _report_and_stop(study: optuna.Study, trial: optuna.Trial) -> None:
+    with together(study._storage), together(study._storage):  # a block in another one is part of that
+        for step in range(3):
+            trial.report(0.5, step)
+        raise KeyboardInterrupt
+
+
 def test_a_database_takes_values_one_by_one(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
     study = optuna.create_study(storage=storage, study_name="one")

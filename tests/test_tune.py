@@ -23,12 +23,13 @@ import numpy as np
 import optuna
 import pytest
 from conftest import Finished
+from optuna.storages.journal import JournalFileBackend
 
 import bench
 from bench.api import count_train
 from bench.cells import drawn, prepare
 from bench.claims import Claims
-from bench.errors import BenchError, RequestError
+from bench.errors import BenchError, RequestError, StoreError
 from bench.execute import Job, board, failed, run_job
 from bench.harness import Moment, train
 from bench.owners import owner_of
@@ -597,6 +598,7 @@ def test_what_is_drawn_again_is_not_trained_again(tmp_path: Path, monkeypatch: p
         first = told[one.user_attrs.get("same_as", one.number)]
         assert first in own
         assert (one.params, one.values) == (first.params, first.values)
+        assert one.intermediate_values == first.intermediate_values != {}
         assert ("seconds" in one.user_attrs) == (one is first)
 
 
@@ -649,7 +651,7 @@ def test_a_winners_record_says_from_the_first_what_its_tuning_cost(
 
     monkeypatch.setattr(Store, "keep_all", keeping)
     done = bench.tune(**RIDGE, trials=2, fresh=2, study="s", results=tmp_path, jobs=1)
-    assert kept == [{"study": "s", "rule": {"trials": 2, "compute": None}, **done.cost}] * 2
+    assert kept == [{"study": "s", "rule": {"trials": 2, "compute": None}, "seeds": 1, **done.cost}] * 2
 
 
 @pytest.mark.usefixtures("inline")
@@ -985,6 +987,109 @@ def test_a_stop_between_two_questions_ends_a_round(tmp_path: Path, monkeypatch: 
         asked.end()
     assert [trial.user_attrs for trial in study.get_trials()] == [{"status": "interrupted"}]
     owner.close()
+
+
+def test_what_was_told_too_late_is_charged(tmp_path: Path) -> None:
+    """Another process took this one for dead, and failed its trial."""
+    url, said = default_url(tmp_path), list[str]()
+    study = optuna.create_study(study_name="s", storage=open_storage(url), direction="maximize")
+    owner = owner_of(study, study._storage, url, tmp_path)
+    with board() as on:
+        asked = Rounds(plan_tune(**RIDGE, trials=8, results=tmp_path), study, owner, 1, on, said.append, lambda: None)
+        job = asked.next("cpu")
+        assert job is not None
+        elsewhere = optuna.load_study(study_name="s", storage=open_storage(url))
+        for number in (0, 1):
+            elsewhere.tell(number, state=optuna.trial.TrialState.FAIL)
+        for result in run_job(job, on):
+            record = result.record
+            record["flops"] = 1000
+            asked.told(record)
+        cost = asked.cost()
+        asked.end()
+    assert [line.partition(":")[0] for line in said if "told too late" in line] == ["trial 0", "trial 1"]
+    assert not any("trial 0" in line for line in said if "told too late" not in line)
+    told = study.get_trials()
+    assert [trial.state.name for trial in told[:3]] == ["FAIL", "FAIL", "COMPLETE"]
+    assert [set(study.user_attrs[f"late trial {n}"]) for n in (0, 1)] == [{"flops", "seconds"}] * 2
+    assert cost["trials"] == 6
+    assert cost["flops"] == 8000
+    assert cost["seconds"] == pytest.approx(sum(t.user_attrs["seconds"] for t in told[2:]), abs=1)
+    assert cost["seconds"] > sum(t.user_attrs["seconds"] for t in told[2:])
+    assert goes_on({"trials": None, "compute": 8001.0}, told, late=2000.0)
+    assert not goes_on({"trials": None, "compute": 8000.0}, told, late=2000.0)
+    owner.close()
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_trial_is_told_in_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal waits for the disk once for all values of a trial, not once for each."""
+    written: list[list[dict[str, Any]]] = []
+    append = JournalFileBackend.append_logs
+
+    def appending(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        written.append(logs)
+        append(self, logs)
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", appending)
+    request = MLP_REQUEST | {"objective": "accuracy"}
+    bench.tune(**request, trials=2, fresh=0, results=tmp_path, jobs=1)
+    told = trials_of(tmp_path)
+    sizes = [len(logs) for logs in written if len(logs) > 1]
+    assert sizes == [len(trial.intermediate_values) + len(trial.user_attrs) for trial in told]
+    assert all(len(trial.intermediate_values) > 1 for trial in told)
+
+
+def test_studies_of_the_same_pairs_share_a_vault(tmp_path: Path) -> None:
+    def vault(learner: str, **changes: Any) -> dict[str, Any]:
+        request: dict[str, Any] = RIDGE | {"learner": learner, "objective": "accuracy", "trials": 2} | changes
+        return dict(plan_tune(**request, results=tmp_path).common["vault"])
+
+    assert vault("ridge") == vault("quadratic") == vault("mlp", study="another", encoder="cycle")
+    for others in ({"modulus": 11}, {"task": "subtract"}, {"pairs": "ordered"}, {"vault": 0.1}):
+        assert vault("ridge", **others)["seed"] != vault("ridge")["seed"]
+    assert vault("ridge", vault_seed=3)["seed"] == 3
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_journal_has_one_owner_by_whatever_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "link.journal").symlink_to(tmp_path / "a" / "studies.journal")
+    urls = [f"journal:///{tmp_path}/a/studies.journal", f"journal:///{tmp_path}/b/link.journal"]
+    study = optuna.create_study(study_name="s", storage=open_storage(urls[0]))
+    mine, other = (owner_of(study, study._storage, url, tmp_path) for url in urls)
+    trial = study.ask()
+    mine.takes(trial)
+    other.fail_orphans()
+    assert [one.state.name for one in study.get_trials()] == ["RUNNING"]
+    mine.leaves(trial)
+    other.fail_orphans()
+    assert [one.state.name for one in study.get_trials()] == ["FAIL"]
+    for owner in (mine, other):
+        owner.close()
+
+
+def test_what_is_said_of_the_rule_is_the_studys(command: Command, tmp_path: Path) -> None:
+    options = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--validation-fraction", 0.2)
+    options += ("--objective", "accuracy", "--fresh", 0, "--jobs", 1, "--results", tmp_path)
+    assert command("tune", *options, "--trials", 4).code == 0
+    done = command("tune", *options, "--trials", 2, "--json")
+    assert done.json["rule"] == {"trials": 4, "compute": None}
+    assert done.json["trials"] == 4
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_study_that_somebody_deletes_ends_in_one_line(tmp_path: Path) -> None:
+    url = default_url(tmp_path)
+
+    def deleting(text: str) -> None:
+        storage = open_storage(url)
+        for name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=name, storage=storage)
+
+    with pytest.raises(StoreError, match=r"The study 's' is gone from .*: it was deleted"):
+        bench.tune(**RIDGE, trials=4, fresh=0, results=tmp_path, jobs=1, study="s", say=deleting)
 
 
 def test_who_gets_nothing_writes_nothing(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ __all__ = ["tune"]
     "--validation-fraction", type=float, default=0.1, show_default=True, help="Share of the pairs that judge trials."
 )
 @click.option("--vault", type=float, default=0.2, show_default=True, help="Share of the pairs for the winner alone.")
-@click.option("--vault-seed", type=int, help="Which pairs.  [default: from the study's name]")
+@click.option("--vault-seed", type=int, help="Which pairs.  [default: from the task and its pairs]")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Seeds of each trial.")
 @click.option("--fresh", type=int, default=5, show_default=True, help="Fresh seeds of the winner; 0: vault closed.")
 @click.option("--steps", type=int, help="Budget in optimizer updates.  [default: the learner's]")
@@ -238,7 +238,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli._print import print_json, print_table
 
     if as_json:
-        rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": planned.rule}
+        rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
         found = {"trials": done.trials, "best": done.best, "front": done.front, "cells": done.cells, "cost": done.cost}
         print_json(study=done.study, storage=done.storage, **rule, **found)
         return
