@@ -207,7 +207,9 @@ def _library() -> Any:
     try:
         return import_module("optuna_dashboard")
     except ImportError as error:
-        raise RequestError(f"The dashboard needs optuna-dashboard: pip install mod97[dashboard] ({error}).") from error
+        raise RequestError(
+            f"The dashboard needs optuna-dashboard: pip install 'mod97[dashboard]' ({error})."
+        ) from error
 
 
 def _open(url: str) -> BaseStorage:

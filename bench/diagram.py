@@ -89,7 +89,7 @@ def _library() -> Any:
     try:
         return import_module("scikit_posthocs")
     except ImportError as error:
-        raise RequestError(f"--diagram needs scikit-posthocs: pip install mod97[diagram] ({error}).") from error
+        raise RequestError(f"--diagram needs scikit-posthocs: pip install 'mod97[diagram]' ({error}).") from error
 
 
 def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:

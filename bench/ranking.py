@@ -21,7 +21,19 @@ from bench.diagram import Comparison, compare
 from bench.errors import RequestError, one_of
 from bench.metrics import CONFIRMATION, TARGETS
 from bench.registry import canonical
-from bench.runs import FILTERS, OF_BLOCKS, TIMED, Block, Question, Reading, Run, each_once, grouped, many
+from bench.runs import (
+    FILTERS,
+    OF_BLOCKS,
+    TIMED,
+    Block,
+    Question,
+    Reading,
+    Run,
+    each_once,
+    grouped,
+    many,
+    on_fewer_splits,
+)
 from bench.statistics import Estimate
 from bench.store import Record, Store
 
@@ -176,11 +188,12 @@ def rank(
         notes.append(f"{many(tuned, 'record')} of tuned rows left out: --blocks compares one setting over all blocks.")
         if not runs:
             raise RequestError("--blocks compares one setting over all blocks, and all records here are of tuned rows.")
-    scored = [_scored(group, question) for group in grouped(runs, lambda run: (run.block, run.key))]
+    groups = grouped(runs, lambda run: (run.block, run.key))
+    scored = [_scored(group, question) for group in groups]
     matched = [one for one in scored if _within(one.row.parameters, *parameters)]
     if not matched:
         raise RequestError(f"--parameters {_span(*parameters)} leaves none of {many(len(scored), 'row')}.")
-    notes = [*reading.notes(len(matched), len(scored) - len(matched)), *notes]
+    notes = [*reading.notes(len(matched), len(scored) - len(matched)), *notes, *on_fewer_splits(groups)]
     if by == "seconds":
         notes.append(
             f"Seconds of training, of a fleet its share, on {', '.join(sorted({run.device for run in runs}))}."

@@ -556,7 +556,7 @@ class Rounds:
             slowest = min(moments, key=lambda moment: moment.step / max(1, moment.budget))
             note = f" ({slowest.note})" if slowest.note else ""
             where = f"the slowest at step {slowest.step:,} of {slowest.budget:,}{note}"
-            self._speak(f"{len(moments)} cells in training, {where}")
+            self._speak(f"{many(len(moments), 'cell')} in training, {where}")
         elif self.elsewhere:
             self._speak("waiting for what other processes have in work")
 

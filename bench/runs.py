@@ -10,7 +10,19 @@ from bench.errors import BenchError, RequestError, StoreError, one_of
 from bench.metrics import crossings
 from bench.store import Record, Store
 
-__all__ = ["FILTERS", "OF_BLOCKS", "TIMED", "Block", "Question", "Reading", "Run", "each_once", "grouped", "many"]
+__all__ = [
+    "FILTERS",
+    "OF_BLOCKS",
+    "TIMED",
+    "Block",
+    "Question",
+    "Reading",
+    "Run",
+    "each_once",
+    "grouped",
+    "many",
+    "on_fewer_splits",
+]
 
 T = TypeVar("T")
 
@@ -376,16 +388,42 @@ def _gap(record: Record, question: Question, accuracy: float | None, end: float 
 
 
 def each_once(runs: list[Run]) -> tuple[list[Run], list[str]]:
-    """Runs without those of plugins that have a newer version, where the same spec is stored twice."""
+    """Runs without those of plugins that have a newer version, where the same spec is stored twice, and without those
+    that differ in a seed from which nothing is drawn: of equal draws the longest run counts.
+    """
     kept, dropped = [], []
     for twins in grouped(runs, lambda run: (run.block, run.key, run.fraction, run.seeds)):
         current = next((run for run in twins if len(twins) > 1 and run.id == _id_now(run)), twins[0])
         kept.append(current)
         dropped += [run.id for run in twins if run is not current]
-    if not dropped:
-        return kept, []
-    named = ", ".join(dropped[:NAMED]) + (", …" if len(dropped) > NAMED else "")
-    return kept, [f"Specs stored twice, by two versions of a plugin: the newer counts, left out {named}."]
+    notes = [f"Specs stored twice, by two versions of a plugin: the newer counts, left out {_named(dropped)}."]
+    notes = notes if dropped else []
+    drawn = [
+        max(same, key=_reach) for same in grouped(kept, lambda run: (run.block, run.key, run.fraction, run.seeds[1:]))
+    ]
+    if len(drawn) < len(kept):
+        ids = {run.id for run in drawn}
+        left = _named([run.id for run in kept if run.id not in ids])
+        notes.append(f"Seeds from which nothing is drawn, since all that they seed is fixed: left out {left}.")
+    return drawn, notes
+
+
+def _reach(run: Run) -> int:
+    return -1 if run.step is None else run.step
+
+
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
+
+
+def on_fewer_splits(rows: Iterable[Sequence[Run]]) -> list[str]:
+    """What is to be known of rows whose runs share splits, as they do where a seed was set alone."""
+    counted = [(runs[0].label, len(runs), len({(run.fraction, run.seeds[1]) for run in runs})) for runs in rows]
+    shared = [f"{label}: {many(n, 'run')} on {many(splits, 'split')}" for label, n, splits in counted if splits < n]
+    if not shared:
+        return []
+    more = "; …" if len(shared) > NAMED else ""
+    return [f"Runs that share splits, so that intervals do not speak of others: {'; '.join(shared[:NAMED])}{more}."]
 
 
 def _id_now(run: Run) -> str | None:

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import operator
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, cached_property, lru_cache
@@ -209,8 +210,22 @@ def documentation(cls: type) -> str:
     for base in cls.__mro__[1:]:
         missing = [p for p in parameters(cls) if f":param {p}:" not in "".join(texts)]
         if any(f":param {p}:" in (base.__doc__ or "") for p in missing):
-            texts.append(inspect.cleandoc(base.__doc__ or ""))
+            told = set(re.findall(r"^:param (\w+):", "\n".join(texts), re.MULTILINE))
+            texts.append(_without(told, inspect.cleandoc(base.__doc__ or "")))
     return "\n\n".join(texts)
+
+
+def _without(told: set[str], text: str) -> str:
+    """A docstring without these parameters: what a class says of one is not what its base says of it."""
+    kept, leaving = [], False
+    for line in text.splitlines():
+        if found := re.match(r":(?:param )?(\w+)", line):
+            leaving = found[1] in told
+        elif line and not line.startswith(" "):
+            leaving = False
+        if not leaving:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def resolve(*, seeds: Sequence[int] = (0,), **request: Any) -> list[Spec]:

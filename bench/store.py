@@ -91,7 +91,8 @@ class Store:
         if not matching or not prefix:
             raise RequestError(one_of(f"record in {str(self.folder)!r}:", prefix, ids[:20]))
         if len(matching) > 1:
-            raise RequestError(f"{len(matching)} records begin with {prefix!r}: {', '.join(matching[:5])}.")
+            some = ", ".join(matching[:5]) + (", …" if len(matching) > 5 else "")
+            raise RequestError(f"{len(matching)} records begin with {prefix!r}: {some}.")
         record = self.read(matching[0])
         assert record is not None
         return record

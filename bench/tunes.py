@@ -25,6 +25,7 @@ from bench.execute import board
 from bench.owners import owner_of
 from bench.rounds import Rounds
 from bench.rules import limits_of, note_of
+from bench.runs import many
 from bench.schema import SCHEMA
 from bench.slots import Slots
 from bench.space import Sampler
@@ -513,6 +514,8 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
         with owner.asking():  # of two that begin a study, one says what it is of
             _agree(planned, study)
             planned = _settled_rule(planned, study, tell)
+        if stored := counted(study.get_trials(deepcopy=False)):
+            tell(f"{many(stored, 'trial')} of the study {planned.study!r} are stored already")
         with board() as on:
             slots_of_cpu = jobs or joblib.cpu_count()
 

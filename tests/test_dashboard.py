@@ -529,7 +529,7 @@ def test_what_is_missing_is_named(command: Command, tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     done = command("dashboard", "--results", tmp_path)
     assert done.code == RequestError.exit_code
-    assert "pip install mod97[dashboard]" in done.error
+    assert "pip install 'mod97[dashboard]'" in done.error
 
 
 # The browser

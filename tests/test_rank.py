@@ -485,7 +485,7 @@ def test_without_its_library_the_diagram_names_the_extra(
     folder = stored(tmp_path, blocks(("add", "cube", "quad"), a=(0.9,) * 3, b=(0.8,) * 3, c=(0.4,) * 3))
     done = command("rank", "--results", folder, "--blocks", "--diagram", tmp_path / "a.svg")
     assert done.code == 2
-    assert "pip install mod97[diagram]" in done.error
+    assert "pip install 'mod97[diagram]'" in done.error
     assert command("rank", "--results", folder, "--blocks").code == 0
 
 
@@ -542,6 +542,26 @@ def test_of_a_spec_stored_twice_the_current_version_counts(tmp_path: Path) -> No
     ranking = rank(records=[stale, record])
     assert ranking.rows[0].estimate == record["final"]["test_accuracy"]
     assert "0" * 16 in ranking.caption[1]
+
+
+def test_seeds_from_which_nothing_is_drawn_count_once() -> None:
+    fixed = [run("ridge", seed, split_seed=1) for seed in range(4)]
+    longer = run("ridge", 9, [0.5] * 10 + [0.7], steps=[*STEPS, 2000], split_seed=1)
+    for record in (*fixed, longer):
+        record["spec"]["learner"].pop("random_state")
+    ranking = rank(records=[*fixed, longer])
+    [row] = ranking.rows
+    assert (row.n, row.estimate) == (1, 0.7)
+    assert any("nothing is drawn" in line and fixed[0]["id"] in line for line in ranking.caption)
+
+
+def test_runs_on_the_same_splits_are_named() -> None:
+    free, again = ending("mlp", 0.5, 0.6, 0.7), ending("mlp", 0.5, 0.6, 0.7)
+    for record in again:
+        record["spec"]["learner"]["random_state"] = 5
+    [line] = [line for line in rank(records=[*free, *again]).caption if "share splits" in line]
+    assert line.endswith("onehot → mlp: 6 runs on 3 splits.")
+    assert not any("share splits" in line for line in rank(records=free).caption)
 
 
 @pytest.mark.parametrize(

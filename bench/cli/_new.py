@@ -15,8 +15,8 @@ __all__ = ["new"]
 def new(kind: str, name: str, output: str | None) -> int:
     """Write the file of a new encoder or learner that passes its contract as it is.
 
-    In a checkout of mod97 it goes where it is found at once; elsewhere into the current folder, with the lines that
-    register it from a package of your own.
+    Where mod97 runs from its checkout, it goes there, where it is found at once; where mod97 is an installed package,
+    it goes into the current folder, with the lines that register it from a package of your own.
     """
     from bench.scaffold import write_plugin
 

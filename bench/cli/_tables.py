@@ -235,8 +235,13 @@ def print_comparison(comparison: Comparison) -> None:
         "the curves share no point"
         if comparison.difference is None
         else f"accuracies differ by up to {percent(comparison.difference)}"
+        if comparison.difference
+        else "accuracies agree, and numbers beside them do not"
     )
     console().print(f"\nNot the same: {gap}.")
+    together = comparison.stored["replicas"]
+    if together > 1:
+        console().print(f"  It was trained beside {together - 1} more: a fleet of another size rounds differently.")
     before, after = comparison.stored["environment"], comparison.again["environment"]
     for name in ("versions", "processor", "threads", "git_commit", "dirty"):
         if before[name] != after[name]:
