@@ -1,13 +1,17 @@
 """What a study tunes under which rules, in words, and the command that asks for it."""
 
+import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
+from bench.display import percent
 from bench.runs import many
 from bench.spaces import Range
 from bench.storage import shown_url
-from bench.tuning import label_of
+from bench.store import Record
+from bench.tuning import label_of, shown
 
 if TYPE_CHECKING:
     from bench.tunes import Tuning
@@ -71,10 +75,34 @@ def rules_of(planned: "Tuning") -> list[str]:
     ]
 
 
-def note_of(planned: "Tuning") -> str:
-    """The rules in Markdown."""
-    space = [f"| `{name}` | {words} |" for name, words in planned.space.describe().items()]
-    fixed = [f"| `{name}` | {value}, fixed |" for name, value in planned.space.fixed.items()]
-    table = ["| parameter | space |", "|---|---|", *space, *fixed]
-    rules = [f"- {rule}" for rule in rules_of(planned)]
+def note_of(planned: "Tuning", best: Mapping[str, Any] | None = None, cells: Sequence[Record] = ()) -> str:
+    """The rules in Markdown, and what came of them.
+
+    :param best: number, params and value of the best trial, once the search is over.
+    :param cells: records of its fresh seeds, once the vault is open.
+    """
+    drawn = {} if best is None else best["params"]
+    rows = [[f"`{name}`", words, shown(drawn.get(name, ""))] for name, words in planned.space.describe().items()]
+    rows += [[f"`{name}`", f"{value}, fixed", str(value)] for name, value in planned.space.fixed.items()]
+    head = ["parameter", "space", "" if best is None else f"trial {best['number']}"]
+    width = 2 if best is None else 3
+    table = ["| " + " | ".join(row[:width]) + " |" for row in (head, ["---"] * 3, *rows)]
+    rules = [f"- {rule}" for rule in [*rules_of(planned), *_outcome(planned, best, cells)]]
     return "\n".join([*rules, "", *table, "", "```", command_of(planned.asked), "```", ""])
+
+
+def _outcome(planned: "Tuning", best: Mapping[str, Any] | None, cells: Sequence[Record]) -> list[str]:
+    if best is None:
+        return []
+    values = best["value"] if isinstance(best["value"], list) else [best["value"]]
+    worth = ", ".join(f"{label_of(name)} {value:.4g}" for name, value in zip(planned.objectives, values, strict=True))
+    said = [f"**Trial {best['number']} is the best**: {worth}."]
+    tested = [cell["final"]["test_accuracy"] for cell in cells if cell["final"]["test_accuracy"] is not None]
+    if tested:
+        steps = [cell["steps_to"]["test"]["0.99"] for cell in cells]
+        crossed = f"99 % reached by {sum(step is not None for step in steps)}"
+        middle = median(math.inf if step is None else step for step in steps)
+        crossed += "" if middle == math.inf else f", median step {middle:,g}"
+        mean, span = percent(fmean(tested)), f"{percent(min(tested))} to {percent(max(tested))}"
+        said.append(f"**On the vault** it ends at {mean} ({span}, n = {len(tested)} fresh seeds); {crossed}.")
+    return said

@@ -614,7 +614,7 @@ def _is_less(limit: float | None, before: float | None) -> bool:
 def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
     best, cells = rounds.best(), rounds.cells()
     winner = Store(planned.results).path(cells[0]["id"]) if cells else None
-    decorate(study, **_shown(planned), winner=winner, figures=True)
+    decorate(study, **_shown(planned) | {"note": note_of(planned, best, cells)}, winner=winner, figures=True)
     if best is None and whole:
         why = next((t.user_attrs["error"] for t in study.get_trials(deepcopy=False) if "error" in t.user_attrs), "")
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")

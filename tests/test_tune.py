@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ import bench
 from bench.api import count_train
 from bench.cells import drawn, prepare
 from bench.claims import Claims
+from bench.display import percent
 from bench.errors import BenchError, RequestError, StoreError
 from bench.execute import Job, board, failed, run_job
 from bench.harness import Moment, train
@@ -51,6 +53,7 @@ from bench.tuning import (
     learning_curve,
     make_sampler,
     objectives_of,
+    shown,
     trial_seeds,
     values_of,
 )
@@ -788,6 +791,25 @@ def test_a_dry_run_shows_space_and_rules(tmp_path: Path, command: Command) -> No
     for words in ("64 … 128", "0.02 (fixed)", "64 trials by tpe", "Nothing has run", "studies.journal"):
         assert words in done.out
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.usefixtures("inline")
+def test_the_note_of_a_study_says_what_came_of_it_once_its_vault_is_open(tmp_path: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    from optuna_dashboard import get_note
+
+    request = RIDGE | {"results": tmp_path, "jobs": 1, "trials": 2, "study": "s"}
+    study = partial(optuna.load_study, study_name="s", storage=open_storage(default_url(tmp_path)))
+    bench.tune(**request, fresh=0)
+    assert "is the best**: validation accuracy" in get_note(study())
+    assert "On the vault" not in get_note(study())
+    done = bench.tune(**request, fresh=3)
+    assert done.best is not None
+    ends = [cell["final"]["test_accuracy"] for cell in done.cells]
+    note = get_note(study())
+    assert f"it ends at {percent(sum(ends) / 3)} ({percent(min(ends))} to {percent(max(ends))}, n = 3" in note
+    assert f"| parameter | space | trial {done.best['number']} |" in note
+    assert f"| {shown(done.best['params']['learner.alpha'])} |" in note
 
 
 @pytest.mark.usefixtures("inline")
