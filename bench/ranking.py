@@ -191,9 +191,10 @@ def rank(
     groups = grouped(runs, lambda run: (run.block, run.key))
     scored = [_scored(group, question) for group in groups]
     matched = [one for one in scored if _within(one.row.parameters, *parameters)]
+    shown = [group for group, one in zip(groups, scored, strict=True) if _within(one.row.parameters, *parameters)]
     if not matched:
         raise RequestError(f"--parameters {_span(*parameters)} leaves none of {many(len(scored), 'row')}.")
-    notes = [*reading.notes(len(matched), len(scored) - len(matched)), *notes, *on_fewer_splits(groups)]
+    notes = [*reading.notes(len(matched), len(scored) - len(matched)), *notes, *on_fewer_splits(shown)]
     if by == "seconds":
         notes.append(
             f"Seconds of training, of a fleet its share, on {', '.join(sorted({run.device for run in runs}))}."

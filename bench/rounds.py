@@ -51,9 +51,9 @@ GUESS = 0.5
 PULSE = 10.0
 """Seconds without a word after which a search says how far it is."""
 COST = ("seconds", "flops", "predicted")
+"""What a trial does not have whose cells another one trained."""
 LATE = "late trial "
 """How attributes of a study begin that say what a trial took whose end was told too late."""
-"""What a trial does not have whose cells another one trained."""
 
 
 @dataclass
@@ -434,6 +434,7 @@ class Rounds:
     def _charge(self) -> None:
         """Keep the cost in the study, and show it, once more trials are over."""
         over = sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+        over += sum(name.startswith(LATE) for name in self.study.user_attrs)
         if over == self.shown_at:
             return
         self.shown_at = over
@@ -536,6 +537,9 @@ class Rounds:
                 record = {**record, "tuning": tuning}
                 self.store.write(record)
             other = record["tuning"]["study"]
+            if other == tuning["study"] and "seeds" not in record["tuning"]:
+                record = {**record, "tuning": {**record["tuning"], "seeds": tuning["seeds"]}}
+                self.store.write(record)
             if other != tuning["study"]:
                 cost = f"its tuning is that of the study {other!r}, and the cost of {tuning['study']!r} is not in it"
                 self.problems.append(f"The record {spec.id} was there before: {cost}.")

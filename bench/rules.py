@@ -16,7 +16,7 @@ from bench.tuning import label_of, shown
 if TYPE_CHECKING:
     from bench.tunes import Tuning
 
-__all__ = ["command_of", "limits_of", "note_of", "rules_of"]
+__all__ = ["command_of", "limits_of", "note_of", "rules_of", "tested_of"]
 
 
 def command_of(asked: Mapping[str, Any]) -> str:
@@ -75,11 +75,11 @@ def rules_of(planned: "Tuning") -> list[str]:
     ]
 
 
-def note_of(planned: "Tuning", best: Mapping[str, Any] | None = None, cells: Sequence[Record] = ()) -> str:
+def note_of(planned: "Tuning", best: Mapping[str, Any] | None = None, tested: str | None = None) -> str:
     """The rules in Markdown, and what came of them.
 
     :param best: number, params and value of the best trial, once the search is over.
-    :param cells: records of its fresh seeds, once the vault is open.
+    :param tested: how its fresh seeds did, once the vault is open.
     """
     drawn = {} if best is None else best["params"]
     rows = [[f"`{name}`", words, shown(drawn.get(name, ""))] for name, words in planned.space.describe().items()]
@@ -87,22 +87,26 @@ def note_of(planned: "Tuning", best: Mapping[str, Any] | None = None, cells: Seq
     head = ["parameter", "space", "" if best is None else f"trial {best['number']}"]
     width = 2 if best is None else 3
     table = ["| " + " | ".join(row[:width]) + " |" for row in (head, ["---"] * 3, *rows)]
-    rules = [f"- {rule}" for rule in [*rules_of(planned), *_outcome(planned, best, cells)]]
+    rules = [f"- {rule}" for rule in [*rules_of(planned), *_outcome(planned, best), *([tested] if tested else [])]]
     return "\n".join([*rules, "", *table, "", "```", command_of(planned.asked), "```", ""])
 
 
-def _outcome(planned: "Tuning", best: Mapping[str, Any] | None, cells: Sequence[Record]) -> list[str]:
+def _outcome(planned: "Tuning", best: Mapping[str, Any] | None) -> list[str]:
     if best is None:
         return []
     values = best["value"] if isinstance(best["value"], list) else [best["value"]]
     worth = ", ".join(f"{label_of(name)} {value:.4g}" for name, value in zip(planned.objectives, values, strict=True))
-    said = [f"**Trial {best['number']} is the best**: {worth}."]
-    tested = [cell["final"]["test_accuracy"] for cell in cells if cell["final"]["test_accuracy"] is not None]
-    if tested:
-        steps = [cell["steps_to"]["test"]["0.99"] for cell in cells]
-        crossed = f"99 % reached by {sum(step is not None for step in steps)}"
-        middle = median(math.inf if step is None else step for step in steps)
-        crossed += "" if middle == math.inf else f", median step {middle:,g}"
-        mean, span = percent(fmean(tested)), f"{percent(min(tested))} to {percent(max(tested))}"
-        said.append(f"**On the vault** it ends at {mean} ({span}, n = {len(tested)} fresh seeds); {crossed}.")
-    return said
+    return [f"**Trial {best['number']} is the best**: {worth}."]
+
+
+def tested_of(cells: Sequence[Record]) -> str | None:
+    """How the winner's fresh seeds did on the vault, in Markdown; None where none was tested."""
+    ends = [cell["final"]["test_accuracy"] for cell in cells if cell["final"]["test_accuracy"] is not None]
+    if not ends:
+        return None
+    steps = [cell["steps_to"]["test"]["0.99"] for cell in cells]
+    middle = median(math.inf if step is None else step for step in steps)
+    crossed = f"99 % reached by {sum(step is not None for step in steps)}"
+    crossed += "" if middle == math.inf else f", median step {middle:,.1f}".removesuffix(".0")
+    mean, span = percent(fmean(ends)), f"{percent(min(ends))} to {percent(max(ends))}"
+    return f"**On the vault** it ends at {mean} ({span}, n = {many(len(ends), 'fresh seed')}); {crossed}."

@@ -316,7 +316,7 @@ def _board(record: Record) -> str:
     limits = [f"{many(trials, 'trial')}{each}"] if trials is not None else []
     limits += [f"{compute:.3g} FLOPs"] if compute is not None else []
     vault = record["spec"].get("vault")
-    tested = [f"vault {vault['seed']}"] if vault is not None else []
+    tested = [f"vault {vault['seed']}, {100 * vault['fraction']:g} %"] if vault is not None else []
     return " · ".join([f"tuned: {', '.join(limits)}", *tested])
 
 
@@ -408,8 +408,9 @@ def each_once(runs: list[Run]) -> tuple[list[Run], list[str]]:
     return drawn, notes
 
 
-def _reach(run: Run) -> int:
-    return -1 if run.step is None else run.step
+def _reach(run: Run) -> tuple[bool, int]:
+    """Whole runs before others, then by the steps."""
+    return run.gap is None, -1 if run.step is None else run.step
 
 
 def _named(ids: Sequence[str]) -> str:
@@ -420,6 +421,7 @@ def on_fewer_splits(rows: Iterable[Sequence[Run]]) -> list[str]:
     """What is to be known of rows whose runs share splits, as they do where a seed was set alone."""
     counted = [(runs[0].label, len(runs), len({(run.fraction, run.seeds[1]) for run in runs})) for runs in rows]
     shared = [f"{label}: {many(n, 'run')} on {many(splits, 'split')}" for label, n, splits in counted if splits < n]
+    shared = list(dict.fromkeys(shared))
     if not shared:
         return []
     more = "; …" if len(shared) > NAMED else ""

@@ -35,14 +35,15 @@ from bench.grid import Grid, Request, read
 from bench.slots import Slots
 from bench.spec import Budget, Family, Spec, family, whole
 from bench.store import Record, Store
+from learners import Learner
 
 __all__ = ["ACTIONS", "Sweep", "plan_sweep", "sweep"]
 
 ACTIONS = ("run", "extend", "resume", "retry", "done")
 FLEET = {"cpu": 8, "cuda": 256}
 """Replicas that train side by side: what a killed process loses is their work since it was last kept."""
-KNOWN = 32
-"""Data of requests that are kept while others are read."""
+KNOWN = 2
+"""Data of requests that are kept while others are read: neighbours often have the same."""
 AT_ONCE = 16
 """Cells that need no steps, and are done before a process of their own has started."""
 _FAMILY = (
@@ -237,9 +238,9 @@ class _Planner:
         fits = kind in ("auto", *learner_class.devices)
         device = prepared_device(self.device, first) if fits or kind not in ("cpu", "cuda") else "cpu"
         check_arithmetic(first, device)
-        if len(self.known) > KNOWN:
-            self.known.clear()
-        prepare(first, self.known)
+        if learner_class.check_codes is not Learner.check_codes:
+            prepare(first, self.known)
+            self.known = {key: self.known[key] for key in list(self.known)[-KNOWN:]}
         by_count: dict[int, list[int]] = {}
         for seed in seeds if first.protocol == "grouped" else seeds[:1]:  # twins stay together: how many train varies
             by_count.setdefault(count_train(found.at(seed)), []).append(seed)

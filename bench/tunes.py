@@ -24,7 +24,7 @@ from bench.errors import BenchError, RequestError, StoreError
 from bench.execute import board
 from bench.owners import owner_of
 from bench.rounds import Rounds
-from bench.rules import limits_of, note_of
+from bench.rules import limits_of, note_of, tested_of
 from bench.runs import many
 from bench.schema import SCHEMA
 from bench.slots import Slots
@@ -512,6 +512,7 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
     owner = owner_of(study, storage, planned.url, planned.results)
     try:
         with owner.asking():  # of two that begin a study, one says what it is of
+            planned = _on_its_vault(planned, study)
             _agree(planned, study)
             planned = _settled_rule(planned, study, tell)
         if stored := counted(study.get_trials(deepcopy=False)):
@@ -520,7 +521,7 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
             slots_of_cpu = jobs or joblib.cpu_count()
 
             def show() -> None:
-                decorate(study, **_shown(_as_ruled(planned, study)))
+                decorate(study, **_shown(_as_ruled(planned, study), study))
 
             rounds = Rounds(planned, study, owner, slots_of_cpu, on, tell, show)
             slots = Slots(rounds.devices, on, rounds.told)
@@ -544,6 +545,14 @@ def _study(planned: Tuning, storage: Any) -> Any:
     return optuna.create_study(storage=storage, study_name=planned.study, directions=directions, load_if_exists=True)
 
 
+def _on_its_vault(planned: Tuning, study: Any) -> Tuning:
+    """The plan on the vault that the study began with, where none was asked for: defaults may change."""
+    before = json.loads(study.user_attrs.get("what", "{}")).get("vault")
+    if before is None or "vault_seed" in planned.asked or before["fraction"] != planned.common["vault"]["fraction"]:
+        return planned
+    return replace(planned, common={**planned.common, "vault": before})
+
+
 def _agree(planned: Tuning, study: Any) -> None:
     """Say what the study is of, or raise RequestError where it is another's."""
     known = study.user_attrs.get("what")
@@ -559,9 +568,10 @@ def _agree(planned: Tuning, study: Any) -> None:
             raise RequestError(f"The study {planned.study!r} is of something else: {differ}. --study names another.")
 
 
-def _shown(planned: Tuning) -> dict[str, Any]:
+def _shown(planned: Tuning, study: Any, best: dict[str, Any] | None = None) -> dict[str, Any]:
     """What optuna-dashboard is to say of the study."""
-    return {"note": note_of(planned), "metrics": [label_of(objective) for objective in planned.objectives]}
+    note = note_of(planned, best, study.user_attrs.get("tested"))
+    return {"note": note, "metrics": [label_of(objective) for objective in planned.objectives]}
 
 
 def _plain(value: Any) -> str:
@@ -614,7 +624,10 @@ def _is_less(limit: float | None, before: float | None) -> bool:
 def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
     best, cells = rounds.best(), rounds.cells()
     winner = Store(planned.results).path(cells[0]["id"]) if cells else None
-    decorate(study, **_shown(planned) | {"note": note_of(planned, best, cells)}, winner=winner, figures=True)
+    tested = tested_of(cells)
+    if tested is not None and study.user_attrs.get("tested") != tested:
+        study.set_user_attr("tested", tested)
+    decorate(study, **_shown(planned, study, best), winner=winner, figures=True)
     if best is None and whole:
         why = next((t.user_attrs["error"] for t in study.get_trials(deepcopy=False) if "error" in t.user_attrs), "")
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")

@@ -366,9 +366,9 @@ def test_winners_of_equal_rules_have_boards_of_their_own(command: Command, tmp_p
     assert [(row.board, row.rank, row.learner) for row in ranking.rows] == [
         ("", 1, "quadratic"),
         ("", 2, "mlp"),
-        ("tuned: 2e+12 FLOPs · vault 1", 1, "mlp"),
-        ("tuned: 64 trials · vault 1", 1, "quadratic"),
-        ("tuned: 64 trials · vault 1", 2, "mlp"),
+        ("tuned: 2e+12 FLOPs · vault 1, 20 %", 1, "mlp"),
+        ("tuned: 64 trials · vault 1, 20 %", 1, "quadratic"),
+        ("tuned: 64 trials · vault 1, 20 %", 2, "mlp"),
     ]
     assert "two: 64 trials, 1e+12 FLOPs, 30 s" in " ".join(ranking.caption)
     assert ranking.rows[0].tuning == []
@@ -387,10 +387,13 @@ def test_winners_on_other_vaults_or_of_more_seeds_are_ranked_apart() -> None:
     four = tuned(ending("quadratic", 0.9, 0.95, **vaults[0]), "three", 64, None)
     records += [{**record, "tuning": {**record["tuning"], "seeds": 4}} for record in four]
     assert [(row.board, row.rank) for row in rank(records=records).rows] == [
-        ("tuned: 64 trials of 4 seeds · vault 1", 1),
-        ("tuned: 64 trials · vault 1", 1),
-        ("tuned: 64 trials · vault 2", 1),
+        ("tuned: 64 trials of 4 seeds · vault 1, 20 %", 1),
+        ("tuned: 64 trials · vault 1, 20 %", 1),
+        ("tuned: 64 trials · vault 2, 20 %", 1),
     ]
+    tenth = {"vault": {"fraction": 0.1, "seed": 1, "open": True}}
+    tenths = tuned(ending("quadratic", 0.9, 0.95, **tenth), "four", 64, None)
+    assert len({row.board for row in rank(records=[*records, *tenths]).rows}) == 4
 
 
 def test_blocks_are_ranked_apart(command: Command, tmp_path: Path) -> None:
@@ -553,6 +556,14 @@ def test_seeds_from_which_nothing_is_drawn_count_once() -> None:
     [row] = ranking.rows
     assert (row.n, row.estimate) == (1, 0.7)
     assert any("nothing is drawn" in line and fixed[0]["id"] in line for line in ranking.caption)
+
+
+def test_of_equal_draws_a_whole_run_counts() -> None:
+    whole = run("ridge", 0, [0.5] * 9 + [0.9], split_seed=1)
+    cut = run("ridge", 1, [0.4] * 11, steps=[*STEPS, 2000], split_seed=1, status="interrupted", budget=5000)
+    for record in (cut, whole):
+        record["spec"]["learner"].pop("random_state")
+    assert rank(records=[cut, whole]).rows[0].estimate == 0.9
 
 
 def test_runs_on_the_same_splits_are_named() -> None:

@@ -15,6 +15,7 @@ from conftest import Finished
 
 import bench
 from bench import sweeps
+from bench.cells import prepare
 from bench.claims import Claims, in_hand
 from bench.errors import RequestError, StoreError
 from bench.execute import Board, Job, Unit, failed
@@ -301,6 +302,24 @@ def test_a_bad_combination_says_where_it_is(tmp_path: Path) -> None:
     document = {"grids": [{"encoder": "onehot", "learner": "ridge"}, {"encoder": "onehot", "learner": "ridg"}]}
     with pytest.raises(RequestError, match=r"mine, grid 2: onehot → ridg: Unknown learner 'ridg'"):
         plan_sweep(Grid.of(document, "mine"), results=tmp_path)
+
+
+def test_planning_keeps_few_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Any] = []
+
+    def counting(spec: Any, known: Any = None) -> Any:
+        if known is not None:
+            built.append(len(known))
+        return prepare(spec, known)
+
+    monkeypatch.setattr("bench.sweeps.prepare", counting)
+    fractions = [0.3, 0.4, 0.5, 0.6, 0.7]
+    request = {"encoder": "onehot", "modulus": 11, "train_fraction": fractions}
+    plan_sweep(Grid.of(request | {"learner": "mlp"}, "mine"), results=tmp_path)
+    assert not built
+    plan_sweep(Grid.of(request | {"learner": {"transformer": {"width": [8, 16]}}}, "mine"), results=tmp_path)
+    assert len(built) >= 10
+    assert max(built) == 2
 
 
 def test_what_a_learner_cannot_learn_is_said_before_anything_runs(tmp_path: Path) -> None:

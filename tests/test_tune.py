@@ -810,6 +810,8 @@ def test_the_note_of_a_study_says_what_came_of_it_once_its_vault_is_open(tmp_pat
     assert f"it ends at {percent(sum(ends) / 3)} ({percent(min(ends))} to {percent(max(ends))}, n = 3" in note
     assert f"| parameter | space | trial {done.best['number']} |" in note
     assert f"| {shown(done.best['params']['learner.alpha'])} |" in note
+    bench.tune(**request, fresh=0)
+    assert "On the vault" in get_note(study())  # whoever asks for no fresh seeds takes nothing of it away
 
 
 @pytest.mark.usefixtures("inline")
@@ -1029,6 +1031,7 @@ def test_what_was_told_too_late_is_charged(tmp_path: Path) -> None:
             asked.told(record)
         cost = asked.cost()
         asked.end()
+        asked.trials.clear()
     assert [line.partition(":")[0] for line in said if "told too late" in line] == ["trial 0", "trial 1"]
     assert not any("trial 0" in line for line in said if "told too late" not in line)
     told = study.get_trials()
@@ -1038,8 +1041,11 @@ def test_what_was_told_too_late_is_charged(tmp_path: Path) -> None:
     assert cost["flops"] == 8000
     assert cost["seconds"] == pytest.approx(sum(t.user_attrs["seconds"] for t in told[2:]), abs=1)
     assert cost["seconds"] > sum(t.user_attrs["seconds"] for t in told[2:])
-    assert goes_on({"trials": None, "compute": 8001.0}, told, late=2000.0)
-    assert not goes_on({"trials": None, "compute": 8000.0}, told, late=2000.0)
+    assert study.user_attrs["flops"] == 8000  # what is shown of the study
+    for compute, more in ((8001.0, True), (8000.0, False)):
+        study.set_user_attr("rule", {"trials": None, "compute": compute})
+        assert bool(asked._room(asked.rule, told)) is more
+        assert asked._goes_on() is more
     owner.close()
 
 
@@ -1112,6 +1118,29 @@ def test_a_study_that_somebody_deletes_ends_in_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"The study 's' is gone from .*: it was deleted"):
         bench.tune(**RIDGE, trials=4, fresh=0, results=tmp_path, jobs=1, study="s", say=deleting)
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_study_stays_on_the_vault_that_it_began_with(tmp_path: Path) -> None:
+    """The default of an older version was another."""
+    request = RIDGE | {"study": "s", "results": tmp_path, "jobs": 1}
+    bench.tune(**request, trials=2, fresh=0, vault_seed=5)
+    done = bench.tune(**request, trials=3, fresh=1)
+    assert done.trials == 3
+    assert [cell["spec"]["vault"]["seed"] for cell in done.cells] == [5]
+    with pytest.raises(RequestError, match=r"its vault is .*5.*, not .*6"):
+        bench.tune(**request, trials=3, fresh=1, vault_seed=6)
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_winners_record_of_an_older_version_is_told_how_many_seeds_its_trials_had(tmp_path: Path) -> None:
+    request = RIDGE | {"study": "s", "results": tmp_path, "jobs": 1, "trials": 2, "seeds": 2}
+    [cell] = bench.tune(**request, fresh=1).cells
+    store = Store(tmp_path)
+    store.write({**cell, "tuning": {k: v for k, v in cell["tuning"].items() if k != "seeds"}})
+    cells = bench.tune(**request, fresh=2).cells
+    assert [each["tuning"]["seeds"] for each in cells] == [2, 2]
+    assert store.read(cell["id"])["tuning"]["seeds"] == 2  # type: ignore[index]
 
 
 def test_who_gets_nothing_writes_nothing(tmp_path: Path) -> None:
