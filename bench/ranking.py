@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -190,11 +190,15 @@ def rank(
             raise RequestError("--blocks compares one setting over all blocks, and all records here are of tuned rows.")
     groups = grouped(runs, lambda run: (run.block, run.key))
     scored = [_scored(group, question) for group in groups]
-    matched = [one for one in scored if _within(one.row.parameters, *parameters)]
-    shown = [group for group, one in zip(groups, scored, strict=True) if _within(one.row.parameters, *parameters)]
+    fitting = [_within(one.row.parameters, *parameters) for one in scored]
+    matched = list(compress(scored, fitting))
     if not matched:
         raise RequestError(f"--parameters {_span(*parameters)} leaves none of {many(len(scored), 'row')}.")
-    notes = [*reading.notes(len(matched), len(scored) - len(matched)), *notes, *on_fewer_splits(shown)]
+    notes = [
+        *reading.notes(len(matched), len(scored) - len(matched)),
+        *notes,
+        *on_fewer_splits(compress(groups, fitting)),
+    ]
     if by == "seconds":
         notes.append(
             f"Seconds of training, of a fleet its share, on {', '.join(sorted({run.device for run in runs}))}."
