@@ -533,12 +533,11 @@ class Rounds:
             record = self.store.read(spec.id)
             if record is None:
                 continue
-            if "tuning" not in record:  # an earlier version kept it
-                record = {**record, "tuning": tuning}
-                self.store.write(record)
-            other = record["tuning"]["study"]
-            if other == tuning["study"] and "seeds" not in record["tuning"]:
-                record = {**record, "tuning": {**record["tuning"], "seeds": tuning["seeds"]}}
+            kept = record.get("tuning", tuning)
+            other = kept["study"]
+            whole = {"seeds": tuning["seeds"], **kept} if other == tuning["study"] else kept
+            if record.get("tuning") != whole:  # an earlier version kept less of it, or none
+                record = {**record, "tuning": whole}
                 self.store.write(record)
             if other != tuning["study"]:
                 cost = f"its tuning is that of the study {other!r}, and the cost of {tuning['study']!r} is not in it"
