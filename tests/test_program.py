@@ -1,20 +1,26 @@
 """Programs: traced, compiled, in other arithmetic; and when which of them."""
 
+import os
 import shutil
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from test_fleet import begin, close, configured, every_learner, problem, weights
+from torch import nn
 from torch._dynamo.utils import counters
 
 import bench
-from learners import Setting
+from learners import Quadratic, Setting, Transformer
 from learners._decoder import _sinusoids
 from learners._fleet import compiler as compiling
-from learners._fleet import kernels
+from learners._fleet import kept, kernels
+from learners._fleet import program as programs
 from learners._fleet import trace as tracing
 from learners._fleet import training as fleet
 from learners._fleet.compiler import Compiler, worth_shrinking, worthwhile
@@ -32,6 +38,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(Compiler, "broken", None)
     monkeypatch.setattr(Compiler, "known", {})
+    monkeypatch.setattr(Compiler, "loaded", {})
 
 
 @every_learner
@@ -121,6 +128,7 @@ def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("too much for me")
 
     monkeypatch.setattr(torch, "compile", failing)
+    monkeypatch.setattr(torch._inductor, "standalone_compile", unknown)
     for _ in range(2):
         learners, problems = [configured("mlp", s) for s in range(3)], [problem(s) for s in range(3)]
         training = FleetTraining(learners, problems, Setting(steps=MANY, leaving=True), torch.float64)
@@ -216,18 +224,144 @@ def test_a_program_that_cannot_go_on_is_no_reason_to_stay(monkeypatch: pytest.Mo
     assert [len(group.ids) for group in training.groups] == [2]
 
 
+def missing(*arguments: Any, **options: Any) -> Any:
+    raise RuntimeError("no C++ compiler found\nwith a long story")
+
+
+def unknown(*arguments: Any, **options: Any) -> Any:
+    raise TypeError("unexpected argument")
+
+
 @pytest.mark.usefixtures("fresh")
 def test_what_cannot_be_compiled_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*arguments: Any, **options: Any) -> Any:
-        raise RuntimeError("no C++ compiler found\nwith a long story")
-
     monkeypatch.setattr(torch, "compile", missing)
+    monkeypatch.setattr(torch._inductor, "standalone_compile", missing)
     monkeypatch.setattr(compiling, "worthwhile", lambda *arguments: True)
     [record] = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=20, device="cpu", results=None)
     assert record["status"] == "done"
     assert not record["compiled"]
     [notice] = record["notices"]
     assert notice == "Nothing is compiled here, which costs time alone: RuntimeError: no C++ compiler found"
+
+
+def _trained(name: str = "quadratic", steps: int = 5) -> tuple[FleetTraining, list[Any]]:
+    """A compiled fleet, and all that it has come to, with what a look says."""
+    learners, problems = [configured(name, s) for s in range(2)], [problem(s) for s in range(2)]
+    training = FleetTraining(learners, problems, Setting(steps=MANY, looks=MANY))
+    training.advance(steps, range(2))
+    scores = training.look(range(2), [np.arange(25)] * 2).scores
+    return training, [training.state(r)[k] for r in range(2) for k in sorted(training.state(r))] + [scores.numpy()]
+
+
+def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a new process does not know."""
+    monkeypatch.setattr(Compiler, "known", {})
+    monkeypatch.setattr(Compiler, "loaded", {})
+    monkeypatch.setattr(tracing, "_traces", {})
+
+
+def _same(a: list[Any], b: list[Any]) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
+@pytest.mark.usefixtures("fresh")
+def test_a_program_that_is_kept_is_neither_traced_nor_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made, first = _trained()
+    assert made.compiled
+    files = sorted((tmp_path / "kept").iterdir())
+    assert [file.suffix for file in files] == [".bin", ".json"] * 2  # a step and a look
+    with monkeypatch.context() as new:
+        _forget(new)
+        for place, name in ((torch, "compile"), (torch._inductor, "standalone_compile"), (programs, "trace")):
+            new.setattr(place, name, missing)
+        found, again = _trained()
+        assert found.compiled
+        assert not found.notices
+        assert _same(first, again)
+        assert found.flops(0, 1) == made.flops(0, 1)
+    with monkeypatch.context() as new:  # half a file is as good as none
+        _forget(new)
+        for file in files:
+            file.write_bytes(file.read_bytes()[:100])
+        mended, again = _trained()
+        assert mended.compiled
+        assert _same(first, again)
+    assert all(len(file.read_bytes()) > 100 or file.suffix == ".json" for file in files)
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
+@pytest.mark.usefixtures("fresh")
+def test_where_nothing_can_be_kept_all_is_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch._inductor, "standalone_compile", unknown)
+    training, _ = _trained()
+    assert training.compiled
+    assert not (tmp_path / "kept").exists()
+
+
+def test_programs_are_kept_by_all_that_decides_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def name(key: Any = ("update", True, (Quadratic, "full")), width: int = 3) -> str:
+        return kept.name_of(key, ({"w": torch.zeros(2, width)},))
+
+    assert name() == name()
+    others = [
+        name(("update", False, (Quadratic, "full"))),
+        name(width=4),
+        name(("update", True, (Transformer, "full"))),
+    ]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    others.append(name())
+    torch.set_num_threads(threads)
+    monkeypatch.setattr(kept, "_sources", lambda: "another version")
+    others.append(name())
+    assert len({name(), *others}) == 5
+    assert name() not in others[:-1]
+
+
+def test_programs_lie_where_the_user_keeps_caches(tmp_path: Path) -> None:
+    script = (
+        "import os, bench;"
+        "bench.run(encoder='onehot', learner='quadratic', modulus=5, steps=2, device='cpu', results=None);"
+        "print(os.environ['TORCHINDUCTOR_CACHE_DIR'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == str(tmp_path / "mod97" / "programs")
+
+
+class Own(Quadratic):
+    """Somebody else's: what it imports cannot be known."""
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
+@pytest.mark.usefixtures("fresh")
+def test_programs_of_other_peoples_learners_are_not_kept(tmp_path: Path) -> None:
+    training = FleetTraining([Own()], [problem(0)], Setting(steps=MANY, looks=MANY))
+    training.advance(2, range(1))
+    assert training.compiled
+    assert not (tmp_path / "kept").exists()
+    assert kept.ours(Quadratic(), nn.Sequential(training.network))
+
+    class Layer(nn.Linear):
+        pass
+
+    assert not kept.ours(Quadratic(), nn.Sequential(Layer(2, 2)))
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
+@pytest.mark.usefixtures("fresh")
+def test_programs_that_nobody_asked_for_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _trained(steps=1)
+    old = sorted((tmp_path / "kept").iterdir())
+    for file in old[:2]:
+        os.utime(file, (0, 0))
+    _forget(monkeypatch)
+    _trained("mlp", steps=1)
+    left = set((tmp_path / "kept").iterdir())
+    assert not left & set(old[:2])
+    assert set(old[2:]) < left
 
 
 def test_compiling_must_repay_itself() -> None:

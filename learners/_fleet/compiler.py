@@ -3,15 +3,17 @@
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
 from torch.fx import GraphModule
 
+from learners._fleet import kept
+from learners._fleet.kept import Program
 from learners._fleet.memory import out_of_memory
 from learners._fleet.trace import REMEMBERED, Work
 
@@ -106,21 +108,32 @@ class Compiler:
     :param announce: is told when compiling begins and, by "", when it ends.
     :param repeats: trainings that want the same programs one after another.
     :param precision: of the products.
+    :param keeps: programs are kept on disk, to be neither traced nor compiled by a later process. On a CPU alone: on a
+        GPU this is not tried yet.
     :ivar seconds: spent on making programs, compiled or not.
     """
 
     broken: ClassVar[str | None] = None
     """What is missing on this machine: compiling is not tried again in this process."""
+    loaded: ClassVar[dict[str, tuple[Program, Work]]] = {}
+    """Programs that are kept, and were loaded or made in this process, by their names."""
     known: ClassVar[dict[tuple[GraphModule, int], Callable[..., Any] | str]] = {}
     """What came of the last traces that were compiled in this process, by the threads of the arithmetic: programs, or
     why there are none."""
 
     def __init__(
-        self, device: str, announce: Callable[[str], None], repeats: int = 1, precision: str = "float32"
+        self,
+        device: str,
+        announce: Callable[[str], None],
+        repeats: int = 1,
+        precision: str = "float32",
+        keeps: bool = False,
     ) -> None:
         self.device, self.announce, self.repeats, self.precision = device, announce, repeats, precision
+        self.keeps = keeps and device == "cpu"
         self.seconds = 0.0
         self.notice: str | None = None
+        keep_programs()
 
     def wanted(self, work: Work, times: int) -> bool:
         """Whether a program that runs so many times in each training is worth compiling."""
@@ -139,10 +152,55 @@ class Compiler:
         finally:
             self.seconds += time.perf_counter() - start
 
-    def __call__(self, function: GraphModule, *arguments: Any) -> Callable[..., Any] | None:
+    def name(self, key: Hashable, arguments: Any) -> str | None:
+        """What a program of such arguments is kept under; None where none is kept."""
+        return kept.name_of(key, arguments) if self.keeps else None
+
+    def ready(
+        self, name: str | None, times: int, arguments: Callable[[], tuple[Any, ...]]
+    ) -> tuple[Program, Work] | None:
+        """A compiled program that this or an earlier process has kept, and its work, if it is worth having.
+
+        :param times: how often it runs in each training.
+        :param arguments: gives some to call it with, which it may spoil.
+        """
+        if name is None:
+            return None
+        if name in Compiler.loaded:
+            Compiler.loaded[name] = found = Compiler.loaded.pop(name)
+            return found if self.wanted(found[1], times) else None
+        known = kept.find(name)
+        if known is None:
+            return None
+        try:
+            work = Work(**known)
+            if not self.wanted(work, times):
+                return None
+            given = arguments()
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                program = kept.load(name, given)
+                program(*given)
+        except Exception as error:  # half a file, or one that another PyTorch has made
+            if out_of_memory(error):
+                raise
+            return None
+        self._remember(name, program, work)
+        return program, work
+
+    def _remember(self, name: str, program: Program, work: Work) -> None:
+        while len(Compiler.loaded) >= REMEMBERED:
+            del Compiler.loaded[next(iter(Compiler.loaded))]
+        Compiler.loaded[name] = program, work
+
+    def __call__(
+        self, function: GraphModule, *arguments: Any, name: str | None = None, work: Work | None = None
+    ) -> Callable[..., Any] | None:
         """The trace compiled, having been called once with the arguments; None where that fails.
 
         A trace compiled before in this process is not called: it has been.
+
+        :param name: what to keep it under, with its work.
         """
         key = function, torch.get_num_threads()
         if key in Compiler.known:
@@ -154,15 +212,18 @@ class Compiler:
         if Compiler.broken:
             self.notice = Compiler.broken
             return None
-        keep_programs()
+        compiled: Program | str
         self.announce("compiling")
         try:
             # Combined kernels: many small updates become few launches, which is most of what one replica waits for.
             options = {"combo_kernels": True} if self.device == "cuda" else {}
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options)
-                compiled(*arguments)
+                made = self._keep(function, arguments, name, work) if name and work else None
+                if made is None:
+                    made = torch.compile(function, fullgraph=True, dynamic=False, options=options)
+                    made(*arguments)
+                compiled = made
         except Exception as error:  # whatever is missing: a C++ compiler, Triton, headers
             if out_of_memory(error):
                 raise
@@ -177,9 +238,25 @@ class Compiler:
         Compiler.known[key] = compiled
         return None if isinstance(compiled, str) else compiled
 
+    def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> Program | None:
+        """Compile and keep; None where this PyTorch cannot: then it is compiled for this process alone."""
+        try:
+            artifact, compiled = kept.make(program, arguments)
+            compiled(*arguments)
+        except Exception as error:
+            if out_of_memory(error) or any(word in str(error) for word in TOOLS):
+                raise
+            return None
+        kept.keep(name, artifact, asdict(work))
+        self._remember(name, compiled, work)
+        return compiled
+
 
 def keep_programs() -> None:
-    """Keep compiled programs across runs, where the user keeps caches."""
+    """Keep compiled programs across runs, where the user keeps caches.
+
+    Before anything is traced: that imports parts of PyTorch which settle for a temporary folder.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(base) / "mod97" / "programs"))
 

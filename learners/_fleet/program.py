@@ -146,12 +146,20 @@ class Stepper:
         return self.all_move == all_move or (not self.all_move and self.compiled is not None)
 
     def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
+        self.compiled: Callable[..., Any] | None = None
+        asked, key = self.all_move, ("update", self.all_move, leaving, rule.key)
+        name = self.compiler.name(key, (self.group.tensors, self.feed.rows[0].long()))
+        found = self.compiler.ready(name, steps, self._rehearsal)
+        if found is not None:
+            self.compiled, self.work = found
+            self.all_move = asked and not leaving
+            return
         self.traced = self._trace(rule)
         self.work = Work.of(self.traced)
-        self.compiled: Callable[..., Any] | None = None
         if self.compiler.wanted(self.work, steps):
-            asked, self.all_move = self.all_move, self.all_move and not leaving
-            self._compile(rule)
+            self.all_move = asked and not leaving
+            self._write(rule)
+            self.compiled = self.compiler(self.writing, *self._rehearsal(), name=name, work=self.work)
             if self.compiled is not None:
                 return
             self.all_move = asked
@@ -160,10 +168,6 @@ class Stepper:
     def _write(self, rule: Rule) -> None:
         self.traced = self._trace(rule)
         self.writing = in_place(self.traced, self.group.tensors, self.feed.rows[0].long())
-
-    def _compile(self, rule: Rule) -> None:
-        self._write(rule)
-        self.compiled = self.compiler(self.writing, *self._rehearsal())
 
     def _trace(self, rule: Rule) -> GraphModule:
         update, key = partial(rule.update, all_move=self.all_move), ("update", self.all_move, rule.key)
@@ -258,10 +262,17 @@ class Looker:
         pieces_RNS, lengths = self.pieces_RNS, self.lengths
         for vital in (True, False) if len(pieces_RNS) > 1 else (True,):
             look, key = partial(rule.look, vital=vital), ("look", vital, rule.key)
-            traced = trace(look, key, group.tensors, pieces_RNS[0], lengths)
+            arguments = group.tensors, pieces_RNS[0], lengths
             times = looks if vital else looks * (len(pieces_RNS) - 1)
-            wanted = self.compiler.wanted(Work.of(traced), times)
-            compiled = self.compiler(traced, group.tensors, pieces_RNS[0], lengths) if wanted else None
+            name = self.compiler.name(key, arguments)
+            found = self.compiler.ready(name, times, partial(tuple, arguments))
+            if found is not None:
+                self.programs.append(found[0])
+                continue
+            traced = trace(look, key, *arguments)
+            work = Work.of(traced)
+            wanted = self.compiler.wanted(work, times)
+            compiled = self.compiler(traced, *arguments, name=name, work=work) if wanted else None
             self.programs.append(traced if compiled is None else compiled)
 
     def __call__(self, group: Group) -> tuple[Tensor, Tensor, Tensor]:

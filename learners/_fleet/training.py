@@ -15,6 +15,7 @@ from learners._base import Learner, Look, Problem, Rows, Setting, State, Trainin
 from learners._fleet.batches import batch_rows
 from learners._fleet.compiler import Compiler
 from learners._fleet.group import SHARED, Group, Tensors
+from learners._fleet.kept import ours
 from learners._fleet.kernels import tensor_cores
 from learners._fleet.memory import out_of_memory
 from learners._fleet.program import BLOCK, Feed, Looker, Stepper
@@ -73,7 +74,9 @@ class FleetTraining(Training):
             )
         key = (*structures, n_classes, self.setting.precision)
         self.rule = Rule(first, self.network, first.transformation(self.network), self.setting.precision, key)
-        self.compiler = Compiler(self.device.type, self.setting.announce, self.setting.repeats, self.setting.precision)
+        given = self.setting
+        keeps = ours(first, self.network)
+        self.compiler = Compiler(self.device.type, given.announce, given.repeats, given.precision, keeps)
         self.sizes = [len(problem.train) for problem in self.problems]
         self.batches = [learner.resolved_batch(n) for learner, n in zip(self.learners, self.sizes, strict=True)]
         self.seeds = [learner.seed() for learner in self.learners]

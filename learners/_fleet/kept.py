@@ -1,0 +1,151 @@
+"""Compiled programs on disk, found by what they are made of: a process that finds one neither traces nor compiles.
+
+Tracing a program takes seconds, and PyTorch's own cache, which begins at the trace, takes as long again. Programs of
+this package's own learners are kept, whose sources are known; what others import is not. All of this is a matter of
+time alone: whatever goes wrong here, the program is made anew.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import torch.fx._pytree as fx_pytree
+import torch.utils._pytree as pytree
+from torch import nn
+from torch.fx import GraphModule
+from torch.fx.graph import CodeGen
+
+__all__ = ["Program", "find", "keep", "load", "make", "name_of", "ours"]
+
+Program = Callable[..., Any]
+
+DAYS: Final = 30
+"""Programs that no process has asked for this long are removed when another is kept."""
+
+
+def ours(learner: object, network: nn.Module) -> bool:
+    """Whether a learner and all parts of its network are defined here or in PyTorch and scikit-learn alone."""
+    types = {base for part in (learner, *network.modules()) for base in type(part).__mro__}
+    here = __name__.partition(".")[0]
+    return {base.__module__.partition(".")[0] for base in types} <= {here, "torch", "sklearn", "abc", "builtins"}
+
+
+def name_of(key: Hashable, arguments: Any) -> str:
+    """What a program is kept under.
+
+    Everything that decides it counts: what it does, the shapes of its arguments, the sources of this package, PyTorch,
+    the machine, and the threads of the arithmetic.
+
+    :param key: of the function, equal for functions that do the same.
+    :param arguments: tensors, in dictionaries and tuples.
+    """
+    leaves, structure = pytree.tree_flatten(arguments)
+    shapes = [(tuple(x.shape), x.stride(), str(x.dtype), str(x.device)) for x in leaves]
+    what = (_stable(key), str(structure), shapes, _sources(), _machine(), torch.get_num_threads())
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+
+
+def _stable(key: Any) -> Any:
+    """Types by their names, not by where they lie in memory."""
+    if isinstance(key, tuple):
+        return tuple(_stable(part) for part in key)
+    return f"{key.__module__}.{key.__qualname__}" if isinstance(key, type) else key
+
+
+@cache
+def _sources() -> str:
+    """A digest of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _machine() -> tuple[str, ...]:
+    """What compiled code is for."""
+    model = platform.processor()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    python = platform.python_version(), platform.machine()
+    return (torch.__version__, *python, model, torch.backends.cpu.get_cpu_capability())
+
+
+def _folder() -> Path:
+    return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "kept"
+
+
+def _files(name: str) -> tuple[Path, Path]:
+    """A program, and what is known of it."""
+    return _folder() / f"{name}.bin", _folder() / f"{name}.json"
+
+
+def find(name: str) -> dict[str, Any] | None:
+    """What is known of a program that is kept; None where there is none."""
+    try:
+        return dict(json.loads(_files(name)[1].read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def load(name: str, arguments: tuple[Any, ...]) -> Program:
+    """A program that is kept, as a function of such arguments; whatever is wrong with it is raised."""
+    files = _files(name)
+    artifact = torch._inductor.CompiledArtifact.load(path=str(files[0]), format="binary")
+    for file in files:
+        os.utime(file)
+    return _of_arguments(artifact, pytree.tree_structure(arguments))
+
+
+def make(program: GraphModule, arguments: tuple[Any, ...]) -> tuple[Any, Program]:
+    """Compile a trace so that it can be kept: what is to be kept, and the function of such arguments."""
+    spec = pytree.tree_structure(arguments)
+    if spec != program._in_spec:
+        raise ValueError("The trace is one of other arguments.")
+    flat = GraphModule(program, program.graph)
+    flat.graph.set_codegen(CodeGen())
+    flat.recompile()
+    leaves = fx_pytree.tree_flatten_spec(arguments, spec)
+    artifact = torch._inductor.standalone_compile(flat, leaves, dynamic_shapes="from_example_inputs")
+    return artifact, _of_arguments(artifact, spec)
+
+
+def _of_arguments(artifact: Any, spec: pytree.TreeSpec) -> Program:
+    """Arguments by the names in them: the order of a dictionary does not matter."""
+
+    def program(*arguments: Any) -> Any:
+        found = artifact(*fx_pytree.tree_flatten_spec(arguments, spec))
+        return tuple(found) if isinstance(found, list | tuple) else (found,)
+
+    return program
+
+
+def keep(name: str, artifact: Any, known: dict[str, Any]) -> None:
+    """Keep a program, whole or not at all; another process may keep the same."""
+    with suppress(OSError, RuntimeError, AssertionError):
+        folder = _folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            artifact.save(path=f"{place}/program", format="binary")
+            Path(place, "known").write_text(json.dumps(known))
+            for made, kept in zip(("program", "known"), _files(name), strict=True):
+                os.replace(f"{place}/{made}", kept)
+        _forget(folder.iterdir())
+
+
+def _forget(paths: Iterable[Path]) -> None:
+    long_ago = time.time() - DAYS * 24 * 3600
+    for path in paths:
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_mtime < long_ago:
+                path.unlink()
