@@ -272,7 +272,8 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     if spec.id != stored["id"]:
         raise RequestError(f"The record {stored['id']!r} was made by other versions of its plugins: {spec.versions}.")
     budget = Budget(stored["final"]["step"])
-    planned = Plan([Step(spec, budget, None, "run")], stored["environment"]["device"], None)
+    device = prepared_device(stored["environment"]["device"], spec)
+    planned = Plan([Step(spec, budget, None, "run")], device, None)
     # As many threads as then: sums of more or fewer round differently.
     records = execute(planned, None, stored["environment"]["threads"], display)
     if not records or records[0]["status"] == "interrupted":

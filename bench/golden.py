@@ -7,16 +7,17 @@ that nobody uses yet needs no new version. Results that change without either fa
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from bench import registry
-from encoders import Codes
+from encoders import Codes, PairEncoder
 from learners import Problem
 
 __all__ = ["trajectory", "write"]
 
+MOMENTS: Final = (1, 3, 40)
 GOLDEN_KINDS: tuple[registry.Kind, ...] = ("encoder", "learner")
 
 
@@ -28,15 +29,22 @@ def trajectory(kind: str, name: str) -> dict[str, Any]:
 
 
 def _codes(encoder: Any) -> np.ndarray:
-    """Two projections of the codes of 0 … 12."""
+    """Two projections each of the codes of 0 … 12, and of 25 pairs as the encoder combines and sparsifies them."""
     values = np.arange(13.0)[:, np.newaxis]
-    codes = np.asarray(encoder.fit(values).transform(values), dtype=np.float64)
-    weights = np.sin(np.arange(codes.shape[1]) + 1.0)
-    return np.concatenate([codes @ weights, codes @ weights[::-1]])
+    pairs = np.stack(np.meshgrid(values[:5], values[4:9]), axis=-1).reshape(-1, 2)
+    found = []
+    for made, given in ((encoder, values), (PairEncoder(encoder), pairs)):
+        codes = np.asarray(made.fit(given).transform(given), dtype=np.float64)
+        weights = np.sin(np.arange(codes.shape[1]) + 1.0)
+        found += [codes @ weights, codes @ weights[::-1]]
+    return np.concatenate(found)
 
 
 def _learning(learner: Any) -> np.ndarray:
-    """Scores of three examples at the first, third and last moment of a short training on a + b mod 5."""
+    """Scores of three examples at the first, third and last moment of a short training on a + b mod 5.
+
+    In units of the largest at that moment, which comes along: some are a thousandth, and as much must show in them.
+    """
     index_NS = np.stack(np.meshgrid(np.arange(5), np.arange(5)), axis=-1).reshape(-1, 2)
     codes, y = Codes(np.eye(5), index_NS), index_NS.sum(axis=1) % 5
     if "random_state" in learner.get_params():
@@ -44,10 +52,12 @@ def _learning(learner: Any) -> np.ndarray:
     train = np.arange(0, 25, 2)
     training = type(learner).begin([learner], [Problem(codes, train, y[train], 5)])
     granule = learner.granularity(len(train))
-    scores = []
-    for moment in (1, 3, 6):
+    scores: list[Any] = []
+    for moment in MOMENTS:
         training.advance(moment * granule, [0])
-        scores.append(np.asarray(training.look([0], [np.array([0, 1, 13])]).scores[0]).ravel())
+        seen = np.asarray(training.look([0], [np.array([0, 1, 13])]).scores[0], dtype=np.float64).ravel()
+        largest = np.abs(seen).max() or 1.0
+        scores += [seen / largest, [np.log(largest)]]
     return np.concatenate(scores)
 
 

@@ -57,7 +57,8 @@ class _Tally:
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
-        rates = {name: rate for (name, _), rate in self.planned.rates.items()}
+        here = {(self.planned.learners[entry.group], entry.device) for entry in self.planned.entries}
+        rates = {name: rate for (name, device), rate in self.planned.rates.items() if (name, device) in here}
         rates |= {name: seconds / steps for name, (seconds, steps) in self.took.items()}
         ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
         unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in rates)

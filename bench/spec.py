@@ -353,7 +353,9 @@ def whole(option: str, value: Any, at_least: int | None = None) -> int | None:
         number = operator.index(value)
     except TypeError:
         raise RequestError(f"{option} must be an integer, got {value!r}.") from None
-    if isinstance(value, bool) or (at_least is not None and not at_least <= number <= LARGEST_SEED):
+    if isinstance(value, bool):
+        raise RequestError(f"{option} must be an integer, got {value!r}.")
+    if at_least is not None and not at_least <= number <= LARGEST_SEED:
         raise RequestError(f"{option} must be an integer in [{at_least}, 2³¹), got {value!r}.")
     return number
 
@@ -450,12 +452,15 @@ def _allowed(hint: Any) -> Iterator[Any]:
 
 def _hinted(value: Any, allowed: Collection[Any]) -> Any:
     """What is written none is the word, where a word of that name is allowed and None is not; an integer is a float
-    where only floats are.
+    where only floats are, and a whole float an integer where only integers are.
     """
     if value is None and "none" in allowed and NoneType not in allowed:
         return "none"
-    whole_number = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if whole_number and float in allowed and int not in allowed else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if isinstance(value, int) and float in allowed and int not in allowed:
+        return float(value)
+    return int(value) if int in allowed and float not in allowed and float(value).is_integer() else value
 
 
 def _alike(value: Any, default: Any) -> Any:

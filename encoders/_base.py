@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from encoders._check import require
 
 __all__ = ["Encoder", "Invertible"]
 
@@ -80,15 +82,17 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn the range of X (n, columns); y is ignored."""
         self.check()
+        self._refuse_times(X)
         values = validate_data(self, X, dtype=np.float64)
         self._check_domain(values)
-        self._feature_names = list(self._fit(values.ravel()))
+        self._feature_names = self._fit(values.ravel())
         self.code_size_ = len(self._feature_names)
         return self
 
     def transform(self, X: ArrayLike) -> Block:
         """The codes of X (n, columns): float32 (n, columns · F), CSR where ``sparse_output`` is set."""
         check_is_fitted(self)
+        self._refuse_times(X)
         values = validate_data(self, X, dtype=np.float64, reset=False)
         self._check_domain(values)
         codes = self._encode(values.ravel())
@@ -104,6 +108,12 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         columns = _check_feature_names_in(self, input_features)
         return np.array([f"{column}_{name}" for column in columns for name in self._feature_names], dtype=object)
+
+    def _refuse_times(self, X: Any) -> None:
+        """Dates are integers in nanoseconds or seconds, as it happens."""
+        dtypes: Any = getattr(X, "dtypes", getattr(X, "dtype", None))
+        if any(getattr(dtype, "kind", "") in set("mM") for dtype in np.atleast_1d(dtypes)):
+            raise ValueError(f"{type(self).__name__} takes numbers, got dates or durations: give hours, days or years.")
 
     def _check_domain(self, values: NDArray[np.float64]) -> None:
         if self.domain == "categorical":
@@ -133,6 +143,7 @@ class Invertible(ABC):
     """Mixin for encoders whose numbers can be read back from their codes."""
 
     code_size_: int
+    n_features_in_: int
 
     @abstractmethod
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
@@ -141,19 +152,19 @@ class Invertible(ABC):
     def inverse_transform(self, X: ArrayLike) -> NDArray[np.float64]:
         """The numbers (n, columns) that codes (n, columns · F) were made from.
 
-        :raises ValueError: where the width of X is no multiple of the code's size.
+        :raises ValueError: where X has another width.
         """
         check_is_fitted(self)
         matrix: Any = X
         codes = np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=np.float64)
-        width = codes.shape[1] if codes.ndim == 2 else None
-        if not width or width % self.code_size_:
-            raise ValueError(
-                f"{type(self).__name__} reads back codes (n, columns · {self.code_size_}), got shape {codes.shape}."
-            )
+        width = self.n_features_in_ * self.code_size_
+        if codes.ndim != 2 or codes.shape[1] != width:
+            raise ValueError(f"{type(self).__name__} reads back codes (n, {width}), got shape {codes.shape}.")
         if not np.isfinite(codes).all():
             raise ValueError(f"{type(self).__name__} reads back finite codes, got NaN or infinity.")
-        return self._decode(codes.reshape(-1, self.code_size_)).reshape(len(codes), -1)
+        if not len(codes):
+            return np.empty((0, self.n_features_in_))
+        return self._decode(codes.reshape(-1, self.code_size_)).reshape(len(codes), self.n_features_in_)
 
 
 def active_bits_to_csr(active_NK: NDArray[np.intp], size: int) -> sparse.csr_array:
@@ -166,6 +177,42 @@ def active_bits_to_csr(active_NK: NDArray[np.intp], size: int) -> sparse.csr_arr
     return codes
 
 
-def numbered(size: int) -> list[str]:
-    """Feature names "0", "1", …"""
-    return [str(i) for i in range(size)]
+def numbered(size: int) -> Sequence[str]:
+    """Feature names "0", "1", …, made when they are asked for."""
+    return _Numbered(size)
+
+
+class _Numbered(Sequence[str]):
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[str]: ...
+    def __getitem__(self, i: int | slice) -> str | list[str]:
+        found = range(self.size)[i]
+        return str(found) if isinstance(found, int) else [str(j) for j in found]
+
+
+def whole(places: Values) -> Values:
+    """Places that miss a whole number by rounding alone: 0.3 / 0.1 is 2.9999999999999996."""
+    nearest = np.rint(places)
+    return np.where(np.abs(places - nearest) <= 1e-9 * np.maximum(1.0, np.abs(places)), nearest, places)
+
+
+def data_range(owner: Any, values: Values) -> tuple[float, float]:
+    """The given minimum and maximum, or those of the values.
+
+    :raises ValueError: where one is given and all values lie beyond it.
+    """
+    low, high = float(values.min()), float(values.max())
+    minimum, maximum = owner.minimum, owner.maximum
+    if minimum is not None and maximum is None:
+        require(owner, "minimum", high >= minimum, f"at most {high:g}, the largest value, unless maximum is given")
+    if maximum is not None and minimum is None:
+        require(owner, "maximum", low <= maximum, f"at least {low:g}, the smallest value, unless minimum is given")
+    return low if minimum is None else float(minimum), high if maximum is None else float(maximum)

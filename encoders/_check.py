@@ -15,6 +15,7 @@ __all__ = [
     "require_integer",
     "require_integers",
     "require_number",
+    "require_random_state",
 ]
 
 
@@ -75,6 +76,13 @@ def require_number(
 def require_flag(owner: object, name: str) -> None:
     """True or False."""
     require(owner, name, isinstance(getattr(owner, name), bool | np.bool_), "True or False")
+
+
+def require_random_state(owner: object, name: str = "random_state") -> None:
+    """What scikit-learn takes as one: None, an integer in [0, 2³²), a numpy.random.RandomState."""
+    value = getattr(owner, name)
+    known = value is None or isinstance(value, np.random.RandomState) or (is_integer(value) and value < 2**32)
+    require(owner, name, known, "an integer in [0, 2³²), a RandomState or None")
 
 
 def require_choice(owner: object, name: str, choices: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """What a learner is given: distinct codes, and which of them each example names."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +30,10 @@ class Codes:
 
     def __init__(self, table_UF: ArrayLike, index_NS: ArrayLike) -> None:
         table = np.ascontiguousarray(table_UF, dtype=np.float32)
-        index = np.ascontiguousarray(index_NS, dtype=np.intp)
+        given = np.asarray(index_NS)
+        if given.size and given.dtype.kind not in "iu":
+            raise ValueError(f"The index of Codes must be integers, got {given.dtype}.")
+        index = np.ascontiguousarray(given, dtype=np.intp)
         if table.ndim != 2 or index.ndim != 2:
             raise ValueError(f"Codes takes a table (U, F) and an index (N, S), got {table.shape} and {index.shape}.")
         if index.size and not 0 <= index.min() <= index.max() < len(table):
@@ -39,6 +43,19 @@ class Codes:
 
     def __len__(self) -> int:
         return len(self.index_NS)
+
+    def __getitem__(self, rows: Any) -> "Codes":
+        """The chosen examples over the same table."""
+        return Codes(self.table_UF, self.index_NS[rows])
+
+    def __repr__(self) -> str:
+        codes, features = self.table_UF.shape
+        return f"Codes({len(self)} examples of {self.n_slots} of {codes} codes, {features} features)"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the examples written out, (N, S·F)."""
+        return len(self), self.n_slots * self.n_features
 
     @property
     def n_slots(self) -> int:
@@ -56,4 +73,4 @@ class Codes:
 
     def take(self, rows: ArrayLike) -> "Codes":
         """The chosen examples over the same table."""
-        return Codes(self.table_UF, self.index_NS[np.asarray(rows)])
+        return self[np.asarray(rows)]

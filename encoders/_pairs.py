@@ -47,6 +47,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit the encoder on all values of X (n, columns); y is ignored."""
+        require(self, "encoder", isinstance(self.encoder, Encoder), "an encoder of single numbers")
         values = validate_data(self, X, dtype=np.float64)
         require_choice(self, "combine", ("default", *COMBINES))
         known = self.sdr is None or self.sdr == "default" or is_integer(self.sdr)
@@ -107,7 +108,8 @@ class PairEncoder(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags = self.encoder.__sklearn_tags__().input_tags
+        if isinstance(self.encoder, Encoder):
+            tags.input_tags = self.encoder.__sklearn_tags__().input_tags
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

@@ -65,13 +65,17 @@ class Binary(Invertible, Encoder):
         while self.base**n_digits <= largest:
             n_digits += 1
         self.powers_ = self.base ** np.arange(self.n_digits or n_digits)[::-1].astype(np.int64)
+        self._check_range(largest)
         return [f"{self.base}^{i}" for i in range(len(self.powers_))][::-1]
+
+    def _check_range(self, largest: int) -> None:
+        limit = int(self.powers_[0]) * self.base
+        if largest >= limit:
+            raise ValueError(f"Binary has {len(self.powers_)} digits for values below {limit}, got {largest}.")
 
     def _encode(self, values: Values) -> Block:
         integers = values.astype(np.int64)
-        limit = int(self.powers_[0]) * self.base
-        if integers.max() >= limit:
-            raise ValueError(f"Binary has {len(self.powers_)} digits for values below {limit}, got {integers.max()}.")
+        self._check_range(int(integers.max()))
         digits = integers[:, np.newaxis] // self.powers_ % self.base
         if self.gray:
             digits[:, 1:] = (digits[:, 1:] - digits[:, :-1]) % self.base

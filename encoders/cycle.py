@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from encoders._base import Block, Encoder, Values, numbered
-from encoders._check import is_number, require, require_choice, require_integer
+from encoders._base import LARGEST_INTEGER, Block, Encoder, Values, numbered
+from encoders._check import is_number, require, require_choice, require_integer, require_random_state
 
 
 def sawtooth(turn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,6 +99,7 @@ class Cycle(Encoder):
         """n ≥ 1, 0 < l ≤ h, a known wave."""
         require_integer(self, "n")
         require_choice(self, "wave", WAVES)
+        require_random_state(self)
         bounds = self.period if isinstance(self.period, Sequence) else (self.period,)
         valid = len(bounds) in (1, 2) and all(map(is_number, bounds)) and 0 < bounds[0] <= bounds[-1]
         require(self, "period", valid, "a number > 0 or a range (low, high) with 0 < low ≤ high")
@@ -116,6 +117,6 @@ class Cycle(Encoder):
     def _encode(self, values: Values) -> Block:
         with np.errstate(over="ignore"):
             turns = values[:, np.newaxis] / self.periods_ + self.phases_
-        if not np.isfinite(turns).all():
-            raise ValueError(f"Cycle counts finite turns: period={self.period!r} is too short for the values.")
+        if not (np.abs(turns) <= LARGEST_INTEGER).all():
+            raise ValueError(f"Cycle counts up to 2^53 turns: period={self.period!r} is too short for the values.")
         return WAVES[self.wave](turns - np.floor(turns)).astype(np.float32)

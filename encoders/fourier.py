@@ -50,6 +50,7 @@ class Fourier(Invertible, Encoder):
         require_number(self, "modulus", above=0)
         if isinstance(self.harmonics, Sequence):
             require_integers(self, "harmonics")
+            require(self, "harmonics", len(set(self.harmonics)) == len(self.harmonics), "different integers")
         else:
             require(self, "harmonics", is_integer(self.harmonics, 1), "an integer ≥ 1 or a tuple of such")
 

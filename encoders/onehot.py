@@ -45,11 +45,15 @@ class OneHot(Invertible, Encoder):
 
     def _fit(self, values: Values) -> Sequence[str]:
         self.n_values_ = int(values.max()) + 1 if self.n_values is None else int(self.n_values)
+        self._check_range(values)
         return numbered(self.n_values_)
 
-    def _encode(self, values: Values) -> Block:
+    def _check_range(self, values: Values) -> None:
         if values.max() >= self.n_values_:
-            raise ValueError(f"OneHot was fitted on values below {self.n_values_}, got {values.max():g}.")
+            raise ValueError(f"OneHot has codes for values below {self.n_values_}, got {values.max():g}.")
+
+    def _encode(self, values: Values) -> Block:
+        self._check_range(values)
         return active_bits_to_csr(values.astype(np.intp)[:, np.newaxis], self.n_values_)
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:

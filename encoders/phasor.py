@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from encoders._base import Block, Encoder, Values
-from encoders._check import require_integer, require_number
+from encoders._base import LARGEST_INTEGER, Block, Encoder, Values
+from encoders._check import require, require_integer, require_number, require_random_state
 
 
 class Phasor(Encoder):
@@ -66,7 +66,10 @@ class Phasor(Encoder):
         """n ≥ 1, p > 0, K ≥ 1."""
         require_integer(self, "n")
         require_number(self, "modulus", above=0)
+        require(self, "modulus", self.modulus < LARGEST_INTEGER, "below 2^53")
         require_integer(self, "highest", optional=True)
+        require(self, "highest", self.highest is None or self.highest < LARGEST_INTEGER, "below 2^53")
+        require_random_state(self)
 
     def _fit(self, values: Values) -> Sequence[str]:
         highest = max(1, int(np.ceil(self.modulus)) - 1) if self.highest is None else self.highest

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from encoders._base import Block, Encoder, Invertible, Values, numbered
-from encoders._check import require_choice, require_integer
+from encoders._check import require_choice, require_integer, require_random_state
 
 
 class Random(Invertible, Encoder):
@@ -54,6 +54,7 @@ class Random(Invertible, Encoder):
         """n ≥ 1, a known distribution."""
         require_integer(self, "n")
         require_choice(self, "distribution", ("gaussian", "bipolar"))
+        require_random_state(self)
 
     def _fit(self, values: Values) -> Sequence[str]:
         random = check_random_state(self.random_state)

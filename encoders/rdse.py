@@ -1,13 +1,15 @@
 """HTM's distributed scalar code: overlapping runs of hashed bits, without bounds."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 
 from encoders._base import LARGEST_INTEGER, Block, Encoder, Values, active_bits_to_csr, numbered
-from encoders._check import require, require_flag, require_integer, require_number
+from encoders._check import is_integer, require, require_flag, require_integer, require_number, require_random_state
 
 
 def splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -31,7 +33,7 @@ class RDSE(Encoder):
     :param size: n, bits of the code.
     :param active_bits: w.
     :param resolution: r, the width of a bucket in the unit of x.
-    :param random_state: s, the seed of the hash, an integer ≥ 0.
+    :param random_state: s, the seed of the hash, an integer in [0, 2⁶⁴); of others one is drawn.
     :param sparse_output: return CSR instead of a dense matrix.
     :raises ValueError: for a resolution that is not positive, or w outside [1, n].
 
@@ -49,7 +51,7 @@ class RDSE(Encoder):
         size: int = 1000,
         active_bits: int = 20,
         resolution: float = 1.0,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         sparse_output: bool = False,
     ) -> None:
         self.size = size
@@ -73,11 +75,17 @@ class RDSE(Encoder):
         require_integer(self, "active_bits")
         require(self, "active_bits", self.active_bits <= self.size, f"in [1, {self.size}]")
         require_number(self, "resolution", above=0)
-        require_integer(self, "random_state", at_least=0)
+        if isinstance(self.random_state, Integral):
+            require(self, "random_state", is_integer(self.random_state) and self.random_state < 2**64, "in [0, 2⁶⁴)")
+        else:
+            require_random_state(self)
         require_flag(self, "sparse_output")
 
     def _fit(self, values: Values) -> Sequence[str]:
-        self.key_ = splitmix64(np.array([self.random_state], dtype=np.uint64))
+        seed = self.random_state
+        if not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(2**63)
+        self.key_ = splitmix64(np.array([seed], dtype=np.uint64))
         return numbered(self.size)
 
     def _encode(self, values: Values) -> Block:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders._base import LARGEST_INTEGER, Block, Encoder, Invertible, Values, active_bits_to_csr
-from encoders._check import require_flag, require_integers
+from encoders._check import require, require_flag, require_integers
 
 
 class Residue(Invertible, Encoder):
@@ -50,6 +50,7 @@ class Residue(Invertible, Encoder):
     def check(self) -> None:
         """At least one modulus; all are integers ≥ 2."""
         require_integers(self, "moduli", at_least=2)
+        require(self, "moduli", len(set(self.moduli)) == len(self.moduli), "different integers")
         require_flag(self, "sparse_output")
 
     def _fit(self, values: Values) -> Sequence[str]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders._base import Block, Encoder, Invertible, Values, active_bits_to_csr, numbered
+from encoders._base import Block, Encoder, Invertible, Values, active_bits_to_csr, data_range, numbered, whole
 from encoders._check import require, require_flag, require_integer, require_number
 
 DEFAULT_ACTIVE_BITS = 21
@@ -38,7 +38,7 @@ class Scalar(Invertible, Encoder):
     [[1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
     """
 
-    version = 1
+    version = 2
     domain = "real"
     example: ClassVar = {"resolution": 0.5, "active_bits": 5}
 
@@ -103,8 +103,7 @@ class Scalar(Invertible, Encoder):
             require(self, "maximum", self.maximum > self.minimum, f"above minimum={self.minimum!r}")
 
     def _fit(self, values: Values) -> Sequence[str]:
-        self.minimum_ = float(values.min() if self.minimum is None else self.minimum)
-        self.maximum_ = max(self.minimum_, float(values.max() if self.maximum is None else self.maximum))
+        self.minimum_, self.maximum_ = data_range(self, values)
         if self.sparsity is not None and self.size is not None:
             self.active_bits_ = max(1, round(self.size * self.sparsity))
         else:
@@ -134,7 +133,7 @@ class Scalar(Invertible, Encoder):
         place = (values - self.minimum_) / self.resolution_
         if self.periodic:
             # Of a remainder just below the size the floor is the last bucket; of one rounded up to it, the first.
-            return np.floor(np.mod(place, self.n_buckets_)).astype(np.intp) % self.n_buckets_
+            return np.floor(np.mod(whole(place), self.n_buckets_)).astype(np.intp) % self.n_buckets_
         return np.clip(np.floor(place + 0.5), 0, self.n_buckets_ - 1).astype(np.intp)
 
     def _runs(self, buckets: NDArray[np.intp]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders._base import Block, Encoder, Invertible, Values, numbered
+from encoders._base import Block, Encoder, Invertible, Values, data_range, numbered, whole
 from encoders._check import require, require_integer, require_number
 
 
@@ -21,13 +21,14 @@ class Thermometer(Invertible, Encoder):
     :param size: n, the number of thresholds; None takes ⌈h − l⌉, at least 1.
     :param minimum: l in the unit of x; None takes the smallest value seen by `fit`.
     :param maximum: h in the unit of x; None takes the largest value seen by `fit`.
-    :raises ValueError: for a size below 1, or a maximum below the minimum.
+    :raises ValueError: for a size below 1, a maximum below the minimum, or, in `fit`, one of the two alone with all
+        values beyond it.
 
     >>> Thermometer(minimum=0, maximum=3).fit_transform([[0], [2]]).tolist()
     [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
     """
 
-    version = 1
+    version = 2
     domain = "real"
     example: ClassVar = {"size": 12}
 
@@ -50,15 +51,16 @@ class Thermometer(Invertible, Encoder):
             require(self, "maximum", self.maximum >= self.minimum, f"at least minimum={self.minimum!r}")
 
     def _fit(self, values: Values) -> Sequence[str]:
-        self.minimum_ = float(values.min() if self.minimum is None else self.minimum)
-        self.maximum_ = max(self.minimum_, float(values.max() if self.maximum is None else self.maximum))
+        self.minimum_, self.maximum_ = data_range(self, values)
         extent = self.maximum_ - self.minimum_
         size = max(1, int(np.ceil(extent))) if self.size is None else int(self.size)
         self.thresholds_ = np.linspace(self.minimum_, self.minimum_ + (extent or 1.0), size + 1)[1:]
         return numbered(size)
 
     def _encode(self, values: Values) -> Block:
-        return (values[:, np.newaxis] >= self.thresholds_).astype(np.float32)
+        n = len(self.thresholds_)
+        passed = whole((values - self.minimum_) * n / (self.thresholds_[-1] - self.minimum_))
+        return (passed[:, np.newaxis] >= np.arange(1, n + 1)).astype(np.float32)
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
         """The highest threshold passed."""

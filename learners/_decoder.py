@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Decoder"]
 
 ALL, ONE = "all", "one"
+SITE_BITS = 16
+"""Sites of dropout are numbered by block, and by position within."""
 Kind = int | str
 """What the rows of a position stand for: each example (ALL), one for all (ONE), or the codes of a slot (its number)."""
 
@@ -161,17 +163,26 @@ class _Block(nn.Module):
         """States of the positions from ``first`` on behind the block, and the hidden units of the last position."""
         u = self._before(self.norm1, states.x)
         base, mixed, kinds = self._attend(u, u if self.form == "residual" else states.x, states.kinds, first, batch)
-        h = self._behind(self.norm1, base, self.out(mixed), noise, 2 * site)
+        sizes = [batch.size(kind) for kind in kinds]
+        h = self._behind(self.norm1, base, self._dropped(self.out(mixed), noise, 2 * site, sizes))
         u = self._before(self.norm2, h)
         hidden = self.activation(self.up(u))
-        h = self._behind(self.norm2, u if self.form == "residual" else h, self.down(hidden), noise, 2 * site + 1)
+        out = self._dropped(self.down(hidden), noise, 2 * site + 1, sizes)
+        h = self._behind(self.norm2, u if self.form == "residual" else h, out)
         return _States(h, kinds), hidden[-batch.size(kinds[-1]) :]
 
     def _before(self, norm: "_LayerNorm | None", h: Tensor) -> Tensor:
         return norm(h) if norm is not None and self.form in ("pre", "residual") else h
 
-    def _behind(self, norm: "_LayerNorm | None", base: Tensor, out: Tensor, noise: Noise | None, site: int) -> Tensor:
-        h = base + (out if noise is None else noise.drop(out, site))
+    def _dropped(self, out: Tensor, noise: Noise | None, site: int, sizes: list[int]) -> Tensor:
+        """Each position by itself: what is dropped must not depend on how far batches are filled up for a neighbour."""
+        if noise is None:
+            return out
+        parts = out.split(sizes)
+        return torch.cat([noise.drop(part, site << SITE_BITS | position) for position, part in enumerate(parts)])
+
+    def _behind(self, norm: "_LayerNorm | None", base: Tensor, out: Tensor) -> Tensor:
+        h = base + out
         return norm(h) if norm is not None and self.form == "post" else h
 
     def _attend(

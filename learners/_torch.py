@@ -79,7 +79,7 @@ class TorchLearner(Learner):
     :param momentum: μ in [0, 1) of SGD and Muon.
     :param nesterov: SGD looks ahead, as Muon always does.
     :param muon_rest_lr: step size of what Muon leaves to Adam.
-    :param muon_freeze: with Muon, embedding and read-out stay as they were drawn.
+    :param muon_freeze: with Muon, the weights of embedding and read-out stay as they were drawn; biases do not.
     :param weight_decay: λ ≥ 0.
     :param decay: "decoupled" (scaled by η alone), "coupled" (in the gradient, rescaled with it), "to-init" (towards the
         first weights), or None for the optimizer's usual: coupled for adam and sgd, decoupled for adamw and muon.

@@ -57,7 +57,7 @@ class Transformer(TorchLearner):
     1.0
     """
 
-    version = 1
+    version = 2
     starts = frozenset(["init_scale", "init_gain"])
     example: ClassVar = {
         "width": 16,
@@ -173,6 +173,7 @@ class Transformer(TorchLearner):
         for name in ("depth", "width", "heads", "loops"):
             require_integer(self, name)
         require_number(self, "mlp_ratio", above=0)
+        require(self, "mlp_ratio", round(self.mlp_ratio * self.width) >= 1, "enough for one unit of the MLP")
         require_number(self, "init_scale", above=0)
         require_number(self, "init_gain", above=0)
         require_number(self, "dropout", at_least=0, below=1)

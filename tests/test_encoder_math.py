@@ -1,14 +1,19 @@
 """What each code is for, as mathematics."""
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import encoders
 from encoders import (
     RDSE,
     Binary,
+    Codes,
     Cycle,
     Fourier,
     OneHot,
@@ -21,6 +26,7 @@ from encoders import (
     Thermometer,
 )
 from encoders._sdr import top_k
+from learners import Ridge
 
 INTEGERS = np.arange(97.0)[:, np.newaxis]
 PAIRS = np.array([[a, b] for a in range(97) for b in range(97)])
@@ -173,7 +179,7 @@ def test_phasor_products_add_modulo_p() -> None:
 
 
 def test_onehot_beyond_the_fitted_range() -> None:
-    with pytest.raises(ValueError, match="fitted on values below 4"):
+    with pytest.raises(ValueError, match="codes for values below 4"):
         OneHot().fit([[3.0]]).transform([[4.0]])
 
 
@@ -268,3 +274,110 @@ def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="Nonesuch"):
         _ = encoders.Nonesuch
     assert {"Codes", "PairEncoder", "cycle"} <= set(dir(encoders))
+
+
+# What other people's data is like
+
+
+TENTHS = np.arange(300)[:, np.newaxis] / 10
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        Thermometer(size=300, minimum=0, maximum=30),
+        Scalar(resolution=0.1, minimum=0, maximum=30, periodic=True),
+        Scalar(resolution=0.1, minimum=0, maximum=30),
+    ],
+)
+def test_decimals_that_rounding_makes_miss_their_step_have_codes_of_their_own(encoder: Any) -> None:
+    """0.3 / 0.1 is 2.9999999999999996."""
+    assert len(np.unique(encoder.fit_transform(TENTHS), axis=0)) == 300
+
+
+def test_thermometer_counts_decimal_steps() -> None:
+    codes = Thermometer(size=10, minimum=0, maximum=1).fit_transform([[0.2], [0.3], [0.35], [1.0]])
+    assert codes.sum(axis=1).tolist() == [2, 3, 3, 10]
+
+
+@pytest.mark.parametrize("kind", [Scalar, Thermometer])
+def test_one_bound_beyond_all_data_is_refused(kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"'maximum' parameter of \w+ must be at least 50, the smallest value"):
+        kind(maximum=40).fit([[50.0], [60.0]])
+    with pytest.raises(ValueError, match=r"'minimum' parameter of \w+ must be at most 60, the largest value"):
+        kind(minimum=100).fit([[50.0], [60.0]])
+    assert kind(minimum=0, maximum=40).fit([[50.0]]).maximum_ == 40
+
+
+def test_dates_are_refused() -> None:
+    days = np.arange("2024-01-01", "2024-01-05", dtype="datetime64[D]")[:, np.newaxis]
+    for encoder in (Cycle(), Fourier(24)):
+        with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
+            encoder.fit(days)
+        with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
+            encoder.fit([[1.0]]).transform(days - days[0])
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
+        Cycle().fit(pandas.DataFrame({"t": pandas.date_range("2024-01-01", periods=3, tz="UTC")}))
+    with pytest.raises(ValueError, match=r"counts up to 2\^53 turns"):
+        Cycle().fit_transform([[1e18]])
+
+
+def test_fitting_refuses_what_transforming_would() -> None:
+    with pytest.raises(ValueError, match="codes for values below 24, got 30"):
+        OneHot(n_values=24).fit([[30]])
+    with pytest.raises(ValueError, match="2 digits for values below 4, got 30"):
+        Binary(n_digits=2).fit([[30]])
+
+
+def test_reading_back_takes_as_many_columns_as_were_fitted() -> None:
+    encoder = OneHot().fit([[7]])
+    with pytest.raises(ValueError, match=r"reads back codes \(n, 8\), got shape \(1, 16\)"):
+        encoder.inverse_transform(np.zeros((1, 16)))
+    assert encoder.inverse_transform(np.zeros((0, 8))).shape == (0, 1)
+
+
+def test_large_identifiers_cost_no_names() -> None:
+    encoder = OneHot(sparse_output=True).fit([[10**9]])
+    assert len(pickle.dumps(encoder)) < 5_000
+    assert encoder.transform([[10**9]]).shape == (1, 10**9 + 1)
+    assert list(OneHot().fit([[2]]).get_feature_names_out(["x"])) == ["x_0", "x_1", "x_2"]
+
+
+def test_codes_are_refused_that_are_none() -> None:
+    with pytest.raises(ValueError, match="The index of Codes must be integers, got float64"):
+        Codes(np.eye(3), [[0.7, 1.9]])
+    assert len(Codes(np.eye(3), np.zeros((0, 2)))) == 0
+
+
+def test_codes_go_through_cross_validation() -> None:
+    pairs = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=-1).reshape(-1, 2)
+    codes, answers = PairEncoder(OneHot()).fit(pairs).codes(pairs), pairs[:, 0] % 2
+    assert codes.shape == codes.dense().shape
+    assert np.array_equal(codes[3:7].dense(), codes.dense()[3:7])
+    assert repr(codes) == "Codes(36 examples of 2 of 6 codes, 6 features)"
+    assert cross_val_score(Ridge(), codes, answers, cv=3).min() == 1.0
+
+
+@pytest.mark.parametrize("encoder", [make_pipeline(OneHot()), OneHot, StandardScaler()])
+def test_pairs_are_of_an_encoder(encoder: Any) -> None:
+    with pytest.raises(ValueError, match="'encoder' parameter of PairEncoder must be an encoder of single numbers"):
+        PairEncoder(encoder, combine="concat", sdr=None).fit([[1, 2]])
+
+
+@pytest.mark.parametrize("kind", [Cycle, Random, Phasor, RDSE])
+def test_seeds_are_what_scikit_learn_takes(kind: Any) -> None:
+    for seed in (-1, 2**70, 1.5, np.random.default_rng(0)):
+        with pytest.raises(ValueError, match=f"'random_state' parameter of {kind.__name__} must be"):
+            kind(random_state=seed).fit([[3]])
+    drawn = [kind(random_state=np.random.RandomState(seed)).fit_transform([[3], [4]]) for seed in (1, 1, 2)]
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+    assert kind(random_state=None).fit_transform([[3]]).shape[0] == 1
+
+
+def test_features_have_different_names() -> None:
+    with pytest.raises(ValueError, match="'harmonics' parameter of Fourier must be different integers"):
+        Fourier(24, (1, 1)).fit([[1]])
+    with pytest.raises(ValueError, match="'moduli' parameter of Residue must be different integers"):
+        Residue((3, 3)).fit([[1]])

@@ -39,6 +39,8 @@ EVERY = {
     "mlp": PERCEPTRON,
     "mlp-lora": TorchMLP(hidden_layer_sizes=(10, 8), lora_rank=2, batch_size=9),
     "mlp-dropout": TorchMLP(hidden_layer_sizes=(10, 8), dropout=0.3, batch_size=9),
+    "mlp-dropout-full-batch": TorchMLP(hidden_layer_sizes=(10, 8), dropout=0.3, batch_size=0),
+    "transformer-dropout-full-batch": Transformer(width=8, heads=2, depth=2, dropout=0.3, batch_size=0),
     "mlp-noise": TorchMLP(hidden_layer_sizes=(10,), weight_noise=0.02, gradient_noise=0.01, batch_size=9),
     "mlp-stablemax": TorchMLP(hidden_layer_sizes=(10,), loss="stablemax", orthograd=True, batch_size=9),
     "mlp-scikit": TorchMLP.scikit(hidden_layer_sizes=(10, 8), batch_size=9),

@@ -192,4 +192,4 @@ def test_golden(name: str) -> None:
     assert path.exists(), "a new plugin: `make golden` keeps its first trajectory"
     stored, now = json.loads(path.read_text()), golden.trajectory("learner", name)
     assert stored["version"] == now["version"], "a new version: `make golden` keeps its trajectory"
-    assert np.allclose(stored["numbers"], now["numbers"], atol=1e-3), "results changed: raise `version`, `make golden`"
+    assert np.allclose(stored["numbers"], now["numbers"], atol=2e-3), "results changed: raise `version`, `make golden`"

@@ -355,6 +355,13 @@ def tuned(records: list[Made], study: str, trials: int | None, compute: float | 
     return [{**record, "tuning": {"study": study, "rule": rule, **spent}} for record in records]
 
 
+def test_the_csv_of_winners_is_of_json(command: Command, tmp_path: Path) -> None:
+    for record in tuned(ending("mlp", 0.5, 0.6), "a", 8, None):
+        Store(tmp_path, create=True).write(record)
+    [line, *_] = csv.DictReader(io.StringIO(command("rank", "--results", tmp_path, "--format", "csv").out))
+    assert json.loads(line["tuning"])[0]["study"] == "a"
+
+
 def test_winners_of_equal_rules_have_boards_of_their_own(command: Command, tmp_path: Path) -> None:
     as_they_come = ending("mlp", 0.5, 0.6) + ending("quadratic", 0.7, 0.8)
     vault = {"vault": {"fraction": 0.2, "seed": 1, "open": True}}

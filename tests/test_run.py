@@ -624,3 +624,30 @@ def test_kill_9_leaves_whole_records_only(tmp_path: Path) -> None:
     records = list(Store(tmp_path).records())
     assert 3 <= len(records) < 200
     assert all(record["status"] == "timeout" for record in records)
+
+
+def test_a_record_of_a_device_that_is_missing_is_not_computed(tmp_path: Path, command: Command) -> None:
+    [record] = bench.run(encoder="onehot", learner="quadratic", modulus=5, steps=2, device="cpu", results=tmp_path)
+    record["environment"]["device"] = "cuda:7"
+    Store(tmp_path).write(record)
+    done = command("rerun", record["id"], "--results", tmp_path, "--quiet")
+    assert done.code == 2
+    assert "cuda" in done.error
+
+
+def test_a_step_count_that_is_a_truth_value() -> None:
+    with pytest.raises(RequestError, match=r"must be an integer, got True\.$"):
+        bench.plan(encoder="onehot", learner="quadratic", steps=True)
+
+
+def test_an_mlp_without_units_is_refused() -> None:
+    with pytest.raises(RequestError, match="must be enough for one unit of the MLP"):
+        bench.plan(encoder="onehot", learner="transformer", settings={"learner.mlp_ratio": 0.001})
+
+
+def test_whole_floats_are_integers_where_only_these_are() -> None:
+    of_floats, of_integers = (
+        bench.plan(encoder="onehot", learner="quadratic", settings={"learner.batch_size": n}, results=None)
+        for n in (64.0, 64)
+    )
+    assert [step.spec.id for step in of_floats.steps] == [step.spec.id for step in of_integers.steps]

@@ -1,6 +1,7 @@
 """Closed forms, symmetries, and a small simulation: what an interval promises, it keeps."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from bench.studies.coverage import (
     truth,
     welch_separations,
 )
+from bench.studies.grokking import crossing
 
 REPEATS = 800
 NOISE = 0.026
@@ -336,3 +338,17 @@ def test_improvement_covers(n: int) -> None:
         improvement, lambda rng, n: (rng.normal(1, 2, n), rng.normal(size=n)), stats.norm.cdf(1 / 5**0.5), n, REPEATS
     )
     assert held >= 0.93 - NOISE
+
+
+def test_the_median_of_a_study_counts_the_seeds_that_never_got_there() -> None:
+    def record(step: int | None) -> dict[str, Any]:
+        return {"steps_to": {"test": {"0.99": step}}, "final": {"step": 1_000}}
+
+    found = crossing([record(step) for step in (*range(100, 108), *[None] * 12)], "test", "0.99")
+    assert (found["n"], found["reached"], found["first"], found["last"]) == (20, 8, 100, 107)
+    assert found["median"] is None
+    assert found["low"] is not None
+    all_there = crossing([record(step) for step in range(100, 121)], "test", "0.99")
+    assert all_there["median"] == 110
+    assert all_there["low"] < 110 < all_there["high"]
+    assert crossing([record(None)], "test", "0.99") == {"n": 1, "reached": 0}

@@ -552,3 +552,9 @@ def test_the_plan_of_one_cell(tmp_path: Path, command: Command) -> None:
     done = command("sweep", "--encoder", "onehot", "--learner", "mlp", "--dry-run", "--results", tmp_path)
     assert done.code == 0
     assert "To run: 1 cell alone" in done.out
+
+
+def test_commas_in_brackets_part_nothing(command: Command, tmp_path: Path) -> None:
+    sizes = "learner.hidden_layer_sizes=(8,8),(16,16),4"
+    asked = ("--encoder", "onehot", "--learner", "mlp", "--vary", sizes, "--results", tmp_path, "--dry-run", "--json")
+    assert command("sweep", *asked).json["cells"] == 3

@@ -156,3 +156,17 @@ device_option = click.option(
     shell_complete=words("auto", "cpu", "cuda"),
     help="Where to train.",
 )
+
+
+def parted(text: str | None) -> list[str] | None:
+    """What stands between commas, except those in brackets."""
+    if text is None:
+        return None
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]

@@ -394,5 +394,5 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
     row |= {"ridge": probes["ridge"], "knn": probes["knn"], "fewest_steps": steps[0], "most_steps": steps[1]}
     row["incomplete"] = "; ".join(row["incomplete"])
-    nested = ("config", "task_parameters", "fractions")
+    nested = ("config", "task_parameters", "fractions", "tuning")
     return row | {name: json.dumps(row[name], ensure_ascii=False) for name in nested}

@@ -12,6 +12,7 @@ from bench.cli._options import (
     name_completer,
     parse_settings,
     parse_value,
+    parted,
     quiet_option,
     results_option,
     settings_option,
@@ -113,7 +114,7 @@ def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], options: dic
         key, equals, values = text.partition("=")
         if not equals or "." not in key:
             raise RequestError(f"--vary takes OWNER.NAME=A,B, got {text!r}.")
-        wanted[key.strip()] = [parse_value(value.strip()) for value in values.split(",") if value.strip()]
+        wanted[key.strip()] = [parse_value(value) for value in parted(values) or []]
     return wanted
 
 

@@ -13,6 +13,7 @@ from bench.cli._options import (
     json_option,
     name_completer,
     parse_value,
+    parted,
     quiet_option,
     results_option,
     words,
@@ -129,8 +130,8 @@ def tune(
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
     planned = plan_tune(
-        encoder=_words(encoder) or [],
-        combine=_words(combine),
+        encoder=parted(encoder) or [],
+        combine=parted(combine),
         sdr=_sdr(sdr),
         train_fraction=_fraction(train_fraction),
         space={name: _choices(text) for name, text in _named("--space", space)},
@@ -155,20 +156,6 @@ def tune(
     return 1 if done.problems or statuses & {"failed", "timeout"} or len(done.cells) < planned.fresh else 0
 
 
-def _words(text: str | None) -> list[str] | None:
-    """What stands between commas, except those in brackets."""
-    if text is None:
-        return None
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in "([") - (letter in ")]")
-        if letter == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
-
-
 def _fraction(text: str) -> Any:
     from bench.errors import RequestError
 
@@ -185,7 +172,7 @@ def _sdr(text: str | None) -> list[int | str] | None:
     from bench.errors import RequestError
 
     try:
-        return None if text is None else [part if part == "off" else int(part) for part in _words(text) or []]
+        return None if text is None else [part if part == "off" else int(part) for part in parted(text) or []]
     except ValueError:
         raise RequestError(f"--sdr takes numbers of features or 'off', with commas, got {text!r}.") from None
 
@@ -205,7 +192,7 @@ def _named(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _choices(text: str) -> Any:
-    return text if ".." in text else [parse_value(part) for part in _words(text) or []]
+    return text if ".." in text else [parse_value(part) for part in parted(text) or []]
 
 
 def _show_plan(planned: Any, as_json: bool) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import bench
+from bench.statistics import median_interval
 
 POWER = {"learner": "transformer", "encoder": "onehot", "pairs": "ordered"}
 FULL_40 = POWER | {"train_fraction": 0.4}
@@ -76,11 +77,18 @@ def command(steps: int, request: dict[str, Any], settings: dict[str, Any], seeds
 
 
 def crossing(records: list[dict[str, Any]], part: str, target: str) -> dict[str, Any]:
-    """Median and range of the first crossing over the seeds that reach it, and how many do."""
-    reached = [s for r in records if (s := r["steps_to"][part][target]) is not None]
+    """The first crossing: how many seeds get there, their range, and the Kaplan–Meier median of all with its interval.
+
+    Seeds that never get there are censored where they ended: a median that they keep from being known is None.
+    """
+    steps = [r["steps_to"][part][target] for r in records]
+    reached = [s for s in steps if s is not None]
     summary: dict[str, Any] = {"n": len(records), "reached": len(reached)}
     if reached:
-        summary |= {"median": float(np.median(reached)), "low": min(reached), "high": max(reached)}
+        times = [r["final"]["step"] or 0 if s is None else s for r, s in zip(records, steps, strict=True)]
+        middle = median_interval(times, [s is not None for s in steps])
+        summary |= {"first": min(reached), "last": max(reached)}
+        summary |= {"median": middle.value, "low": middle.low, "high": middle.high}
     return summary
 
 
