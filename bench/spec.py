@@ -456,11 +456,10 @@ def _hinted(value: Any, allowed: Collection[Any]) -> Any:
     """
     if value is None and "none" in allowed and NoneType not in allowed:
         return "none"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    if isinstance(value, int) and float in allowed and int not in allowed:
-        return float(value)
-    return int(value) if int in allowed and float not in allowed and float(value).is_integer() else value
+    if isinstance(value, float) and value.is_integer() and int in allowed and float not in allowed:
+        return int(value)
+    whole_number = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole_number and float in allowed and int not in allowed else value
 
 
 def _alike(value: Any, default: Any) -> Any:

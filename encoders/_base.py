@@ -82,7 +82,7 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn the range of X (n, columns); y is ignored."""
         self.check()
-        self._refuse_times(X)
+        self.refuse_times(X)
         values = validate_data(self, X, dtype=np.float64)
         self._check_domain(values)
         self._feature_names = self._fit(values.ravel())
@@ -92,7 +92,7 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
     def transform(self, X: ArrayLike) -> Block:
         """The codes of X (n, columns): float32 (n, columns · F), CSR where ``sparse_output`` is set."""
         check_is_fitted(self)
-        self._refuse_times(X)
+        self.refuse_times(X)
         values = validate_data(self, X, dtype=np.float64, reset=False)
         self._check_domain(values)
         codes = self._encode(values.ravel())
@@ -109,9 +109,12 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
         columns = _check_feature_names_in(self, input_features)
         return np.array([f"{column}_{name}" for column in columns for name in self._feature_names], dtype=object)
 
-    def _refuse_times(self, X: Any) -> None:
+    def refuse_times(self, X: Any) -> None:
         """Dates are integers in nanoseconds or seconds, as it happens."""
         dtypes: Any = getattr(X, "dtypes", getattr(X, "dtype", None))
+        if dtypes is None and isinstance(X, list | tuple):
+            dtypes = np.asarray(X, dtype=object).ravel()[:1]
+            dtypes = [getattr(first, "dtype", None) for first in dtypes]
         if any(getattr(dtype, "kind", "") in set("mM") for dtype in np.atleast_1d(dtypes)):
             raise ValueError(f"{type(self).__name__} takes numbers, got dates or durations: give hours, days or years.")
 
@@ -198,10 +201,12 @@ class _Numbered(Sequence[str]):
         return str(found) if isinstance(found, int) else [str(j) for j in found]
 
 
-def whole(places: Values) -> Values:
-    """Places that miss a whole number by rounding alone: 0.3 / 0.1 is 2.9999999999999996."""
-    nearest = np.rint(places)
-    return np.where(np.abs(places - nearest) <= 1e-9 * np.maximum(1.0, np.abs(places)), nearest, places)
+def places(values: Values, start: float, step: float) -> Values:
+    """(x − start)/step, a whole number where rounding alone makes it miss one: 0.3 / 0.1 is 2.9999999999999996."""
+    found = (values - start) / step
+    nearest = np.rint(found)
+    slack = 4 * np.finfo(np.float64).eps * ((np.abs(values) + abs(start)) / step + np.abs(found))
+    return np.where(np.abs(found - nearest) <= np.minimum(slack, 1e-3), nearest, found)
 
 
 def data_range(owner: Any, values: Values) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders._base import Block, Encoder, Invertible, Values, active_bits_to_csr, data_range, numbered, whole
+from encoders._base import Block, Encoder, Invertible, Values, active_bits_to_csr, data_range, numbered, places
 from encoders._check import require, require_flag, require_integer, require_number
 
 DEFAULT_ACTIVE_BITS = 21
@@ -130,10 +130,11 @@ class Scalar(Invertible, Encoder):
         return self._runs(self._bucket(values))
 
     def _bucket(self, values: Values) -> NDArray[np.intp]:
-        place = (values - self.minimum_) / self.resolution_
         if self.periodic:
+            place = places(values, self.minimum_, self.resolution_)
             # Of a remainder just below the size the floor is the last bucket; of one rounded up to it, the first.
-            return np.floor(np.mod(whole(place), self.n_buckets_)).astype(np.intp) % self.n_buckets_
+            return np.floor(np.mod(place, self.n_buckets_)).astype(np.intp) % self.n_buckets_
+        place = (values - self.minimum_) / self.resolution_
         return np.clip(np.floor(place + 0.5), 0, self.n_buckets_ - 1).astype(np.intp)
 
     def _runs(self, buckets: NDArray[np.intp]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders._base import Block, Encoder, Invertible, Values, data_range, numbered, whole
+from encoders._base import Block, Encoder, Invertible, Values, data_range, numbered, places
 from encoders._check import require, require_integer, require_number
 
 
@@ -58,8 +58,10 @@ class Thermometer(Invertible, Encoder):
         return numbered(size)
 
     def _encode(self, values: Values) -> Block:
-        n = len(self.thresholds_)
-        passed = whole((values - self.minimum_) * n / (self.thresholds_[-1] - self.minimum_))
+        n, low, high = len(self.thresholds_), self.minimum_, float(self.thresholds_[-1])
+        if high == low:  # steps too small for numbers of this size
+            return (values[:, np.newaxis] >= self.thresholds_).astype(np.float32)
+        passed = places(np.clip(values, low, high), low, (high - low) / n)
         return (passed[:, np.newaxis] >= np.arange(1, n + 1)).astype(np.float32)
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:

@@ -295,6 +295,14 @@ def test_decimals_that_rounding_makes_miss_their_step_have_codes_of_their_own(en
     assert len(np.unique(encoder.fit_transform(TENTHS), axis=0)) == 300
 
 
+def test_large_numbers_stay_in_their_buckets() -> None:
+    clock = Scalar(periodic=True, minimum=0, maximum=10, resolution=1, active_bits=1)
+    for x in (1e9 + 0.6, 1e6 + 0.9995):
+        assert clock.fit_transform([[x]]).argmax() == int(x) % 10
+    assert Thermometer().fit_transform([[1e17], [1e17]]).tolist() == [[1.0], [1.0]]
+    assert Thermometer(size=4, minimum=0, maximum=1).fit_transform([[1e308], [-1e308]]).sum(axis=1).tolist() == [4, 0]
+
+
 def test_thermometer_counts_decimal_steps() -> None:
     codes = Thermometer(size=10, minimum=0, maximum=1).fit_transform([[0.2], [0.3], [0.35], [1.0]])
     assert codes.sum(axis=1).tolist() == [2, 3, 3, 10]
@@ -316,6 +324,10 @@ def test_dates_are_refused() -> None:
             encoder.fit(days)
         with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
             encoder.fit([[1.0]]).transform(days - days[0])
+    with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
+        PairEncoder(Cycle()).fit(days.repeat(2, axis=1))
+    with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
+        Cycle().fit([[np.datetime64("2020-01-01")]])
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
         Cycle().fit(pandas.DataFrame({"t": pandas.date_range("2024-01-01", periods=3, tz="UTC")}))

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Hashable, Iterable
@@ -68,6 +69,9 @@ def _sources() -> str:
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+_sources()  # Of what is imported now, not of what the files are edited to before something is compiled.
 
 
 @cache
@@ -132,7 +136,7 @@ def _of_arguments(artifact: Any, spec: pytree.TreeSpec) -> Program:
 
 def keep(name: str, artifact: Any, known: dict[str, Any]) -> None:
     """Keep a program, whole or not at all; another process may keep the same."""
-    with suppress(OSError, RuntimeError, AssertionError):
+    with suppress(Exception):  # it is compiled, whatever became of keeping it
         folder = _folder()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -147,5 +151,5 @@ def _forget(paths: Iterable[Path]) -> None:
     long_ago = time.time() - DAYS * 24 * 3600
     for path in paths:
         with suppress(OSError):
-            if path.is_file() and path.stat().st_mtime < long_ago:
-                path.unlink()
+            if path.stat().st_mtime < long_ago:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
