@@ -44,10 +44,15 @@ __all__ = [
     "check_model_path",
     "failed",
     "graceful",
+    "isolated",
     "leave_with",
     "run_job",
     "run_jobs",
 ]
+
+
+ONLY = "MOD97_ONLY_GPU"
+"""The variable by which a worker process that sees one GPU alone knows what the others call it."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,23 @@ def board() -> Iterator[Board]:
     """A board for as long as a run lasts."""
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         yield Board(folder)
+
+
+def isolated(device: str) -> dict[str, str]:
+    """What the environment of a process says in which a numbered GPU is the only one, and so the first.
+
+    Compiled programs hold for a device number: so all GPUs of a machine share them.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not number:
+        return {}
+    seen = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return {"CUDA_VISIBLE_DEVICES": seen[int(number)] if int(number) < len(seen) else number, ONLY: device}
+
+
+def _local(device: str) -> str:
+    """What this process calls a device."""
+    return "cuda:0" if os.environ.get(ONLY) == device else device
 
 
 def run_jobs(jobs: Sequence[Job], on: Board, processes: int, finished: Callable[[Record], None]) -> list[Result]:
@@ -251,6 +273,7 @@ class _Runner:
 
     def __init__(self, job: Job, on: Board) -> None:
         self.job, self.on = job, on
+        self.device = _local(job.device)
         self.clock = Clock()
         self.results: dict[str, Result] = {}
         self.store = Store(job.results) if job.results else None
@@ -264,7 +287,7 @@ class _Runner:
             self.on.post(self.job.name, [])
 
     def _run(self) -> list[Result]:
-        environment.reset_peak_memory(self.job.device)
+        environment.reset_peak_memory(self.device)
         try:
             self._train([unit for unit in self.job.units if not unit.recalled])
         except CheckpointError as error:
@@ -299,7 +322,7 @@ class _Runner:
                 partial(self.on.post, self.job.name),
                 self.on.stopped,
                 self.clock,
-                self.job.device,
+                self.device,
                 probed=self.on.folder,
                 repeats=self.job.repeats,
             )
@@ -364,8 +387,8 @@ class _Runner:
             record["tuning"] = dict(tuning)
         commit, dirty = self.job.source
         try:
-            described = environment.describe(self.job.device, self.job.threads)
-            record["peak_memory_bytes"] = environment.peak_memory_bytes(self.job.device)
+            described = environment.describe(self.device, self.job.threads) | {"device": self.job.device}
+            record["peak_memory_bytes"] = environment.peak_memory_bytes(self.device)
         except Exception:  # a device that does not answer is why the cell failed: that must be told
             described = environment.describe("cpu", self.job.threads) | {"device": self.job.device, "processor": None}
             record["peak_memory_bytes"] = None

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor, TerminatedWorkerError
 
-from bench.execute import Board, Job, Result, failed, graceful, leave_with, run_job
+from bench.execute import Board, Job, Result, failed, graceful, isolated, leave_with, run_job
 from bench.store import Record
 
 __all__ = ["Queue", "Slots"]
@@ -86,7 +86,8 @@ class _Slot:
     def _process(self) -> Any:
         if self.pool is None:
             arguments = (os.getpid(), self.device != "cpu")
-            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker, initargs=arguments)
+            alone = isolated(self.device) or None
+            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker, initargs=arguments, env=alone)
         return self.pool
 
     def end(self) -> None:

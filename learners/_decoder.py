@@ -8,12 +8,14 @@ asked for its last position alone. States of a position are therefore kept as on
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from learners._fleet.hidden import fits, hidden_layer
 from learners._fleet.kernels import gather_all, many, product, scale, shift
 from learners._fleet.modules import ACTIVATIONS, Embedding, Linear, Network, Noise
 
@@ -151,6 +153,7 @@ class _Block(nn.Module):
         self.norm1 = _LayerNorm(width) if normed else None
         self.norm2 = _LayerNorm(width) if normed else None
         self.activation = ACTIVATIONS[config.activation]
+        self.rectifies = config.activation == "relu"
 
     def reset(self, generator: Generator) -> None:
         """Draw all weights."""
@@ -166,10 +169,18 @@ class _Block(nn.Module):
         sizes = [batch.size(kind) for kind in kinds]
         h = self._behind(self.norm1, base, self._dropped(self.out(mixed), noise, 2 * site, sizes))
         u = self._before(self.norm2, h)
-        hidden = self.activation(self.up(u))
-        out = self._dropped(self.down(hidden), noise, 2 * site + 1, sizes)
+        hidden, out = self._layer(u)
+        out = self._dropped(out, noise, 2 * site + 1, sizes)
         h = self._behind(self.norm2, u if self.form == "residual" else h, out)
         return _States(h, kinds), hidden[-batch.size(kinds[-1]) :]
+
+    def _layer(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden units, and what they add."""
+        if self.rectifies and fits(u, len(self.up.weight)):
+            out, hidden = hidden_layer(u, self.up.weight, self.down.weight, self.up.bias)
+            return hidden, out if self.down.bias is None else shift(out, self.down.bias)
+        hidden = self.activation(self.up(u))
+        return hidden, self.down(hidden)
 
     def _before(self, norm: "_LayerNorm | None", h: Tensor) -> Tensor:
         return norm(h) if norm is not None and self.form in ("pre", "residual") else h
@@ -219,13 +230,26 @@ class _Block(nn.Module):
     def _mix(self, query_BD: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
         """Softmax attention, elementwise: for a handful of tokens matrix products are too small to pay."""
         split = (len(query_BD), self.heads, -1)
-        scores_BTH = torch.stack([(query_BD * key_BD).reshape(split).sum(-1) for key_BD in keys], dim=1)
-        weights_BTH = torch.softmax(scores_BTH / math.sqrt(query_BD.shape[1] // self.heads), dim=1)
+        scale = 1 / math.sqrt(query_BD.shape[1] // self.heads)
+        scores = [(query_BD * key_BD).reshape(split).sum(-1, keepdim=True) * scale for key_BD in keys]
         parts = [
-            weights_BH.unsqueeze(-1) * value_BD.reshape(split)
-            for weights_BH, value_BD in zip(weights_BTH.unbind(1), values, strict=True)
+            weights_BH1 * value_BD.reshape(split)
+            for weights_BH1, value_BD in zip(_softmax(scores), values, strict=True)
         ]
         return sum(parts[1:], start=parts[0]).reshape(query_BD.shape)
+
+
+def _softmax(scores: Sequence[Tensor]) -> list[Tensor]:
+    """Over a few tensors: compiled, it is part of the sums before it and of the products behind it, one kernel in all.
+
+    In float32 at least; what is subtracted changes nothing, and has no gradient.
+    """
+    exact = torch.promote_types(scores[0].dtype, torch.float32)
+    raised = [score.to(exact) for score in scores]
+    largest = reduce(torch.maximum, raised).detach()
+    powers = [torch.exp(score - largest) for score in raised]
+    total = sum(powers[1:], start=powers[0])
+    return [(power / total).to(scores[0].dtype) for power in powers]
 
 
 def _at_once(maps: Sequence[Linear], x: Tensor) -> Sequence[Tensor]:

@@ -2,14 +2,17 @@
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from test_fleet import configured, every_learner, problem, weights
+from torch.func import grad, vmap
 
 import bench
-from learners import Setting
+from learners import Setting, Transformer
+from learners._fleet.hidden import hidden_layer
 from learners._fleet.training import FleetTraining
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -36,6 +39,47 @@ def test_many_replicas_follow_those_on_the_cpu(name: str) -> None:
     on_cpu, on_gpu = (weights(training, 16) for training in devices)
     assert all(np.allclose(on_cpu[k], on_gpu[k], rtol=1e-6, atol=1e-8) for k in on_cpu)
     assert devices[0].flops(0, 1) == devices[1].flops(0, 1)
+
+
+def test_a_hidden_layer_that_rectifies_and_masks_on_its_way() -> None:
+    generator = torch.Generator("cuda").manual_seed(0)
+    for replicas, rows, inputs, units in ((3, 150, 20, 72), (2, 128, 64, 128), (5, 17, 130, 33)):
+        shapes = [(rows, inputs), (units, inputs), (units,), (inputs, units), (rows, inputs)]
+        drawn = [torch.randn(replicas, *s, device="cuda", generator=generator).bfloat16() for s in shapes]
+
+        def fused(x: torch.Tensor, up: torch.Tensor, b: torch.Tensor, down: torch.Tensor, g: torch.Tensor) -> Any:
+            return (hidden_layer(x, up, down, b)[0] * g).sum()
+
+        def plain(x: torch.Tensor, up: torch.Tensor, b: torch.Tensor, down: torch.Tensor, g: torch.Tensor) -> Any:
+            return (torch.relu(x @ up.T + b) @ down.T * g).sum()
+
+        exact = [x.double() for x in drawn]
+        found = vmap(grad(fused, argnums=(0, 1, 2, 3)))(*drawn)
+        for one, wanted in zip(found, vmap(grad(plain, argnums=(0, 1, 2, 3)))(*exact), strict=True):
+            assert (one.double() - wanted).norm() < 0.01 * wanted.norm()
+        out, hidden = vmap(hidden_layer)(drawn[0], drawn[1], drawn[3], drawn[2])
+        wanted = torch.relu(exact[0] @ exact[1].mT + exact[2].unsqueeze(1))
+        assert (hidden.double() - wanted).norm() < 0.004 * wanted.norm()
+        assert (out.double() - wanted @ exact[3].mT).norm() < 0.006 * (wanted @ exact[3].mT).norm()
+
+
+def test_a_step_with_such_a_layer_is_the_plain_one_up_to_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"optimizer": "sgd", "weight_decay": 0.0, "warmup": 0, "lr": 0.1}  # moves are gradients
+    learners = [Transformer(width=32, batch_size=8, random_state=s, **plain) for s in range(17)]
+    problems = [problem(s) for s in range(17)]
+    found, fused = [], []
+    for _ in range(2):
+        training = FleetTraining(learners, problems, Setting("cuda", "bfloat16"))
+        start = weights(training, 3)
+        training.advance(1, range(17))
+        [group] = training.groups
+        fused.append("mod97.rectified" in str(group.program.traced.graph))
+        found.append({name: w - start[name] for name, w in weights(training, 3).items()})
+        monkeypatch.setattr("learners._decoder.fits", lambda x, width: False)
+        monkeypatch.setattr("learners._fleet.trace._traces", {})
+    assert fused == [True, False]
+    one, other = (np.concatenate([moved[name].ravel() for name in sorted(moved)]) for moved in found)
+    assert 0 < np.linalg.norm(one - other) < 0.02 * np.linalg.norm(other)
 
 
 def test_leaving_and_going_on_under_captured_graphs() -> None:

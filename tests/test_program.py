@@ -46,10 +46,12 @@ def test_a_traced_step_has_the_bits_of_the_plain_one(name: str) -> None:
     training = begin(name, range(3))
     [group] = training.groups
     training.advance(3, range(3))
-    rows = group.program.feed.rows[3].long()
-    plain_params, plain_state = training.rule.update(group.tensors, rows, True)
-    params, state = group.program.traced(group.tensors, rows)
-    for plain, traced in ((plain_params, params), (plain_state, state)):
+    feed = group.program.feed
+    plain_params, plain_state = training.rule.update(group.tensors, feed.rows[3].long(), True)
+    new = group.program.traced(group.tensors | {"feed": feed.tensors})
+    assert new["feed"]["place"].tolist() == [4]
+    assert new["clock"]["step"].tolist() == [4] * 3
+    for plain, traced in ((plain_params, new["params"]), (plain_state, new["state"])):
         assert plain.keys() == traced.keys()
         assert all(torch.equal(plain[k], traced[k]) for k in plain)
 
@@ -451,11 +453,16 @@ def test_writing_back_is_the_same_update() -> None:
     training = begin("mlp", range(2))
     training.advance(1, range(2))
     [group] = training.groups
-    rows = group.program.feed.rows[1].long()
-    params, state = group.program.traced(group.tensors, rows)
-    group.program.writing(group.tensors, rows)
-    assert all(torch.equal(group.params[k], params[k]) for k in params)
-    assert all(torch.equal(group.state[k], state[k]) for k in state)
+    tensors = group.tensors | {"feed": group.program.feed.tensors}
+    new = group.program.traced(tensors)
+    group.program.writing(tensors)
+    assert all(torch.equal(tensors[kind][k], x) for kind, own in new.items() for k, x in own.items())
+    assert {kind: len(own) for kind, own in new.items()} == {
+        "params": len(group.params),
+        "state": len(group.state),
+        "clock": 1,
+        "feed": 1,
+    }
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")

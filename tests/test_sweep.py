@@ -18,7 +18,7 @@ from bench import sweeps
 from bench.cells import prepare
 from bench.claims import Claims, in_hand
 from bench.errors import RequestError, StoreError
-from bench.execute import Board, Job, Unit, failed
+from bench.execute import Board, Job, Unit, failed, isolated
 from bench.grid import Grid
 from bench.slots import _Slot
 from bench.spec import Budget, family
@@ -388,6 +388,32 @@ def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.
         slot.future = None
         slot.end()
     assert limits == [process_executor._MAX_MEMORY_LEAK_SIZE, sys.maxsize]  # on a GPU every process grows
+
+
+@pytest.mark.parametrize(
+    ("seen", "device", "expected"),
+    [(None, "cuda:2", "2"), ("4,6,7", "cuda:1", "6"), ("GPU-a, GPU-b", "cuda:1", "GPU-b"), ("", "cuda:0", "0")],
+)
+def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
+    seen: str | None, device: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if seen is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+
+    def telling(job: Any, on: Any) -> None:
+        from bench.execute import _local
+
+        raise RuntimeError(f"{os.environ['CUDA_VISIBLE_DEVICES']} {_local(job.device)} {_local('cuda:9')}")
+
+    monkeypatch.setattr("bench.slots.run_job", telling)
+    slot = _Slot(device)
+    slot.start(Job((), device), Board(tmp_path))
+    assert slot.future is not None
+    assert str(slot.future.exception()) == f"{expected} cuda:0 cuda:9"
+    slot.future = None
+    slot.end()
+    assert isolated("cuda") == isolated("cpu") == {}
 
 
 def test_a_device_that_does_not_answer_is_told(tmp_path: Path) -> None:

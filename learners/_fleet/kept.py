@@ -51,8 +51,9 @@ def name_of(key: Hashable, arguments: Any) -> str:
     """
     leaves, structure = pytree.tree_flatten(arguments)
     shapes = [(tuple(x.shape), x.stride(), str(x.dtype), str(x.device)) for x in leaves]
-    what = (_stable(key), str(structure), shapes, _sources(), _machine(), torch.get_num_threads())
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+    what = (_stable(key), str(structure), shapes, _sources(), _machine(str(leaves[0].device)))
+    arithmetic = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32
+    return hashlib.sha256(repr((*what, *arithmetic)).encode()).hexdigest()[:32]
 
 
 def _stable(key: Any) -> Any:
@@ -75,14 +76,17 @@ _sources()  # Of what is imported now, not of what the files are edited to befor
 
 
 @cache
-def _machine() -> tuple[str, ...]:
+def _machine(device: str) -> tuple[str, ...]:
     """What compiled code is for."""
+    versions = torch.__version__, str(torch.version.cuda), platform.python_version(), platform.machine()
+    if device.startswith("cuda"):
+        found = torch.cuda.get_device_properties(device)
+        return (*versions, found.name, f"{found.major}.{found.minor}", str(found.multi_processor_count))
     model = platform.processor()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
-    python = platform.python_version(), platform.machine()
-    return (torch.__version__, *python, model, torch.backends.cpu.get_cpu_capability())
+    return (*versions, model, torch.backends.cpu.get_cpu_capability())
 
 
 def _folder() -> Path:
@@ -111,7 +115,7 @@ def load(name: str, arguments: tuple[Any, ...]) -> Program:
     return _of_arguments(artifact, pytree.tree_structure(arguments))
 
 
-def make(program: GraphModule, arguments: tuple[Any, ...]) -> tuple[Any, Program]:
+def make(program: GraphModule, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Program]:
     """Compile a trace so that it can be kept: what is to be kept, and the function of such arguments."""
     spec = pytree.tree_structure(arguments)
     if spec != program._in_spec:
@@ -120,7 +124,8 @@ def make(program: GraphModule, arguments: tuple[Any, ...]) -> tuple[Any, Program
     flat.graph.set_codegen(CodeGen())
     flat.recompile()
     leaves = fx_pytree.tree_flatten_spec(arguments, spec)
-    artifact = torch._inductor.standalone_compile(flat, leaves, dynamic_shapes="from_example_inputs")
+    how: dict[str, Any] = {"dynamic_shapes": "from_example_inputs", "options": {"config_patches": options}}
+    artifact = torch._inductor.standalone_compile(flat, leaves, **how)
     return artifact, _of_arguments(artifact, spec)
 
 

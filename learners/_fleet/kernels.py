@@ -4,6 +4,8 @@ They are operators of their own so that they survive tracing and compiling:
 
 - ``mod97::product``: x wᵀ of float32 matrices by oneDNN, a stack of them one after another. PyTorch calls MKL for them,
   which on processors of other makers reaches half of that (a core of an AMD EPYC: 107 against 230 GFLOP/s).
+- ``mod97::settled``: numbers as they are, in memory. What a compiled program works out for each replica, as β₁ᵗ, it
+  would otherwise work out once more for each of the weights that the number scales.
 - ``mod97::rows`` and ``mod97::rows_gradient``: rows of a table by an index, and the gradient of that. PyTorch's general
   indexing adds gradients by atomics on several threads: 3.4 ms where `index_add` takes 0.1 (4,752 × 256 into 97 rows).
 """
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["gather", "gather_all", "many", "matmul", "product", "scale", "shift", "stacked", "tensor_cores"]
+__all__ = ["gather", "gather_all", "many", "matmul", "product", "scale", "settled", "shift", "stacked", "tensor_cores"]
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 LARGEST_TABLE = 512
@@ -32,6 +34,7 @@ _replicas = ContextVar("replicas", default=1)
 
 _library = torch.library.Library("mod97", "DEF")
 _library.define("product(Tensor x, Tensor w) -> Tensor")
+_library.define("settled(Tensor x) -> Tensor")
 _library.define("rows(Tensor table, Tensor index) -> Tensor")
 _library.define("rows_gradient(Tensor grad, Tensor index, int n_rows) -> Tensor")
 
@@ -69,6 +72,7 @@ def _flat(index: Tensor, n_rows: int) -> Tensor:
 
 
 _library.impl("product", _product, "CPU")
+_library.impl("settled", torch.clone, "CompositeExplicitAutograd")
 _library.impl("rows", _rows, "CPU")
 _library.impl("rows_gradient", _rows_gradient, "CPU")
 
@@ -76,6 +80,11 @@ _library.impl("rows_gradient", _rows_gradient, "CPU")
 @torch.library.register_fake("mod97::product", lib=_library)
 def _(x: Tensor, w: Tensor) -> Tensor:
     return x.new_empty(*x.shape[:-1], w.shape[-2])
+
+
+@torch.library.register_fake("mod97::settled", lib=_library)
+def _(x: Tensor) -> Tensor:
+    return torch.empty_like(x)
 
 
 @torch.library.register_fake("mod97::rows", lib=_library)
@@ -225,6 +234,13 @@ def stacked(replicas: int) -> Iterator[None]:
 def many(x: Tensor) -> bool:
     """Whether operators on this wait for memory rather than for being launched."""
     return _replicas.get() >= MANY.get(x.device.type, math.inf)
+
+
+def settled(*numbers_R: Tensor) -> tuple[Tensor, ...]:
+    """Numbers of replicas, worked out once a step where many are stacked."""
+    if not many(numbers_R[0]):
+        return numbers_R
+    return torch.ops.mod97.settled(torch.stack(numbers_R)).unbind(0)
 
 
 class _Shift(torch.autograd.Function):

@@ -56,6 +56,8 @@ class Network(nn.Module, ABC):
     """Names of embedding and read-out, which Muon leaves to Adam."""
     local: bool = False
     """Whether it has losses of its own: ``forward(table, index, noise, answers, weight)`` gives their sum first."""
+    looks_up: bool = True
+    """Whether one-hot codes are looked up. A product with their table is the same, and is counted as arithmetic."""
     rows_per_example: int = 1
     """Rows of hidden units that scores of one example take: as many fewer examples are looked at together."""
 
@@ -103,7 +105,10 @@ class Embedding(nn.Module):
     One-hot codes make it an ordinary embedding.
 
     :param tied: one map for all slots.
+    :ivar onehot: the table is the identity: codes are rows of E, and nothing is multiplied.
     """
+
+    onehot: bool = False
 
     def __init__(self, n_features: int, width: int, n_slots: int, tied: bool = True, std: float = 1.0) -> None:
         super().__init__()
@@ -122,13 +127,16 @@ class Embedding(nn.Module):
         """
         weight = self.weight if self.weight.ndim == 2 else self.weight[slot]
         if index_B is None:
-            return product(table_UF, weight.mT)
-        if len(table_UF) <= len(index_B):
-            return gather(product(table_UF, weight.mT), index_B)
+            return self._embedded(table_UF, weight)
+        if self.onehot or len(table_UF) <= len(index_B):
+            return gather(self._embedded(table_UF, weight), index_B)
         return product(table_UF[index_B], weight.mT)
+
+    def _embedded(self, table_UF: Tensor, weight_FD: Tensor) -> Tensor:
+        return weight_FD if self.onehot else product(table_UF, weight_FD.mT)
 
     def forward(self, table_UF: Tensor, index_BS: Tensor) -> Tensor:
         """Embedded codes of all slots of a batch."""
-        if self.weight.ndim == 2 and len(table_UF) <= index_BS.numel():
-            return gather(product(table_UF, self.weight.mT), index_BS)
+        if self.weight.ndim == 2 and (self.onehot or len(table_UF) <= index_BS.numel()):
+            return gather(self._embedded(table_UF, self.weight), index_BS)
         return torch.stack([self.rows(table_UF, s, index_BS[:, s]) for s in range(index_BS.shape[1])], dim=1)

@@ -26,6 +26,9 @@ STRIDE = 8
 HELPERS = 4
 """Threads that draw batches while a GPU works."""
 
+SPOILED = ("params", "state", "clock", "feed")
+"""Kinds of tensors that a step writes to."""
+
 Inputs = dict[str, Tensors]
 
 
@@ -115,11 +118,25 @@ class Feed:
         for row in range(first, into_KRB.shape[1], stride):
             self.draw(block, row, into_KRB[:, row])
 
-    def take(self) -> Tensor:
-        """The next batch, (R, B)."""
-        rows = self.rows.index_select(0, self.place).squeeze(0).long()
-        self.place.add_(1).remainder_(BLOCK)
-        return rows
+    @property
+    def tensors(self) -> Tensors:
+        """A block of batches, (K, R, B), and the place of the next one in it, (1,)."""
+        return {"rows": self.rows, "place": self.place}
+
+
+class Turn:
+    """A whole turn of a group: the next batch, an update by it, and the clock set forward."""
+
+    def __init__(self, rule: Rule, all_move: bool) -> None:
+        self.rule, self.all_move = rule, all_move
+
+    def __call__(self, tensors: dict[str, Tensors]) -> dict[str, Tensors]:
+        """What all of it becomes."""
+        feed, clock = tensors["feed"], tensors["clock"]
+        rows_RB = feed["rows"].index_select(0, feed["place"]).squeeze(0).long()
+        params, state = self.rule.update(tensors, rows_RB, all_move=self.all_move)
+        step, place = clock["step"] + clock["alive"], (feed["place"] + 1) % BLOCK
+        return {"params": params, "state": state, "clock": {"step": step}, "feed": {"place": place}}
 
 
 class Stepper:
@@ -147,9 +164,9 @@ class Stepper:
 
     def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
         self.compiled: Callable[..., Any] | None = None
-        asked, key = self.all_move, ("update", self.all_move, leaving, rule.key)
-        name = self.compiler.name(key, (self.group.tensors, self.feed.rows[0].long()))
-        found = self.compiler.ready(name, steps, self._rehearsal)
+        asked, key = self.all_move, ("turn", self.all_move, leaving, rule.key)
+        name = self.compiler.name(key, (self._tensors(),))
+        found = self.compiler.ready(name, steps, lambda: (self._rehearsal(),))
         if found is not None:
             self.compiled, self.work = found
             self.all_move = asked and not leaving
@@ -159,7 +176,7 @@ class Stepper:
         if self.compiler.wanted(self.work, steps):
             self.all_move = asked and not leaving
             self._write(rule)
-            self.compiled = self.compiler(self.writing, *self._rehearsal(), name=name, work=self.work)
+            self.compiled = self.compiler(self.writing, self._rehearsal(), name=name, work=self.work)
             if self.compiled is not None:
                 return
             self.all_move = asked
@@ -167,17 +184,21 @@ class Stepper:
 
     def _write(self, rule: Rule) -> None:
         self.traced = self._trace(rule)
-        self.writing = in_place(self.traced, self.group.tensors, self.feed.rows[0].long())
+        self.writing = in_place(self.traced, self._tensors())
 
     def _trace(self, rule: Rule) -> GraphModule:
-        update, key = partial(rule.update, all_move=self.all_move), ("update", self.all_move, rule.key)
-        return trace(update, key, self.group.tensors, self.feed.rows[0].long())
+        return trace(Turn(rule, self.all_move), ("turn", self.all_move, rule.key), self._tensors())
 
-    def _rehearsal(self) -> tuple[Inputs, Tensor]:
-        """Arguments that may be spoiled."""
-        group = self.group
-        copies = {kind: {name: x.clone() for name, x in group.tensors[kind].items()} for kind in ("params", "state")}
-        return group.tensors | copies, self.feed.rows[0].long()
+    def _tensors(self) -> Inputs:
+        return self.group.tensors | {"feed": self.feed.tensors}
+
+    def _rehearsal(self) -> Inputs:
+        """Tensors that may be spoiled."""
+        tensors = self._tensors()
+        return {
+            kind: {name: x.clone() if kind in SPOILED else x for name, x in own.items()}
+            for kind, own in tensors.items()
+        }
 
     def run(self, first: int, count: int, movers: NDArray[np.bool_]) -> None:
         """Do so many steps of one block, and count them for those that move."""
@@ -201,14 +222,14 @@ class Stepper:
         self.group.steps[movers] += count
 
     def _step(self) -> None:
-        rows, tensors = self.feed.take(), self.group.tensors
         if self.compiled is not None:
-            self.compiled(tensors, rows)
+            self.compiled(self._tensors())
         elif self.device.type == "cuda":  # a captured graph reads and writes the same memory in every replay
-            self.writing(tensors, rows)
+            self.writing(self._tensors())
         else:
-            tensors["params"], tensors["state"] = self.traced(tensors, rows)
-        tensors["clock"]["step"] += tensors["clock"]["alive"]
+            new = self.traced(self._tensors())
+            self.group.tensors["params"], self.group.tensors["state"] = new["params"], new["state"]
+            self.group.clock["step"], self.feed.place = new["clock"]["step"], new["feed"]["place"]
 
     def _capture(self) -> dict[int, Any]:
         """Record one step, and several; rehearsals on a stream of their own leave no trace."""
@@ -217,7 +238,7 @@ class Stepper:
         with torch.cuda.stream(stream):
             arguments = self._rehearsal()
             for _ in range(2):
-                (self.writing if self.compiled is None else self.compiled)(*arguments)
+                (self.writing if self.compiled is None else self.compiled)(arguments)
             del arguments
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graphs = {}

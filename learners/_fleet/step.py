@@ -57,10 +57,10 @@ class Rule:
         noise_key = key(clock["seed"], clock["step"], "forward")
         dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
         arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
+        context = Context(params, hyper, clock["step"], clock["seed"])
         with stacked(len(rows_RB)):
             grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
-        context = Context(params, hyper, clock["step"], clock["seed"])
-        updates, state = self.transformation.update(grads, tensors["state"], context)
+            updates, state = self.transformation.update(grads, tensors["state"], context)
         moved = {name: w + updates[name] for name, w in params.items()}
         if all_move:
             return moved, state

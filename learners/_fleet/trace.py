@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-__all__ = ["REMEMBERED", "Work", "in_place", "trace"]
+__all__ = ["REMEMBERED", "Work", "aligned", "in_place", "trace"]
 
 VIEWS = {"view", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select", "slice", "split", "t", "detach"}
 """Operators that move nothing."""
-PRODUCTS = {"bmm", "mm", "product"}
+PRODUCTS = {"bmm", "mm", "product", "rectified", "masked"}
 COPIES = {"_to_copy", "clone"}
 ZEROS_AND_ONES = {"eq", "ones_like", "new_ones"}
 REMEMBERED = 96
@@ -49,14 +49,11 @@ def trace(function: Callable[..., Any], key: Hashable, *arguments: Any) -> Graph
     return found
 
 
-def in_place(program: GraphModule, tensors: dict[str, dict[str, Tensor]], rows: Tensor) -> GraphModule:
-    """The trace of an update, writing new parameters and state over the old ones.
-
-    :param program: traces a function of (tensors, rows) that gives the new ``params`` and ``state``.
-    """
+def in_place(program: GraphModule, tensors: dict[str, dict[str, Tensor]]) -> GraphModule:
+    """The trace of a function of tensors that gives some of them anew, writing these over the old ones."""
     if program not in _in_place:
-        leaves, structure = pytree.tree_flatten((tensors, rows))
-        numbers, _ = pytree.tree_unflatten(list(range(len(leaves))), structure)
+        leaves, structure = pytree.tree_flatten((tensors,))
+        [numbers] = pytree.tree_unflatten(list(range(len(leaves))), structure)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch's own use of what it has deprecated
             writing = copy.deepcopy(program)
@@ -66,13 +63,54 @@ def in_place(program: GraphModule, tensors: dict[str, dict[str, Tensor]], rows: 
         with writing.graph.inserting_before(output):
             written = [
                 writing.graph.call_function(torch.ops.aten.copy_.default, (places[numbers[kind][name]], value))
-                for kind, values in zip(("params", "state"), new, strict=True)
+                for kind, values in new.items()
                 for name, value in values.items()
             ]
         output.args = (written,)
         writing.recompile()
         _in_place[program] = writing
     return _in_place[program]
+
+
+def aligned(program: GraphModule) -> GraphModule:
+    """The same with products of matrices whose rows all begin at multiples of 16 bytes, as a GPU's fast kernels ask.
+
+    Zeros are appended to rows and columns, and what comes of them is cut off: 97 classes are computed as 104.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own use of what it has deprecated
+        made = copy.deepcopy(program)
+    for node in [node for node in made.graph.nodes if node.target is torch.ops.aten.bmm.default]:
+        _align(node)
+    made.graph.eliminate_dead_code()
+    made.recompile()
+    return made
+
+
+def _align(product: Node) -> None:
+    """Of (R, M, K) and (R, K, N); the dimension along which a matrix lies in memory counts."""
+    a, b = product.all_input_nodes if len(product.all_input_nodes) == 2 else product.all_input_nodes * 2
+    x, y = a.meta["val"], b.meta["val"]
+    unit = 16 // x.element_size()
+    (m, k), n = x.shape[1:], y.shape[2]
+    rows = -m % unit if x.stride(2) != 1 else 0
+    columns = -n % unit
+    inner = -k % unit if x.stride(2) == 1 or y.stride(2) != 1 else 0
+    if not (rows or columns or inner):
+        return
+    graph, aten = product.graph, torch.ops.aten
+    with graph.inserting_before(product):
+        left = graph.call_function(aten.constant_pad_nd.default, (a, [0, inner, 0, rows])) if inner or rows else a
+        right = (
+            graph.call_function(aten.constant_pad_nd.default, (b, [0, columns, 0, inner])) if inner or columns else b
+        )
+        found = graph.call_function(aten.bmm.default, (left, right))
+        if rows:
+            found = graph.call_function(aten.slice.Tensor, (found, 1, 0, m))
+        if columns:
+            found = graph.call_function(aten.slice.Tensor, (found, 2, 0, n))
+    product.replace_all_uses_with(found)
+    graph.erase_node(product)
 
 
 @dataclass(frozen=True)
@@ -98,12 +136,14 @@ class Work:
         """Counted from the shapes of a trace."""
         operators = moved = flops = 0
         for node in program.graph.nodes:
-            name = _name(node)
-            if not name or name in VIEWS or not isinstance(node.meta.get("val"), Tensor):
+            name, made = _name(node), node.meta.get("val")
+            if name == "masked":  # its sums over rows come with it
+                made = made[0]
+            if not name or name in VIEWS or not isinstance(made, Tensor):
                 continue
             operators += 1
             if name in PRODUCTS and not any(_zeros_and_ones(factor) for factor in node.all_input_nodes):
-                flops += 2 * node.meta["val"].numel() * _inner(node)
+                flops += 2 * made.numel() * _inner(node)
             else:
                 moved += sum(_size(x) for x in (node, *node.all_input_nodes))
         return cls(operators, moved, flops)

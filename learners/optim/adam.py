@@ -2,6 +2,7 @@
 
 import torch
 
+from learners._fleet.kernels import settled
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
 __all__ = ["adam"]
@@ -25,7 +26,7 @@ def adam() -> Transformation:
         t = (context.step + 1).to(beta1.dtype)
         correct1, correct2 = 1 - beta1**t, 1 - beta2**t
         # u = m / (√v · c₁/√c₂ + c₁ε): the same, in three passes over memory instead of six.
-        gain, floor = correct1 / correct2.sqrt(), correct1 * hyper["eps"]
+        gain, floor = settled(correct1 / correct2.sqrt(), correct1 * hyper["eps"])
         for name, g in grads.items():
             m = torch.lerp(g, state[f"m.{name}"], per_replica(beta1, g))
             v = torch.lerp(g * g, state[f"v.{name}"], per_replica(beta2, g))

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from learners._fleet.kernels import settled
 from learners.optim._core import Context, Gradients, Hyper, Transformation, per_replica, stateless
 
 __all__ = ["rate", "scale_by_rate"]
@@ -28,7 +29,7 @@ def scale_by_rate(schedule: Literal["constant", "cosine"] = "constant", name: st
     """u = −η(t) g: the last link of a chain. Hyperparameters: ``lr`` (or another name), ``warmup``, ``decay_steps``."""
 
     def update(grads: Gradients, context: Context) -> Gradients:
-        eta = rate({**context.hyper, "lr": context.hyper[name]}, context.step, schedule)
+        [eta] = settled(rate({**context.hyper, "lr": context.hyper[name]}, context.step, schedule))
         return {key: -per_replica(eta, g) * g for key, g in grads.items()}
 
     return stateless(update)
