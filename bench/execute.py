@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from bench import environment, registry
 from bench.cells import Cell, prepare
 from bench.claims import holding
+from bench.early import ONLY
 from bench.environment import source_digest
 from bench.errors import RequestError, StoreError
 from bench.harness import PARTS, CheckpointError, Clock, Moment, Outcome, recall, train
@@ -44,15 +45,10 @@ __all__ = [
     "check_model_path",
     "failed",
     "graceful",
-    "isolated",
     "leave_with",
     "run_job",
     "run_jobs",
 ]
-
-
-ONLY = "MOD97_ONLY_GPU"
-"""The variable by which a worker process that sees one GPU alone knows what the others call it."""
 
 
 @dataclass(frozen=True)
@@ -151,18 +147,6 @@ def board() -> Iterator[Board]:
     """A board for as long as a run lasts."""
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         yield Board(folder)
-
-
-def isolated(device: str) -> dict[str, str]:
-    """What the environment of a process says in which a numbered GPU is the only one, and so the first.
-
-    Compiled programs hold for a device number: so all GPUs of a machine share them.
-    """
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or not number:
-        return {}
-    seen = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return {"CUDA_VISIBLE_DEVICES": seen[int(number)] if int(number) < len(seen) else number, ONLY: device}
 
 
 def _local(device: str) -> str:

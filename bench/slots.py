@@ -1,8 +1,5 @@
 """Worker processes, one for each slot of a device, that take jobs from a queue until it is empty."""
 
-import os
-import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -11,10 +8,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from joblib.externals.loky import process_executor
-from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor, TerminatedWorkerError
+from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
-from bench.execute import Board, Job, Result, failed, graceful, isolated, leave_with, run_job
+from bench import early
+from bench.execute import Board, Job, Result, failed, graceful, run_job
 from bench.store import Record
 
 __all__ = ["Queue", "Slots"]
@@ -44,14 +41,6 @@ class Queue(Protocol):
 
     def look_elsewhere(self) -> int:
         """How many cells other processes have in hand; free ones go back to the queue."""
-
-
-def _be_a_worker(owner: int, grows: bool) -> None:
-    """Ctrl-C reaches all processes of a terminal: the owner decides what it means. Its end is this process's too."""
-    if grows:  # otherwise a process that has grown by 300 MB, as every one on a GPU has, is replaced after each job
-        process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    leave_with(owner)
 
 
 @dataclass
@@ -85,9 +74,7 @@ class _Slot:
 
     def _process(self) -> Any:
         if self.pool is None:
-            arguments = (os.getpid(), self.device != "cpu")
-            alone = isolated(self.device) or None
-            self.pool = ProcessPoolExecutor(max_workers=1, initializer=_be_a_worker, initargs=arguments, env=alone)
+            self.pool = early.process(self.device)
         return self.pool
 
     def end(self) -> None:
@@ -133,6 +120,7 @@ class Slots:
             finally:
                 for slot in self.slots:
                     slot.end()
+                early.end()
         return not self.on.stopped()
 
     def _fill(self, queue: Queue) -> bool:

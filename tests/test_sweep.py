@@ -14,11 +14,12 @@ import pytest
 from conftest import Finished
 
 import bench
-from bench import sweeps
+from bench import early, sweeps
 from bench.cells import prepare
 from bench.claims import Claims, in_hand
+from bench.early import isolated
 from bench.errors import RequestError, StoreError
-from bench.execute import Board, Job, Unit, failed, isolated
+from bench.execute import Board, Job, Unit, failed
 from bench.grid import Grid
 from bench.slots import _Slot
 from bench.spec import Budget, family
@@ -414,6 +415,40 @@ def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
     slot.future = None
     slot.end()
     assert isolated("cuda") == isolated("cpu") == {}
+
+
+def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    early.start("cpu")
+    assert early._started == {}
+    early.start("auto")
+    early.start("auto")
+    assert sorted(early._started) == ["cuda:0", "cuda:1"]
+    waiting = early._started["cuda:0"]
+
+    def telling(job: Any, on: Any) -> None:
+        raise RuntimeError(f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']} {'torch' in sys.modules}")
+
+    monkeypatch.setattr("bench.slots.run_job", telling)
+    slot = _Slot("cuda:1")
+    slot.start(Job((), "cuda:1"), Board(tmp_path))
+    assert slot.future is not None
+    pid, seen, warm = str(slot.future.exception()).split()
+    assert (seen, warm) == ("5", "True")
+    assert int(pid) in slot.pool._processes
+    slot.future = None
+    slot.end()
+    early.end()
+    assert early._started == {}
+    with pytest.raises(RuntimeError):
+        waiting.submit(int)
+
+
+def test_a_wrong_request_leaves_no_process(tmp_path: Path) -> None:
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "0,1"}
+    command = script("--encoder", "nope", "--learner", "ridge", "--results", tmp_path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)  # both pipes are closed: nobody holds them
 
 
 def test_a_device_that_does_not_answer_is_told(tmp_path: Path) -> None:

@@ -124,6 +124,10 @@ def tune(
     Trials are judged by validation pairs. The winner alone is tested, on the pairs of the vault, and its records land
     in the results folder. The same command goes on after an interruption; several processes may share a study.
     """
+    from bench import early
+
+    if not dry_run:
+        early.start(request["device"])
     from bench.errors import RequestError
     from bench.tunes import plan_tune, run_tune
 

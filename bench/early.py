@@ -1,0 +1,97 @@
+"""Worker processes for GPUs, started while the command that will use them is still importing what it needs itself.
+
+Either takes seconds, above all on a machine whose files are not in memory yet. Only joblib's pool is imported here. How
+many GPUs there are is a guess by what the system shows: PyTorch decides, and what was started in vain is ended.
+"""
+
+import atexit
+import os
+import signal
+import sys
+from contextlib import suppress
+from glob import glob
+from typing import Any
+
+from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+__all__ = ["ONLY", "end", "isolated", "process", "start"]
+
+ONLY = "MOD97_ONLY_GPU"
+"""The variable by which a worker process that sees one GPU alone knows what the others call it."""
+
+_started: dict[str, Any] = {}
+
+
+def isolated(device: str) -> dict[str, str]:
+    """What the environment of a process says in which a numbered GPU is the only one, and so the first.
+
+    Compiled programs hold for a device number: so all GPUs of a machine share them.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not number:
+        return {}
+    seen = _visible() or []
+    return {"CUDA_VISIBLE_DEVICES": seen[int(number)] if int(number) < len(seen) else number, ONLY: device}
+
+
+def _visible() -> list[str] | None:
+    """The GPUs that this process may use, where somebody has said which."""
+    said = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if said is None else [name.strip() for name in said.split(",") if name.strip()]
+
+
+def _likely(device: str) -> list[str]:
+    """The devices that jobs will have."""
+    if device not in ("auto", "cuda"):
+        return [device] if device.startswith("cuda") else []
+    seen = _visible()
+    count = len(glob("/dev/nvidia[0-9]*")) if seen is None else len(seen)
+    return ["cuda"] if count == 1 else [f"cuda:{i}" for i in range(count)]
+
+
+def process(device: str) -> Any:
+    """A pool of one process for jobs of a device: one that was started, or a new one."""
+    if device in _started:
+        return _started.pop(device)
+    arguments = (os.getpid(), device != "cpu")
+    return ProcessPoolExecutor(max_workers=1, initializer=_begin, initargs=arguments, env=isolated(device) or None)
+
+
+def start(device: str) -> None:
+    """Start a process for each GPU that is likely to be there, where that is where work goes."""
+    if not _started:
+        for name in _likely(device):
+            pool = process(name)
+            pool.submit(_import)
+            _started[name] = pool
+
+
+@atexit.register
+def end() -> None:
+    """End what was not asked for."""
+    while _started:
+        pool = _started.popitem()[1]
+        for worker in list(pool._processes.values()):  # a pool that is asked to waits for their imports
+            with suppress(OSError):
+                os.kill(worker.pid, signal.SIGKILL)
+        pool.shutdown(wait=False, kill_workers=True)
+
+
+def _begin(owner: int, grows: bool) -> None:
+    """Make a fresh process a worker.
+
+    Ctrl-C reaches all processes of a terminal: the owner decides what it means. Its end is this process's too.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from joblib.externals.loky import process_executor
+
+    from bench.execute import leave_with
+
+    if grows:  # otherwise a process that has grown by 300 MB, as every one on a GPU has, is replaced after each job
+        process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
+    leave_with(owner)
+
+
+def _import() -> None:
+    """What every learner on a GPU needs."""
+    import learners._torch  # noqa: F401
