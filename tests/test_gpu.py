@@ -79,7 +79,8 @@ def test_a_step_with_such_a_layer_is_the_plain_one_up_to_rounding(monkeypatch: p
         monkeypatch.setattr("learners._fleet.trace._traces", {})
     assert fused == [True, False]
     one, other = (np.concatenate([moved[name].ravel() for name in sorted(moved)]) for moved in found)
-    assert 0 < np.linalg.norm(one - other) < 0.02 * np.linalg.norm(other)
+    assert np.linalg.norm(one - other) < 0.02 * np.linalg.norm(other)
+    assert np.linalg.norm(other) > 0
 
 
 def test_leaving_and_going_on_under_captured_graphs() -> None:
@@ -97,6 +98,22 @@ def test_leaving_and_going_on_under_captured_graphs() -> None:
     resumed.restore(0, half.state(0))
     resumed.advance(30, [0])
     assert all(np.allclose(first[k], weights(resumed, 0)[k], rtol=1e-6, atol=1e-8) for k in first)
+
+
+def test_replicas_that_leave_have_one_program_that_asks() -> None:
+    learners, problems = [configured("mlp", s) for s in range(8)], [problem(s) for s in range(8)]
+    training = FleetTraining(learners, problems, Setting("cuda", leaving=True), torch.float64)
+    training.advance(4, range(8))
+    [group] = training.groups
+    program = group.program
+    training.advance(9, range(3))
+    assert training.groups == [group]
+    assert group.program is program
+    assert group.steps.tolist() == [9] * 3 + [4] * 5
+    alone = FleetTraining(learners[:1], problems[:1], Setting("cuda"), torch.float64)
+    alone.advance(9, [0])
+    one, other = weights(training, 0), weights(alone, 0)
+    assert all(np.allclose(one[k], other[k], rtol=1e-6, atol=1e-8) for k in one)
 
 
 def test_one_fleet_after_another() -> None:

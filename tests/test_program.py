@@ -392,6 +392,14 @@ def test_a_compiled_program_gives_way_where_that_repays_itself() -> None:
     assert not worth_shrinking(small, 1 / 2, 10, "cpu", 2)
 
 
+def test_nor_does_one_that_is_not_compiled_give_way_for_little() -> None:
+    fleet = Work(operators=1_000, bytes=2 * 10**9, flops=6 * 10**10)  # about 32 transformers, launches above all
+    assert not worth_shrinking(fleet, 1 / 2, 1_500, "cuda", compiled=False)
+    assert not worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=4, precision="bfloat16", compiled=False)
+    assert worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=100, compiled=False)
+    assert worth_shrinking(fleet, 1 / 2, 100_000, "cuda", compiled=False)
+
+
 def test_work_is_counted_from_shapes() -> None:
     a, b = torch.randn(3, 4, 5), torch.randn(3, 5, 6)
     work = Work.of(trace(lambda x, y: torch.relu(torch.bmm(x, y)).mT, "work", a, b))

@@ -85,19 +85,26 @@ def worthwhile(work: Work, steps: int, device: str, threads: int = 1, repeats: i
 
 
 def worth_shrinking(
-    work: Work, share: float, steps: int, device: str, threads: int = 1, repeats: int = 1, precision: str = "float32"
+    work: Work,
+    share: float,
+    steps: int,
+    device: str,
+    threads: int = 1,
+    repeats: int = 1,
+    precision: str = "float32",
+    compiled: bool = True,
 ) -> bool:
-    """Whether a compiled program should give way to one for a share of its replicas, compiled or not.
+    """Whether a program should give way to one for a share of its replicas, compiled at most if it is so itself.
 
     On a GPU all of them, compiled, often take less time than half of them uncompiled. Looks are left out: smaller ones
     take less, and are one more program to make.
     """
     rates, own = RATES[device], threads if device == "cpu" else 1
-    now, fewer = rates.seconds(work, True, own, precision), work.of_fewer(share)
+    now, fewer = rates.seconds(work, compiled, own, precision), work.of_fewer(share)
     return any(
-        repeats * steps * (now - rates.seconds(fewer, compiled, own, precision))
-        > MARGIN * _all_making(rates.making(fewer, compiled), repeats)
-        for compiled in (True, False)
+        repeats * steps * (now - rates.seconds(fewer, made, own, precision))
+        > MARGIN * _all_making(rates.making(fewer, made), repeats)
+        for made in {compiled, False}
     )
 
 
@@ -142,9 +149,10 @@ class Compiler:
         """Whether a program that runs so many times in each training is worth compiling."""
         return worthwhile(work, times, self.device, torch.get_num_threads(), self.repeats)
 
-    def gives_way(self, work: Work, share: float, times: int) -> bool:
-        """Whether a compiled program with so many runs to come gives way to one for a share of its replicas."""
-        return worth_shrinking(work, share, times, self.device, torch.get_num_threads(), self.repeats, self.precision)
+    def gives_way(self, work: Work, share: float, times: int, compiled: bool) -> bool:
+        """Whether a program with so many runs to come gives way to one for a share of its replicas."""
+        threads = torch.get_num_threads()
+        return worth_shrinking(work, share, times, self.device, threads, self.repeats, self.precision, compiled)
 
     @contextmanager
     def making(self) -> Iterator[None]:

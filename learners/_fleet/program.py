@@ -145,22 +145,24 @@ class Stepper:
     :param feed: its batches.
     :param steps: how many steps are still to come, as far as anybody knows.
     :param all_move: all rows move in all steps.
-    :param leaving: that will change. A program that asks who moves is one more to compile, and takes no longer than one
-        that does not: it is compiled at once.
+    :param leaving: that will change. A program that asks who moves is one more to make: where asking costs little, as
+        in a compiled one and on a GPU, it is the only one.
     """
 
     def __init__(
         self, rule: Rule, group: Group, feed: Feed, steps: int, compiler: Compiler, all_move: bool, leaving: bool
     ) -> None:
-        self.group, self.feed, self.compiler, self.all_move = group, feed, compiler, all_move
+        self.group, self.feed, self.compiler = group, feed, compiler
         self.device = group.clock["step"].device
+        self.asks = leaving and self.device.type == "cuda"
+        self.all_move = all_move and not self.asks
         self.graphs: dict[int, Any] = {}
         with compiler.making():
             self._make(rule, steps, leaving)
 
     def serves(self, all_move: bool) -> bool:
-        """Whether it does where all rows move, or some; uncompiled it costs to ask who does."""
-        return self.all_move == all_move or (not self.all_move and self.compiled is not None)
+        """Whether it does where all rows move, or some."""
+        return self.all_move == all_move or (not self.all_move and (self.asks or self.compiled is not None))
 
     def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
         self.compiled: Callable[..., Any] | None = None

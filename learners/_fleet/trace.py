@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 import torch.utils._pytree as pytree
 from torch import Tensor
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -38,7 +40,8 @@ def trace(function: Callable[..., Any], key: Hashable, *arguments: Any) -> Graph
     leaves, structure = pytree.tree_flatten(arguments)
     known = (key, str(structure), *((tuple(x.shape), x.dtype, x.device) for x in leaves))
     if known not in _traces:
-        with torch.no_grad():
+        # One mode for the shapes of all operators: without, each gets a new one, which is half of the time.
+        with torch.no_grad(), tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
             program = make_fx(function)(*arguments)
         program.graph.eliminate_dead_code()
         program.recompile()

@@ -235,10 +235,13 @@ class FleetTraining(Training):
     def _gives_way(self, group: Group, staying: list[int], size: int, step: int) -> bool:
         """Whether its program is to be left for one of so many replicas, or cannot go on for some of them at all."""
         program = group.program
-        if program is None or program.compiled is None or not program.serves(all_move=False):
+        if program is None or not program.serves(all_move=False):
+            return True
+        compiled = program.compiled is not None
+        if not compiled and self.device.type == "cpu":  # half of the replicas take half of the time
             return True
         to_come = max(self.setting.steps, step) - int(group.steps[staying].min())
-        return self.compiler.gives_way(program.work, size / len(group.ids), to_come)
+        return self.compiler.gives_way(program.work, size / len(group.ids), to_come, compiled)
 
     def _advance_group(self, group: Group, step: int, wanted: set[int]) -> None:
         moving = np.array([r in wanted for r in group.ids])
