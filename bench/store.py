@@ -151,36 +151,43 @@ class Store:
     def keep_all(self, items: Sequence[tuple[Record, State]], force: Collection[str] = ()) -> list[StoreError | None]:
         """Keep records and their checkpoints, unless what is stored goes further; what went wrong with each.
 
-        A checkpoint first, then the record that points to it, then away with the older checkpoint. One process at a
-        time; all files are flushed to the disk together, since each flush by itself waits for the disk.
+        A checkpoint first, then the record that points to it, then away with the older checkpoint. The folder is held
+        while records are compared and files take their places, not while these are written and flushed to the disk:
+        several processes do that at the same time. Files are flushed together, since each by itself waits for the disk.
 
         :param force: ids of which what is stored gives way; what goes further, or cannot be read, is set aside.
         :raises StoreError: where the folder cannot be used.
         """
         with self._locked():
-            written = [self._begin(record, state, record["id"] in force) for record, state in items]
-            with ThreadPoolExecutor(FLUSHERS) as pool:
-                list(pool.map(_flush, [one for two in written for one in (two.state, two.record) if one is not None]))
-            return [self._end(two) for two in written]
+            stays = [self._stays(record, record["id"] in force) for record, _ in items]
+        pairs = zip(items, stays, strict=True)
+        staged = [two if two is not None else self._write_beside(*item) for item, two in pairs]
+        with ThreadPoolExecutor(FLUSHERS) as pool:
+            list(pool.map(_flush, [one for two in staged for one in (two.state, two.record) if one is not None]))
+        with self._locked():
+            ends = zip(items, staged, strict=True)
+            return [self._end(record, two, record["id"] in force) for (record, _), two in ends]
 
-    def _begin(self, record: Record, state: State, force: bool) -> "_Written":
-        """Write a checkpoint and a record beside where they belong, unless the stored record is to stay."""
-        id, step = record["id"], record["final"]["step"]
+    def _stays(self, record: Record, force: bool) -> "_Written | None":
+        """That nothing is written, where what is stored stays: by force it is set aside if it goes further."""
+        try:
+            stored = self._in_the_way(record, force)
+        except StoreError as error:
+            return _Written(problem=error)
+        further = stored is not None and _goes_further(stored, record)
+        return _Written(problem=_stays(record["id"], record)) if further else None
+
+    def _write_beside(self, record: Record, state: State) -> "_Written":
+        """Write a checkpoint and a record beside where they belong."""
         whole: _Staged | None = None
         problem: StoreError | None = None
         try:
-            stored = self._in_the_way(record, force)
-            if stored is not None and _goes_further(stored, record):
-                return _Written(problem=_stays(id, record))
-            goes_on = bool(state) and record["status"] not in ("failed", "diverged")
-            before = None if stored is None else stored["final"]["step"]
-            older = None if before in (None, step if goes_on else None) else self._state_path(id, before)
-            if goes_on:
+            if state and record["status"] not in ("failed", "diverged"):
                 try:
-                    whole = self._stage_state(id, step, state)
+                    whole = self._stage_state(record["id"], record["final"]["step"], state)
                 except StoreError as error:
                     problem = _cannot_go_on(error)
-            return _Written(whole, self._stage_record(record), older, problem)
+            return _Written(whole, self._stage_record(record), problem)
         except StoreError as error:
             if whole is not None:
                 whole.drop()
@@ -200,22 +207,29 @@ class Store:
             return None
         return stored
 
-    def _end(self, written: "_Written") -> StoreError | None:
-        """Move what was written to where it belongs."""
-        problem = written.problem
+    def _end(self, record: Record, written: "_Written", force: bool) -> StoreError | None:
+        """Move what was written to where it belongs, unless what is stored has gone further meanwhile."""
+        if written.record is None:
+            return written.problem
+        problem, id = written.problem, record["id"]
         try:
+            stored = self._in_the_way(record, force)
+            if stored is not None and _goes_further(stored, record):
+                written.drop()
+                return _stays(id, record)
             if written.state is not None:
                 try:
                     self._settle(written.state)
                 except StoreError as error:
                     problem = _cannot_go_on(error)
-            if written.record is not None:
-                self._settle(written.record)
+            self._settle(written.record)
         except StoreError as error:
+            written.drop()
             return error
-        if written.older is not None:
+        before = None if stored is None else stored["final"]["step"]
+        if before not in (None, record["final"]["step"] if written.state is not None else None):
             with suppress(OSError):
-                written.older.unlink(missing_ok=True)
+                self._state_path(id, before).unlink(missing_ok=True)
         return problem
 
     @contextmanager
@@ -308,15 +322,17 @@ class _Staged:
 
 @dataclass(frozen=True)
 class _Written:
-    """A checkpoint and a record on their way.
-
-    :param older: the checkpoint that they replace.
-    """
+    """A checkpoint and a record on their way, or why there is no record."""
 
     state: _Staged | None = None
     record: _Staged | None = None
-    older: Path | None = None
     problem: StoreError | None = None
+
+    def drop(self) -> None:
+        """Away with what has not got to its place."""
+        for staged in (self.state, self.record):
+            if staged is not None:
+                staged.drop()
 
 
 def _flush(staged: _Staged) -> None:

@@ -1,5 +1,6 @@
 """The results folder: whole records or none, whatever happens."""
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -19,6 +20,11 @@ ID = "0123456789abcdef"
 
 def record(id: str = ID, **more: Any) -> dict[str, Any]:
     return {**json.loads((Path(__file__).parent / "record.json").read_text()), "id": id, **more}
+
+
+def at(step: int | None, **more: Any) -> dict[str, Any]:
+    """A record that got this far."""
+    return record(final={**record()["final"], "step": step}, label=f"{step}", **more)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -100,11 +106,6 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_a_record_gives_way_only_to_one_that_goes_further(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
-
-    def at(step: int | None, **more: Any) -> dict[str, Any]:
-        final = {**record()["final"], "step": step}
-        return record(final=final, label=f"{step}", **more)
-
     state = {"step": np.array(0)}
     store.keep(at(50), state)
     store.keep(at(20), state)
@@ -119,6 +120,31 @@ def test_a_record_gives_way_only_to_one_that_goes_further(tmp_path: Path) -> Non
     store.keep(at(5), state, force=True)
     assert store.find("0")["label"] == "5"
     assert '"60"' in (tmp_path / f"{ID}.json.aside-0").read_text()
+
+
+def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, other = Store(tmp_path, create=True), Store(tmp_path)
+    free = []
+
+    def flush(staged: Any) -> None:
+        with (tmp_path / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free.append(staged.path.name)
+
+    monkeypatch.setattr("bench.store._flush", flush)
+    store.keep(at(3), {"w": np.ones(2)})
+    assert sorted(free) == [f"{ID}-3.npz", f"{ID}.json"]
+
+    def overtake(staged: Any) -> None:
+        monkeypatch.setattr("bench.store._flush", lambda staged: None)
+        other.keep(at(9), {"w": np.full(2, 9.0)})
+
+    monkeypatch.setattr("bench.store.FLUSHERS", 1)
+    monkeypatch.setattr("bench.store._flush", overtake)
+    store.keep(at(5), {"w": np.full(2, 5.0)})
+    assert store.find("0")["label"] == "9"
+    assert sorted(path.name for path in store.checkpoints.iterdir()) == [f"{ID}-9.npz"]
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_checkpoints_that_cannot_be_kept_do_not_cost_the_record(tmp_path: Path) -> None:
