@@ -175,3 +175,19 @@ def test_memory_of_captured_graphs_does_not_grow() -> None:
         torch.cuda.empty_cache()
         reserved.append(torch.cuda.memory_reserved())
     assert reserved[-1] <= reserved[1]
+
+
+def test_garbage_of_earlier_fleets_does_not_spoil_a_recording() -> None:
+    """Where Python collects it as often as it can."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(20, 1, 1)
+    try:
+        scores = []
+        for _ in range(12):
+            training = FleetTraining([configured("mlp", 0)], [problem(0)], Setting("cuda"))
+            for step in (3, 20):
+                training.advance(step, [0])
+                scores.append(training.look([0], [np.arange(30)]).scores.clone())
+    finally:
+        gc.set_threshold(*thresholds)
+    assert all(torch.equal(scores[i], scores[i % 2]) for i in range(24))

@@ -1,10 +1,14 @@
 """Programs: traced, compiled, in other arithmetic; and when which of them."""
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +402,55 @@ def test_nor_does_one_that_is_not_compiled_give_way_for_little() -> None:
     assert not worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=4, precision="bfloat16", compiled=False)
     assert worth_shrinking(fleet, 1 / 2, 1_500, "cuda", repeats=100, compiled=False)
     assert worth_shrinking(fleet, 1 / 2, 100_000, "cuda", compiled=False)
+
+
+class Graph:
+    """As much of a captured graph as recording asks for."""
+
+    def __init__(self, memory: int = -1) -> None:
+        self.memory = memory
+
+    def pool(self) -> int:
+        return self.memory
+
+
+def recording(monkeypatch: pytest.MonkeyPatch, errors: list[Exception]) -> list[tuple[int, bool]]:
+    """Let recordings break off with these errors, one each; the memory of each, and whether garbage is collected."""
+    numbers, seen = count(), list[tuple[int, bool]]()
+
+    @contextmanager
+    def graph(made: Graph, pool: int, stream: str, capture_error_mode: str) -> Iterator[None]:
+        assert (stream, capture_error_mode) == ("stream", "thread_local")
+        yield
+        seen.append((pool, gc.isenabled()))
+        if errors:
+            raise errors.pop(0)
+
+    keepers: dict[Any, Any] = {}
+    monkeypatch.setattr(programs, "_keepers", keepers)
+    monkeypatch.setattr(programs, "keeper", lambda device: keepers.setdefault(device, (Graph(next(numbers)), "stream")))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    return seen
+
+
+def test_a_recording_that_breaks_off_is_made_anew_in_other_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = recording(monkeypatch, [RuntimeError("capture was invalidated")])
+    device = torch.device("cuda:0")
+    assert programs.recorded(device, lambda: 3)[1] == 3
+    assert programs.recorded(device, lambda: 4)[1] == 4
+    assert seen == [(0, False), (1, False), (1, False)]
+    assert gc.isenabled()
+
+
+def test_one_that_does_so_again_or_for_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = recording(monkeypatch, [RuntimeError("invalidated"), RuntimeError("again"), torch.OutOfMemoryError("full")])
+    for words, attempts in (("again", 2), ("full", 3)):
+        with pytest.raises(RuntimeError, match=words):
+            programs.recorded(torch.device("cuda:0"), lambda: None)
+        assert len(seen) == attempts
+        assert gc.isenabled()
+    assert [memory for memory, _ in seen] == [0, 1, 2]  # what was broken off is not written to again
 
 
 def test_work_is_counted_from_shapes() -> None:

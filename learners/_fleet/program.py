@@ -1,9 +1,11 @@
 """The two programs of a group: one step, and one look."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch.fx import GraphModule
 
 from learners._fleet.compiler import Compiler
 from learners._fleet.group import Group, Tensors
+from learners._fleet.memory import out_of_memory
 from learners._fleet.step import Rule
 from learners._fleet.trace import Work, in_place, trace
 
@@ -38,17 +41,60 @@ def helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(HELPERS, thread_name_prefix="batches")
 
 
-@cache
+_keepers: dict[torch.device, tuple[Any, Any]] = {}
+ATTEMPTS = 2
+"""Times that recording a graph is tried."""
+
+T = TypeVar("T")
+
+
 def keeper(device: torch.device) -> tuple[Any, Any]:
     """A captured graph whose memory all others of a device share, and the stream that they are captured on.
 
     They run one after another and keep nothing in it. It is never freed: PyTorch refuses to capture into memory whose
     last graph is gone, and it gives memory of one stream to no other.
     """
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
-    with torch.cuda.graph(graph, stream=stream):
-        torch.zeros(1, device=device).add_(1)
-    return graph.pool(), (graph, stream)
+    if device not in _keepers:
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+        with _undisturbed(), torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            torch.zeros(1, device=device).add_(1)
+        _keepers[device] = graph, stream
+    return _keepers[device]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep Python from collecting garbage: what a fleet leaves that is gone, graphs, events and pinned memory, must not
+    be freed while another's graph is recorded, which that would spoil.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def recorded(device: torch.device, work: Callable[[], T]) -> tuple[Any, T]:
+    """A graph of what is launched by some work, which is recorded and not done, and what the work returned.
+
+    Memory in which a recording was broken off accepts no other: then there is a new keeper, and one more attempt.
+    """
+    for attempt in range(ATTEMPTS):
+        shared, stream = keeper(device)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            recording = torch.cuda.graph(graph, pool=shared.pool(), stream=stream, capture_error_mode="thread_local")
+            with _undisturbed(), recording:
+                made = work()
+        except RuntimeError as error:
+            _keepers.pop(device, None)
+            if out_of_memory(error) or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return graph, made
+    raise AssertionError
 
 
 class Feed:
@@ -235,7 +281,7 @@ class Stepper:
 
     def _capture(self) -> dict[int, Any]:
         """Record one step, and several; rehearsals on a stream of their own leave no trace."""
-        shared, (_, stream) = keeper(self.device)
+        _, stream = keeper(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             arguments = self._rehearsal()
@@ -243,13 +289,11 @@ class Stepper:
                 (self.writing if self.compiled is None else self.compiled)(arguments)
             del arguments
         torch.cuda.current_stream(self.device).wait_stream(stream)
-        graphs = {}
-        for steps in (1, STRIDE):
-            graphs[steps] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graphs[steps], pool=shared, stream=stream):
-                for _ in range(steps):
-                    self._step()
-        return graphs
+        return {steps: recorded(self.device, partial(self._steps, steps))[0] for steps in (1, STRIDE)}
+
+    def _steps(self, count: int) -> None:
+        for _ in range(count):
+            self._step()
 
 
 class Looker:
@@ -307,10 +351,8 @@ class Looker:
             return self.seen
         if self.graph is None:
             self.seen = None
-            self.graph = torch.cuda.CUDAGraph()
-            shared, (_, stream) = keeper(self.pieces_RNS[0].device)
-            with self.compiler.making(), torch.cuda.graph(self.graph, pool=shared, stream=stream):
-                self.seen = self._look(group)
+            with self.compiler.making():
+                self.graph, self.seen = recorded(self.pieces_RNS[0].device, partial(self._look, group))
         self.graph.replay()
         assert self.seen is not None
         return self.seen
