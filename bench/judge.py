@@ -32,13 +32,14 @@ class Verdict:
 class Judge:
     """Holds the answers of all pairs of some cells.
 
-    Of every cell it asks about ``rows``: the training pairs, then validation, then test. Scores that come as tensors
-    are measured where they are, all replicas at once: one small transfer for each look.
+    Of every cell it asks about ``rows``: the training pairs, then validation, then test. While a vault is closed these
+    are validation alone: nobody reads anything else of such a cell, and its training pairs are several times as many.
+    Scores that are tensors are measured where they are, all replicas at once: one small transfer for each look.
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self.cells = list(cells)
-        self.rows = [np.concatenate([getattr(cell.split, part) for part in PARTS]) for cell in cells]
+        self.rows = [np.concatenate(_asked(cell)) for cell in cells]
         self._prepared: tuple[Any, ...] = ()
 
     def measure(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
@@ -96,10 +97,17 @@ DIAGONAL = len(PARTS)
 KINDS = len(PARTS) + 1
 
 
+def _asked(cell: Cell) -> list[Any]:
+    """Of each part the rows that are looked at."""
+    vault = cell.spec.vault
+    wanted = PARTS if vault is None or vault["open"] else ("validation",)
+    parts = [getattr(cell.split, part) for part in PARTS]
+    return [rows if part in wanted else rows[:0] for part, rows in zip(PARTS, parts, strict=True)]
+
+
 def _kinds(cell: Cell, rows: Any) -> Any:
     """Of each row the part, by number; test pairs a = b have a number of their own."""
-    sizes = [len(getattr(cell.split, part)) for part in PARTS]
-    kinds = np.repeat(np.arange(len(PARTS)), sizes)
+    kinds = np.repeat(np.arange(len(PARTS)), [len(part) for part in _asked(cell)])
     pairs = cell.task.pairs_N2[rows]
     kinds[(kinds == PARTS.index("test")) & (pairs[:, 0] == pairs[:, 1])] = DIAGONAL
     return kinds

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.cells import prepare
+from bench.judge import Judge
 from bench.spec import family
 
 REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 13, "train_fraction": 0.5}
@@ -54,3 +55,18 @@ def test_cells_that_differ_in_what_learns_share_their_codes(other: dict[str, Any
     first.problem.train[::-1].sort()  # a learner may do with its own rows as it likes
     assert np.array_equal(second.problem.train, second.split.train)
     assert np.array_equal(second.problem.y, second.task.answers_N[second.problem.train])
+
+
+def test_while_a_vault_is_closed_validation_alone_is_looked_at() -> None:
+    vault = {"fraction": 0.2, "seed": 1}
+    closed, opened = (
+        prepare(family(**REQUEST, validation_fraction=0.2, vault={**vault, "open": one}).first) for one in (False, True)
+    )
+    judge = Judge([closed, opened])
+    assert np.array_equal(judge.rows[0], closed.split.validation)
+    assert len(judge.rows[1]) == sum(map(len, (opened.split.train, opened.split.validation, opened.split.test)))
+    scores = np.eye(13)[closed.task.answers_N[closed.split.validation]]
+    [verdict] = judge.measure(scores[None], [0], lambda scores, y: np.ones(len(y)))
+    assert verdict.accuracy == {"train": None, "validation": 1.0, "test": None}
+    assert verdict.loss == {"train": None, "validation": 1.0, "test": None}
+    assert verdict.diagonal is None

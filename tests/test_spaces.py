@@ -33,7 +33,7 @@ MLP = ONEHOT | {
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.slots.ProcessPoolExecutor", Inline)
+    monkeypatch.setattr("bench.early.ProcessPoolExecutor", Inline)
 
 
 def study_in(folder: Path) -> Any:

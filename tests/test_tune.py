@@ -88,7 +88,7 @@ class Inline:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.slots.ProcessPoolExecutor", Inline)
+    monkeypatch.setattr("bench.early.ProcessPoolExecutor", Inline)
 
 
 def record(accuracies: list[float | None], budget: int = 100, held: int | None = None, status: str = "done") -> Any:
