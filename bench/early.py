@@ -4,12 +4,13 @@ Either takes seconds, above all on a machine whose files are not in memory yet. 
 many GPUs there are is a guess by what the system shows: PyTorch decides, and what was started in vain is ended.
 """
 
-import atexit
 import os
 import signal
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from glob import glob
+from itertools import takewhile
 from typing import Any
 
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
@@ -28,22 +29,26 @@ def isolated(device: str) -> dict[str, str]:
     Compiled programs hold for a device number: so all GPUs of a machine share them.
     """
     kind, _, number = device.partition(":")
-    if kind != "cuda" or not number:
+    if kind != "cuda" or not number.isdigit():
         return {}
-    seen = _visible() or []
-    return {"CUDA_VISIBLE_DEVICES": seen[int(number)] if int(number) < len(seen) else number, ONLY: device}
+    seen = _visible()
+    if seen is not None and int(number) >= len(seen):
+        return {}  # PyTorch says what is wrong with it
+    return {"CUDA_VISIBLE_DEVICES": number if seen is None else seen[int(number)], ONLY: device}
 
 
 def _visible() -> list[str] | None:
-    """The GPUs that this process may use, where somebody has said which."""
+    """The GPUs that this process may use, where somebody has said which; as CUDA reads it, up to the first that is none."""
     said = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return None if said is None else [name.strip() for name in said.split(",") if name.strip()]
+    if said is None:
+        return None
+    return list(takewhile(lambda name: name.isdigit() or name[:3] in ("GPU", "MIG"), map(str.strip, said.split(","))))
 
 
 def _likely(device: str) -> list[str]:
     """The devices that jobs will have."""
     if device not in ("auto", "cuda"):
-        return [device] if device.startswith("cuda") else []
+        return [device] if isolated(device) else []
     seen = _visible()
     count = len(glob("/dev/nvidia[0-9]*")) if seen is None else len(seen)
     return ["cuda"] if count == 1 else [f"cuda:{i}" for i in range(count)]
@@ -66,14 +71,16 @@ def start(device: str) -> None:
             _started[name] = pool
 
 
-@atexit.register
-def end() -> None:
-    """End what was not asked for."""
-    while _started:
-        pool = _started.popitem()[1]
-        for worker in list(pool._processes.values()):  # a pool that is asked to waits for their imports
+def end(but: Collection[str] = ()) -> None:
+    """End what was not asked for, at once: a pool that is asked to end waits for imports.
+
+    :param but: devices whose processes are still wanted.
+    """
+    for device in [device for device in _started if device not in but]:
+        pool = _started.pop(device)
+        for worker in list(pool._processes.values()):
             with suppress(OSError):
-                os.kill(worker.pid, signal.SIGKILL)
+                os.kill(worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         pool.shutdown(wait=False, kill_workers=True)
 
 

@@ -33,7 +33,7 @@ class Judge:
     """Holds the answers of all pairs of some cells.
 
     Of every cell it asks about ``rows``: the training pairs, then validation, then test. While a vault is closed these
-    are validation alone: nobody reads anything else of such a cell, and its training pairs are several times as many.
+    are validation alone: nobody reads other accuracies of such a cell, and training pairs are several times as many.
     Scores that are tensors are measured where they are, all replicas at once: one small transfer for each look.
     """
 
@@ -100,7 +100,7 @@ KINDS = len(PARTS) + 1
 def _asked(cell: Cell) -> list[Any]:
     """Of each part the rows that are looked at."""
     vault = cell.spec.vault
-    wanted = PARTS if vault is None or vault["open"] else ("validation",)
+    wanted = PARTS if vault is None or vault["open"] or not cell.split.validation.size else ("validation",)
     parts = [getattr(cell.split, part) for part in PARTS]
     return [rows if part in wanted else rows[:0] for part, rows in zip(PARTS, parts, strict=True)]
 

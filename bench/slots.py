@@ -105,6 +105,7 @@ class Slots:
 
     def __init__(self, devices: Sequence[str], on: Board, finished: Callable[[Record | None], None]) -> None:
         self.slots = [_Slot(device) for device in devices]
+        early.end(but=devices)
         self.on, self.finished = on, finished
         self.troubles: dict[str, tuple[str, str | None]] = {}
         self.problems: list[str] = []

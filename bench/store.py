@@ -159,16 +159,21 @@ class Store:
         :raises StoreError: where the folder cannot be used.
         """
         with self._locked():
-            stays = [self._stays(record, record["id"] in force) for record, _ in items]
+            stays = [self._unwritten(record, record["id"] in force) for record, _ in items]
         pairs = zip(items, stays, strict=True)
         staged = [two if two is not None else self._write_beside(*item) for item, two in pairs]
         with ThreadPoolExecutor(FLUSHERS) as pool:
             list(pool.map(_flush, [one for two in staged for one in (two.state, two.record) if one is not None]))
-        with self._locked():
-            ends = zip(items, staged, strict=True)
-            return [self._end(record, two, record["id"] in force) for (record, _), two in ends]
+        try:
+            with self._locked():
+                ends = zip(items, staged, strict=True)
+                return [self._end(record, two, record["id"] in force) for (record, _), two in ends]
+        except StoreError:
+            for two in staged:
+                two.drop()
+            raise
 
-    def _stays(self, record: Record, force: bool) -> "_Written | None":
+    def _unwritten(self, record: Record, force: bool) -> "_Written | None":
         """That nothing is written, where what is stored stays: by force it is set aside if it goes further."""
         try:
             stored = self._in_the_way(record, force)
@@ -182,12 +187,13 @@ class Store:
         whole: _Staged | None = None
         problem: StoreError | None = None
         try:
-            if state and record["status"] not in ("failed", "diverged"):
+            goes_on = bool(state) and record["status"] not in ("failed", "diverged")
+            if goes_on:
                 try:
                     whole = self._stage_state(record["id"], record["final"]["step"], state)
                 except StoreError as error:
                     problem = _cannot_go_on(error)
-            return _Written(whole, self._stage_record(record), problem)
+            return _Written(whole, self._stage_record(record), problem, goes_on)
         except StoreError as error:
             if whole is not None:
                 whole.drop()
@@ -227,7 +233,7 @@ class Store:
             written.drop()
             return error
         before = None if stored is None else stored["final"]["step"]
-        if before not in (None, record["final"]["step"] if written.state is not None else None):
+        if before not in (None, record["final"]["step"] if written.goes_on else None):
             with suppress(OSError):
                 self._state_path(id, before).unlink(missing_ok=True)
         return problem
@@ -322,11 +328,16 @@ class _Staged:
 
 @dataclass(frozen=True)
 class _Written:
-    """A checkpoint and a record on their way, or why there is no record."""
+    """A checkpoint and a record on their way, or why there is no record.
+
+    :param goes_on: it can be gone on from the record's step, by the checkpoint or, where that could not be written, by
+        one that is there.
+    """
 
     state: _Staged | None = None
     record: _Staged | None = None
     problem: StoreError | None = None
+    goes_on: bool = False
 
     def drop(self) -> None:
         """Away with what has not got to its place."""

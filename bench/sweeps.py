@@ -299,14 +299,15 @@ def _code_key(spec: Spec) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _shape(key: str) -> tuple[int, int, int]:
-    """Slots, features and classes."""
+def _shape(key: str) -> tuple[int, int, int, bool]:
+    """Slots, features and classes, and whether codes are one-hot, which are looked up."""
     task, modulus, task_parameters, encoder, combine, sdr = json.loads(key)
     if "random_state" in registry.encoder(encoder["name"])().get_params():
         encoder["random_state"] = 0
     plain = plain_spec(task, modulus, task_parameters, "ordered", 0.5, 0.0, 0)
     cell = prepare(replace(plain, encoder=encoder, combine=combine, sdr=sdr))
-    return cell.problem.codes.n_slots, cell.problem.codes.n_features, cell.task.n_classes
+    codes = cell.problem.codes
+    return codes.n_slots, codes.n_features, cell.task.n_classes, codes.onehot
 
 
 def _look_up(planned: Sweep) -> None:

@@ -67,6 +67,12 @@ class Codes:
         """F, the features of one code."""
         return self.table_UF.shape[1]
 
+    @property
+    def onehot(self) -> bool:
+        """Whether code u is a one at feature u and nothing else: a linear map of it is a row of the map."""
+        codes, features = self.table_UF.shape
+        return codes == features and bool((self.table_UF == np.eye(codes, dtype=np.float32)).all())
+
     def dense(self) -> NDArray[np.float32]:
         """The examples written out, (N, S·F)."""
         return self.table_UF[self.index_NS].reshape(len(self), -1)

@@ -81,6 +81,8 @@ class _States:
 class Decoder(Network):
     """Codes in, scores of the read-out token out; `Transformer` says what it computes."""
 
+    looks_up = True
+
     def __init__(self, config: "Transformer", n_slots: int, n_features: int, n_classes: int) -> None:
         super().__init__()
         width = config.width

@@ -97,7 +97,6 @@ class GoodnessNet(Network):
     """
 
     local = True
-    looks_up = False
 
     def __init__(self, config: "ForwardForward", n_slots: int, n_features: int, n_classes: int) -> None:
         super().__init__()

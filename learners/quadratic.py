@@ -130,6 +130,8 @@ class Quadratic(TorchLearner):
 class _Squares(Network):
     frozen_by_muon = frozenset({"embedding.weight", "readout.weight"})
 
+    looks_up = True
+
     def __init__(self, n_slots: int, n_features: int, n_classes: int, width: int, tied: bool, std: float) -> None:
         super().__init__()
         self.embedding = Embedding(n_features, width, n_slots, tied, std)

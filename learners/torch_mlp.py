@@ -157,6 +157,8 @@ class TorchMLP(TorchLearner):
 
 
 class _Layers(Network):
+    looks_up = True
+
     def __init__(self, widths: Sequence[int], activation: str, glorot: bool, rank: int, scale: float) -> None:
         super().__init__()
         make = (

@@ -8,7 +8,9 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
+from itertools import product as product_of
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,9 @@ from learners._fleet import trace as tracing
 from learners._fleet import training as fleet
 from learners._fleet.compiler import Compiler, worth_shrinking, worthwhile
 from learners._fleet.kernels import matmul, product
+from learners._fleet.memory import out_of_memory
 from learners._fleet.program import BLOCK, Stepper
-from learners._fleet.trace import Work, trace
+from learners._fleet.trace import Work, aligned, trace
 from learners._fleet.training import FleetTraining
 
 MANY = 10**9
@@ -451,6 +454,61 @@ def test_one_that_does_so_again_or_for_memory_is_told(monkeypatch: pytest.Monkey
         assert len(seen) == attempts
         assert gc.isenabled()
     assert [memory for memory, _ in seen] == [0, 1, 2]  # what was broken off is not written to again
+    assert list(programs._keepers) == [torch.device("cuda:0")]  # memory that was only too small is
+
+
+def test_memory_that_ran_out_while_recording_is_known_behind_what_came_of_it() -> None:
+    error = RuntimeError("capture was invalidated")
+    error.__context__ = torch.OutOfMemoryError("full")
+    assert out_of_memory(error)
+    assert not out_of_memory(RuntimeError("capture was invalidated"))
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 97, 7), (1, 97, 96, 16), (2, 128, 64, 32), (2, 9, 10, 11)], ids=str)
+@pytest.mark.parametrize(("first", "second"), list(product_of((False, True), repeat=2)))
+def test_aligned_products_are_the_same(shape: tuple[int, ...], first: bool, second: bool) -> None:
+    replicas, rows, inner, columns = shape
+    numbers = partial(torch.randn, dtype=torch.float64)  # two of them are 16 bytes
+    a = numbers(replicas, inner, rows).mT if first else numbers(replicas, rows, inner)
+    b = numbers(replicas, columns, inner).mT if second else numbers(replicas, inner, columns)
+
+    def products(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        c = torch.bmm(a, b)
+        return c, torch.bmm(c.mT, c), torch.bmm(torch.bmm(c, c.mT), c)
+
+    plain = trace(products, ("products", first, second), a, b)
+    made = aligned(plain)
+    for one, other in zip(made(a, b), plain(a, b), strict=True):
+        assert torch.allclose(one, other, rtol=1e-9, atol=1e-9 * float(other.abs().max()))
+    padded = any("constant_pad_nd" in str(node.target) for node in made.graph.nodes)
+    assert padded == any(size % 2 for size in shape[1:])
+
+
+def test_onehot_codes_are_looked_up_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for looks_up in (True, False):
+        monkeypatch.setattr("learners._decoder.Decoder.looks_up", looks_up)
+        monkeypatch.setattr(tracing, "_traces", {})
+        training = begin("transformer", range(3))
+        training.advance(12, range(3))
+        found.append((weights(training, 1), training.flops(1, 1)))
+    (looked_up, fewer), (multiplied, more) = found
+    assert close(looked_up, multiplied)
+    assert fewer is not None
+    assert more is not None
+    assert 0 < fewer < more
+
+
+def test_numbers_that_are_settled_are_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = begin("transformer", range(3))
+    plain.advance(9, range(3))
+    monkeypatch.setitem(kernels.MANY, "cpu", 2)
+    monkeypatch.setattr(tracing, "_traces", {})
+    settled = begin("transformer", range(3))
+    settled.advance(9, range(3))
+    [group] = settled.groups
+    assert str(group.program.traced.graph).count("mod97.settled") == 2  # the step size, and Adam's two
+    assert close(weights(plain, 2), weights(settled, 2))
 
 
 def test_work_is_counted_from_shapes() -> None:

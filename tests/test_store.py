@@ -1,6 +1,5 @@
 """The results folder: whole records or none, whatever happens."""
 
-import fcntl
 import json
 import signal
 import subprocess
@@ -123,6 +122,7 @@ def test_a_record_gives_way_only_to_one_that_goes_further(tmp_path: Path) -> Non
 
 
 def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
     store, other = Store(tmp_path, create=True), Store(tmp_path)
     free = []
 
@@ -145,6 +145,40 @@ def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pyt
     assert store.find("0")["label"] == "9"
     assert sorted(path.name for path in store.checkpoints.iterdir()) == [f"{ID}-9.npz"]
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_one_that_cannot_be_written_does_not_cost_that_of_the_same_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path, create=True)
+    store.keep(at(50), {"w": np.ones(2)})
+
+    def full(*arguments: Any) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(store, "_stage_state", full)
+    with pytest.raises(StoreError, match="disk full"):
+        store.keep(at(50), {"w": np.ones(2)})
+    assert store.read_state(ID, 50) is not None
+    with pytest.raises(StoreError, match="disk full"):
+        store.keep(at(60), {"w": np.ones(2)})
+    assert store.read(ID) == at(60)
+    assert store.read_state(ID, 50) is None  # of no record
+
+
+def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path, create=True)
+
+    def lose(staged: Any) -> None:
+        if (tmp_path / ".lock").is_file():
+            (tmp_path / ".lock").unlink()
+            (tmp_path / ".lock").mkdir()
+
+    monkeypatch.setattr("bench.store.FLUSHERS", 1)
+    monkeypatch.setattr("bench.store._flush", lose)
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.keep(at(50), {"w": np.ones(2)})
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_checkpoints_that_cannot_be_kept_do_not_cost_the_record(tmp_path: Path) -> None:

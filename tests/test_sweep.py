@@ -21,7 +21,7 @@ from bench.early import isolated
 from bench.errors import RequestError, StoreError
 from bench.execute import Board, Job, Unit, failed
 from bench.grid import Grid
-from bench.slots import _Slot
+from bench.slots import Slots, _Slot
 from bench.spec import Budget, family
 from bench.store import Store
 from bench.sweeps import plan_sweep, run_sweep
@@ -393,7 +393,7 @@ def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("seen", "device", "expected"),
-    [(None, "cuda:2", "2"), ("4,6,7", "cuda:1", "6"), ("GPU-a, GPU-b", "cuda:1", "GPU-b"), ("", "cuda:0", "0")],
+    [(None, "cuda:2", "2"), ("4,6,7", "cuda:1", "6"), ("GPU-a, GPU-b", "cuda:1", "GPU-b")],
 )
 def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
     seen: str | None, device: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -414,13 +414,14 @@ def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
     assert str(slot.future.exception()) == f"{expected} cuda:0 cuda:9"
     slot.future = None
     slot.end()
-    assert isolated("cuda") == isolated("cpu") == {}
+    assert isolated("cuda") == isolated("cpu") == isolated("cuda:foo") == isolated("cuda:-1") == {}
 
 
 def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    early.start("cpu")
-    assert early._started == {}
+    for device in ("cpu", "cuda:foo", "cuda:-1", "cuda:2"):  # two are to be seen
+        early.start(device)
+        assert early._started == {}
     early.start("auto")
     early.start("auto")
     assert sorted(early._started) == ["cuda:0", "cuda:1"]
@@ -444,9 +445,31 @@ def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.Monke
         waiting.submit(int)
 
 
-def test_a_wrong_request_leaves_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("said", "count"), [("-1", 0), ("", 0), ("NoDevFiles", 0), ("1,-1,2", 1), ("GPU-a,MIG-b", 2)])
+def test_which_gpus_are_to_be_seen_is_read_as_cuda_reads_it(
+    said: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
+    assert len(early._likely("auto")) == count
+
+
+def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    early.start("auto")
+    Slots(["cuda:1", "cpu"], Board(tmp_path), lambda record: None)
+    assert list(early._started) == ["cuda:1"]
+    early.end()
+
+
+def test_a_wrong_request_waits_for_no_process(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from bench import early; from bench.cli import main; early._import = time.sleep; "
+        "submit = early.ProcessPoolExecutor.submit; "
+        "early.ProcessPoolExecutor.submit = lambda pool, work: submit(pool, work, 100); main(sys.argv[1:])"
+    )
+    wrong = ("sweep", "--encoder", "nope", "--learner", "ridge", "--results", str(tmp_path))
+    command = [sys.executable, "-c", program, *wrong]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "0,1"}
-    command = script("--encoder", "nope", "--learner", "ridge", "--results", tmp_path)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)  # both pipes are closed: nobody holds them
 

@@ -76,6 +76,10 @@ def _exit_code(arguments: list[str] | None) -> int:
         return 0
     except Exception as error:
         return _say(f"{type(error).__name__}: {error} (this is a bug: --debug shows where)", 1, settings)
+    finally:
+        early = sys.modules.get("bench.early")
+        if early is not None:  # what a request that came to nothing has started
+            early.end()
 
 
 def _say(message: str, code: int, settings: dict[str, Any]) -> int:

@@ -125,14 +125,14 @@ def tune(
     in the results folder. The same command goes on after an interruption; several processes may share a study.
     """
     from bench import early
-
-    if not dry_run:
-        early.start(request["device"])
     from bench.errors import RequestError
-    from bench.tunes import plan_tune, run_tune
 
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+    if not dry_run:
+        early.start(request["device"])
+    from bench.tunes import plan_tune, run_tune
+
     planned = plan_tune(
         encoder=parted(encoder) or [],
         combine=parted(combine),

@@ -63,9 +63,11 @@ RATES: Final = {
 """Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
 rounds differently: it is made by counting, from these."""
 
-OPTIONS: Final[dict[str, dict[str, Any]]] = {"cpu": {}, "cuda": {"combo_kernels": True, "triton.enable_pdl": True}}
-"""Of PyTorch's compiler. One replica waits for kernels to be launched: many small ones are combined, and each is
-launched before the one that it waits for has ended (5,130 instead of 4,680 steps a second on an H100)."""
+OPTIONS: Final[dict[str, dict[str, Any]]] = {"cpu": {}, "cuda": {"combo_kernels": True}}
+"""Of PyTorch's compiler. One replica waits for kernels to be launched: many small ones are combined.
+
+NOTE: kernels are not launched before those that they follow have ended ("triton.enable_pdl", 9 % for one replica on an
+H100): some then wait for nothing, and PyTorch does not say that those behind them wait for what came before."""
 
 TOOLS = ("CxxCompiler", "TritonMissing", "C++ compiler", "C compiler", "working triton")
 """By which an error says that the tools are missing, and not that a program is too much for them."""

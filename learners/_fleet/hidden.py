@@ -70,7 +70,7 @@ if triton is not None:
         if BIAS:
             total += tl.load(bias_ptr + replica * columns + n, mask=n < columns, other=0.0).to(tl.float32)[None, :]
         if RECTIFY:
-            total = tl.maximum(total, 0.0)
+            total = tl.where(total < 0.0, 0.0, total)  # what is no number stays none
         else:
             total = tl.where(tl.load(mask_ptr + place, mask=here, other=0.0) > 0, total, 0.0)
         if SUMS:
@@ -178,8 +178,8 @@ class _HiddenLayer(torch.autograd.Function):
 
 @functools.cache
 def _capable(device: torch.device) -> bool:
-    """Whether its tensor cores are those that the tiles were chosen for."""
-    return triton is not None and torch.cuda.get_device_capability(device) >= (8, 0)
+    """Whether it is of the kind that the tiles were chosen for, or later."""
+    return triton is not None and torch.version.hip is None and torch.cuda.get_device_capability(device) >= (9, 0)
 
 
 def fits(x: Tensor, width: int) -> bool:

@@ -8,7 +8,7 @@ __all__ = ["out_of_memory"]
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on whichever device."""
     words = ("not enough memory", "out of memory", "ALLOC_FAILED")
-    chain = [error, error.__cause__, getattr(error, "inner_exception", None)]
+    chain = [error, error.__cause__, error.__context__, getattr(error, "inner_exception", None)]
     return any(
         isinstance(e, torch.OutOfMemoryError | MemoryError) or (e is not None and any(w in str(e) for w in words))
         for e in chain

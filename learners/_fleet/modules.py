@@ -56,8 +56,8 @@ class Network(nn.Module, ABC):
     """Names of embedding and read-out, which Muon leaves to Adam."""
     local: bool = False
     """Whether it has losses of its own: ``forward(table, index, noise, answers, weight)`` gives their sum first."""
-    looks_up: bool = True
-    """Whether one-hot codes are looked up. A product with their table is the same, and is counted as arithmetic."""
+    looks_up: bool = False
+    """Whether embeddings are of the codes as they are, so that one-hot ones may be looked up instead of multiplied."""
     rows_per_example: int = 1
     """Rows of hidden units that scores of one example take: as many fewer examples are looked at together."""
 

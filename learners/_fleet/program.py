@@ -51,8 +51,8 @@ T = TypeVar("T")
 def keeper(device: torch.device) -> tuple[Any, Any]:
     """A captured graph whose memory all others of a device share, and the stream that they are captured on.
 
-    They run one after another and keep nothing in it. It is never freed: PyTorch refuses to capture into memory whose
-    last graph is gone, and it gives memory of one stream to no other.
+    They run one after another and keep nothing in it. It is not freed as long as graphs are recorded into it: PyTorch
+    refuses to capture into memory whose last graph is gone, and it gives memory of one stream to no other.
     """
     if device not in _keepers:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
@@ -82,15 +82,17 @@ def recorded(device: torch.device, work: Callable[[], T]) -> tuple[Any, T]:
     Memory in which a recording was broken off accepts no other: then there is a new keeper, and one more attempt.
     """
     for attempt in range(ATTEMPTS):
-        shared, stream = keeper(device)
         graph = torch.cuda.CUDAGraph()
         try:
+            shared, stream = keeper(device)
             recording = torch.cuda.graph(graph, pool=shared.pool(), stream=stream, capture_error_mode="thread_local")
             with _undisturbed(), recording:
                 made = work()
         except RuntimeError as error:
+            if out_of_memory(error):
+                raise
             _keepers.pop(device, None)
-            if out_of_memory(error) or attempt == ATTEMPTS - 1:
+            if attempt == ATTEMPTS - 1:
                 raise
         else:
             return graph, made
@@ -212,7 +214,7 @@ class Stepper:
 
     def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
         self.compiled: Callable[..., Any] | None = None
-        asked, key = self.all_move, ("turn", self.all_move, leaving, rule.key)
+        asked, key = self.all_move, ("turn", self.all_move and not leaving, rule.key)  # what would be compiled
         name = self.compiler.name(key, (self._tensors(),))
         found = self.compiler.ready(name, steps, lambda: (self._rehearsal(),))
         if found is not None:

@@ -112,6 +112,7 @@ def _align(product: Node) -> None:
             found = graph.call_function(aten.slice.Tensor, (found, 1, 0, m))
         if columns:
             found = graph.call_function(aten.slice.Tensor, (found, 2, 0, n))
+    found.meta["val"] = product.meta["val"]
     product.replace_all_uses_with(found)
     graph.erase_node(product)
 
@@ -149,6 +150,8 @@ class Work:
                 flops += 2 * made.numel() * _inner(node)
             else:
                 moved += sum(_size(x) for x in (node, *node.all_input_nodes))
+                if name == "index_select":  # of a block of batches one is read
+                    moved -= max(0, _size(node.all_input_nodes[0]) - _size(node))
         return cls(operators, moved, flops)
 
 

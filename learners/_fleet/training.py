@@ -16,7 +16,7 @@ from learners._fleet.batches import batch_rows
 from learners._fleet.compiler import Compiler
 from learners._fleet.group import SHARED, Group, Tensors
 from learners._fleet.kept import ours
-from learners._fleet.kernels import tensor_cores
+from learners._fleet.kernels import LARGEST_TABLE, tensor_cores
 from learners._fleet.memory import out_of_memory
 from learners._fleet.modules import Embedding
 from learners._fleet.program import BLOCK, Feed, Looker, Stepper
@@ -73,7 +73,9 @@ class FleetTraining(Training):
             raise ValueError(
                 f"{type(first).__name__} has buffers: a fleet trains parameters alone, no running statistics."
             )
-        onehot = self.network.looks_up and all(_onehot(problem.codes.table_UF) for problem in self.problems)
+        onehot = self.network.looks_up and all(
+            problem.codes.onehot and len(problem.codes.table_UF) <= LARGEST_TABLE for problem in self.problems
+        )
         for module in self.network.modules():
             if isinstance(module, Embedding):
                 module.onehot = onehot
@@ -431,11 +433,6 @@ class _Asked:
         ordered = [answers[r] for r in replicas]
         scores, norm, silent = (torch.stack([x[i] for x in ordered]) for i in range(3))
         return scores, norm, silent
-
-
-def _onehot(table_UF: NDArray[Any]) -> bool:
-    codes, features = table_UF.shape
-    return codes == features and bool(np.array_equal(table_UF, np.eye(codes, dtype=table_UF.dtype)))
 
 
 def _size(group: Group) -> int:
