@@ -38,7 +38,7 @@ def isolated(device: str) -> dict[str, str]:
 
 
 def _visible() -> list[str] | None:
-    """The GPUs that this process may use, where somebody has said which; as CUDA reads it, up to the first that is none."""
+    """The GPUs that this process may use, where somebody has said which: CUDA reads up to the first that is none."""
     said = os.environ.get("CUDA_VISIBLE_DEVICES")
     if said is None:
         return None

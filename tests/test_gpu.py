@@ -156,6 +156,22 @@ def test_a_compiled_fleet_follows_the_plain_one() -> None:
     assert all(torch.allclose(looks[0], look, rtol=1e-6, atol=1e-8) for look in looks[1:])
 
 
+def test_many_compiled_replicas_in_bfloat16_follow_those_that_are_not_compiled() -> None:
+    """All that is done for speed at once: another order of sums, and nothing else."""
+    plain = {"optimizer": "sgd", "weight_decay": 0.0, "warmup": 0, "lr": 0.1}  # moves are gradients
+    learners = [Transformer(width=32, batch_size=8, random_state=s, **plain) for s in range(17)]
+    problems = [problem(s) for s in range(17)]
+    found = []
+    for steps in (0, 10**9):
+        training = FleetTraining(learners, problems, Setting("cuda", "bfloat16", steps))
+        start = weights(training, 3)
+        training.advance(2, range(17))
+        assert training.compiled == (steps > 0)
+        moved = {name: w - start[name] for name, w in weights(training, 3).items()}
+        found.append(np.concatenate([moved[name].ravel() for name in sorted(moved)]))
+    assert np.linalg.norm(found[0] - found[1]) < 0.05 * np.linalg.norm(found[0])
+
+
 def test_auto_takes_the_gpu() -> None:
     [record] = bench.run(encoder="onehot", learner="quadratic", steps=60, results=None)
     assert record["environment"]["device"] == "cuda"
