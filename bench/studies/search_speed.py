@@ -1,0 +1,103 @@
+"""How much sooner a search is over whose trials train side by side than one that trains a replica at a time.
+
+    python -m bench.studies.search_speed [--trials 256] [--seeds 8] [--steps 1500] [--learner transformer] …
+
+Two whole searches by the same rule, one after the other: one asks for as many trials at a time as `bench tune` does by
+itself, each with so many seeds; the other trains one seed of one trial after the other, and is timed from its second
+trial on, when its program is made. Seconds are those from the first trial that is asked for to the last that is told.
+Trainings differ in length, since a trial ends once it is solved: beside the ratio of the time of a training stands that
+of a step.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+
+from bench import tune
+from bench.errors import BenchError
+from bench.storage import close_storage, open_storage
+
+__all__ = ["figures", "measure"]
+
+
+def figures(trials: Sequence[Any], seeds: int, warm: bool) -> dict[str, Any]:
+    """Trainings, steps and seconds of a search.
+
+    :param trials: Optuna's, in the order in which they were asked for.
+    :param warm: without the first of them.
+    """
+    counted = trials[1:] if warm else trials
+    over = [trial for trial in counted if trial.state.is_finished()]
+    trained = [trial for trial in over if "same_as" not in trial.user_attrs]
+    seconds = (max(t.datetime_complete for t in over) - min(t.datetime_start for t in counted)).total_seconds()
+    steps, trainings = sum(t.user_attrs.get("steps", 0) for t in trained), seeds * len(trained)
+    failed = sum(trial.state == optuna.trial.TrialState.FAIL for trial in over)
+    return {
+        "trials": len(counted),
+        "failed": failed,
+        "trainings": trainings,
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "seconds_a_training": seconds / trainings,
+        "seconds_a_step": seconds / steps,
+    }
+
+
+def measure(options: argparse.Namespace, lone: bool) -> dict[str, Any]:
+    """One search."""
+    seeds = 1 if lone else options.seeds
+    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
+        done = tune(
+            encoder="onehot",
+            learner=options.learner,
+            modulus=options.modulus,
+            trials=options.trials,
+            seeds=seeds,
+            steps=options.steps,
+            fresh=0,
+            precision=options.precision,
+            device=options.device,
+            at_once=1 if lone else None,
+            jobs=1 if lone else None,
+            results=folder,
+        )
+        storage = open_storage(done.storage)
+        try:
+            trials = optuna.load_study(study_name=done.study, storage=storage).get_trials(deepcopy=False)
+        finally:
+            close_storage(storage)
+    return {"at_once": "one replica" if lone else "a round"} | figures(trials, seeds, warm=lone)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.studies.search_speed",
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--trials", type=int, default=256, help="of each search")
+    parser.add_argument("--seeds", type=int, default=8, help="of a trial that trains beside others")
+    parser.add_argument("--steps", type=int, default=1_500, help="budget of a training")
+    parser.add_argument("--learner", default="transformer", help="what is tuned")
+    parser.add_argument("--modulus", type=int, default=97, help="p")
+    parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
+    parser.add_argument("--device", default="auto", help="where to train")
+    options = parser.parse_args()
+    if options.trials < 3:
+        parser.error(f"--trials must be an integer ≥ 3, got {options.trials}.")
+    try:
+        rows = [measure(options, lone) for lone in (False, True)]
+    except BenchError as error:
+        parser.error(str(error))
+    ratios = {name: rows[1][name] / rows[0][name] for name in ("seconds_a_training", "seconds_a_step")}
+    for row in (*rows, {"ratios": ratios}):
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
