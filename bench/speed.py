@@ -21,6 +21,7 @@ from bench.memory import keep_freed_memory
 from bench.scripts import Script
 from bench.spec import Spec, resolve
 from learners import Setting
+from learners._fleet.compiler import keep_programs
 from learners._fleet.training import FleetTraining
 from learners._torch import TorchLearner
 
@@ -101,6 +102,7 @@ def measure(
     :raises KeyboardInterrupt: where that run was interrupted.
     :raises RequestError: for a learner that does not train in fleets, or that nobody wrote a script for.
     """
+    keep_programs()  # an optimizer of a script would have PyTorch settle for a temporary folder
     if not 0 < seconds < math.inf:
         raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
     spec = _spec(learner, encoder, settings, "float32", 0)

@@ -1,5 +1,6 @@
 """`bench speed`: scripts that compute the same as the learner, and honest ratios."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from bench.cells import prepare
 from bench.errors import RequestError
 from bench.scripts import PlainTransformer, Script, plain_module
 from bench.spec import resolve
+from bench.speed import measure
 from learners import Quadratic, TorchMLP, Transformer
 
 
@@ -174,3 +176,12 @@ def test_torch_mlp_scripts_take_any_encoder() -> None:
     before = lone.loss(lone.module(lone.x), lone.y).mean().item()
     lone.run(30)
     assert lone.loss(lone.module(lone.x), lone.y).mean().item() < before
+
+
+def test_programs_of_the_fleets_are_kept_where_all_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    found = measure("quadratic", device="cpu", replicas=[1], seconds=0.01, compile=False, whole_run=False)
+    assert [row.replicas for row in found.rows] == [1, 1]
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mod97" / "programs")

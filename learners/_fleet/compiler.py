@@ -17,7 +17,7 @@ from learners._fleet.kept import Program
 from learners._fleet.memory import out_of_memory
 from learners._fleet.trace import REMEMBERED, Work, aligned
 
-__all__ = ["Compiler", "worth_shrinking", "worthwhile"]
+__all__ = ["Compiler", "keep_programs", "worth_shrinking", "worthwhile"]
 
 
 @dataclass(frozen=True)
