@@ -32,6 +32,7 @@ __all__ = [
     "count_train",
     "execute",
     "gpus",
+    "kind_of_device",
     "places",
     "plan",
     "prepared_device",
@@ -399,14 +400,23 @@ def seeds_of(seeds: int | None, seed: int | None) -> Sequence[int]:
     return range(number)
 
 
+def kind_of_device(device: str) -> str:
+    """Its kind, or "auto".
+
+    :raises RequestError: where it is none.
+    """
+    kind, colon, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not number.isdigit())):
+        raise RequestError(f"--device must be auto, cpu, cuda or cuda:NUMBER, got {device}.")
+    return kind
+
+
 def prepared_device(device: str, spec: Spec) -> str:
     """The device to train on.
 
     :raises RequestError: where it is unknown, or the learner cannot use it.
     """
-    kind, colon, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not number.isdigit())):
-        raise RequestError(f"--device must be auto, cpu, cuda or cuda:NUMBER, got {device}.")
+    kind = kind_of_device(device)
     devices = registry.learner(spec.learner["name"]).devices
     if kind not in ("auto", *devices):
         raise RequestError(f"--device must be {' or '.join(devices)} for {spec.learner['name']}, got {device}.")
@@ -415,7 +425,7 @@ def prepared_device(device: str, spec: Spec) -> str:
     found = gpus()
     if kind == "auto":
         return "cuda" if found else "cpu"
-    if int(number or 0) >= found:
+    if int(device.partition(":")[2] or 0) >= found:
         raise RequestError(f"--device {device}: there {'is no GPU' if not found else f'are {found} GPUs'} here.")
     return device
 

@@ -22,6 +22,7 @@ from bench.api import (
     check_arithmetic,
     count_train,
     gpus,
+    kind_of_device,
     plain_spec,
     prepared_device,
     resolve_budget,
@@ -213,7 +214,7 @@ class _Planner:
     """Turns requests into entries and cells."""
 
     def __init__(self, device: str, seconds: float | None) -> None:
-        self.device, self.seconds = device, seconds
+        self.device, self.kind, self.seconds = device, kind_of_device(device), seconds
         self.entries: list[Entry] = []
         self.groups: dict[Any, int] = {}
         self.learners: list[str] = []
@@ -234,9 +235,8 @@ class _Planner:
         found = family(**{key: value for key, value in values.items() if key in _FAMILY}, seed=seeds[0])
         first = found.first
         learner_class = registry.learner(first.learner["name"])
-        kind = self.device.partition(":")[0]
-        fits = kind in ("auto", *learner_class.devices)
-        device = prepared_device(self.device, first) if fits or kind not in ("cpu", "cuda") else "cpu"
+        fits = self.kind in ("auto", *learner_class.devices)
+        device = prepared_device(self.device, first) if fits else "cpu"
         check_arithmetic(first, device)
         if learner_class.check_codes is not Learner.check_codes:
             prepare(first, self.known)
