@@ -1,6 +1,7 @@
 """The fleet on a GPU: the same trajectories as on the CPU. Skipped where there is none."""
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from test_fleet import configured, every_learner, problem, weights
 from torch.func import grad, vmap
 
 import bench
-from learners import Setting, Transformer
+from learners import Problem, Setting, Transformer
 from learners._fleet.hidden import hidden_layer
 from learners._fleet.training import FleetTraining
 
@@ -41,6 +42,20 @@ def test_many_replicas_follow_those_on_the_cpu(name: str) -> None:
     assert devices[0].flops(0, 1) == devices[1].flops(0, 1)
 
 
+def by_gradient() -> tuple[list[Transformer], list[Problem]]:
+    """Seventeen replicas whose moves are their gradients."""
+    plain = {"optimizer": "sgd", "weight_decay": 0.0, "warmup": 0, "lr": 0.1}
+    learners = [Transformer(width=32, batch_size=8, random_state=s, **plain) for s in range(17)]
+    return learners, [problem(s) for s in range(17)]
+
+
+def moves(training: FleetTraining, steps: int) -> np.ndarray:
+    """By which the weights of the fourth of seventeen replicas change in its first steps."""
+    start = weights(training, 3)
+    training.advance(steps, range(17))
+    return np.concatenate([(w - start[name]).ravel() for name, w in sorted(weights(training, 3).items())])
+
+
 def test_a_hidden_layer_that_rectifies_and_masks_on_its_way() -> None:
     generator = torch.Generator("cuda").manual_seed(0)
     for replicas, rows, inputs, units in ((3, 150, 20, 72), (2, 128, 64, 128), (5, 17, 130, 33)):
@@ -64,21 +79,17 @@ def test_a_hidden_layer_that_rectifies_and_masks_on_its_way() -> None:
 
 
 def test_a_step_with_such_a_layer_is_the_plain_one_up_to_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = {"optimizer": "sgd", "weight_decay": 0.0, "warmup": 0, "lr": 0.1}  # moves are gradients
-    learners = [Transformer(width=32, batch_size=8, random_state=s, **plain) for s in range(17)]
-    problems = [problem(s) for s in range(17)]
+    learners, problems = by_gradient()
     found, fused = [], []
     for _ in range(2):
         training = FleetTraining(learners, problems, Setting("cuda", "bfloat16"))
-        start = weights(training, 3)
-        training.advance(1, range(17))
+        found.append(moves(training, 1))
         [group] = training.groups
         fused.append("mod97.rectified" in str(group.program.traced.graph))
-        found.append({name: w - start[name] for name, w in weights(training, 3).items()})
         monkeypatch.setattr("learners._decoder.fits", lambda x, width: False)
         monkeypatch.setattr("learners._fleet.trace._traces", {})
     assert fused == [True, False]
-    one, other = (np.concatenate([moved[name].ravel() for name in sorted(moved)]) for moved in found)
+    one, other = found
     assert np.linalg.norm(one - other) < 0.02 * np.linalg.norm(other)
     assert np.linalg.norm(other) > 0
 
@@ -116,17 +127,27 @@ def test_replicas_that_leave_have_one_program_that_asks() -> None:
     assert all(np.allclose(one[k], other[k], rtol=1e-6, atol=1e-8) for k in one)
 
 
-def test_one_fleet_after_another() -> None:
-    """Captured graphs share memory, also with those of fleets that are gone."""
+def scores_of_fleets(count: int, between: Callable[[], Any] = lambda: None) -> list[torch.Tensor]:
+    """Of so many equal fleets one after another, at two steps each."""
     scores = []
-    for _ in range(4):
+    for _ in range(count):
         training = FleetTraining([configured("mlp", 0)], [problem(0)], Setting("cuda"))
         for step in (3, 20):
             training.advance(step, [0])
             scores.append(training.look([0], [np.arange(30)]).scores.clone())
         del training
+        between()
+    return scores
+
+
+def test_one_fleet_after_another() -> None:
+    """Captured graphs share memory, also with those of fleets that are gone."""
+
+    def free() -> None:
         gc.collect()
         torch.cuda.empty_cache()
+
+    scores = scores_of_fleets(4, free)
     assert all(torch.equal(scores[i], scores[i % 2]) for i in range(8))
 
 
@@ -158,17 +179,12 @@ def test_a_compiled_fleet_follows_the_plain_one() -> None:
 
 def test_many_compiled_replicas_in_bfloat16_follow_those_that_are_not_compiled() -> None:
     """All that is done for speed at once: another order of sums, and nothing else."""
-    plain = {"optimizer": "sgd", "weight_decay": 0.0, "warmup": 0, "lr": 0.1}  # moves are gradients
-    learners = [Transformer(width=32, batch_size=8, random_state=s, **plain) for s in range(17)]
-    problems = [problem(s) for s in range(17)]
+    learners, problems = by_gradient()
     found = []
     for steps in (0, 10**9):
         training = FleetTraining(learners, problems, Setting("cuda", "bfloat16", steps))
-        start = weights(training, 3)
-        training.advance(2, range(17))
+        found.append(moves(training, 2))
         assert training.compiled == (steps > 0)
-        moved = {name: w - start[name] for name, w in weights(training, 3).items()}
-        found.append(np.concatenate([moved[name].ravel() for name in sorted(moved)]))
     assert np.linalg.norm(found[0] - found[1]) < 0.05 * np.linalg.norm(found[0])
 
 
@@ -198,12 +214,7 @@ def test_garbage_of_earlier_fleets_does_not_spoil_a_recording() -> None:
     thresholds = gc.get_threshold()
     gc.set_threshold(20, 1, 1)
     try:
-        scores = []
-        for _ in range(12):
-            training = FleetTraining([configured("mlp", 0)], [problem(0)], Setting("cuda"))
-            for step in (3, 20):
-                training.advance(step, [0])
-                scores.append(training.look([0], [np.arange(30)]).scores.clone())
+        scores = scores_of_fleets(12)
     finally:
         gc.set_threshold(*thresholds)
     assert all(torch.equal(scores[i], scores[i % 2]) for i in range(24))

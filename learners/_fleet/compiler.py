@@ -228,13 +228,12 @@ class Compiler:
         compiled: Program | str
         self.announce("compiling")
         try:
-            options = OPTIONS[self.device]
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 program = aligned(function) if self.device == "cuda" else function
-                made = self._keep(program, arguments, options, name, work) if name and work else None
+                made = self._keep(program, arguments, name, work) if name and work else None
                 if made is None:
-                    made = torch.compile(program, fullgraph=True, dynamic=False, options=options)
+                    made = torch.compile(program, fullgraph=True, dynamic=False, options=OPTIONS[self.device])
                     made(*arguments)
                 compiled = made
         except Exception as error:  # whatever is missing: a C++ compiler, Triton, headers
@@ -251,12 +250,10 @@ class Compiler:
         Compiler.known[key] = compiled
         return None if isinstance(compiled, str) else compiled
 
-    def _keep(
-        self, program: GraphModule, arguments: tuple[Any, ...], options: dict[str, Any], name: str, work: Work
-    ) -> Program | None:
+    def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> Program | None:
         """Compile and keep; None where this PyTorch cannot: then it is compiled for this process alone."""
         try:
-            artifact, compiled = kept.make(program, arguments, options)
+            artifact, compiled = kept.make(program, arguments, OPTIONS[self.device])
             compiled(*arguments)
         except Exception as error:
             if out_of_memory(error) or any(word in str(error) for word in TOOLS):

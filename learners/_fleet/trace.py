@@ -38,7 +38,7 @@ def trace(function: Callable[..., Any], key: Hashable, *arguments: Any) -> Graph
     :param key: equal for functions that do the same; with arguments of equal shapes too, the trace is the same.
     """
     leaves, structure = pytree.tree_flatten(arguments)
-    known = (key, str(structure), *((tuple(x.shape), x.dtype, x.device) for x in leaves))
+    known = (key, str(structure), *((tuple(x.shape), x.stride(), x.dtype, x.device) for x in leaves))
     if known not in _traces:
         # One mode for the shapes of all operators: without, each gets a new one, which is half of the time.
         with torch.no_grad(), tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
