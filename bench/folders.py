@@ -16,7 +16,7 @@ from zipfile import is_zipfile
 
 from bench.claims import in_hand
 from bench.errors import RequestError, StoreError
-from bench.store import FLUSHERS, Record, Store, _flush, _goes_further, _Staged
+from bench.store import WRITERS, Record, Store, _flush, _goes_further, _Staged
 
 __all__ = ["Cleaned", "Disagreement", "File", "Merged", "clean", "merge"]
 
@@ -272,7 +272,7 @@ def _bring(moves: Sequence[_Move], target: Store | None, merged: Merged) -> None
             record = target._stage_record(move.record)
             undone.callback(record.drop)
             staged.append((move, state, record))
-        with ThreadPoolExecutor(FLUSHERS) as pool:
+        with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(_flush, [one for _, state, record in staged for one in (state, record) if one is not None]))
         with target._locked():
             for move, state, record in staged:

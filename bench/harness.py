@@ -221,12 +221,11 @@ class _Run:
             return
         with _charged("evaluate", [self.replicas[r] for r in seen], self.training):
             _evaluate(self.training, self.judge, seen, self.replicas)
-        tell = self.clock.elapsed - self.told_at > TOLD_EVERY
-        self.told_at = self.clock.elapsed if tell else self.told_at
         for r in seen:
             self.replicas[r].status = _status(self.replicas[r], stop)
         over = [r for r in seen if self.replicas[r].status != "running"]
-        if tell or over:
+        if self.clock.elapsed - self.told_at > TOLD_EVERY:
+            self.told_at = self.clock.elapsed
             self._tell()
         for r in over:
             with _charged("probes", [self.replicas[r]]):

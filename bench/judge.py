@@ -40,7 +40,8 @@ class Judge:
     def __init__(self, cells: Sequence[Cell]) -> None:
         self.cells = list(cells)
         self.rows = [np.concatenate(_asked(cell)) for cell in cells]
-        self._prepared: tuple[Any, ...] = ()
+        self._whole: tuple[Any, Any, Any] | None = None
+        self._some: tuple[Any, ...] = ()
 
     def measure(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
         """A verdict on each of the cells asked about.
@@ -64,33 +65,37 @@ class Judge:
     def _together(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
         import torch
 
-        if not self._prepared or self._prepared[0] != list(asked):
-            self._prepared = (list(asked), *self._prepare(asked, scores_RNC))
-        _, counts_RK, answers_RN, kinds_RN = self._prepared
+        if not self._some or self._some[0] != list(asked):
+            self._some = (list(asked), *self._prepared(asked, scores_RNC.device))
+        _, counts_RK, answers_RN, of_kind_RK1N = self._some
+        rows = scores_RNC.shape[1]
+        answers_RN, of_kind_RK1N = answers_RN[:, :rows], of_kind_RK1N[..., :rows]
         hits_RN = scores_RNC.argmax(-1) == answers_RN
-        lost_RN = losses(scores_RNC, answers_RN).double()
-        zero = torch.zeros((), dtype=torch.float64, device=lost_RN.device)
-        sums_RKM = torch.stack(
-            [
-                torch.stack([torch.where(kinds_RN == k, x, zero).sum(1) for x in (hits_RN.double(), lost_RN)], dim=1)
-                for k in range(KINDS)
-            ],
-            dim=1,
-        )
+        found_R1MN = torch.stack([hits_RN.double(), losses(scores_RNC, answers_RN).double()], dim=1).unsqueeze(1)
+        sums_RKM = torch.where(of_kind_RK1N, found_R1MN, 0.0).sum(-1)
         return _verdicts(counts_RK, sums_RKM.cpu().numpy())
 
-    def _prepare(self, asked: Sequence[int], scores_RNC: Any) -> tuple[Any, Any, Any]:
+    def _prepared(self, asked: Sequence[int], device: Any) -> tuple[Any, Any, Any]:
+        """Of the cells asked about: how many rows of each kind, their answers, and which row is of which kind."""
+        if self._whole is None:
+            self._whole = self._prepare(device)
+        if list(asked) == list(range(len(self.cells))):
+            return self._whole
+        counts_RK, *tensors = self._whole
+        return counts_RK[list(asked)], *(x[list(asked)] for x in tensors)
+
+    def _prepare(self, device: Any) -> tuple[Any, Any, Any]:
         import torch
 
-        kinds = [_kinds(self.cells[r], self.rows[r]) for r in asked]
-        shape = tuple(scores_RNC.shape[:2])
+        kinds = [_kinds(cell, rows) for cell, rows in zip(self.cells, self.rows, strict=True)]
+        shape = len(self.cells), max(map(len, self.rows))
         answers_RN, kinds_RN = np.zeros(shape, np.int64), np.full(shape, -1)
-        for place, r in enumerate(asked):
-            answers_RN[place, : len(self.rows[r])] = self.cells[r].task.answers_N[self.rows[r]]
-            kinds_RN[place, : len(self.rows[r])] = kinds[place]
-        device = scores_RNC.device
+        for r, rows in enumerate(self.rows):
+            answers_RN[r, : len(rows)] = self.cells[r].task.answers_N[rows]
+            kinds_RN[r, : len(rows)] = kinds[r]
+        of_kind_RK1N = kinds_RN[:, None, None] == np.arange(KINDS)[:, None, None]
         counts_RK = np.stack([_counts(mine) for mine in kinds])
-        return counts_RK, torch.as_tensor(answers_RN, device=device), torch.as_tensor(kinds_RN, device=device)
+        return counts_RK, torch.as_tensor(answers_RN, device=device), torch.as_tensor(of_kind_RK1N, device=device)
 
 
 DIAGONAL = len(PARTS)

@@ -48,11 +48,10 @@ def sustained(steps: Sequence[int], values: Sequence[float | None], target: floa
     Unlike the first crossing it is None while unconfirmed, and moves on when accuracy falls below the target again.
     """
     start = None
-    for step, value in zip(steps, values, strict=True):
+    for step, value in zip(reversed(steps), reversed(values), strict=True):  # asked after each look: mostly a short way
         if value is None or value < target:
-            start = None
-        elif start is None:
-            start = step
+            break
+        start = step
     return start if start is not None and steps[-1] >= CONFIRMATION * start else None
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rounds"]
 
-GUESS = 0.5
+GUESS = 0.75
 """The share of its budget that a trial which ends when it is solved may take."""
 PULSE = 10.0
 """Seconds without a word after which a search says how far it is."""

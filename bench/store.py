@@ -1,5 +1,6 @@
 """The results folder: one JSON document a record, written whole or not at all, and checkpoints beside them."""
 
+import io
 import json
 import os
 import re
@@ -27,7 +28,8 @@ __all__ = ["Record", "Store"]
 Record = dict[str, Any]
 State = dict[str, np.ndarray]
 
-FLUSHERS = 8
+WRITERS = 8
+"""Threads that write files."""
 STATUSES = ("done", "diverged", "failed", "timeout", "interrupted")
 
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
@@ -153,17 +155,16 @@ class Store:
 
         A checkpoint first, then the record that points to it, then away with the older checkpoint. The folder is held
         while records are compared and files take their places, not while these are written and flushed to the disk:
-        several processes do that at the same time. Files are flushed together, since each by itself waits for the disk.
+        several processes do that at the same time. Some files are written and flushed at a time, since each by itself
+        waits for the disk.
 
         :param force: ids of which what is stored gives way; what goes further, or cannot be read, is set aside.
         :raises StoreError: where the folder cannot be used.
         """
         with self._locked():
             stays = [self._unwritten(record, record["id"] in force) for record, _ in items]
-        pairs = zip(items, stays, strict=True)
-        staged = [two if two is not None else self._write_beside(*item) for item, two in pairs]
-        with ThreadPoolExecutor(FLUSHERS) as pool:
-            list(pool.map(_flush, [one for two in staged for one in (two.state, two.record) if one is not None]))
+        with ThreadPoolExecutor(WRITERS) as pool:
+            staged = list(pool.map(self._flushed, items, stays))
         try:
             with self._locked():
                 ends = zip(items, staged, strict=True)
@@ -181,6 +182,14 @@ class Store:
             return _Written(problem=error)
         further = stored is not None and _goes_further(stored, record)
         return _Written(problem=_stays(record["id"], record)) if further else None
+
+    def _flushed(self, item: tuple[Record, State], stays: "_Written | None") -> "_Written":
+        """What is written beside, and on the disk."""
+        written = self._write_beside(*item) if stays is None else stays
+        for staged in (written.state, written.record):
+            if staged is not None:
+                _flush(staged)
+        return written
 
     def _write_beside(self, record: Record, state: State) -> "_Written":
         """Write a checkpoint and a record beside where they belong."""
@@ -271,7 +280,9 @@ class Store:
             self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise StoreError(f"{str(self.checkpoints)!r} cannot be made: {error.strerror}.") from error
-        return self._stage(self._state_path(id, step), lambda file: np.savez(file, **state))  # type: ignore[arg-type]
+        whole = io.BytesIO()  # an archive by itself is hundreds of small writes
+        np.savez(whole, **state)  # type: ignore[arg-type]
+        return self._stage(self._state_path(id, step), lambda file: file.write(whole.getbuffer()))
 
     def read_state(self, id: str, step: int) -> State | None:
         """The checkpoint of a record at a step, None where it is gone or not whole."""

@@ -18,6 +18,7 @@ from bench.harness import Outcome, train
 from bench.spec import Budget, resolve
 from encoders import Codes
 from learners import ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
+from learners._fleet import training as fleet
 from learners._fleet.batches import batch_rows
 from learners._fleet.losses import LOSSES, stablemax
 from learners._fleet.modules import Noise
@@ -253,6 +254,41 @@ def test_who_is_done_leaves_and_who_stays_does_not_notice() -> None:
         alone.advance(step, [0])
         assert int(shrinking.state(replica)["step"]) == step
         assert close(weights(alone, 0), weights(shrinking, replica))
+
+
+@pytest.mark.parametrize("name", ["transformer", "mlp"])
+def test_who_is_left_of_several_groups_moves_into_as_few_as_hold_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU; here the same is asked of a CPU."""
+    monkeypatch.setitem(fleet.PIECES, "cpu", (4, 3, 2))
+    monkeypatch.setattr(fleet, "FILLING", 0)
+    monkeypatch.setattr(FleetTraining, "_gives_way", lambda *rest: False)
+    whole, divided = begin(name, range(8)), begin(name, range(8), Setting(leaving=True))
+    rows = [np.arange(9 + r) for r in range(8)]
+    assert [group.ids for group in divided.groups] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    turns = [(range(8), 4), ([1, 2, 3, 4, 5, 6], 3), ([1, 2, 4, 5, 6], 3), ([2, 4, 6], 2), ([6, 2], 1), ([4, 6, 2], 2)]
+    for turn, (some, groups) in enumerate(turns):
+        for training in (whole, divided):
+            training.advance(3 * turn + 3, some)
+        looks = [training.look(some, [rows[r] for r in some]) for training in (whole, divided)]
+        assert len(divided.groups) == groups
+        for place, r in enumerate(some):
+            one, other = (look.scores[place, : len(rows[r])] for look in looks)
+            assert torch.allclose(one, other, atol=1e-9)
+        assert np.allclose(looks[0].vitals["weight_norm"], looks[1].vitals["weight_norm"], atol=1e-9)
+    for r in range(8):
+        assert int(divided.state(r)["step"]) == int(whole.state(r)["step"])
+        assert close(weights(whole, r), weights(divided, r))
+
+
+@pytest.mark.parametrize(("replicas", "leaving", "groups"), [(8, True, 4), (6, True, 3), (7, True, 1), (8, False, 1)])
+def test_a_fleet_is_divided_where_replicas_leave_and_equal_parts_are_large_enough(
+    replicas: int, leaving: bool, groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(fleet.PIECES, "cpu", (4, 3, 2))
+    weights = begin("mlp", [0]).parameters(0)
+    for filling, expected in ((2 * weights, groups), (2 * weights + 1, {4: 2, 3: 2, 1: 1}[groups]), (10**9, 1)):
+        monkeypatch.setattr(fleet, "FILLING", filling)
+        assert len(begin("mlp", range(replicas), Setting(leaving=leaving)).groups) == expected
 
 
 def test_a_diverged_replica_hurts_no_neighbour() -> None:

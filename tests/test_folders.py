@@ -318,7 +318,7 @@ def test_the_target_may_go_further_meanwhile(tmp_path: Path, monkeypatch: pytest
         flush(staged)
 
     monkeypatch.setattr(folders, "_flush", slow)
-    monkeypatch.setattr(folders, "FLUSHERS", 1)
+    monkeypatch.setattr(folders, "WRITERS", 1)
     merged = merge([tmp_path / "one"], target.folder)
     assert (merged.copied, merged.kept, merged.replaced, merged.checkpoints) == ([B], [A], [], 1)
     assert reached(target) == {A: 20, B: 9}

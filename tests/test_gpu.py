@@ -127,6 +127,29 @@ def test_replicas_that_leave_have_one_program_that_asks() -> None:
     assert all(np.allclose(one[k], other[k], rtol=1e-6, atol=1e-8) for k in one)
 
 
+def test_who_is_left_of_several_groups_moves_under_captured_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph goes on where another replica has come to lie in its memory."""
+    monkeypatch.setattr("learners._fleet.training.FILLING", 0)
+    learners, problems = [configured("transformer", s) for s in range(8)], [problem(s) for s in range(8)]
+    whole, divided = (
+        FleetTraining(learners, problems, Setting("cuda", leaving=leaving), torch.float64) for leaving in (False, True)
+    )
+    rows = [np.arange(9 + r) for r in range(8)]
+    for step, some, groups in ((70, range(8), 4), (90, [1, 2, 4, 5, 6], 3), (150, [6, 4], 1), (151, [4], 1)):
+        looks = []
+        for training in (whole, divided):
+            training.advance(step, some)
+            looks += [training.look(some, [rows[r] for r in some]) for _ in range(3)]
+        assert len(divided.groups) == groups
+        for look in looks[1:]:
+            for place, r in enumerate(some):
+                first, other = (x.scores[place, : len(rows[r])] for x in (looks[0], look))
+                assert torch.allclose(first, other, rtol=1e-6, atol=1e-8)
+    for r in range(8):
+        one, other = weights(whole, r), weights(divided, r)
+        assert all(np.allclose(one[k], other[k], rtol=1e-6, atol=1e-8) for k in one)
+
+
 def scores_of_fleets(count: int, between: Callable[[], Any] = lambda: None) -> list[torch.Tensor]:
     """Of so many equal fleets one after another, at two steps each."""
     scores = []

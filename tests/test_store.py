@@ -139,7 +139,7 @@ def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr("bench.store._flush", lambda staged: None)
         other.keep(at(9), {"w": np.full(2, 9.0)})
 
-    monkeypatch.setattr("bench.store.FLUSHERS", 1)
+    monkeypatch.setattr("bench.store.WRITERS", 1)
     monkeypatch.setattr("bench.store._flush", overtake)
     store.keep(at(5), {"w": np.full(2, 5.0)})
     assert store.find("0")["label"] == "9"
@@ -174,7 +174,7 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
             (tmp_path / ".lock").unlink()
             (tmp_path / ".lock").mkdir()
 
-    monkeypatch.setattr("bench.store.FLUSHERS", 1)
+    monkeypatch.setattr("bench.store.WRITERS", 1)
     monkeypatch.setattr("bench.store._flush", lose)
     with pytest.raises(StoreError, match="cannot be used"):
         store.keep(at(50), {"w": np.ones(2)})

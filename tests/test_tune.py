@@ -572,7 +572,7 @@ def test_trials_last_as_long_as_those_before(tmp_path: Path) -> None:
     request = {"encoder": "onehot", "learner": "quadratic", "modulus": 11, "device": "cpu", "results": tmp_path}
     request |= {"trials": 64, "steps": 100, "seeds": 2}
     told = [{"steps": 200}, {"steps": 20}, {"steps": 30}, {"steps": 200, "same_as": 0}, {}]
-    for attributes, objective, share in ((told, "steps", 0.15), ([], "steps", 0.5), (told, "accuracy", 1.0)):
+    for attributes, objective, share in ((told, "steps", 0.15), ([], "steps", 0.75), (told, "accuracy", 1.0)):
         trials = [SimpleNamespace(user_attrs=each) for each in attributes]
         study = SimpleNamespace(get_trials=lambda trials=trials, **how: trials)
         planned = plan_tune(**request, objective=objective)
@@ -730,7 +730,8 @@ def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest
     assert said == ["2 cells in training, the slowest at step 60 of 100"]
 
 
-def test_moments_say_who_is_over() -> None:
+def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.harness.TOLD_EVERY", -1.0)
     found = family(encoder="onehot", learner="quadratic", modulus=7)
     seen: list[list[bool]] = []
 

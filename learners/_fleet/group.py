@@ -68,6 +68,24 @@ class Group:
         }
         return cls([r for g in groups for r in g.ids], np.concatenate([g.steps for g in groups]), tensors)
 
+    def swap(self, rows: Sequence[int], other: "Group", others: Sequence[int]) -> None:
+        """Exchange rows with as many of another group, where they lie: a captured graph goes on with who is there."""
+        if not rows:
+            return
+        own, its = (torch.as_tensor(list(some), device=self.clock["step"].device) for some in (rows, others))
+        for kind, tensors in self.tensors.items():
+            for name, x in tensors.items():
+                if name != SHARED:
+                    y = other.tensors[kind][name]
+                    x[own], y[its] = y[its], x[own]
+        for row, place in zip(rows, others, strict=True):
+            self.ids[row], other.ids[place] = other.ids[place], self.ids[row]
+        mine, theirs = list(rows), list(others)
+        self.steps[mine], other.steps[theirs] = other.steps[theirs], self.steps[mine]
+        for group in (self, other):
+            if group.program is not None:
+                group.program.feed.forget()
+
     def select(self, rows: Sequence[int]) -> "Group":
         """A group of some of the rows, with tensors of its own."""
         index = torch.as_tensor(list(rows), device=self.clock["step"].device)

@@ -141,6 +141,12 @@ class Feed:
             self.place.fill_(place)
         self.next_place = place
 
+    def forget(self) -> None:
+        """Draw anew: the rows are of other replicas."""
+        for future in self.ahead[1] if self.ahead else ():
+            future.result()
+        self.loaded = self.ahead = None
+
     def gone_on(self, steps: int) -> None:
         """So many steps are under way."""
         self.next_place = (self.next_place + steps) % BLOCK
