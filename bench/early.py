@@ -100,5 +100,13 @@ def _begin(owner: int, grows: bool) -> None:
 
 
 def _import() -> None:
-    """What every learner on a GPU needs."""
-    import learners._torch  # noqa: F401
+    """What every learner on a GPU needs, and most that are compiled."""
+    import torch
+
+    from learners._fleet.compiler import keep_programs
+
+    keep_programs()
+    import torch._inductor.compile_fx
+
+    if torch.cuda.is_available():
+        torch.cuda.init()

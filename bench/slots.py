@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -119,8 +119,8 @@ class Slots:
                 while self._fill(queue) or self._wait_for_others(queue):
                     self._collect(queue)
             finally:
-                for slot in self.slots:
-                    slot.end()
+                with ThreadPoolExecutor(len(self.slots)) as pool:  # one may take a second: it gives back a GPU's memory
+                    list(pool.map(_Slot.end, self.slots))
                 early.end()
         return not self.on.stopped()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import torch
 
 from bench.api import places, prepared_device
@@ -30,8 +31,12 @@ __all__ = ["Row", "Speed", "measure"]
 REPLICAS = {"cpu": (1, 4, 8), "cuda": (1, 8, 64, 256)}
 MANY = 10**9
 """Steps that make every compilation worth while."""
+WINDOWS = 5
+"""Parts of the time that is taken: what is told is the median of their rates, the lowest and the highest."""
 PATIENCE = 600.0
 """Seconds that a process waits for the others."""
+SIDES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}
+"""Of the products that show a device's rate."""
 RUN_STEPS = 2000
 RUN_REPLICAS = {"cpu": 4, "cuda": 64}
 
@@ -40,7 +45,9 @@ RUN_REPLICAS = {"cpu": 4, "cuda": 64}
 class Row:
     """One fleet.
 
-    :param ratio: to the usual script's steps, and
+    :param model_steps_per_second: the median of several windows, and
+    :param window_range: the lowest and the highest; of several processes these are sums.
+    :param ratio: of the median to the usual script's, and
     :param lean_ratio: to the lean one's.
     :param of_product_rate: floating-point operations of its products, as a fraction of the device's measured rate.
     """
@@ -49,6 +56,7 @@ class Row:
     precision: str
     compiled: bool
     model_steps_per_second: float
+    window_range: tuple[float, float]
     ratio: float
     lean_ratio: float
     of_product_rate: float
@@ -60,6 +68,8 @@ class Row:
 class Speed:
     """What was measured.
 
+    :param script_ranges: the lowest and the highest window of each script, of which one half was taken before the
+        fleets and the other after them.
     :param product_flops_per_second: of the largest matrix products, by precision.
     :param run: shares of the time of one benchmark run of 2,000 steps, by purpose; None where it was not asked for.
     """
@@ -70,6 +80,7 @@ class Speed:
     batch: int
     usual_script_steps_per_second: float
     lean_script_steps_per_second: float
+    script_ranges: dict[str, tuple[float, float]]
     product_flops_per_second: dict[str, float]
     rows: list[Row]
     run: dict[str, Any] | None
@@ -120,22 +131,29 @@ def measure(
             raise RequestError(f"--precision must be one of {', '.join(known)} here, got {precision}.")
     cell = prepare(spec)
     scripts = {}
-    for name, usual in (("usual", True), ("lean", False)):
+    windows: dict[str, list[float]] = {}
+    for name, reads in (("usual", True), ("lean", False)):
         say(f"measuring the {name} script …")
         try:
-            scripts[name] = _rate(_script(cell, device, usual), device, seconds)
+            scripts[name] = _script(cell, device, reads)
         except ValueError as error:
             raise RequestError(str(error)) from error
-        say(f"the {name} script: {scripts[name]:,.1f} steps/s")
+        windows[name] = _rates(scripts[name], device, seconds)
+        say(f"the {name} script: {float(np.median(windows[name])):,.1f} steps/s")
     rates = {precision: product_rate(device, precision) for precision in known}
-    rows = []
+    fleets = []
     for precision in precisions or known:
         for size in sizes:
             who = f"{size} replica{'s' if size > 1 else ''} in {precision}"
             say(f"measuring {who} …")
             found = _fleets(learner, encoder, settings, precision, size, device, seconds, compile)
-            rows.append(_row(size, precision, found, scripts, rates[precision]))
-            say(f"{who}: {rows[-1].model_steps_per_second:,.0f} steps/s, {rows[-1].ratio:,.1f} × the usual script's")
+            fleets.append((size, precision, found))
+            say(f"{who}: {sum(float(np.median(f['rates'])) for f in found):,.0f} steps/s")
+    for name, script in scripts.items():  # the machine may be busier than it was
+        say(f"measuring the {name} script once more …")
+        windows[name] += _rates(script, device, seconds)
+    usual, lean = (float(np.median(windows[name])) for name in ("usual", "lean"))
+    rows = [_row(size, precision, found, usual, lean, rates[precision]) for size, precision, found in fleets]
     if whole_run:
         say(f"measuring where the time of a run of {RUN_STEPS:,} steps with {RUN_REPLICAS[kind]} seeds goes …")
     return Speed(
@@ -143,26 +161,29 @@ def measure(
         describe(device, 1)["processor"],
         learner,
         made.resolved_batch(cell.n_train),
-        scripts["usual"],
-        scripts["lean"],
+        usual,
+        lean,
+        {name: (min(rates), max(rates)) for name, rates in windows.items()},
         rates,
         rows,
         _whole_run(learner, encoder, settings, device, RUN_REPLICAS[kind]) if whole_run else None,
     )
 
 
-def _row(size: int, precision: str, found: list[dict[str, Any]], scripts: dict[str, float], rate: float) -> Row:
+def _row(size: int, precision: str, found: list[dict[str, Any]], usual: float, lean: float, rate: float) -> Row:
     """What processes measured of one fleet, together."""
-    speed = sum(f["rate"] for f in found)
+    medians = [float(np.median(f["rates"])) for f in found]
+    speed = sum(medians)
     memory = [f["memory"] for f in found if f["memory"] is not None]
     return Row(
         size,
         precision,
         all(f["compiled"] for f in found),
         speed,
-        speed / scripts["usual"],
-        speed / scripts["lean"],
-        sum(f["flops"] * f["rate"] for f in found) / rate,
+        (sum(min(f["rates"]) for f in found), sum(max(f["rates"]) for f in found)),
+        speed / usual,
+        speed / lean,
+        sum(f["flops"] * median for f, median in zip(found, medians, strict=True)) / rate,
         max(f["compile"] for f in found),
         sum(memory) if memory else None,
     )
@@ -180,16 +201,17 @@ def _script(cell: Cell, device: str, usual: bool) -> Callable[[int], None]:
     return Script(learner, cell.problem, (rows, cell.task.answers_N[rows]), device, usual).run
 
 
-def _rate(run: Callable[[int], None], device: str, seconds: float) -> float:
-    """Steps a second, by the clock, after as many steps for warming up as a fifth of the time allows."""
-    block = 64 if device.startswith("cuda") else 2
-    for limit in (seconds / 5, seconds):
+def _rates(run: Callable[[int], None], device: str, seconds: float) -> list[float]:
+    """Steps a second in each window, by the clock; the first, which warms up, does not count."""
+    block, rates = 64 if device.startswith("cuda") else 2, []
+    for _ in range(WINDOWS + 1):
         done, start = 0, time.perf_counter()
-        while (spent := time.perf_counter() - start) < limit or not done:
+        while (spent := time.perf_counter() - start) < seconds / WINDOWS or not done:
             run(block)
             _synchronize(device)
             done += block
-    return done / spent
+        rates.append(done / spent)
+    return rates[1:]
 
 
 def _synchronize(device: str) -> None:
@@ -272,9 +294,9 @@ def _fleet(
 
     run(1)
     meet()
-    rate = _rate(run, device, seconds)
+    rates = _rates(run, device, seconds)
     return {
-        "rate": rate * len(cells),
+        "rates": [rate * len(cells) for rate in rates],
         "flops": training.flops(0, 1) or 0,
         "compiled": training.compiled,
         "compile": training.compile_seconds,
@@ -282,21 +304,23 @@ def _fleet(
     }
 
 
-def product_rate(device: str, precision: str, n: int | None = None) -> float:
-    """Floating-point operations a second of a square product, by the kernel that the fleet would use."""
+def product_rate(device: str, precision: str) -> float:
+    """Floating-point operations a second of square products, by the kernel that the fleet would use: the best of some
+    sizes, since the largest is not always the fastest.
+    """
     from learners._fleet.kernels import matmul, tensor_cores
 
-    n = n or (8192 if device.startswith("cuda") else 2048)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    a, b = (torch.randn(1, n, n, device=device).to(dtype) for _ in range(2))
     best = 0.0
     with tensor_cores(precision):
-        for _ in range(6):
-            _synchronize(device)
-            start = time.perf_counter()
-            matmul(a, b)
-            _synchronize(device)
-            best = max(best, 2 * n**3 / (time.perf_counter() - start))
+        for n in SIDES[device.partition(":")[0]]:
+            a, b = (torch.randn(1, n, n, device=device).to(dtype) for _ in range(2))
+            for _ in range(6):
+                _synchronize(device)
+                start = time.perf_counter()
+                matmul(a, b)
+                _synchronize(device)
+                best = max(best, 2 * n**3 / (time.perf_counter() - start))
     return best
 
 

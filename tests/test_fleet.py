@@ -301,6 +301,16 @@ def test_a_diverged_replica_hurts_no_neighbour() -> None:
         assert close(weights(healthy, r), weights(mixed, r), 0.0)
 
 
+def test_a_state_stays_what_it_was() -> None:
+    training = begin("mlp", range(2))
+    before = training.state(0)
+    known = {name: x.copy() for name, x in before.items()}
+    for tensors in (training.groups[0].params, training.groups[0].state):
+        for x in tensors.values():
+            x.add_(1)  # as a compiled step does, where they lie
+    assert all(np.array_equal(before[name], x) for name, x in known.items())
+
+
 def test_running_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     original, sizes = Stepper._step, []
 

@@ -200,15 +200,15 @@ def test_a_compiled_fleet_follows_the_plain_one() -> None:
     assert all(torch.allclose(looks[0], look, rtol=1e-6, atol=1e-8) for look in looks[1:])
 
 
-def test_many_compiled_replicas_in_bfloat16_follow_those_that_are_not_compiled() -> None:
-    """All that is done for speed at once: another order of sums, and nothing else."""
+def test_many_compiled_replicas_in_bfloat16_follow_those_in_float32() -> None:
+    """All that is done for speed at once: as near to what float32 says as without it, about 5 %."""
     learners, problems = by_gradient()
-    found = []
+    exact = moves(FleetTraining(learners, problems, Setting("cuda", "float32")), 2)
     for steps in (0, 10**9):
         training = FleetTraining(learners, problems, Setting("cuda", "bfloat16", steps))
-        found.append(moves(training, 2))
+        found = moves(training, 2)
         assert training.compiled == (steps > 0)
-    assert np.linalg.norm(found[0] - found[1]) < 0.05 * np.linalg.norm(found[0])
+        assert 0 < np.linalg.norm(found - exact) < 0.08 * np.linalg.norm(exact)
 
 
 def test_auto_takes_the_gpu() -> None:

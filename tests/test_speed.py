@@ -1,6 +1,7 @@
 """`bench speed`: scripts that compute the same as the learner, and honest ratios."""
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from bench.cells import prepare
 from bench.errors import RequestError
 from bench.scripts import PlainTransformer, Script, plain_module
 from bench.spec import resolve
-from bench.speed import measure
+from bench.speed import WINDOWS, _rates, measure
 from learners import Quadratic, TorchMLP, Transformer
 
 
@@ -106,6 +107,8 @@ def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch
     for row, size in zip(found["rows"], (1, 2), strict=True):
         assert (row["replicas"], row["precision"], row["compiled"]) == (size, "float32", False)
         assert row["ratio"] == pytest.approx(row["model_steps_per_second"] / usual)
+        lowest, highest = row["window_range"]
+        assert 0 < lowest <= row["model_steps_per_second"] <= highest
         assert row["lean_ratio"] == pytest.approx(row["model_steps_per_second"] / lean)
         assert 0 < row["of_product_rate"] < 1
     shares = found["run"]["shares"]
@@ -115,6 +118,16 @@ def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch
     assert "A run of" not in brief.out
 
 
+def test_what_happens_beside_one_window_moves_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, taken = [0.0], iter([7.0, 1.0, 1.0, 8.0, 0.5, 1.0])  # the first warms up, during the fourth there is a load
+    monkeypatch.setattr("bench.speed.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def run(steps: int) -> None:
+        clock[0] += next(taken)
+
+    assert _rates(run, "cpu", 0.5 * WINDOWS) == [2.0, 2.0, 0.25, 4.0, 2.0]
+
+
 def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(**request: Any) -> list[Any]:
         return [{"status": "interrupted"}]
@@ -122,7 +135,7 @@ def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr("bench.speed.run_cells", interrupted)
     monkeypatch.setattr(
         "bench.speed._fleets",
-        lambda *arguments: [{"flops": 1, "rate": 1.0, "compiled": False, "compile": 0.0, "memory": None}],
+        lambda *arguments: [{"flops": 1, "rates": [1.0], "compiled": False, "compile": 0.0, "memory": None}],
     )
     done = command("speed", "--learner", "quadratic", "--seconds", 0.01, "--replicas", 1, "--device", "cpu", "--json")
     assert done.code == 130

@@ -75,14 +75,20 @@ def _sizes(text: str | None) -> list[int] | None:
     return [int(part) for part in parts]
 
 
+def _range(of: tuple[float, float], digits: int) -> str:
+    lowest, highest = of
+    return f"{lowest:,.{digits}f}–{highest:,.{digits}f}"
+
+
 def _show(found: Any) -> None:
     from bench.cli._print import print_table
 
     click.echo(f"{found.learner}, batches of {found.batch} · {found.device} ({found.processor})")
     click.echo("")
+    usual, lean = (_range(found.script_ranges[name], 1) for name in ("usual", "lean"))
     rows = [
-        ["usual script", "float32", "", f"{found.usual_script_steps_per_second:,.1f}", "1.0 ×", "", "", "", ""],
-        ["lean script", "float32", "", f"{found.lean_script_steps_per_second:,.1f}", "", "1.0 ×", "", "", ""],
+        ["usual script", "float32", "", f"{found.usual_script_steps_per_second:,.1f}", usual, "1.0 ×", "", "", "", ""],
+        ["lean script", "float32", "", f"{found.lean_script_steps_per_second:,.1f}", lean, "", "1.0 ×", "", "", ""],
     ]
     rows += [
         [
@@ -90,6 +96,7 @@ def _show(found: Any) -> None:
             row.precision,
             "yes" if row.compiled else "no",
             f"{row.model_steps_per_second:,.0f}",
+            _range(row.window_range, 0),
             f"{row.ratio:,.1f} ×",
             f"{row.lean_ratio:,.1f} ×",
             f"{100 * row.of_product_rate:.0f} %",
@@ -98,10 +105,11 @@ def _show(found: Any) -> None:
         ]
         for row in found.rows
     ]
-    columns = ["", "precision", "compiled", "model steps/s", "to usual", "to lean", "of products", "compiling", "GiB"]
-    print_table(None, columns, rows)
+    columns = ["", "precision", "compiled", "model steps/s", "lowest–highest", "to usual", "to lean"]
+    print_table(None, [*columns, "of products", "compiling", "GiB"], rows)
     click.echo("")
     rates = ", ".join(f"{rate / 1e12:,.2f} TFLOP/s in {name}" for name, rate in found.product_flops_per_second.items())
+    click.echo("model steps/s: the median of several windows of time; scripts were timed before and after the fleets.")
     click.echo(f"of products: share of the rate of one large matrix product, {rates}.")
     if found.run is None:
         return

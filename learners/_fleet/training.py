@@ -345,8 +345,8 @@ class FleetTraining(Training):
     def state(self, replica: int) -> State:
         """Weights, the optimizer's memory and the step, as arrays."""
         group, row = self._find(replica)
-        arrays = {f"w.{name}": x[row].cpu().numpy() for name, x in group.params.items()}
-        arrays |= {f"o.{name}": x[row].cpu().numpy() for name, x in group.state.items()}
+        arrays = {f"w.{name}": _array(x[row]) for name, x in group.params.items()}
+        arrays |= {f"o.{name}": _array(x[row]) for name, x in group.state.items()}
         return arrays | {"step": np.array(group.steps[row])}
 
     def restore(self, replica: int, state: State) -> None:
@@ -481,6 +481,11 @@ def _divided(group: Group, count: int) -> list[Group]:
 def _alone(group: Group, replica: int) -> Group:
     """A group of one of its replicas."""
     return group if len(group.ids) == 1 else group.select([group.ids.index(replica)])
+
+
+def _array(x: Tensor) -> NDArray[Any]:
+    """With numbers of its own, whatever becomes of the tensor's."""
+    return x.to("cpu", copy=True).numpy()
 
 
 def _size(group: Group) -> int:
