@@ -7,6 +7,7 @@ many GPUs there are is a guess by what the system shows: PyTorch decides, and wh
 import os
 import signal
 import sys
+import threading
 from collections.abc import Collection
 from contextlib import suppress
 from glob import glob
@@ -100,13 +101,19 @@ def _begin(owner: int, grows: bool) -> None:
 
 
 def _import() -> None:
-    """What every learner on a GPU needs, and most that are compiled."""
+    """What learners on a GPU need, and what compiles them; meanwhile the GPU is made ready."""
     import torch
 
+    def wake() -> None:
+        with suppress(Exception):  # jobs say why
+            torch.cuda.init()
+
+    waking = threading.Thread(target=wake)
+    waking.start()
+    import learners._decoder  # noqa: F401
     from learners._fleet.compiler import keep_programs
 
     keep_programs()
     import torch._inductor.compile_fx
 
-    if torch.cuda.is_available():
-        torch.cuda.init()
+    waking.join()

@@ -2,11 +2,12 @@
 
     python -m bench.studies.search_speed [--trials 256] [--seeds 8] [--steps 1500] [--learner transformer] …
 
-Two whole searches by the same rule, one after the other: one asks for as many trials at a time as `bench tune` does by
-itself, each with so many seeds; the other trains one seed of one trial after the other, and is timed from its second
+Three whole searches by the same rule, one after the other. The first asks for as many trials at a time as `bench tune`
+does by itself, each with so many seeds, and makes its programs unless an earlier command has; the second is the same
+once more, and finds them on disk. The third trains one seed of one trial after the other, and is timed from its second
 trial on, when its program is made. Seconds are those from the first trial that is asked for to the last that is told.
-Trainings differ in length, since a trial ends once it is solved: beside the ratio of the time of a training stands that
-of a step.
+Trainings differ in length, since a trial ends once it is solved: beside ratios of the time of a training stand those of
+the time of a step.
 """
 
 import argparse
@@ -91,12 +92,15 @@ def main() -> None:
     if options.trials < 3:
         parser.error(f"--trials must be an integer ≥ 3, got {options.trials}.")
     try:
-        rows = [measure(options, lone) for lone in (False, True)]
+        rows = []
+        for lone in (False, False, True):
+            rows.append(measure(options, lone))
+            print(json.dumps(rows[-1]), flush=True)
     except BenchError as error:
         parser.error(str(error))
-    ratios = {name: rows[1][name] / rows[0][name] for name in ("seconds_a_training", "seconds_a_step")}
-    for row in (*rows, {"ratios": ratios}):
-        print(json.dumps(row), flush=True)
+    *rounds, one = rows
+    for name in ("seconds_a_training", "seconds_a_step"):
+        print(json.dumps({"ratio": name, "first": one[name] / rounds[0][name], "again": one[name] / rounds[1][name]}))
 
 
 if __name__ == "__main__":
