@@ -106,7 +106,7 @@ def _import() -> None:
 
     def wake() -> None:
         with suppress(Exception):  # jobs say why
-            torch.cuda.init()
+            torch.zeros(1, device="cuda")
 
     waking = threading.Thread(target=wake)
     waking.start()

@@ -138,7 +138,8 @@ def train(
     :param keep: is given the outcomes of cells, each with its place, once they are over, and what there is of them, as
         interrupted, from time to time: what happens to one cell cannot lose another.
     :param priors: for each cell a stored record and its state to go on from, or None.
-    :param watch: is told after evaluations, and when something keeps the training from going on, how far all cells are.
+    :param watch: is told how far all cells are: after evaluations, a few times a second at most, at the end, and when
+        something keeps the training from going on.
     :param should_stop: is asked about twice a second; True ends the cells as interrupted, with all that they have.
     :param clock: started when the preparation of the cells was; None starts one.
     :param device: where to train.
@@ -224,7 +225,8 @@ class _Run:
         for r in seen:
             self.replicas[r].status = _status(self.replicas[r], stop)
         over = [r for r in seen if self.replicas[r].status != "running"]
-        if self.clock.elapsed - self.told_at > TOLD_EVERY:
+        finished = all(replica.status != "running" for replica in self.replicas)
+        if finished or self.clock.elapsed - self.told_at > TOLD_EVERY:
             self.told_at = self.clock.elapsed
             self._tell()
         for r in over:

@@ -66,7 +66,7 @@ class Judge:
         import torch
 
         if not self._some or self._some[0] != list(asked):
-            self._some = (list(asked), *self._prepared(asked, scores_RNC.device))
+            self._some = (list(asked), *self._of(asked, scores_RNC.device))
         _, counts_RK, answers_RN, of_kind_RK1N = self._some
         rows = scores_RNC.shape[1]
         answers_RN, of_kind_RK1N = answers_RN[:, :rows], of_kind_RK1N[..., :rows]
@@ -75,16 +75,16 @@ class Judge:
         sums_RKM = torch.where(of_kind_RK1N, found_R1MN, 0.0).sum(-1)
         return _verdicts(counts_RK, sums_RKM.cpu().numpy())
 
-    def _prepared(self, asked: Sequence[int], device: Any) -> tuple[Any, Any, Any]:
+    def _of(self, asked: Sequence[int], device: Any) -> tuple[Any, Any, Any]:
         """Of the cells asked about: how many rows of each kind, their answers, and which row is of which kind."""
         if self._whole is None:
-            self._whole = self._prepare(device)
+            self._whole = self._of_all(device)
         if list(asked) == list(range(len(self.cells))):
             return self._whole
         counts_RK, *tensors = self._whole
         return counts_RK[list(asked)], *(x[list(asked)] for x in tensors)
 
-    def _prepare(self, device: Any) -> tuple[Any, Any, Any]:
+    def _of_all(self, device: Any) -> tuple[Any, Any, Any]:
         import torch
 
         kinds = [_kinds(cell, rows) for cell, rows in zip(self.cells, self.rows, strict=True)]

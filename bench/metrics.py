@@ -47,6 +47,7 @@ def sustained(steps: Sequence[int], values: Sequence[float | None], target: floa
 
     Unlike the first crossing it is None while unconfirmed, and moves on when accuracy falls below the target again.
     """
+    assert len(steps) == len(values)
     start = None
     for step, value in zip(reversed(steps), reversed(values), strict=True):  # asked after each look: mostly a short way
         if value is None or value < target:

@@ -119,7 +119,7 @@ class Slots:
                 while self._fill(queue) or self._wait_for_others(queue):
                     self._collect(queue)
             finally:
-                with ThreadPoolExecutor(len(self.slots)) as pool:  # one may take a second: it gives back a GPU's memory
+                with ThreadPoolExecutor(max(1, len(self.slots))) as pool:  # one gives back a GPU's memory: a second
                     list(pool.map(_Slot.end, self.slots))
                 early.end()
         return not self.on.stopped()

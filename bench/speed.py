@@ -12,6 +12,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 from bench.api import places, prepared_device
 from bench.api import run as run_cells
@@ -46,7 +47,7 @@ class Row:
     """One fleet.
 
     :param model_steps_per_second: the median of several windows, and
-    :param window_range: the lowest and the highest; of several processes these are sums.
+    :param window_range: the lowest and the highest; of several processes sums of each one's.
     :param ratio: of the median to the usual script's, and
     :param lean_ratio: to the lean one's.
     :param of_product_rate: floating-point operations of its products, as a fraction of the device's measured rate.
@@ -70,7 +71,7 @@ class Speed:
 
     :param script_ranges: the lowest and the highest window of each script, of which one half was taken before the
         fleets and the other after them.
-    :param product_flops_per_second: of the largest matrix products, by precision.
+    :param product_flops_per_second: of large matrix products, the best of some sizes, by precision.
     :param run: shares of the time of one benchmark run of 2,000 steps, by purpose; None where it was not asked for.
     """
 
@@ -106,7 +107,7 @@ def measure(
 
     :param replicas: sizes of the fleets; None takes the usual ones of the device.
     :param precisions: None takes all that the learner and the device have.
-    :param seconds: that each fleet and script is timed for, after its first steps.
+    :param seconds: that each fleet is timed for, and each script before and after the fleets.
     :param compile: compile all programs, as a long run would.
     :param whole_run: also see where the time of a benchmark run of 2,000 steps goes.
     :param say: is told what is measured, and each figure as it comes.
@@ -163,7 +164,7 @@ def measure(
         made.resolved_batch(cell.n_train),
         usual,
         lean,
-        {name: (min(rates), max(rates)) for name, rates in windows.items()},
+        {name: (min(some), max(some)) for name, some in windows.items()},
         rates,
         rows,
         _whole_run(learner, encoder, settings, device, RUN_REPLICAS[kind]) if whole_run else None,
@@ -234,7 +235,8 @@ def _fleets(
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         meet = Meeting(folder, len(parts))
         jobs = [
-            joblib.delayed(_fleet)(
+            (
+                _fleet,
                 learner,
                 encoder,
                 settings,
@@ -248,7 +250,9 @@ def _fleets(
             )
             for n, (place, threads) in enumerate(parts)
         ]
-        return list(joblib.Parallel(n_jobs=len(parts))(jobs))
+        with ProcessPoolExecutor(max_workers=len(parts)) as pool:  # also for one: scripts have a process as it was
+            futures = [pool.submit(*job) for job in jobs]
+            return [future.result() for future in futures]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ State = dict[str, np.ndarray]
 
 WRITERS = 8
 """Threads that write files."""
+AT_ONCE = 16 * 2**20
+"""Bytes of the largest checkpoint that is put together in memory."""
 STATUSES = ("done", "diverged", "failed", "timeout", "interrupted")
 
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
@@ -164,7 +166,12 @@ class Store:
         with self._locked():
             stays = [self._unwritten(record, record["id"] in force) for record, _ in items]
         with ThreadPoolExecutor(WRITERS) as pool:
-            staged = list(pool.map(self._flushed, items, stays))
+            writing = [pool.submit(self._flushed, item, two) for item, two in zip(items, stays, strict=True)]
+        if any(future.exception() for future in writing):  # no fault of the disk: that would be a problem of one record
+            for future in writing:
+                if not future.exception():
+                    future.result().drop()
+        staged = [future.result() for future in writing]
         try:
             with self._locked():
                 ends = zip(items, staged, strict=True)
@@ -207,6 +214,10 @@ class Store:
             if whole is not None:
                 whole.drop()
             return _Written(problem=error)
+        except BaseException:
+            if whole is not None:
+                whole.drop()
+            raise
 
     def _in_the_way(self, record: Record, force: bool) -> Record | None:
         """The stored record; by force, set aside where it goes further or cannot be read."""
@@ -280,9 +291,12 @@ class Store:
             self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise StoreError(f"{str(self.checkpoints)!r} cannot be made: {error.strerror}.") from error
+        path = self._state_path(id, step)
+        if sum(x.nbytes for x in state.values()) > AT_ONCE:
+            return self._stage(path, lambda file: np.savez(file, **state))  # type: ignore[arg-type]
         whole = io.BytesIO()  # an archive by itself is hundreds of small writes
         np.savez(whole, **state)  # type: ignore[arg-type]
-        return self._stage(self._state_path(id, step), lambda file: file.write(whole.getbuffer()))
+        return self._stage(path, lambda file: file.write(whole.getbuffer()))
 
     def read_state(self, id: str, step: int) -> State | None:
         """The checkpoint of a record at a step, None where it is gone or not whole."""
@@ -304,11 +318,13 @@ class Store:
                 write(file)
             Path(temporary).chmod(0o644)
             return _Staged(Path(temporary), path)
-        except OSError as error:
+        except BaseException as error:
             if temporary is not None:
                 with suppress(OSError):
                     Path(temporary).unlink(missing_ok=True)
-            raise _cannot_write(path, error) from error
+            if isinstance(error, OSError):
+                raise _cannot_write(path, error) from error
+            raise
 
     def _settle(self, staged: "_Staged") -> None:
         try:

@@ -89,7 +89,7 @@ def begin(name: str, seeds: Sequence[int], setting: Setting | None = None) -> Fl
 
 
 def weights(training: FleetTraining, replica: int) -> dict[str, np.ndarray]:
-    return {k: v for k, v in training.state(replica).items() if k.startswith("w.")}
+    return {k: v.copy() for k, v in training.state(replica).items() if k.startswith("w.")}
 
 
 def close(a: dict[str, np.ndarray], b: dict[str, np.ndarray], tolerance: float = 1e-9) -> bool:
@@ -259,7 +259,7 @@ def test_who_is_done_leaves_and_who_stays_does_not_notice() -> None:
 @pytest.mark.parametrize("name", ["transformer", "mlp"])
 def test_who_is_left_of_several_groups_moves_into_as_few_as_hold_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU; here the same is asked of a CPU."""
-    monkeypatch.setitem(fleet.PIECES, "cpu", (4, 3, 2))
+    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (4, 3, 2))
     monkeypatch.setattr(fleet, "FILLING", 0)
     monkeypatch.setattr(FleetTraining, "_gives_way", lambda *rest: False)
     whole, divided = begin(name, range(8)), begin(name, range(8), Setting(leaving=True))
@@ -280,11 +280,53 @@ def test_who_is_left_of_several_groups_moves_into_as_few_as_hold_it(name: str, m
         assert close(weights(whole, r), weights(divided, r))
 
 
+@pytest.fixture
+def dividing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU too, and looks at whole groups, as on a GPU."""
+    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (4, 3, 2))
+    monkeypatch.setitem(fleet.CROWD, "cpu", 0.0)
+    monkeypatch.setattr(fleet, "FILLING", 0)
+
+
+@pytest.mark.usefixtures("dividing")
+def test_a_look_finds_who_has_moved_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (2,))
+    whole, divided = begin("mlp", range(6)), begin("mlp", range(6), Setting(leaving=True))
+    rows = [np.arange(r, 20 + r) for r in range(6)]
+    for training in (whole, divided):
+        training.look(range(6), rows)
+        for turn, some in enumerate(([0, 3, 4], range(6), [4, 0, 5])):
+            training.advance(3 * turn + 6, some)
+    looks = [training.look([5, 4], [rows[5], rows[4]]) for training in (whole, divided)]
+    assert torch.allclose(looks[0].scores, looks[1].scores, atol=1e-9)
+
+
+@pytest.mark.usefixtures("dividing")
+def test_who_comes_back_makes_groups_of_the_same_size() -> None:
+    training, whole = begin("mlp", range(16), Setting(leaving=True)), begin("mlp", range(16))
+    for some, sizes in ((range(16), [4] * 4), (range(0, 16, 2), [4] * 2), (range(16), [4] * 4), ([3, 8], [4])):
+        step = 3 + max(int(whole.state(r)["step"]) for r in range(16))
+        for one in (training, whole):
+            one.advance(step, some)
+        if len(some) > 2:  # a lone group may give way to a smaller one
+            assert [len(group.ids) for group in training.groups] == sizes
+    assert all(close(weights(training, r), weights(whole, r)) for r in range(16))
+
+
+@pytest.mark.usefixtures("dividing")
+def test_programs_of_equal_groups_are_worth_more() -> None:
+    training = begin("mlp", range(8), Setting(leaving=True))
+    assert [training.takers(group) for group in training.groups] == [4] * 4
+    training.advance(2, range(8))
+    assert training.takers(training.groups[0].select([0])) == 1
+    assert training.compiler.repeats == 1
+
+
 @pytest.mark.parametrize(("replicas", "leaving", "groups"), [(8, True, 4), (6, True, 3), (7, True, 1), (8, False, 1)])
 def test_a_fleet_is_divided_where_replicas_leave_and_equal_parts_are_large_enough(
     replicas: int, leaving: bool, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(fleet.PIECES, "cpu", (4, 3, 2))
+    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (4, 3, 2))
     weights = begin("mlp", [0]).parameters(0)
     for filling, expected in ((2 * weights, groups), (2 * weights + 1, {4: 2, 3: 2, 1: 1}[groups]), (10**9, 1)):
         monkeypatch.setattr(fleet, "FILLING", filling)
@@ -301,14 +343,13 @@ def test_a_diverged_replica_hurts_no_neighbour() -> None:
         assert close(weights(healthy, r), weights(mixed, r), 0.0)
 
 
-def test_a_state_stays_what_it_was() -> None:
+def test_a_learner_stays_what_it_was() -> None:
     training = begin("mlp", range(2))
-    before = training.state(0)
-    known = {name: x.copy() for name, x in before.items()}
-    for tensors in (training.groups[0].params, training.groups[0].state):
-        for x in tensors.values():
-            x.add_(1)  # as a compiled step does, where they lie
-    assert all(np.array_equal(before[name], x) for name, x in known.items())
+    learner = training.learner(0)
+    known = {name: x.copy() for name, x in learner.model_.items()}
+    for x in training.groups[0].params.values():
+        x.add_(1)  # as a compiled step does, where they lie
+    assert all(np.array_equal(learner.model_[name], x) for name, x in known.items())
 
 
 def test_running_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,14 +201,19 @@ def test_a_compiled_fleet_follows_the_plain_one() -> None:
 
 
 def test_many_compiled_replicas_in_bfloat16_follow_those_in_float32() -> None:
-    """All that is done for speed at once: as near to what float32 says as without it, about 5 %."""
+    """All that is done for speed at once: as near to float32 as without it. On one H200 the two were off by 4.2 and
+    4.9 %, and 7.2 % from each other; on a CPU by 4.3, 5.1 and 7.4 %.
+    """
     learners, problems = by_gradient()
     exact = moves(FleetTraining(learners, problems, Setting("cuda", "float32")), 2)
+    found = []
     for steps in (0, 10**9):
         training = FleetTraining(learners, problems, Setting("cuda", "bfloat16", steps))
-        found = moves(training, 2)
+        found.append(moves(training, 2))
         assert training.compiled == (steps > 0)
-        assert 0 < np.linalg.norm(found - exact) < 0.08 * np.linalg.norm(exact)
+    plain, compiled = found
+    for one, other, apart in ((plain, exact, 0.06), (compiled, exact, 0.06), (plain, compiled, 0.085)):
+        assert 0 < np.linalg.norm(one - other) < apart * np.linalg.norm(exact)
 
 
 def test_auto_takes_the_gpu() -> None:

@@ -14,7 +14,7 @@ from bench.cells import prepare
 from bench.errors import RequestError
 from bench.scripts import PlainTransformer, Script, plain_module
 from bench.spec import resolve
-from bench.speed import WINDOWS, _rates, measure
+from bench.speed import WINDOWS, _rates, _row, measure
 from learners import Quadratic, TorchMLP, Transformer
 
 
@@ -118,7 +118,7 @@ def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch
     assert "A run of" not in brief.out
 
 
-def test_what_happens_beside_one_window_moves_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_beside_one_window_is_in_that_window_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, taken = [0.0], iter([7.0, 1.0, 1.0, 8.0, 0.5, 1.0])  # the first warms up, during the fourth there is a load
     monkeypatch.setattr("bench.speed.time", SimpleNamespace(perf_counter=lambda: clock[0]))
 
@@ -126,6 +126,28 @@ def test_what_happens_beside_one_window_moves_no_figure(monkeypatch: pytest.Monk
         clock[0] += next(taken)
 
     assert _rates(run, "cpu", 0.5 * WINDOWS) == [2.0, 2.0, 0.25, 4.0, 2.0]
+
+
+def test_a_row_is_of_medians_summed_over_processes() -> None:
+    found = [
+        {"rates": [30.0, 10.0, 20.0, 1.0, 21.0], "flops": 3, "compiled": True, "compile": 2.0, "memory": 5},
+        {"rates": [100.0, 100.0, 100.0, 100.0, 900.0], "flops": 1, "compiled": True, "compile": 4.0, "memory": 6},
+    ]
+    row = _row(8, "float32", found, usual=10.0, lean=20.0, rate=1000.0)
+    assert (row.model_steps_per_second, row.window_range) == (120.0, (101.0, 930.0))
+    assert (row.ratio, row.lean_ratio, row.of_product_rate) == (12.0, 6.0, 0.16)
+    assert (row.compile_seconds, row.peak_memory_bytes) == (4.0, 11)
+
+
+def test_scripts_are_timed_before_and_after_the_fleets(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([[5.0, 1.0], [9.0, 7.0], [3.0, 1.0], [7.0, 7.0]])  # usual and lean, before and after
+    monkeypatch.setattr("bench.speed._rates", lambda run, device, seconds: next(told))
+    fleet = {"rates": [40.0], "flops": 1, "compiled": False, "compile": 0.0, "memory": None}
+    monkeypatch.setattr("bench.speed._fleets", lambda *arguments: [fleet])
+    found = measure("quadratic", device="cpu", replicas=[1], precisions=["float32"], whole_run=False)
+    assert found.usual_script_steps_per_second == 2.0
+    assert found.script_ranges == {"usual": (1.0, 5.0), "lean": (7.0, 9.0)}
+    assert found.rows[0].ratio == 20.0
 
 
 def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:

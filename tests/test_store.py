@@ -147,6 +147,34 @@ def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.glob(".*.tmp"))
 
 
+def test_a_large_checkpoint_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path, create=True)
+    state = {"w.x": np.arange(1000.0), "step": np.array(3)}
+    store.write_state(ID, 3, state)
+    small = store._state_path(ID, 3).read_bytes()
+    monkeypatch.setattr("bench.store.AT_ONCE", 100)
+    store.write_state(ID, 3, state)
+    assert len(store._state_path(ID, 3).read_bytes()) == len(small)
+    again = store.read_state(ID, 3)
+    assert again is not None
+    assert all(np.array_equal(again[name], x) for name, x in state.items())
+
+
+def test_what_no_disk_is_to_blame_for_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, original = Store(tmp_path, create=True), np.savez
+
+    def scarce(file: Any, **arrays: np.ndarray) -> None:
+        if arrays["step"] == 2:
+            raise MemoryError
+        original(file, **arrays)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(np, "savez", scarce)
+    items = [(at(5) | {"id": f"{n:016x}"}, {"step": np.array(n)}) for n in range(5)]
+    with pytest.raises(MemoryError):
+        store.keep_all(items)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".tmp", ".json", ".npz")]
+
+
 def test_one_that_cannot_be_written_does_not_cost_that_of_the_same_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,11 @@ def test_a_search_is_timed_from_its_first_question_to_its_last_answer() -> None:
     assert (warm["trials"], warm["trainings"], warm["steps"], warm["seconds"]) == (3, 2, 150, 10.0)
 
 
+def test_what_workers_of_gpus_import_can_be_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", "from bench.early import _import; _import()"], timeout=120)
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize(("seen", "expected"), [(None, "0,1"), ("5,2,7", "5,2")])
 def test_a_run_sees_the_first_so_many_gpus(seen: str | None, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

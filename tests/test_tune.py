@@ -742,6 +742,10 @@ def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     train(cells, [Budget(5, None, False), Budget(50, None, False)], lambda outcomes: None, watch=watch)
     assert [True, False] in seen
     assert seen[-1] == [True, True]
+    monkeypatch.undo()
+    seen.clear()
+    train([prepare(found.at(3))], [Budget(5, None, False)], lambda outcomes: None, watch=watch)
+    assert seen[-1] == [True]  # the end is told of, however soon it comes
 
 
 @pytest.mark.usefixtures("inline")

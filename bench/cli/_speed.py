@@ -110,7 +110,7 @@ def _show(found: Any) -> None:
     click.echo("")
     rates = ", ".join(f"{rate / 1e12:,.2f} TFLOP/s in {name}" for name, rate in found.product_flops_per_second.items())
     click.echo("model steps/s: the median of several windows of time; scripts were timed before and after the fleets.")
-    click.echo(f"of products: share of the rate of one large matrix product, {rates}.")
+    click.echo(f"of products: share of the rate of large matrix products, {rates}.")
     if found.run is None:
         return
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.run["shares"].items())

@@ -71,7 +71,7 @@ def measure(options: argparse.Namespace, lone: bool) -> dict[str, Any]:
             trials = optuna.load_study(study_name=done.study, storage=storage).get_trials(deepcopy=False)
         finally:
             close_storage(storage)
-    return {"at_once": "one replica" if lone else "a round"} | figures(trials, seeds, warm=lone)
+    return figures(trials, seeds, warm=lone)
 
 
 def main() -> None:
@@ -93,9 +93,9 @@ def main() -> None:
         parser.error(f"--trials must be an integer ≥ 3, got {options.trials}.")
     try:
         rows = []
-        for lone in (False, False, True):
+        for search, lone in (("first", False), ("again", False), ("one replica at a time", True)):
             rows.append(measure(options, lone))
-            print(json.dumps(rows[-1]), flush=True)
+            print(json.dumps({"search": search} | rows[-1]), flush=True)
     except BenchError as error:
         parser.error(str(error))
     *rounds, one = rows

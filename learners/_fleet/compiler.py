@@ -123,6 +123,7 @@ class Compiler:
     :param precision: of the products.
     :param keeps: programs are kept on disk, to be neither traced nor compiled by a later process.
     :ivar seconds: spent on making programs, compiled or not.
+    :ivar takers: groups of a training that run what is made next, each as often.
     """
 
     broken: ClassVar[str | None] = None
@@ -144,12 +145,13 @@ class Compiler:
         self.device, self.announce, self.repeats, self.precision = device, announce, repeats, precision
         self.keeps = keeps
         self.seconds = 0.0
+        self.takers = 1
         self.notice: str | None = None
         keep_programs()
 
     def wanted(self, work: Work, times: int) -> bool:
         """Whether a program that runs so many times in each training is worth compiling."""
-        return worthwhile(work, times, self.device, torch.get_num_threads(), self.repeats)
+        return worthwhile(work, times, self.device, torch.get_num_threads(), self.repeats * self.takers)
 
     def gives_way(self, work: Work, share: float, times: int, compiled: bool) -> bool:
         """Whether a program with so many runs to come gives way to one for a share of its replicas."""

@@ -69,7 +69,12 @@ class Group:
         return cls([r for g in groups for r in g.ids], np.concatenate([g.steps for g in groups]), tensors)
 
     def swap(self, rows: Sequence[int], other: "Group", others: Sequence[int]) -> None:
-        """Exchange rows with as many of another group, where they lie: a captured graph goes on with who is there."""
+        """Exchange rows with as many of another group, where they lie: a captured graph goes on with who is there.
+
+        :param rows: of this group, each once.
+        :param other: one of the same shapes.
+        :param others: its rows, each once.
+        """
         if not rows:
             return
         own, its = (torch.as_tensor(list(some), device=self.clock["step"].device) for some in (rows, others))

@@ -35,12 +35,12 @@ CROWD = {"cpu": 1.0, "cuda": 0.0}
 is left, where a CPU would rather do less."""
 NOTHING = np.zeros(1, dtype=np.intp)
 """The rows of a replica that nobody asks about, in a look at its whole group."""
-PIECES = {"cpu": (), "cuda": (4, 3, 2)}
+DIVISIONS = {"cpu": (), "cuda": (4, 3, 2)}
 """Into how many equal groups a fleet is divided, the first number that fits, whose replicas leave before its end. They
 have one program and take turns; who is left moves into as few of them as hold it."""
-FILLING = 8_000_000
-"""Weights of a group that keep a GPU as busy as several such groups would. Of the default transformer's, 64 replicas
-make 0.93 times as many steps a second as 256 (one H100, bfloat16)."""
+FILLING = 25_000_000
+"""Weights of a group that keep a GPU nearly as busy as several such groups at once would: 64 of the default transformer
+(27 million) make 0.93 times as many steps a second as 256 on an H100, and 0.87 times on an H200 (bfloat16)."""
 SMALL = {"cpu": 1, "cuda": 4}
 """Replicas that take about as long as half as many: a program for these would not repay its making."""
 
@@ -89,15 +89,15 @@ class FleetTraining(Training):
         self.rule = Rule(first, self.network, first.transformation(self.network), self.setting.precision, key)
         given = self.setting
         keeps = ours(first, self.network)
-        pieces = self._pieces()
-        self.compiler = Compiler(self.device.type, given.announce, given.repeats * pieces, given.precision, keeps)
+        self.compiler = Compiler(self.device.type, given.announce, given.repeats, given.precision, keeps)
         self.sizes = [len(problem.train) for problem in self.problems]
         self.batches = [learner.resolved_batch(n) for learner, n in zip(self.learners, self.sizes, strict=True)]
         self.seeds = [learner.seed() for learner in self.learners]
         self.left: dict[int, Group] = {}
         self.flops_a_step: int | None = None
         self.flops_of_fewest: int | None = None
-        self.groups = _divided(self._make_group(), pieces)
+        self.divisions = self._divisions()
+        self.groups = _divided(self._make_group(), self.divisions)
         self._asked: _Asked | None = None
 
     @property
@@ -117,11 +117,21 @@ class FleetTraining(Training):
 
     # Making
 
-    def _pieces(self) -> int:
+    def _divisions(self) -> int:
         """How many groups are made of them."""
         replicas, weights = len(self.learners), self.parameters(0)
-        fitting = (n for n in PIECES[self.device.type] if replicas % n == 0 and replicas // n * weights >= FILLING)
+        fitting = (n for n in DIVISIONS[self.device.type] if replicas % n == 0 and replicas // n * weights >= FILLING)
         return next(fitting, 1) if self.setting.leaving else 1
+
+    @property
+    def divided(self) -> bool:
+        """Whether all groups are equal parts of the fleet."""
+        size = len(self.learners) // self.divisions
+        return self.divisions > 1 and all(len(group.ids) == size for group in self.groups)
+
+    def takers(self, group: Group) -> int:
+        """How many groups have the programs of this one."""
+        return self.divisions if len(group.ids) == len(self.learners) // self.divisions else 1
 
     def _make_group(self) -> Group:
         ids = range(len(self.learners))
@@ -188,11 +198,16 @@ class FleetTraining(Training):
     def advance(self, step: int, replicas: Sequence[int]) -> None:
         """Train these replicas until ``step`` updates are done; others stay as they are."""
         wanted = set(replicas)
-        self._gather(wanted)
-        self.groups = [g for group in self.groups for g in self._compacted(group, wanted, step)]
+        divided = self.divided
+        if divided:
+            self._gather(wanted)
+        if not divided or len(self.groups) == 1:  # a smaller group among equal ones would be in the way of moving
+            self.groups = [g for group in self.groups for g in self._compacted(group, wanted, step)]
         back = [_alone(self.left.pop(r), r) for r in sorted(wanted & self.left.keys())]
         if back:  # a neighbour has caught up with those that were further already
-            self.groups.append(Group.join(back))
+            size = len(self.learners) // self.divisions
+            self.groups += _divided(Group.join(back), len(back) // size if len(back) % size == 0 else 1)
+            self._asked = None
         pending = list(self.groups)
         while pending:
             group = pending.pop()
@@ -249,22 +264,20 @@ class FleetTraining(Training):
         return [group.select(kept)] if kept else []
 
     def _gather(self, wanted: set[int]) -> None:
-        """Let those that are wanted move into as few groups of one size as hold them; who made way leaves."""
+        """Let those that are wanted move into as few of the equal groups as hold them; who made way leaves."""
         while len(self.groups) > 1:
             staying = {id(g): [row for row, r in enumerate(g.ids) if r in wanted] for g in self.groups}
             source, *others = sorted(self.groups, key=lambda g: len(staying[id(g)]))
-            alike = len({len(g.ids) for g in self.groups}) == 1
             level = len({int(g.steps[row]) for g in self.groups for row in staying[id(g)]}) <= 1
-            room = sum(len(g.ids) - len(staying[id(g)]) for g in others)
-            moving = staying[id(source)]
-            if not (alike and level) or len(moving) > room:
+            moving, room = staying[id(source)], sum(len(g.ids) - len(staying[id(g)]) for g in others)
+            if not level or len(moving) > room:
                 return
             for group in reversed(others):
-                free = [row for row in range(len(group.ids)) if row not in set(staying[id(group)])]
+                free = sorted(set(range(len(group.ids))) - set(staying[id(group)]))
                 with self._here():
                     group.swap(free[: len(moving)], source, moving[: len(free)])
                 moving = moving[len(free) :]
-            source.program = None
+            source.program = self._asked = None  # what is asked knows replicas by their rows
             self.groups = others
             self.left |= dict.fromkeys(source.ids, source)
 
@@ -298,6 +311,7 @@ class FleetTraining(Training):
             full = all(self.batches[r] == self.sizes[r] for r in group.ids)
             feed = Feed(partial(self._draw, group), len(group.ids), max(self.batches), full, self.device)
             leaving = self.setting.leaving and len(group.ids) > 1
+            self.compiler.takers = self.takers(group)
             group.program = Stepper(self.rule, group, feed, to_come, self.compiler, everyone, leaving)
             self.flops_a_step = group.program.work.flops // len(group.ids)
         last = first + count
@@ -328,7 +342,10 @@ class FleetTraining(Training):
         seen: list[tuple[Tensor, Tensor, Tensor]] = []
         see = partial(self._see, replicas, rows, seen)
         while not self._fits(max(self.groups, key=_size, default=self._find(replicas[0])[0]), see):
-            for group in [group for group in self.groups if len(group.ids) > 1]:
+            several = [group for group in self.groups if len(group.ids) > 1]
+            if not several:
+                raise MemoryError("What is asked does not fit into memory, even of one replica at a time.")
+            for group in several:
                 self._halved(group)
         [(scores, norm, silent)] = seen
         norms, shares = torch.stack([norm.double(), silent.double()]).cpu().numpy()
@@ -343,10 +360,12 @@ class FleetTraining(Training):
     # Keeping
 
     def state(self, replica: int) -> State:
-        """Weights, the optimizer's memory and the step, as arrays."""
+        """Weights, the optimizer's memory and the step, as arrays: on a CPU those of the training itself, which go on
+        changing with it.
+        """
         group, row = self._find(replica)
-        arrays = {f"w.{name}": _array(x[row]) for name, x in group.params.items()}
-        arrays |= {f"o.{name}": _array(x[row]) for name, x in group.state.items()}
+        arrays = {f"w.{name}": x[row].cpu().numpy() for name, x in group.params.items()}
+        arrays |= {f"o.{name}": x[row].cpu().numpy() for name, x in group.state.items()}
         return arrays | {"step": np.array(group.steps[row])}
 
     def restore(self, replica: int, state: State) -> None:
@@ -366,7 +385,7 @@ class FleetTraining(Training):
         group, row = self._find(replica)
         problem, learner = self.problems[replica], self.learners[replica]
         weights = group.params | group.frozen
-        learner.model_ = {name: x[row].float().cpu().numpy() for name, x in weights.items()}
+        learner.model_ = {name: x[row].float().to("cpu", copy=True).numpy() for name, x in weights.items()}
         learner.n_slots_ = problem.codes.n_slots
         if not hasattr(learner, "classes_"):
             learner.classes_ = np.arange(problem.n_classes)
@@ -420,7 +439,7 @@ class _Asked:
                 mine = group.ids
             asked = [self.wanted.get(r, NOTHING) for r in mine]
             lengths = torch.tensor([len(some) for some in asked], device=training.device)
-            self.parts.append((group, mine, self._pieces(mine, asked), lengths))
+            self.parts.append((group, list(mine), self._pieces(mine, asked), lengths))
         self.lookers: dict[int, Looker] = {}
         self.order: tuple[list[int], Tensor | None] | None = None
 
@@ -452,6 +471,7 @@ class _Asked:
             ordered = [places[r] for r in replicas]
             whole = ordered == list(range(len(places)))
             self.order = list(replicas), None if whole else torch.tensor(ordered, device=self.training.device)
+        # Captured looks share memory: each leaves alone what was recorded before it, so that their order matters.
         looks = [self._look(number, longest) for number in range(len(self.parts))]
         scores, norm, silent = looks[0] if len(looks) == 1 else (torch.cat(parts) for parts in zip(*looks, strict=True))
         chosen = self.order[1]
@@ -465,6 +485,7 @@ class _Asked:
             training = self.training
             looks = training.setting.looks
             whole_group = part is group
+            training.compiler.takers = training.takers(part)
             self.lookers[number] = Looker(training.rule, part, pieces, lengths, looks, whole_group, training.compiler)
         scores, norm, silent = self.lookers[number](part)
         missing = longest - scores.shape[1]
@@ -481,11 +502,6 @@ def _divided(group: Group, count: int) -> list[Group]:
 def _alone(group: Group, replica: int) -> Group:
     """A group of one of its replicas."""
     return group if len(group.ids) == 1 else group.select([group.ids.index(replica)])
-
-
-def _array(x: Tensor) -> NDArray[Any]:
-    """With numbers of its own, whatever becomes of the tensor's."""
-    return x.to("cpu", copy=True).numpy()
 
 
 def _size(group: Group) -> int:
