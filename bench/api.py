@@ -406,8 +406,9 @@ def kind_of_device(device: str) -> str:
     :raises RequestError: where it is none.
     """
     kind, colon, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not number.isdigit())):
-        raise RequestError(f"--device must be auto, cpu, cuda or cuda:NUMBER, got {device}.")
+    numbered = number.isascii() and number.isdigit()
+    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not numbered)):
+        raise RequestError(f"--device must be auto, cpu, cuda or cuda:NUMBER, got {device or repr(device)}.")
     return kind
 
 

@@ -30,7 +30,7 @@ def isolated(device: str) -> dict[str, str]:
     Compiled programs hold for a device number: so all GPUs of a machine share them.
     """
     kind, _, number = device.partition(":")
-    if kind != "cuda" or not number.isdigit():
+    if kind != "cuda" or not (number.isascii() and number.isdigit()):
         return {}
     seen = _visible()
     if seen is not None and int(number) >= len(seen):

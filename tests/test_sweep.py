@@ -474,7 +474,7 @@ def test_a_wrong_request_waits_for_no_process(tmp_path: Path) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)  # both pipes are closed: nobody holds them
 
 
-@pytest.mark.parametrize("device", ["mps", "cuda:foo", "cuda:-1", "cpu:0"])
+@pytest.mark.parametrize("device", ["mps", "cuda:foo", "cuda:-1", "cpu:0", "cuda:²", "cuda:１"])
 def test_a_device_that_is_none_is_told_whatever_the_learner(device: str, tmp_path: Path, command: Command) -> None:
     done = command("sweep", "--encoder", "onehot", "--learner", "ridge", "--device", device, "--results", tmp_path)
     assert done.code == 2

@@ -70,7 +70,7 @@ def _sizes(text: str | None) -> list[int] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise RequestError(f"--replicas takes integers ≥ 1 with commas, got {text!r}.")
     return [int(part) for part in parts]
 
