@@ -328,7 +328,7 @@ def resolve_budget(
     steps, epochs = whole("--steps", steps), whole("--epochs", epochs)
     seconds = None if seconds is None else real("--seconds", seconds)
     if seconds is not None and not 0 < seconds < math.inf:
-        raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
+        raise RequestError(f"--seconds must be a finite number above 0, got {seconds}.")
     if stop_when_solved and not spec.validation_fraction:
         raise RequestError("--stop-when-solved needs a --validation-fraction above 0: test pairs must not stop a run.")
     return Budget(_steps(spec, n_train, steps, epochs), seconds, stop_when_solved)

@@ -116,7 +116,7 @@ def measure(
     """
     keep_programs()  # an optimizer of a script would have PyTorch settle for a temporary folder
     if not 0 < seconds < math.inf:
-        raise RequestError(f"--seconds must be a number above 0, got {seconds}.")
+        raise RequestError(f"--seconds must be a finite number above 0, got {seconds}.")
     spec = _spec(learner, encoder, settings, "float32", 0)
     device = prepared_device(device, spec)
     if device == "cuda":  # scripts have one GPU: so have fleets

@@ -515,7 +515,8 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
             planned = _on_its_vault(planned, study)
             _agree(planned, study)
             planned = _settled_rule(planned, study, tell)
-        if stored := counted(study.get_trials(deepcopy=False)):
+        over = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        if stored := counted(over):  # what is in work is another's, or was left by a process that died
             tell(f"{many(stored, 'trial')} of the study {planned.study!r} are stored already")
         with board() as on:
             slots_of_cpu = jobs or joblib.cpu_count()

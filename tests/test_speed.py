@@ -172,7 +172,7 @@ def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.Mo
         (("--replicas", "0"), "--replicas takes integers ≥ 1"),
         (("--replicas", "²"), "--replicas takes integers ≥ 1"),
         (("--precision", "float16"), "--precision must be one of float32, bfloat16 here, got float16"),
-        (("--seconds", "0"), "--seconds must be a number above 0, got 0.0"),
+        (("--seconds", "0"), "--seconds must be a finite number above 0, got 0.0"),
         (("--set", "learner.norm=post"), "written for the default form of the transformer and one-hot codes"),
         (("--encoder", "cycle"), "written for the default form of the transformer and one-hot codes"),
     ],

@@ -287,7 +287,7 @@ def test_dry_run(tmp_path: Path, command: Command) -> None:
         (("--encoder", "onehot", "--learner", "mlp", "--vary", "alpha=1"), "--vary takes OWNER.NAME=A,B"),
         (("--encoder", "onehot", "--learner", "mlp", "--vary", "learner.alphaa=1"), "did you mean 'alpha'"),
         (("--encoder", "onehot", "--learner", "mlp", "--seeds", 0), "--seeds must be an integer ≥ 1"),
-        (("--encoder", "onehot", "--learner", "mlp", "--seconds", 0), "--seconds must be a number above 0"),
+        (("--encoder", "onehot", "--learner", "mlp", "--seconds", 0), "--seconds must be a finite number above 0"),
         (("--encoder", "onehot", "--learner", "mlp", "--jobs", 0), "--jobs must be an integer ≥ 1"),
     ],
 )

@@ -942,6 +942,7 @@ def test_after_ctrl_c_and_kill_9_no_trial_is_repeated_and_orphans_fail(tmp_path:
     assert left
     done = subprocess.run(call, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
+    assert f"{len(before)} trials of the study" in done.stderr  # not those that were under way
     trials = trials_of(tmp_path)
     for trial in before:
         again = trials[trial.number]

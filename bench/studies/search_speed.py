@@ -100,7 +100,8 @@ def main() -> None:
         parser.error(str(error))
     *rounds, one = rows
     for name in ("seconds_a_training", "seconds_a_step"):
-        print(json.dumps({"ratio": name, "first": one[name] / rounds[0][name], "again": one[name] / rounds[1][name]}))
+        first, again = (one[name] / side_by_side[name] for side_by_side in rounds)
+        print(json.dumps({"one_at_a_time_over_side_by_side": name, "first": first, "again": again}))
 
 
 if __name__ == "__main__":
