@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["Rounds"]
 
 GUESS = 0.75
-"""The share of its budget that a trial which ends when it is solved may take, before any is known: of 256 trials of the
-transformer, a quarter of the budget of default spaces, it was 0.66, and 0.99 in the first round."""
+"""The share of its budget that a trial which ends when it is solved may take, before any is known. Over 256 trials of
+the transformer by eight seeds, 1,500 steps each, it was 0.66, and 0.99 in the first round (one H200)."""
 PULSE = 10.0
 """Seconds without a word after which a search says how far it is."""
 COST = ("seconds", "flops", "predicted")
