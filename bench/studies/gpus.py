@@ -4,10 +4,12 @@
 
 Runs the same sweep, 16 configurations of the transformer, each into a folder of its own, on so many GPUs, one after the
 other. The first run makes the programs, which later ones find on disk: compare those. A line for each says how long the
-command took, and where the time of its worker processes went.
+command took, where the time of its worker processes went, how long each fleet took, and a digest of every cell's curve:
+where the digests are equal, so are all results, digit for digit.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -15,13 +17,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from bench.api import gpus
 from bench.early import isolated
-from bench.store import Store
+from bench.store import Record, Store
 
-__all__ = ["command", "environment", "measure"]
+__all__ = ["command", "environment", "measure", "summary"]
 
 PURPOSES = ("train", "evaluate", "compile", "probes", "harness")
 
@@ -50,12 +53,26 @@ def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
         subprocess.run(
             command(options, folder), env=environment(count), check=True, stdout=subprocess.DEVNULL, cwd=os.getcwd()
         )
-        wall, spent, cells = time.perf_counter() - start, Counter[str](), 0
-        for record in Store(folder).records():
-            spent.update({purpose: record["seconds"][purpose] for purpose in PURPOSES})
-            cells += record["status"] == "done"
-    seconds = {purpose: round(spent[purpose], 1) for purpose in PURPOSES}
-    return {"gpus": count, "cells": cells, "seconds": round(wall, 1), "worker_seconds": seconds}
+        wall = time.perf_counter() - start
+        return {"gpus": count, "seconds": round(wall, 1), **summary(Store(folder).records())}
+
+
+def summary(records: Iterable[Record]) -> dict[str, Any]:
+    """What the records of a sweep say of its worker processes: cells, seconds and a digest of the curves.
+
+    The cells of a fleet have equal shares of its seconds, and no two fleets take the same to the microsecond.
+    """
+    spent, fleets, curves = Counter[str](), Counter[float](), {}
+    for record in records:
+        spent.update({purpose: record["seconds"][purpose] for purpose in PURPOSES})
+        fleets[round(record["seconds"]["total"], 6)] += 1
+        curves[record["id"]] = record["curve"]
+    return {
+        "cells": len(curves),
+        "worker_seconds": {purpose: round(spent[purpose], 1) for purpose in PURPOSES},
+        "fleet_seconds": sorted(round(share * cells, 1) for share, cells in fleets.items()),
+        "curves": hashlib.sha256(json.dumps(curves, sort_keys=True).encode()).hexdigest()[:16],
+    }
 
 
 def main() -> None:
