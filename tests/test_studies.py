@@ -58,15 +58,15 @@ def test_the_sweep_of_the_gpus_study_is_one_that_can_be_asked_for(tmp_path: Any)
 
 def test_a_sweep_on_gpus_is_summed_up() -> None:
     def records(last: float = 0.3) -> list[dict[str, Any]]:
-        shares = dict(zip(("a", "b", "c"), (1.5, 1.5 + 1e-13, 4.0), strict=True))  # two cells of one fleet, and one
         seconds = {"train": 1.0, "evaluate": 0.25, "compile": 0.0, "probes": 0.0, "harness": 0.25}
+        curve = {"step": [1, 2], "test_loss": [0.7, last]}
         return [
-            {"id": id, "seconds": seconds | {"total": total}, "curve": {"step": [1, 2], "test_loss": [0.7, last]}}
-            for id, total in shares.items()
+            {"id": id, "status": status, "seconds": seconds, "curve": curve}
+            for id, status in (("a", "done"), ("b", "diverged"), ("c", "done"))
         ]
 
     found = gpus.summary(records())
-    assert (found["cells"], found["fleet_seconds"]) == (3, [3.0, 4.0])
+    assert found["cells"] == 2
     assert found["worker_seconds"] == {"train": 3.0, "evaluate": 0.8, "compile": 0.0, "probes": 0.0, "harness": 0.8}
     assert found["curves"] == gpus.summary(reversed(records()))["curves"]
     assert found["curves"] != gpus.summary(records(0.3 + 1e-15))["curves"]

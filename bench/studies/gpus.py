@@ -4,8 +4,8 @@
 
 Runs the same sweep, 16 configurations of the transformer, each into a folder of its own, on so many GPUs, one after the
 other. The first run makes the programs, which later ones find on disk: compare those. A line for each says how long the
-command took, where the time of its worker processes went, how long each fleet took, and a digest of every cell's curve:
-where the digests are equal, so are all results, digit for digit.
+command took, where the time of its worker processes went, and a digest of all curves: where the digests are equal, so are
+all results, digit for digit.
 """
 
 import argparse
@@ -58,19 +58,15 @@ def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(records: Iterable[Record]) -> dict[str, Any]:
-    """What the records of a sweep say of its worker processes: cells, seconds and a digest of the curves.
-
-    The cells of a fleet have equal shares of its seconds, and no two fleets take the same to the microsecond.
-    """
-    spent, fleets, curves = Counter[str](), Counter[float](), {}
+    """What the records of a sweep say: how many are done, seconds of worker processes, and a digest of the curves."""
+    spent, cells, curves = Counter[str](), 0, {}
     for record in records:
         spent.update({purpose: record["seconds"][purpose] for purpose in PURPOSES})
-        fleets[round(record["seconds"]["total"], 6)] += 1
+        cells += record["status"] == "done"
         curves[record["id"]] = record["curve"]
     return {
-        "cells": len(curves),
+        "cells": cells,
         "worker_seconds": {purpose: round(spent[purpose], 1) for purpose in PURPOSES},
-        "fleet_seconds": sorted(round(share * cells, 1) for share, cells in fleets.items()),
         "curves": hashlib.sha256(json.dumps(curves, sort_keys=True).encode()).hexdigest()[:16],
     }
 
