@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["BenchError", "RequestError", "StoreError", "one_of"]
+__all__ = ["BenchError", "FolderError", "RequestError", "StoreError", "one_of"]
 
 
 class BenchError(Exception):
@@ -32,6 +32,12 @@ class StoreError(BenchError):
         super().__init__(message)
         self.records = list(records)
         self.minor = minor
+
+
+class FolderError(StoreError, RequestError):
+    """The results folder that was asked for is not there or cannot be used: nothing ran."""
+
+    exit_code = 2
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> str:

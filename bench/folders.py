@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from zipfile import is_zipfile
 
 from bench.claims import in_hand
-from bench.errors import RequestError, StoreError
+from bench.errors import FolderError, RequestError, StoreError
 from bench.store import WRITERS, Record, Store, _flush, _goes_further, _Staged
 
 __all__ = ["Cleaned", "Disagreement", "File", "Merged", "clean", "merge"]
@@ -116,7 +116,7 @@ def merge(
     :param dry_run: only say what would happen.
     :param progress: is told how many of how many records are done.
     :raises RequestError: where a source is no folder or has no records, or is the target.
-    :raises StoreError: where a folder cannot be used; what is merged by then stays.
+    :raises StoreError: where a folder or a file in it cannot be used; what is merged by then stays.
     """
     folders = _sources(sources, into)
     owners: dict[str, list[Store]] = {}
@@ -161,7 +161,7 @@ def _ids(store: Store) -> list[str]:
     try:
         return store.ids()
     except OSError as error:
-        raise StoreError(f"The results folder {str(store.folder)!r} cannot be read: {error.strerror}.") from error
+        raise FolderError(f"The results folder {str(store.folder)!r} cannot be read: {error.strerror}.") from error
 
 
 def _target(into: str | Path, dry_run: bool) -> Store | None:

@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from bench.errors import RequestError, StoreError, one_of
+from bench.errors import FolderError, RequestError, StoreError, one_of
 from bench.schema import SCHEMA
 
 try:
@@ -58,7 +58,7 @@ class Store:
 
     :param folder: the results folder.
     :param create: make the folder, where the one above it exists, and check that it can be written to.
-    :raises StoreError: where the folder cannot be used.
+    :raises FolderError: where the folder cannot be used.
     """
 
     def __init__(self, folder: str | Path, create: bool = False) -> None:
@@ -67,7 +67,7 @@ class Store:
         if create:
             self._make_writable()
         if not self.folder.is_dir():
-            raise StoreError(f"There is no results folder {str(self.folder)!r}.")
+            raise FolderError(f"There is no results folder {str(self.folder)!r}.")
 
     def _make_writable(self) -> None:
         try:
@@ -75,7 +75,7 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder) as probe:
                 probe.write(b"\0" * 4096)
         except OSError as error:
-            raise StoreError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
+            raise FolderError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
 
     def path(self, id: str) -> Path:
         """Where a record lies."""
@@ -267,7 +267,7 @@ class Store:
                     fcntl.flock(file, fcntl.LOCK_EX)
                 yield
         except OSError as error:
-            raise StoreError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
+            raise FolderError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
 
     def set_aside(self, id: str) -> Path:
         """Rename a record, so that it is not lost when its cell is computed anew."""

@@ -203,7 +203,15 @@ class Tuning:
             else:
                 return spec
         assert refused is not None
+        for choice in self.space.choices():
+            if choice.name in self.space.ranges and self._accepts_without(choice.name):
+                raise RequestError(f"{choice.option}: {refused}") from refused
         raise refused
+
+    def _accepts_without(self, name: str) -> bool:
+        """Whether constructors accept draws that leave a parameter of the request as it comes."""
+        ranges = {other: wanted for other, wanted in self.space.ranges.items() if other != name}
+        return any(replace(self, space=replace(self.space, ranges=ranges)).drafts())
 
     def check_choices(self) -> None:
         """Raise RequestError where no draw with some choice of the request is accepted, which would waste trials."""

@@ -261,7 +261,7 @@ def test_wrong_requests_of_merge(tmp_path: Path, command: Command) -> None:
     assert not (tmp_path / "all").exists()
     for dry in ([], ["--dry-run"]):
         done = command("merge", one, "--into", tmp_path / "a" / "b", *dry)
-        assert done.code == 1
+        assert done.code == 2
         assert str(tmp_path / "a" / "b") in done.error
     with pytest.raises(RequestError, match="at least one source"):
         merge([], tmp_path / "all")
@@ -501,7 +501,7 @@ def test_older_than(tmp_path: Path, command: Command) -> None:
         assert message in done.error
     assert command("clean", "--results", store.folder, "--older-than", "soon").code == 2
     done = command("clean", "--results", tmp_path / "missing")
-    assert (done.code, done.error) == (1, f"There is no results folder '{tmp_path / 'missing'}'.")
+    assert (done.code, done.error) == (2, f"There is no results folder '{tmp_path / 'missing'}'.")
 
 
 def test_a_cell_in_training_keeps_its_checkpoint(tmp_path: Path, command: Command) -> None:
@@ -660,7 +660,7 @@ def test_permissions_of_merge(nobody: Path, command: Command) -> None:
     make(nobody / "two", at(A, 1))
     target.folder.chmod(0o500)
     done = command("merge", nobody / "two", "--into", target.folder)
-    assert (done.code, done.error) == (1, f"The results folder '{target.folder}' cannot be used: Permission denied.")
+    assert (done.code, done.error) == (2, f"The results folder '{target.folder}' cannot be used: Permission denied.")
     assert command("merge", nobody / "two", "--into", target.folder, "--dry-run").code == 0
     target.folder.chmod(0o700)
     target.checkpoints.chmod(0o500)
@@ -670,7 +670,7 @@ def test_permissions_of_merge(nobody: Path, command: Command) -> None:
     assert set(reached(target)) == {B, C}
     (nobody / "two").chmod(0)
     done = command("merge", nobody / "two", "--into", nobody / "all")
-    assert (done.code, done.error) == (1, f"The results folder '{nobody / 'two'}' cannot be read: Permission denied.")
+    assert (done.code, done.error) == (2, f"The results folder '{nobody / 'two'}' cannot be read: Permission denied.")
 
 
 def test_permissions_of_clean(nobody: Path) -> None:

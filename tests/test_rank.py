@@ -701,7 +701,8 @@ def test_folders_without_records(command: Command, tmp_path: Path) -> None:
     done = command("rank", "--results", tmp_path)
     assert done.code == 2
     assert done.error == f"There are no records in '{tmp_path}': python -m bench run makes some."
-    assert "There is no results folder" in command("rank", "--results", tmp_path / "none").error
+    done = command("rank", "--results", tmp_path / "none")
+    assert (done.code, done.error) == (2, f"There is no results folder '{tmp_path / 'none'}'.")
     stored(tmp_path, ending("mlp", 0.5))
     assert len(command("rank", "--results", tmp_path, "--json").json["rows"]) == 1
     assert (tmp_path / "notes.txt").read_text() == "mine"

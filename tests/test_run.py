@@ -354,7 +354,8 @@ def test_rerun(tmp_path: Path, command: Command) -> None:
     assert done.json["same"] is False
     assert done.json["difference"] == pytest.approx(0.25)
     assert command("rerun", "ffff", "--results", tmp_path).code == 2
-    assert "no results folder" in command("rerun", "ffff", "--results", tmp_path / "none").error
+    done = command("rerun", "ffff", "--results", tmp_path / "none")
+    assert (done.code, done.error) == (2, f"There is no results folder '{tmp_path / 'none'}'.")
 
 
 def test_save_model(tmp_path: Path, command: Command) -> None:
@@ -493,7 +494,7 @@ def test_bad_input_gets_one_clear_line(tmp_path: Path, command: Command, options
 
 def test_unusable_results_folders(tmp_path: Path, command: Command) -> None:
     done = command(*RUN, "--epochs", 1, "--results", tmp_path / "a" / "b")
-    assert done.code == 1
+    assert done.code == 2
     assert "cannot be used: No such file or directory" in done.error
 
 

@@ -54,6 +54,7 @@ def study_in(folder: Path) -> Any:
         ({"sdr": [3, 700]}, "--sdr 700: The 'k' parameter of SDRify"),
         ({"learner": "torch-mlp", "space": {"learner.activation": ["relu", "gleu"]}}, "learner.activation=gleu: "),
         ({"space": {"learner.width": [0, 8]}}, "--space learner.width=0: The 'width' parameter"),
+        ({"space": {"learner.width": "-5..-1"}}, "--space learner.width=-5..-1: The 'width' parameter"),
         ({"space": {"learner.width": "0..1000"}}, "--space learner.width=0..1000: The 'width' parameter"),
         ({"space": {"learner.momentum": "0.5..1.5"}}, "--space learner.momentum=0.5..1.5: The 'momentum' parameter"),
         ({"encoder": ["onehot", "random"], "space": {"random.n": [8, 0]}}, "--space random.n=0: The 'n' parameter"),
@@ -64,6 +65,18 @@ def test_a_choice_that_no_draw_accepts_is_refused(more: dict[str, Any], message:
     with pytest.raises(RequestError) as refused:
         plan_tune(**QUADRATIC | more, trials=4)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"space": {"learner.lr": "0.1..1"}, "fix": {"learner.width": -1}},
+        {"space": {"learner.width": "-5..-1"}, "fix": {"learner.lr": -1.0}},
+    ],
+)
+def test_a_range_that_is_not_all_that_is_refused_is_not_blamed(more: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match=r"^The '(width|lr)' parameter"):
+        plan_tune(**QUADRATIC | more, trials=4)
 
 
 def test_a_choice_that_some_draw_accepts_is_kept() -> None:

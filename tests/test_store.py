@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.errors import RequestError, StoreError
+from bench.errors import FolderError, RequestError, StoreError
 from bench.store import Store
 
 ID = "0123456789abcdef"
@@ -94,12 +94,12 @@ def test_find_by_the_beginning_of_an_id(tmp_path: Path) -> None:
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="There is no results folder"):
+    with pytest.raises(FolderError, match="There is no results folder"):
         Store(tmp_path / "missing")
-    with pytest.raises(StoreError, match="cannot be used: No such file or directory"):
+    with pytest.raises(FolderError, match="cannot be used: No such file or directory"):
         Store(tmp_path / "missing" / "deeper", create=True)
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be used: File exists"):
+    with pytest.raises(FolderError, match="cannot be used: File exists"):
         Store(tmp_path / "file", create=True)
 
 
@@ -235,7 +235,7 @@ def test_checkpoints(tmp_path: Path) -> None:
 FULL = """
 import json, resource, signal, sys
 from bench.store import Store
-from bench.errors import RequestError, StoreError
+from bench.errors import FolderError, RequestError, StoreError
 store = Store(sys.argv[1], create=True)
 record = json.loads(open(sys.argv[2]).read())
 store.write({**record, "label": "small"})

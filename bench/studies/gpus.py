@@ -4,8 +4,8 @@
 
 Runs the same sweep, 16 configurations of the transformer, each into a folder of its own, on so many GPUs, one after the
 other. The first run makes the programs, which later ones find on disk: compare those. A line for each says how long the
-command took, where the time of its worker processes went, and a digest of all curves: where the digests are equal, so are
-all results, digit for digit.
+command took, where the time of its worker processes went, and a digest of all curves: equal digests are equal results,
+digit for digit.
 """
 
 import argparse
