@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.costs import Cost
 from bench.display import percent
 from bench.store import Record
 from bench.sweeps import Sweep
@@ -29,7 +30,7 @@ class _Tally:
         self.planned = planned
         self.started = time.monotonic()
         self.total, self.over, self.bad = len(planned.todo), 0, 0
-        self.took: dict[str, list[float]] = {}
+        self.took: dict[str, Cost] = {}
         self.pace, self.paced_at = 1.0, self.started
         self.left: dict[str, list[float]] = {}
         for place in planned.todo.tolist():
@@ -47,22 +48,21 @@ class _Tally:
         left[0] -= 1
         if steps is not None:
             left[1] -= max(1, steps)
-            took = self.took.setdefault(learner, [0.0, 0.0])
-            took[0] += record["seconds"]["total"]
-            took[1] += max(1, steps)
+            self.took.setdefault(learner, Cost()).add(record)
         # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
-        done = sum(spent for spent, _ in self.took.values())
+        done = sum(cost.total for cost in self.took.values())
         self.paced_at = time.monotonic()
         self.pace = (self.paced_at - self.started) / done if done else 1.0
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
         here = {(self.planned.learners[entry.group], entry.device) for entry in self.planned.entries}
-        rates = {name: rate for (name, device), rate in self.planned.rates.items() if (name, device) in here}
-        rates |= {name: seconds / steps for name, (seconds, steps) in self.took.items()}
+        costs = {name: cost for (name, device), cost in self.planned.costs.items() if (name, device) in here}
+        costs |= self.took
         ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
-        unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in rates)
-        seconds = sum(rates[name] * max(0.0, steps) for name, (_, steps) in ahead.items() if name in rates)
+        unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in costs)
+        known = ((costs[name], cells, max(0.0, steps)) for name, (cells, steps) in ahead.items() if name in costs)
+        seconds = sum(cost.seconds(cells, steps) for cost, cells, steps in known)
         return max(0.0, seconds * self.pace - (time.monotonic() - self.paced_at)), unknown
 
     def said(self) -> str:

@@ -30,6 +30,7 @@ from bench.api import (
 )
 from bench.cells import prepare
 from bench.claims import Claims
+from bench.costs import Cost
 from bench.errors import RequestError, StoreError
 from bench.execute import Job, Unit, board
 from bench.grid import Grid, Request, read
@@ -84,7 +85,7 @@ class Sweep:
     :param actions: number of the `ACTIONS` that each asks for.
     :param learners: names, by group, and
     :param sizes: cells that train side by side at most.
-    :param rates: seconds a step that stored cells took, by learner and device.
+    :param costs: what stored cells took, by learner and device.
     :param devices: kinds, by group.
     :ivar troubles: cells that failed or timed out when it ran, with what they said.
     :ivar problems: what could not be written, or read, when it ran.
@@ -104,7 +105,7 @@ class Sweep:
     results: str
     device: str
     force: bool = False
-    rates: dict[tuple[str, str], float] = field(default_factory=dict)
+    costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
     troubles: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     busy: float = 0.0
@@ -154,12 +155,12 @@ class Sweep:
         by_entry = Counter(self.entry[self.todo].tolist())
         for number, count in by_entry.items():
             entry = self.entries[number]
-            rate = self.rates.get((self.learners[entry.group], entry.device))
-            if rate is None:
+            cost = self.costs.get((self.learners[entry.group], entry.device))
+            if cost is None:
                 unknown += count
             else:
                 limit = math.inf if entry.budget.seconds is None else entry.budget.seconds
-                total += count * min(limit, rate * max(1, entry.budget.steps))
+                total += count * min(limit, cost.seconds(1, max(1, entry.budget.steps)))
         return total / slots, unknown
 
 
@@ -316,7 +317,6 @@ def _look_up(planned: Sweep) -> None:
         return
     store = Store(planned.results)
     stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
-    took: dict[tuple[str, str], list[float]] = {}
     for place in np.flatnonzero(np.isin(planned.ids, stored)):
         try:
             record = store.read(planned.id(int(place)))
@@ -329,12 +329,9 @@ def _look_up(planned: Sweep) -> None:
         entry = planned.entries[planned.entry[place]]
         if not planned.force:
             planned.actions[place] = ACTIONS.index(action(record, entry.budget))
-        steps = record["final"]["step"]
-        if steps is not None:
+        if record["final"]["step"] is not None:
             device = record["environment"]["device"].partition(":")[0]
-            rate = record["seconds"]["total"] / max(1, steps)
-            took.setdefault((record["spec"]["learner"]["name"], device), []).append(rate)
-    planned.rates = {key: float(np.mean(rates)) for key, rates in took.items()}
+            planned.costs.setdefault((record["spec"]["learner"]["name"], device), Cost()).add(record)
 
 
 def sweep(

@@ -566,6 +566,18 @@ def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.Ca
     assert lines[-1].endswith("and 3 cells of learners not seen yet")
 
 
+def test_longer_cells_are_told_to_take_longer_only_where_steps_count(tmp_path: Path) -> None:
+    """Each cell takes 10 s once, above all for a program, and a third of a second a step."""
+    grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 2}
+    store = Store(tmp_path, create=True)
+    for record in list(bench.sweep(grid | {"steps": 3}, results=tmp_path, jobs=1)):
+        spent = {"train": 0.75, "evaluate": 0.25, "compile": 8.0, "probes": 0.5, "harness": 1.5, "total": 11.0}
+        store.write(record | {"seconds": spent})
+    for steps, seconds in ((30, 2 * 20.0), (3000, 2 * 1010.0)):
+        assert plan_sweep(grid | {"steps": steps}, results=tmp_path).seconds_left(1) == (pytest.approx(seconds), 0)
+    assert plan_sweep(grid | {"steps": 3000, "seconds": 60}, results=tmp_path).seconds_left(2) == (60.0, 0)
+
+
 def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:
     """Twins stay together: how many pairs train, and so how many steps an epoch has, varies with the split."""
     settings = {"learner.batch_size": [23]}
