@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -459,6 +461,18 @@ def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPat
     Slots(["cuda:1", "cpu"], Board(tmp_path), lambda record: None)
     assert list(early._started) == ["cuda:1"]
     early.end()
+
+
+def test_idle_processes_end_side_by_side(tmp_path: Path) -> None:
+    """Each gives back the memory of its GPU, which takes time: here they wait until all of them are at it."""
+    together = threading.Barrier(3, timeout=20)
+    slots = Slots(["cpu"] * 3, Board(tmp_path), lambda record: None)
+    for slot in slots.slots:
+        slot.pool = SimpleNamespace(shutdown=together.wait)
+    nothing = SimpleNamespace(next=lambda device: None, look_elsewhere=lambda: 0)
+    assert slots.run(nothing)  # type: ignore[arg-type]
+    assert not together.broken
+    assert [slot.pool for slot in slots.slots] == [None] * 3
 
 
 def test_a_wrong_request_waits_for_no_process(tmp_path: Path) -> None:
