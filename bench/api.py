@@ -263,8 +263,8 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     """Compute a stored cell anew, keep nothing, and compare: does it come out the same?
 
     :param id: the record's id or an unambiguous beginning of it.
-    :raises StoreError: where there is no such record.
-    :raises RequestError: where it cannot be computed by this version.
+    :raises RequestError: where there is no such folder or record, or where it cannot be computed by this version.
+    :raises StoreError: where the record cannot be read.
     """
     stored = Store(results).find(id)
     if stored["final"]["step"] is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
-__all__ = ["ONLY", "end", "isolated", "process", "start"]
+__all__ = ["ONLY", "begin_worker", "end", "isolated", "process", "start"]
 
 ONLY = "MOD97_ONLY_GPU"
 """The variable by which a worker process that sees one GPU alone knows what the others call it."""
@@ -60,7 +60,9 @@ def process(device: str) -> Any:
     if device in _started:
         return _started.pop(device)
     arguments = (os.getpid(), device != "cpu")
-    return ProcessPoolExecutor(max_workers=1, initializer=_begin, initargs=arguments, env=isolated(device) or None)
+    return ProcessPoolExecutor(
+        max_workers=1, initializer=begin_worker, initargs=arguments, env=isolated(device) or None
+    )
 
 
 def start(device: str) -> None:
@@ -85,10 +87,13 @@ def end(but: Collection[str] = ()) -> None:
         pool.shutdown(wait=False, kill_workers=True)
 
 
-def _begin(owner: int, grows: bool) -> None:
+def begin_worker(owner: int, grows: bool) -> None:
     """Make a fresh process a worker.
 
     Ctrl-C reaches all processes of a terminal: the owner decides what it means. Its end is this process's too.
+
+    :param owner: the process that it works for.
+    :param grows: whether a process that takes much more memory than at first is to go on.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from joblib.externals.loky import process_executor

@@ -35,7 +35,7 @@ class StoreError(BenchError):
 
 
 class FolderError(StoreError, RequestError):
-    """The results folder that was asked for is not there or cannot be used: nothing ran."""
+    """The results folder that was asked for is not there, or cannot be read or written to."""
 
     exit_code = 2
 

@@ -319,6 +319,7 @@ class _Runner:
                 self._fail(left[0], error)
             again = [self._from_what_is_kept(unit) for unit in left] if len(left) > 1 else []
             for half in (again[: len(again) // 2], again[len(again) // 2 :]):
+                self.clock = Clock()  # what failed, and the other half, is no time of theirs
                 self._train(half)  # whichever of them it is, the others go on
 
     def _from_what_is_kept(self, unit: Unit) -> Unit:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from zipfile import is_zipfile
 
 from bench.claims import in_hand
-from bench.errors import FolderError, RequestError, StoreError
+from bench.errors import RequestError, StoreError
 from bench.store import WRITERS, Record, Store, _flush, _goes_further, _Staged
 
 __all__ = ["Cleaned", "Disagreement", "File", "Merged", "clean", "merge"]
@@ -121,7 +121,7 @@ def merge(
     folders = _sources(sources, into)
     owners: dict[str, list[Store]] = {}
     for store in folders:
-        for id in _ids(store):
+        for id in store.ids():
             owners.setdefault(id, []).append(store)
     target = _target(into, dry_run)
     merged = Merged(str(into), dry_run)
@@ -151,17 +151,10 @@ def _sources(sources: Sequence[str | Path], into: str | Path) -> list[Store]:
         if Path(source).resolve() == Path(into).resolve():
             raise RequestError(f"The target of a merge must be none of its sources, got {str(source)!r} as both.")
         store = Store(source)
-        if not _ids(store):
+        if not store.ids():
             raise RequestError(f"The source {str(source)!r} holds no records.")
         found.setdefault(Path(source).resolve(), store)
     return list(found.values())
-
-
-def _ids(store: Store) -> list[str]:
-    try:
-        return store.ids()
-    except OSError as error:
-        raise FolderError(f"The results folder {str(store.folder)!r} cannot be read: {error.strerror}.") from error
 
 
 def _target(into: str | Path, dry_run: bool) -> Store | None:

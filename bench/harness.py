@@ -66,13 +66,20 @@ class Moment:
 
 @dataclass
 class _Replica:
-    """One cell as the harness sees it."""
+    """One cell as the harness sees it.
+
+    :param grid: the steps at which it is looked at: those of a run of its own, whatever its neighbours' budgets are.
+    :param step: to which it is trained.
+    :param passed: the last point of all cells' grids that it is beyond.
+    """
 
     cell: Cell
     budget: Budget
+    grid: frozenset[int]
     curve: dict[str, list[Any]]
     prior: Record | None
-    step: int
+    step: int = 0
+    passed: int = -1
     status: str = "running"
     diagonal: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -90,9 +97,8 @@ class _Replica:
         return self.budget.seconds is not None and before + sum(self.seconds.values()) >= self.budget.seconds
 
     def waits_for(self, step: int) -> bool:
-        """Whether it has still to be trained to this point of the grid and looked at there."""
-        last = self.curve["step"][-1] if self.curve["step"] else -1
-        return self.status == "running" and max(last, self.step if self.prior else -1) < step <= self.budget.steps
+        """Whether it has still to come to this point, and to be looked at there if it is one of its own."""
+        return self.status == "running" and self.passed < step <= self.budget.steps
 
 
 @dataclass(frozen=True)
@@ -169,8 +175,10 @@ class _Run:
         clock: Clock,
     ) -> None:
         self.keep, self.watch, self.clock, self.priors = keep, watch, clock, priors
-        self.replicas = [_replica(*each) for each in zip(cells, budgets, priors, strict=True)]
-        self.grid = sorted({step for replica in self.replicas for step in _grid(replica)})
+        grids: dict[tuple[int, int], frozenset[int]] = {}
+        each = zip(cells, budgets, self.priors, strict=True)
+        self.replicas = [_replica(cell, budget, prior, grids) for cell, budget, prior in each]
+        self.grid = sorted(frozenset().union(*grids.values()))
         self.judge = Judge(cells)
         self.pace = _Pace()
         self.told_at = -TOLD_EVERY
@@ -208,7 +216,10 @@ class _Run:
                 with _charged("train", [self.replicas[r] for r in waiting], self.training):
                     at = self.pace.advance(self.training, step, waiting, self.replicas)
                 stop = should_stop()
-                self._see([r for r in waiting if at == step or stop or self.replicas[r].late], stop)
+                here = [(r, self.replicas[r]) for r in waiting]
+                self._see([r for r, x in here if (at == step and step in x.grid) or stop or x.late], stop)
+                for _, replica in here if at == step else ():
+                    replica.passed = step
             if self.clock.elapsed - kept_at > keep_every:
                 began = self.clock.elapsed
                 running = [(r, x) for r, x in enumerate(self.replicas) if x.status == "running"]
@@ -277,7 +288,8 @@ class _Pace:
         start = time.perf_counter()
         training.advance(at, who)
         spent = time.perf_counter() - start
-        fitting = self.granules * self.SLICE / max(spent, 1e-9)
+        done = (at - max(behind, 0)) / granule  # less than asked for where a point of the grid is near
+        fitting = done * self.SLICE / max(spent, 1e-9)
         self.granules = max(1, min(int(fitting), 2 * self.granules))
         for r in who:
             replicas[r].step = max(replicas[r].step, at)
@@ -311,23 +323,29 @@ def recall(cell: Cell, record: Record, state: State | None) -> Learner:
     return training.learner(0)
 
 
-def _replica(cell: Cell, budget: Budget, prior: tuple[Record, State] | None) -> _Replica:
+def _replica(
+    cell: Cell,
+    budget: Budget,
+    prior: tuple[Record, State] | None,
+    grids: dict[tuple[int, int], frozenset[int]],
+) -> _Replica:
+    """A cell at its start, or where it was.
+
+    :param grids: of budgets and granularities, remembered for further cells.
+    """
+    key = budget.steps, cell.learner.granularity(cell.n_train)
+    grid = grids[key] = grids.get(key) or frozenset(metrics.evaluation_steps(*key))
     curve: dict[str, list[Any]] = {"step": []}
     curve |= {f"{part}_{kind}": [] for kind in ("accuracy", "loss") for part in PARTS}
     if prior is None:
-        return _Replica(cell, budget, curve, None, 0)
+        return _Replica(cell, budget, grid, curve, None)
     # The last point of a shorter run may lie off the grid: a run without the interruption would not have it.
     record = prior[0]
     start = record["final"]["step"]
     assert start < budget.steps
-    grid = set(metrics.evaluation_steps(budget.steps, cell.learner.granularity(cell.n_train)))
     kept = [i for i, step in enumerate(record["curve"]["step"]) if step in grid]
     curve = {name: [values[i] for i in kept] for name, values in record["curve"].items()}
-    return _Replica(cell, budget, curve, record, start)
-
-
-def _grid(replica: _Replica) -> list[int]:
-    return metrics.evaluation_steps(replica.budget.steps, replica.granularity)
+    return _Replica(cell, budget, grid, curve, record, start, start)
 
 
 def _evaluate(training: Training, judge: Judge, active: Sequence[int], replicas: Sequence[_Replica]) -> None:

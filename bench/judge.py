@@ -41,7 +41,6 @@ class Judge:
         self.cells = list(cells)
         self.rows = [np.concatenate(_asked(cell)) for cell in cells]
         self._whole: tuple[Any, Any, Any] | None = None
-        self._some: tuple[Any, ...] = ()
 
     def measure(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
         """A verdict on each of the cells asked about.
@@ -65,9 +64,7 @@ class Judge:
     def _together(self, scores_RNC: Any, asked: Sequence[int], losses: Callable[[Any, Any], Any]) -> list[Verdict]:
         import torch
 
-        if not self._some or self._some[0] != list(asked):
-            self._some = (list(asked), *self._of(asked, scores_RNC.device))
-        _, counts_RK, answers_RN, of_kind_RK1N = self._some
+        counts_RK, answers_RN, of_kind_RK1N = self._of(asked, scores_RNC.device)
         rows = scores_RNC.shape[1]
         answers_RN, of_kind_RK1N = answers_RN[:, :rows], of_kind_RK1N[..., :rows]
         hits_RN = scores_RNC.argmax(-1) == answers_RN

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.costs import Cost
 from bench.display import percent
+from bench.durations import Duration
 from bench.store import Record
 from bench.sweeps import Sweep
 
@@ -30,39 +30,41 @@ class _Tally:
         self.planned = planned
         self.started = time.monotonic()
         self.total, self.over, self.bad = len(planned.todo), 0, 0
-        self.took: dict[str, Cost] = {}
+        self.took: dict[str, Duration] = {}
+        self.done = 0.0
+        self.stored = {planned.id(place): of_it for place, of_it in planned.stored.items()}
         self.pace, self.paced_at = 1.0, self.started
         self.left: dict[str, list[float]] = {}
         for place in planned.todo.tolist():
             entry = planned.entries[planned.entry[place]]
             count = self.left.setdefault(planned.learners[entry.group], [0, 0.0])
             count[0] += 1
-            count[1] += max(1, entry.budget.steps)
+            count[1] += max(1, entry.budget.steps) - planned.stored.get(place, (0, 0.0))[0]
 
     def add(self, record: Record) -> None:
         """A record came in."""
         self.over += 1
         self.bad += record["status"] in ("failed", "timeout", "diverged")
-        learner, steps = record["spec"]["learner"]["name"], record["final"]["step"]
+        learner, (steps, seconds) = record["spec"]["learner"]["name"], self.stored.get(record["id"], (0, 0.0))
         left = self.left[learner]
         left[0] -= 1
-        if steps is not None:
-            left[1] -= max(1, steps)
-            self.took.setdefault(learner, Cost()).add(record)
+        left[1] -= max(1, record["budget"]["steps"]) - steps
+        self.took.setdefault(learner, Duration()).add(record)
+        self.done += record["seconds"]["total"] - seconds
         # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
-        done = sum(cost.total for cost in self.took.values())
         self.paced_at = time.monotonic()
-        self.pace = (self.paced_at - self.started) / done if done else 1.0
+        self.pace = (self.paced_at - self.started) / self.done if self.done > 0 else 1.0
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
         here = {(self.planned.learners[entry.group], entry.device) for entry in self.planned.entries}
-        costs = {name: cost for (name, device), cost in self.planned.costs.items() if (name, device) in here}
-        costs |= self.took
+        known = {name: took for (name, device), took in self.planned.durations.items() if (name, device) in here}
+        known |= self.took
         ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
-        unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in costs)
-        known = ((costs[name], cells, max(0.0, steps)) for name, (cells, steps) in ahead.items() if name in costs)
-        seconds = sum(cost.seconds(cells, steps) for cost, cells, steps in known)
+        unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in known)
+        seconds = sum(
+            known[name].seconds(cells, max(0.0, steps)) for name, (cells, steps) in ahead.items() if name in known
+        )
         return max(0.0, seconds * self.pace - (time.monotonic() - self.paced_at)), unknown
 
     def said(self) -> str:

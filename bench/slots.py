@@ -192,6 +192,7 @@ class Slots:
         """The process is gone: each cell for itself, until it is clear whose fault it is."""
         slot.future = slot.job = None
         queue.over(job)
+        self.busy += time.monotonic() - slot.began
         if not self.on.stopped() and not queue.halve(job):
             status = "timeout" if isinstance(error, TimeoutError) else "failed"
             for result in failed(job, self.on, error, status):

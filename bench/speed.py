@@ -4,7 +4,9 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from joblib.externals.loky.process_executor import ProcessPoolExecutor
 from bench.api import places, prepared_device
 from bench.api import run as run_cells
 from bench.cells import Cell, prepare
+from bench.early import begin_worker
 from bench.environment import describe, peak_memory_bytes, reset_peak_memory
 from bench.errors import RequestError
 from bench.memory import keep_freed_memory
@@ -250,9 +253,23 @@ def _fleets(
             )
             for n, (place, threads) in enumerate(parts)
         ]
-        with ProcessPoolExecutor(max_workers=len(parts)) as pool:  # also for one: scripts have a process as it was
+        with _processes(len(parts), device) as pool:  # also for one: scripts have a process as it was
             futures = [pool.submit(*job) for job in jobs]
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # the others would wait for one that failed
             return [future.result() for future in futures]
+
+
+@contextmanager
+def _processes(number: int, device: str) -> Iterator[ProcessPoolExecutor]:
+    """Fresh worker processes, ended with the block, at once where it fails, or with this process."""
+    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(), device != "cpu"))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, kill_workers=True)
+        raise
+    pool.shutdown()
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,14 @@ class Store:
         return self.folder / f"{id}.json"
 
     def ids(self) -> list[str]:
-        """Ids of all records, sorted."""
-        return sorted(p.stem for p in self.folder.iterdir() if _RECORD.fullmatch(p.name))
+        """Ids of all records, sorted.
+
+        :raises FolderError: where the folder cannot be read.
+        """
+        try:
+            return sorted(p.stem for p in self.folder.iterdir() if _RECORD.fullmatch(p.name))
+        except OSError as error:
+            raise FolderError(f"The results folder {str(self.folder)!r} cannot be read: {error.strerror}.") from error
 
     def find(self, prefix: str) -> Record:
         """The record whose id begins so.
@@ -267,7 +273,7 @@ class Store:
                     fcntl.flock(file, fcntl.LOCK_EX)
                 yield
         except OSError as error:
-            raise FolderError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
+            raise StoreError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
 
     def set_aside(self, id: str) -> Path:
         """Rename a record, so that it is not lost when its cell is computed anew."""

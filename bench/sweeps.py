@@ -30,7 +30,7 @@ from bench.api import (
 )
 from bench.cells import prepare
 from bench.claims import Claims
-from bench.costs import Cost
+from bench.durations import Duration
 from bench.errors import RequestError, StoreError
 from bench.execute import Job, Unit, board
 from bench.grid import Grid, Request, read
@@ -85,7 +85,8 @@ class Sweep:
     :param actions: number of the `ACTIONS` that each asks for.
     :param learners: names, by group, and
     :param sizes: cells that train side by side at most.
-    :param costs: what stored cells took, by learner and device.
+    :param stored: steps and seconds of the cells that go on from what is stored of them, by place.
+    :param durations: what stored cells took, by learner and device.
     :param devices: kinds, by group.
     :ivar troubles: cells that failed or timed out when it ran, with what they said.
     :ivar problems: what could not be written, or read, when it ran.
@@ -105,7 +106,8 @@ class Sweep:
     results: str
     device: str
     force: bool = False
-    costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
+    stored: dict[int, tuple[int, float]] = field(default_factory=dict)
+    durations: dict[tuple[str, str], Duration] = field(default_factory=dict)
     troubles: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     busy: float = 0.0
@@ -152,15 +154,19 @@ class Sweep:
     def seconds_left(self, slots: int) -> tuple[float, int]:
         """Seconds that the cells to do take by what such cells took, and how many are of a kind never seen here."""
         total, unknown = 0.0, 0
-        by_entry = Counter(self.entry[self.todo].tolist())
-        for number, count in by_entry.items():
+        counts = Counter(self.entry[self.todo].tolist())
+        stored = Counter[int]()
+        for place, (steps, _) in self.stored.items():
+            stored[int(self.entry[place])] += steps
+        for number, count in counts.items():
             entry = self.entries[number]
-            cost = self.costs.get((self.learners[entry.group], entry.device))
-            if cost is None:
+            known = self.durations.get((self.learners[entry.group], entry.device))
+            if known is None:
                 unknown += count
             else:
                 limit = math.inf if entry.budget.seconds is None else entry.budget.seconds
-                total += count * min(limit, cost.seconds(1, max(1, entry.budget.steps)))
+                steps = count * max(1, entry.budget.steps) - stored[number]
+                total += min(count * limit, known.seconds(count, steps))
         return total / slots, unknown
 
 
@@ -331,7 +337,9 @@ def _look_up(planned: Sweep) -> None:
             planned.actions[place] = ACTIONS.index(action(record, entry.budget))
         if record["final"]["step"] is not None:
             device = record["environment"]["device"].partition(":")[0]
-            planned.costs.setdefault((record["spec"]["learner"]["name"], device), Cost()).add(record)
+            planned.durations.setdefault((record["spec"]["learner"]["name"], device), Duration()).add(record)
+            if ACTIONS[planned.actions[place]] in ("extend", "resume"):
+                planned.stored[int(place)] = record["final"]["step"], record["seconds"]["total"]
 
 
 def sweep(

@@ -193,25 +193,29 @@ class Tuning:
     @cached_property
     def example(self) -> Spec:
         """The spec of some draw that constructors accept."""
+        found = self._first_accepted(self.space)
+        if isinstance(found, Spec):
+            return found
+        for choice in self.space.choices():
+            ranges = {name: wanted for name, wanted in self.space.ranges.items() if name != choice.name}
+            others = replace(self.space, ranges=ranges)
+            if ranges != self.space.ranges and isinstance(self._first_accepted(others), Spec):
+                raise RequestError(f"{choice.option}: {found}") from found
+        raise found
+
+    def _first_accepted(self, space: Space) -> Spec | RequestError:
+        """The spec of some draw that constructors accept, or what is said against the first."""
         refused = None
         for number in range(DRAWS):
             try:
-                spec = self.family(self.space.draw(Sampler(np.random.default_rng(number)))).first
+                spec = self.family(space.draw(Sampler(np.random.default_rng(number)))).first
                 prepare(spec)
             except RequestError as error:
                 refused = refused or error
             else:
                 return spec
         assert refused is not None
-        for choice in self.space.choices():
-            if choice.name in self.space.ranges and self._accepts_without(choice.name):
-                raise RequestError(f"{choice.option}: {refused}") from refused
-        raise refused
-
-    def _accepts_without(self, name: str) -> bool:
-        """Whether constructors accept draws that leave a parameter of the request as it comes."""
-        ranges = {other: wanted for other, wanted in self.space.ranges.items() if other != name}
-        return any(replace(self, space=replace(self.space, ranges=ranges)).drafts())
+        return refused
 
     def check_choices(self) -> None:
         """Raise RequestError where no draw with some choice of the request is accepted, which would waste trials."""

@@ -1,5 +1,7 @@
 """The fleet: what one replica does does not depend on who trains beside it."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -236,6 +238,18 @@ def test_tables_of_different_encoders_in_one_fleet() -> None:
         alone = FleetTraining([configured("mlp", s)], [problem(s, table=tables[s])], dtype=torch.float64)
         alone.advance(6, [0])
         assert close(weights(alone, 0), weights(together, s))
+
+
+def test_a_fleet_that_shrinks_is_in_memory_once() -> None:
+    training = begin("mlp", range(16))
+    rows = [np.arange(5)] * 16
+    training.advance(5, range(16))
+    training.look(range(16), rows)
+    larger = weakref.ref(training.groups[0])
+    training.advance(10, range(4))
+    gc.collect()
+    assert [group.ids for group in training.groups] == [[0, 1, 2, 3]]
+    assert larger() is None
 
 
 def test_who_is_done_leaves_and_who_stays_does_not_notice() -> None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 from conftest import Finished
 
+import bench
 from bench import folders
-from bench.errors import RequestError, StoreError
+from bench.errors import FolderError, RequestError, StoreError
 from bench.folders import clean, merge
 from bench.store import Store
 
@@ -641,6 +643,19 @@ def nobody() -> Iterator[Path]:
             if path.is_dir():
                 path.chmod(0o700)
         shutil.rmtree(folder)
+
+
+def test_a_folder_that_cannot_be_read_is_a_wrong_request(nobody: Path) -> None:
+    folder = make(nobody / "results", at(A, 5)).folder
+    folder.chmod(0o300)
+    message = f"The results folder '{folder}' cannot be read: Permission denied."
+    grid = {"encoder": "onehot", "learner": "ridge"}
+    for look in (bench.rank, partial(bench.rerun, "0"), partial(bench.plan_sweep, grid)):
+        with pytest.raises(FolderError) as caught:
+            look(results=folder)
+        assert str(caught.value) == message
+    with pytest.raises(FolderError):
+        merge([folder], nobody / "all")
 
 
 def test_permissions_of_merge(nobody: Path, command: Command) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -23,6 +24,7 @@ from bench import api, execute, harness
 from bench.cells import Cell, prepare
 from bench.errors import RequestError, StoreError
 from bench.harness import Outcome, train
+from bench.metrics import evaluation_steps
 from bench.spec import Budget, resolve
 from bench.store import Store
 from encoders import Cycle
@@ -239,6 +241,42 @@ def test_a_foreign_checkpoint_is_not_used(tmp_path: Path) -> None:
     assert untimed(extended) == untimed(straight)
 
 
+@pytest.mark.parametrize("step_takes", [0.0005, 0.005, 0.02, 0.7])
+def test_somebody_can_say_stop_twice_a_second(step_takes: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However near the points of the grid are, at which all stop as well."""
+    now, reached, slices = 0.0, 0, []
+
+    class Training:
+        def advance(self, step: int, who: Any) -> None:
+            nonlocal now, reached
+            slices.append((step - reached) * step_takes)
+            now, reached = now + slices[-1], step
+
+    monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: now))
+    pace, replica = harness._Pace(), SimpleNamespace(step=0, granularity=1)
+    for step in evaluation_steps(40_000, 1):
+        while replica.step < step:
+            pace.advance(Training(), step, [0], [replica])  # type: ignore[arg-type, list-item]
+    assert reached == 40_000
+    assert max(slices) <= max(0.5, step_takes) + 1e-9
+    assert len(slices) < 300 + 3 * 40_000 * step_takes  # nor more often than that
+
+
+def test_a_curve_does_not_depend_on_the_budgets_of_its_neighbours() -> None:
+    def trained(*budgets: int) -> list[Any]:
+        specs = resolve(encoder="onehot", learner="quadratic", modulus=7, seeds=range(len(budgets)))
+        kept: dict[int, Any] = {}
+        cells = [prepare(spec) for spec in specs]
+        train(cells, [Budget(n) for n in budgets], lambda some: kept.update((r, o.record) for r, o in some))
+        return [kept[r] for r in range(len(budgets))]
+
+    [alone], (beside, shorter) = trained(99), trained(99, 77)
+    assert shorter["curve"]["step"][-1] == 77
+    assert 77 not in beside["curve"]["step"]
+    assert beside["curve"]["step"] == alone["curve"]["step"]
+    assert beside["curve"]["train_loss"] == pytest.approx(alone["curve"]["train_loss"], rel=1e-4)
+
+
 def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "KEEPING", 0.0)
     [spec] = resolve(encoder="onehot", learner="mlp", modulus=7, settings={"learner.hidden_layer_sizes": (24,)})
@@ -317,6 +355,24 @@ def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(execute, "train", broken)
     records = bench.run(**REQUEST, epochs=2, seeds=3, results=tmp_path)
     assert [r["status"] for r in records] == ["done", "failed", "done"]
+
+
+def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job took two seconds until it failed, and each half another one: none of those is in its neighbours'."""
+    original, now = harness.train, 0.0
+
+    def failing(cells: Any, *rest: Any, **more: Any) -> Any:
+        nonlocal now
+        if len(cells) > 2:
+            now += 2.0
+            raise RuntimeError("too many")
+        now += 1.0
+        return original(cells, *rest, **more)
+
+    monkeypatch.setattr(execute, "train", failing)
+    monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: now))
+    records = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=9, seeds=4, jobs=1, results=None)
+    assert [(r["status"], r["replicas"], r["seconds"]["total"]) for r in records] == [("done", 2, 0.5)] * 4
 
 
 def test_a_full_disk_still_shows_the_result(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

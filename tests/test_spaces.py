@@ -72,10 +72,12 @@ def test_a_choice_that_no_draw_accepts_is_refused(more: dict[str, Any], message:
     [
         {"space": {"learner.lr": "0.1..1"}, "fix": {"learner.width": -1}},
         {"space": {"learner.width": "-5..-1"}, "fix": {"learner.lr": -1.0}},
+        {"space": {"learner.lr": "0.1..1"}, "sdr": 700},
+        {"space": {"learner.lr": "0.1..1"}, "train_fraction": 0.999},
     ],
 )
 def test_a_range_that_is_not_all_that_is_refused_is_not_blamed(more: dict[str, Any]) -> None:
-    with pytest.raises(RequestError, match=r"^The '(width|lr)' parameter"):
+    with pytest.raises(RequestError, match=r"^(The '(width|lr|k)' parameter|A train_fraction of 0.999)"):
         plan_tune(**QUADRATIC | more, trials=4)
 
 

@@ -1,6 +1,9 @@
 """`bench speed`: scripts that compute the same as the learner, and honest ratios."""
 
 import os
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +17,7 @@ from bench.cells import prepare
 from bench.errors import RequestError
 from bench.scripts import PlainTransformer, Script, plain_module
 from bench.spec import resolve
-from bench.speed import WINDOWS, _rates, _row, measure
+from bench.speed import WINDOWS, _fleets, _rates, _row, measure
 from learners import Quadratic, TorchMLP, Transformer
 
 
@@ -148,6 +151,49 @@ def test_scripts_are_timed_before_and_after_the_fleets(monkeypatch: pytest.Monke
     assert found.usual_script_steps_per_second == 2.0
     assert found.script_ranges == {"usual": (1.0, 5.0), "lean": (7.0, 9.0)}
     assert found.rows[0].ratio == 20.0
+
+
+def failing(*arguments: Any) -> Any:
+    """A part that cannot be measured, beside one that waits for it."""
+    seeds, meet = arguments[4], arguments[-1]
+    if 0 in seeds:
+        raise MemoryError("too many")
+    meet()
+    return {}
+
+
+def test_who_waits_for_a_part_that_failed_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.speed._fleet", failing)
+    monkeypatch.setattr("bench.speed.places", lambda *arguments: [("cpu", 1), ("cpu", 1)])
+    start = time.monotonic()
+    with pytest.raises(MemoryError, match="too many"):
+        _fleets("quadratic", "onehot", None, "float32", 2, "cpu", 1.0, False)
+    assert time.monotonic() - start < 60  # it would wait for ten minutes
+
+
+def test_processes_end_with_the_one_that_they_measure_for() -> None:
+    program = (
+        "import os, time\nfrom bench.speed import _processes\nif __name__ == '__main__':\n"
+        "  with _processes(1, 'cpu') as pool:\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n    pool.submit(time.sleep, 100).result()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        worker = int(owner.stdout.readline())
+        owner.kill()
+        owner.wait()
+    until = time.monotonic() + 30
+    while alive(worker) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not alive(worker)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,8 +204,9 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
 
     monkeypatch.setattr("bench.store.WRITERS", 1)
     monkeypatch.setattr("bench.store._flush", lose)
-    with pytest.raises(StoreError, match="cannot be used"):
+    with pytest.raises(StoreError, match="cannot be used") as lost:
         store.keep(at(50), {"w": np.ones(2)})
+    assert lost.value.exit_code == 1  # the request was right
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -235,7 +236,7 @@ def test_checkpoints(tmp_path: Path) -> None:
 FULL = """
 import json, resource, signal, sys
 from bench.store import Store
-from bench.errors import FolderError, RequestError, StoreError
+from bench.errors import StoreError
 store = Store(sys.argv[1], create=True)
 record = json.loads(open(sys.argv[2]).read())
 store.write({**record, "label": "small"})

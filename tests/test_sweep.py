@@ -16,7 +16,7 @@ import pytest
 from conftest import Finished
 
 import bench
-from bench import early, sweeps
+from bench import early, progress, sweeps
 from bench.cells import prepare
 from bench.claims import Claims, in_hand
 from bench.early import isolated
@@ -581,15 +581,60 @@ def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_longer_cells_are_told_to_take_longer_only_where_steps_count(tmp_path: Path) -> None:
-    """Each cell takes 10 s once, above all for a program, and a third of a second a step."""
+    """Each cell takes 10 s once, above all for a program, and a third of a second a step; three are done."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 2}
     store = Store(tmp_path, create=True)
     for record in list(bench.sweep(grid | {"steps": 3}, results=tmp_path, jobs=1)):
-        spent = {"train": 0.75, "evaluate": 0.25, "compile": 8.0, "probes": 0.5, "harness": 1.5, "total": 11.0}
+        spent = {"train": 1.0, "evaluate": 0.5, "compile": 8.0, "probes": 0.5, "harness": 1.0, "total": 11.0}
         store.write(record | {"seconds": spent})
-    for steps, seconds in ((30, 2 * 20.0), (3000, 2 * 1010.0)):
+    for steps, seconds in ((30, 2 * 19.0), (3000, 2 * 1009.0)):
         assert plan_sweep(grid | {"steps": steps}, results=tmp_path).seconds_left(1) == (pytest.approx(seconds), 0)
     assert plan_sweep(grid | {"steps": 3000, "seconds": 60}, results=tmp_path).seconds_left(2) == (60.0, 0)
+
+
+@pytest.mark.parametrize("stops_at", [500, None])
+def test_cells_that_end_early_do_not_make_the_rest_look_long(
+    stops_at: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 5 s: all are solved long before their budget, or every second one fails."""
+    now = 0.0
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
+    grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 10_000, "seeds": 100}
+    planned = plan_sweep(grid, results=tmp_path)
+    tally = progress._Tally(planned)
+    for n, place in enumerate(planned.todo.tolist()):
+        now += 5.0
+        failed = stops_at is None and n % 2
+        tally.add(
+            {
+                "id": planned.id(place),
+                "status": "failed" if failed else "done",
+                "spec": {"learner": {"name": "quadratic"}},
+                "budget": {"steps": 10_000},
+                "final": {"step": None if failed else stops_at or 10_000},
+                "seconds": {"train": 4.0, "total": 5.0},
+            }
+        )
+        if n > 10:
+            assert tally.seconds_left()[0] == pytest.approx(5.0 * (99 - n), rel=0.11)
+
+
+def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) -> None:
+    """Of 100 steps 60 are stored: the rest of each cell takes 1 s once, and 0.1 s for each of 40 steps."""
+    grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 3}
+    store = Store(tmp_path, create=True)
+    for record in list(bench.sweep(grid | {"steps": 60}, results=tmp_path, jobs=1)):
+        store.write(record | {"seconds": record["seconds"] | {"train": 6.0, "total": 7.0}})
+    planned = plan_sweep(grid | {"steps": 100}, results=tmp_path)
+    assert planned.counts["extend"] == 3
+    assert planned.seconds_left(1) == (pytest.approx(3 * 5.0), 0)
+    tally = progress._Tally(planned)
+    assert tally.seconds_left()[0] == pytest.approx(3 * 5.0, abs=0.5)
+    for record in planned.records():
+        seconds = record["seconds"] | {"train": 10.0, "total": 11.0}
+        tally.add(record | {"seconds": seconds, "budget": {"steps": 100}, "final": {"step": 100}})
+    assert tally.left == {"quadratic": [0, 0]}
+    assert tally.done == pytest.approx(3 * 4.0)
 
 
 def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -271,8 +271,10 @@ def keep_programs() -> None:
 
     Before anything is traced: that imports parts of PyTorch which settle for a temporary folder.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(base) / "mod97" / "programs"))
+    if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        with suppress(RuntimeError):  # who has no home has PyTorch's folder
+            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(base) / "mod97" / "programs")
 
 
 def _reason(error: Exception) -> str:

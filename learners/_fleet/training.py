@@ -261,6 +261,7 @@ class FleetTraining(Training):
         kept = sorted(staying + passengers[: size - len(staying)]) if staying else []
         for row in set(range(len(group.ids))) - set(kept):
             self.left[group.ids[row]] = group.select([row])
+        self._asked = None  # it would keep the larger group in memory beside the new one
         return [group.select(kept)] if kept else []
 
     def _gather(self, wanted: set[int]) -> None:
