@@ -32,6 +32,7 @@ from bench.runs import (
     each_once,
     grouped,
     many,
+    of_unequal_budgets,
     on_fewer_splits,
 )
 from bench.statistics import Estimate
@@ -198,6 +199,7 @@ def rank(
         *reading.notes(len(matched), len(scored) - len(matched)),
         *notes,
         *on_fewer_splits(compress(groups, fitting)),
+        *(of_unequal_budgets(compress(groups, fitting)) if question.by == "accuracy" and at is None else ()),
     ]
     if by == "seconds":
         notes.append(

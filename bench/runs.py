@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from bench.errors import BenchError, RequestError, StoreError, one_of
-from bench.metrics import crossings
+from bench.metrics import RATIO, crossings
 from bench.store import Record, Store
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "each_once",
     "grouped",
     "many",
+    "of_unequal_budgets",
     "on_fewer_splits",
 ]
 
@@ -107,6 +108,7 @@ class Run:
     :param end: what the run cost up to where it was followed, None where that is unknown.
     :param step: up to where it was followed, as its seconds and FLOPs.
     :param gap: what it lacks, in words; None where it is whole.
+    :param used_up: the budget of steps, where it ended by it; None where it was solved before, or broke off.
     :param tuning: the study that chose its settings, and what that cost; None where none did.
     """
 
@@ -132,6 +134,7 @@ class Run:
     end: float | None
     gap: str | None
     device: str
+    used_up: int | None
     tuning: dict[str, Any] | None = None
 
 
@@ -251,6 +254,7 @@ def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]])
         end=end,
         gap=_gap(record, question, accuracy, end),
         device=f"{record['environment']['device']} ({record['environment'].get('processor')})",
+        used_up=record["final"]["step"] if record["final"]["step"] == record["budget"]["steps"] else None,
         tuning=record.get("tuning"),
     )
 
@@ -426,6 +430,16 @@ def on_fewer_splits(rows: Iterable[Sequence[Run]]) -> list[str]:
         return []
     more = "; …" if len(shared) > NAMED else ""
     return [f"Runs that share splits, so that intervals do not speak of others: {'; '.join(shared[:NAMED])}{more}."]
+
+
+def of_unequal_budgets(rows: Iterable[Sequence[Run]]) -> list[str]:
+    """What is to be known of rows whose runs were given more and fewer steps, by more than points of a curve differ."""
+    spans = [(runs[0].label, [run.used_up for run in runs if run.used_up is not None]) for runs in rows]
+    unequal = [f"{label}: {min(s):,} to {max(s):,}" for label, s in spans if s and max(s) > RATIO * min(s)]
+    if not unequal:
+        return []
+    more = "; …" if len(unequal) > NAMED else ""
+    return [f"Runs of unequal budgets of steps: {'; '.join(unequal[:NAMED])}{more}. --at STEP compares them at one."]
 
 
 def _id_now(run: Run) -> str | None:

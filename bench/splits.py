@@ -108,6 +108,11 @@ def split(
     wanted = round(train_fraction * n)
     n_train = _whole_units(ends, wanted)
     n_seen = _whole_units(ends, wanted + round(validation_fraction * n))
+    if vault is None and train_fraction + validation_fraction >= 1:  # what rounding leaves is no test set
+        raise ValueError(
+            f"A train_fraction of {train_fraction} and a validation_fraction of {validation_fraction} leave nothing to "
+            "test: their sum must be below 1."
+        )
     if vault is not None and wanted + round(validation_fraction * n) > len(rows):
         raise ValueError(
             f"A train_fraction of {train_fraction} and a validation_fraction of {validation_fraction} "

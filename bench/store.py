@@ -1,5 +1,6 @@
 """The results folder: one JSON document a record, written whole or not at all, and checkpoints beside them."""
 
+import errno
 import io
 import json
 import os
@@ -23,7 +24,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Record", "Store"]
+__all__ = ["Record", "Store", "check_folder"]
 
 Record = dict[str, Any]
 State = dict[str, np.ndarray]
@@ -51,6 +52,22 @@ _INNER = {
     "environment": ("device", "threads", "versions"),
     "curve": ("step", "train_accuracy", "validation_accuracy", "test_accuracy"),
 }
+
+
+def check_folder(folder: str | Path) -> None:
+    """Nothing where a results folder can be used, or made in the one above it, as far as can be seen without writing.
+
+    :raises FolderError: as `Store` would, if it were to create it.
+    """
+    place, code = Path(folder), 0
+    if place.is_dir():
+        code = 0 if os.access(place, os.R_OK | os.W_OK | os.X_OK) else errno.EACCES
+    elif os.path.lexists(place):
+        code = errno.EEXIST
+    elif not place.absolute().parent.is_dir():
+        code = errno.ENOENT
+    if code:
+        raise FolderError(f"The results folder {str(place)!r} cannot be used: {os.strerror(code)}.")
 
 
 class Store:

@@ -31,7 +31,7 @@ from bench.slots import Slots
 from bench.space import Sampler
 from bench.spaces import Choice, Range, Space, make_space, native
 from bench.spec import LARGEST_SEED, VALIDATION_FOR_STOPPING, VAULT, Budget, Family, Spec, family, real, whole
-from bench.storage import close_storage, default_url, open_storage, shown_url
+from bench.storage import close_storage, default_url, journal_path, open_storage, shown_url
 from bench.store import Record, Store
 from bench.tuning import (
     DIRECTIONS,
@@ -47,7 +47,7 @@ from bench.tuning import (
 from encoders import PairEncoder
 from learners import Setting
 
-__all__ = ["Tuned", "Tuning", "plan_tune", "run_tune", "tune"]
+__all__ = ["Tuned", "Tuning", "look_at", "plan_tune", "run_tune", "tune"]
 
 ROUND = {"cpu": 8, "cuda": 32}
 """Trials that are asked for at a time: what a GPU trains side by side; fewer where none is gained by more."""
@@ -549,6 +549,27 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
     return _tuned(_as_ruled(planned, study), study, rounds, whole, slots.problems)
 
 
+def look_at(planned: Tuning) -> int:
+    """How many trials of a study are stored in its journal; nothing is written.
+
+    A database is not asked: Optuna makes its tables where it looks for a study.
+
+    :raises RequestError: where the study is another's, or cannot go on.
+    """
+    journal = journal_path(planned.url)
+    if journal is None or not journal.exists():
+        return 0
+    storage = open_storage(planned.url)
+    if planned.study not in optuna.get_all_study_names(storage):
+        return 0
+    study = optuna.load_study(storage=storage, study_name=planned.study)
+    planned = _on_its_vault(planned, study)
+    if "what" in study.user_attrs or study.get_trials(deepcopy=False):
+        _agree(planned, study)
+    _check_rule(planned, study)
+    return counted([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
+
+
 def _study(planned: Tuning, storage: Any) -> Any:
     """The study, made or found."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # that a sampler lacks an optional package is no news
@@ -599,6 +620,19 @@ def _settled_rule(planned: Tuning, study: Any, say: Say) -> Tuning:
 
     :raises RequestError: where more is asked of one limit and less of the other, or more once the vault was opened.
     """
+    more, less = _check_rule(planned, study)
+    before, rule = study.user_attrs.get("rule"), planned.rule
+    if more and "winner" not in study.user_attrs:
+        study.set_user_attr("rule", rule)
+    if not less:
+        return planned
+    differ = f"{limits_of(before)}, not {limits_of(rule)}"
+    say(f"The rule of the study {planned.study!r} is {differ}: a rule is not lowered.")
+    return _as_ruled(planned, study)
+
+
+def _check_rule(planned: Tuning, study: Any) -> tuple[bool, bool]:
+    """Whether more is asked of some limit than the study's rule says, and whether less; raises as `_settled_rule`."""
     known, rule = study.get_trials(deepcopy=False), planned.rule
     before = study.user_attrs.get("rule", dict.fromkeys(rule, 0))
     more = any(_is_less(before[name], limit) for name, limit in rule.items())
@@ -610,13 +644,7 @@ def _settled_rule(planned: Tuning, study: Any, say: Say) -> Tuning:
     elif more and less:
         both = f"a later command may ask for more, not for {limits_of(rule)}"
         raise RequestError(f"The study {planned.study!r} goes on to {limits_of(before)}: {both}.")
-    elif more:
-        study.set_user_attr("rule", rule)
-    if not less:
-        return planned
-    differ = f"{limits_of(before)}, not {limits_of(rule)}"
-    say(f"The rule of the study {planned.study!r} is {differ}: a rule is not lowered.")
-    return _as_ruled(planned, study)
+    return more, less
 
 
 def _as_ruled(planned: Tuning, study: Any) -> Tuning:
@@ -646,5 +674,9 @@ def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: l
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
     cost = rounds.cost()
     problems = [*problems, *rounds.problems]
+    statuses = {trial.number: trial.user_attrs.get("status") for trial in study.get_trials(deepcopy=False)}
+    if best is not None and statuses[best["number"]] == "timeout":
+        late = f"{sum(status == 'timeout' for status in statuses.values()):,} of {len(statuses):,}"
+        problems.append(f"The best trial ran out of time, as did {late} in all: --seconds is too little to judge by.")
     front, rule = rounds.front(), planned.rule
     return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems, front, rule)

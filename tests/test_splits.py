@@ -103,7 +103,7 @@ def test_impossible_fractions(fraction: float) -> None:
         split(pairs, "ordered", fraction, 0.0, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize(("train", "validation"), [(0.6, 0.4), (0.7, 0.6), (0.001, 0.0), (0.999, 0.0)])
+@pytest.mark.parametrize(("train", "validation"), [(0.5, 0.5), (0.6, 0.4), (0.7, 0.6), (0.001, 0.0), (0.999, 0.0)])
 def test_empty_parts(train: float, validation: float) -> None:
     pairs = TASKS["add"](modulus=5).pairs_N2
     with pytest.raises(ValueError, match="leave"):

@@ -619,6 +619,39 @@ def test_cells_that_end_early_do_not_make_the_rest_look_long(
             assert tally.seconds_left()[0] == pytest.approx(5.0 * (99 - n), rel=0.11)
 
 
+def test_how_long_a_learner_takes_is_told_by_other_cells_of_the_folder(tmp_path: Path, command: Command) -> None:
+    grid = {"learner": "quadratic", "modulus": 7, "steps": 9}
+    for record in list(bench.sweep(grid | {"encoder": "onehot", "seeds": 3}, results=tmp_path, jobs=1)):
+        Store(tmp_path).write(record | {"seconds": record["seconds"] | {"train": 9.0, "total": 10.0}})
+    assert plan_sweep(grid | {"encoder": "binary"}, results=tmp_path).seconds_left(1) == (pytest.approx(10.0), 0)
+    said = command("sweep", "--encoder", "binary", "--learner", "torch-mlp", "--dry-run", "--results", tmp_path).out
+    assert "no cell of these learners is stored here" in said
+
+
+def test_cells_that_were_trained_for_longer_are_told_of(tmp_path: Path, command: Command) -> None:
+    cells = ("--encoder", "onehot", "--learner", "quadratic", "--modulus", 7, "--results", tmp_path)
+    assert command("run", *cells, "--steps", 30).code == 0
+    done = command("sweep", *cells, "--seeds", 2, "--steps", 20)
+    assert "1 of 2 cells were trained for longer than asked, up to 30 steps" in done.err
+    ranked = command("rank", "--results", tmp_path)
+    assert "Runs of unequal budgets of steps: onehot+concat → quadratic: 20 to 30." in ranked.out
+    assert "unequal" not in command("rank", "--results", tmp_path, "--at", 20).out
+
+
+@pytest.mark.parametrize("verb", ["run", "sweep", "tune"])
+def test_what_would_run_would_not_in_a_folder_that_cannot_be(verb: str, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "file").touch()
+    learner = ("--encoder", "onehot", "--learner", "quadratic", *(("--trials", 2) if verb == "tune" else ()))
+    for folder, why in (("a/b", "No such file or directory"), ("file", "")):
+        for dry in ((), ("--dry-run",)):
+            done = command(verb, *learner, "--results", tmp_path / folder, *dry)
+            assert done.code == 2
+            assert why in done.error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+    assert command(verb, *learner, "--results", tmp_path / "new", "--dry-run").code == 0
+    assert not (tmp_path / "new").exists()
+
+
 def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) -> None:
     """Of 100 steps 60 are stored: the rest of each cell takes 1 s once, and 0.1 s for each of 40 steps."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 3}

@@ -836,6 +836,32 @@ def test_the_note_of_a_study_has_its_command(tmp_path: Path) -> None:
 
 # Bad input
 
+
+def test_what_would_be_tuned_is_held_against_the_study(tmp_path: Path, command: Command) -> None:
+    """A dry run refuses what the command itself would refuse, says what is stored, and changes nothing."""
+    options = (*START, "--results", tmp_path)
+    assert command("tune", *options, "--trials", 3, "--fresh", 0).code == 0
+    journal = (tmp_path / "studies.journal").read_bytes()
+    assert "3 trials of it are stored already." in command("tune", *options, "--trials", 9, "--dry-run").out
+    assert command("tune", *options, "--trials", 9, "--dry-run", "--json").json["stored"] == 3
+    other = (*options, "--trials", 9, "--space", "learner.alpha=1..2")
+    for dry in ((), ("--dry-run",)):
+        done = command("tune", *other, *dry)
+        assert (done.code, "is of something else" in done.error) == (2, True)
+    assert (tmp_path / "studies.journal").read_bytes() == journal
+    assert command("tune", *options, "--trials", 3, "--fresh", 1).code == 0
+    for dry in (("--dry-run",), ()):
+        done = command("tune", *options, "--trials", 9, *dry)
+        assert (done.code, "its vault was opened after 3 trials" in done.error) == (2, True)
+
+
+def test_a_search_whose_best_trial_ran_out_of_time_has_failed(tmp_path: Path, command: Command) -> None:
+    late = ("--encoder", "onehot", "--learner", "quadratic", "--seconds", 0.01, "--trials", 2, "--fresh", 0)
+    done = command("tune", *late, "--results", tmp_path)
+    assert done.code == 1
+    assert "The best trial ran out of time, as did 2 of 2 in all" in done.err
+
+
 START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--objective", "accuracy")
 
 

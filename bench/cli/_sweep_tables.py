@@ -70,8 +70,8 @@ def show_plan(planned: Sweep, as_json: bool, jobs: int | None) -> None:
 
 def _time_left(seconds: float, unknown: int, todo: int) -> str:
     if unknown == todo:
-        return "How long it takes is unknown: no such cell is stored here."
-    beside = f", and {unknown:,} cells of which none is stored here" if unknown else ""
+        return "How long it takes is unknown: no cell of these learners is stored here."
+    beside = f", and {unknown:,} cells of learners of which none is stored here" if unknown else ""
     return f"About {_duration(seconds)} by what stored cells of these learners took{beside}."
 
 
@@ -122,17 +122,23 @@ def show_results(planned: Sweep, as_json: bool, whole: bool) -> int:
     rows: dict[str, _Row] = {}
     seen = 0
     short: set[str] = set()
+    longer: list[int] = []
     for place, record in _written(planned.placed_records(), as_json):
         seen += 1
         reached = record["final"]["step"]
         if reached is None or reached < planned.entries[planned.entry[place]].budget.steps:
             short.add(record["status"])
+        elif reached > planned.entries[planned.entry[place]].budget.steps:
+            longer.append(reached)
         spec = record["spec"]
         modulus = f" mod {spec['modulus']}" if spec["modulus"] is not None else ""
         question = f"{spec['task']}{modulus}, {100 * spec['train_fraction']:g} % of {spec['protocol']} pairs"
         rows.setdefault(f"{record['label']} {question}", _Row(record["label"], question)).add(record)
     if not as_json:
         _print_rows(planned, list(rows.values()))
+    if longer:
+        beyond = f"{len(longer):,} of {seen:,} cells were trained for longer than asked, up to {max(longer):,} steps"
+        click.echo(f"Note: {beyond}: rank --at STEP compares at one.", err=True)
     for problem in dict.fromkeys(planned.problems):
         click.echo(f"Note: {problem}", err=True)
     stored = {planned.id(place) for place in planned.todo.tolist()} & planned.troubles.keys()

@@ -12,12 +12,15 @@ from bench.cells import prepare
 from bench.cli._print import console, print_table
 from bench.display import percent
 from bench.environment import source_digest
+from bench.runs import many
 from bench.spec import Spec
 from bench.splits import eligible
 
 __all__ = ["notes", "print_comparison", "print_plan", "print_records"]
 
 ID_SHOWN = 8
+FEW = 30
+"""Test pairs below which accuracies are told to be coarse."""
 PROTOCOL_PAIRS = {"ordered": "all", "grouped": "all, twins together", "unordered": "a ≤ b", "distinct": "a < b"}
 
 
@@ -57,6 +60,9 @@ def _facts(spec: Spec) -> list[str]:
         facts.append("The encoder was told the modulus.")
     if spec.protocol == "ordered" and cell.task.commutative:
         facts.append("Ordered pairs of a commutative task: for many test pairs the mirrored twin was in training.")
+    if 0 < cell.split.test.size < FEW:
+        n = cell.split.test.size
+        facts.append(f"{many(n, 'pair')} to test: an accuracy moves in steps of {100 / n:.1f} %.")
     if cell.conflicts:
         n = sum(len(rows) for rows in cell.parts.values())
         facts.append(f"{cell.conflicts:,} of {n:,} pairs share their code with a pair of another answer: unsolvable.")

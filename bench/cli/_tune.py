@@ -126,12 +126,13 @@ def tune(
     """
     from bench import early
     from bench.errors import RequestError
+    from bench.store import check_folder
 
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
     if not dry_run:
         early.start(request["device"])
-    from bench.tunes import plan_tune, run_tune
+    from bench.tunes import look_at, plan_tune, run_tune
 
     planned = plan_tune(
         encoder=parted(encoder) or [],
@@ -143,7 +144,8 @@ def tune(
         **request,
     )
     if dry_run:
-        return _show_plan(planned, as_json)
+        check_folder(planned.results)
+        return _show_plan(planned, look_at(planned), as_json)
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -199,7 +201,7 @@ def _choices(text: str) -> Any:
     return text if ".." in text else [parse_value(part) for part in parted(text) or []]
 
 
-def _show_plan(planned: Any, as_json: bool) -> int:
+def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
     from bench.cli._print import print_json, print_table
     from bench.rules import rules_of
 
@@ -211,7 +213,7 @@ def _show_plan(planned: Any, as_json: bool) -> int:
             "sampler": planned.sampler,
             "round": planned.round,
         }
-        print_json(dry_run=True, study=planned.study, storage=planned.storage, space=found, **rule)
+        print_json(dry_run=True, study=planned.study, storage=planned.storage, stored=stored, space=found, **rule)
         return 0
     rows = [[name, words] for name, words in found.items()] + [
         [n, f"{v} (fixed)"] for n, v in planned.space.fixed.items()
@@ -220,6 +222,8 @@ def _show_plan(planned: Any, as_json: bool) -> int:
     click.echo("")
     for line in rules_of(planned):
         click.echo(line)
+    if stored:
+        click.echo(f"{stored:,} trial{'s' if stored > 1 else ''} of it are stored already.")
     click.echo("Nothing has run.")
     return 0
 
