@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import joblib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.api import gpus
 from bench.display import percent
 from bench.durations import Duration
 from bench.store import Record
@@ -26,14 +28,14 @@ class _Tally:
     The rest is weighed by what such cells took: those that were stored before, and those that came in since.
     """
 
-    def __init__(self, planned: Sweep) -> None:
+    def __init__(self, planned: Sweep, slots: int) -> None:
         self.planned = planned
         self.started = time.monotonic()
         self.total, self.over, self.bad = len(planned.todo), 0, 0
         self.took: dict[str, Duration] = {}
         self.done = 0.0
         self.stored = {planned.id(place): of_it for place, of_it in planned.stored.items()}
-        self.pace, self.paced_at = 1.0, self.started
+        self.pace, self.paced_at = 1.0 / max(1, min(slots, len(planned.todo))), self.started
         self.left: dict[str, list[float]] = {}
         for place in planned.todo.tolist():
             entry = planned.entries[planned.entry[place]]
@@ -53,7 +55,8 @@ class _Tally:
         self.done += record["seconds"]["total"] - seconds
         # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
         self.paced_at = time.monotonic()
-        self.pace = (self.paced_at - self.started) / self.done if self.done > 0 else 1.0
+        if self.done > 0:
+            self.pace = (self.paced_at - self.started) / self.done
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
@@ -80,10 +83,14 @@ class _Tally:
 
 
 @contextmanager
-def sweep_progress(planned: Sweep) -> Iterator[Callable[[Record | None], None]]:
-    """Show how far a sweep is until the block ends; yields what is told of records, and of None in between."""
+def sweep_progress(planned: Sweep, jobs: int | None = None) -> Iterator[Callable[[Record | None], None]]:
+    """Show how far a sweep is until the block ends; yields what is told of records, and of None in between.
+
+    :param jobs: worker processes on the CPU; None takes one for each core.
+    """
     follow = _bar if sys.stderr.isatty() else _lines
-    with follow(_Tally(planned)) as told:
+    slots = gpus() if set(planned.devices) == {"cuda"} else jobs or joblib.cpu_count()
+    with follow(_Tally(planned, slots)) as told:
         yield told
 
 

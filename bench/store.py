@@ -33,6 +33,8 @@ WRITERS = 8
 """Threads that write files."""
 AT_ONCE = 16 * 2**20
 """Bytes of the largest checkpoint that is put together in memory."""
+NAMED = 20
+"""Ids that are listed to who asks for one that is not there."""
 STATUSES = ("done", "diverged", "failed", "timeout", "interrupted")
 
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
@@ -79,6 +81,8 @@ class Store:
     """
 
     def __init__(self, folder: str | Path, create: bool = False) -> None:
+        if not str(folder):
+            raise FolderError("The results folder must have a name, got ''.")
         self.folder = Path(folder)
         self.checkpoints = self.folder / "checkpoints"
         if create:
@@ -116,7 +120,8 @@ class Store:
         ids = self.ids()
         matching = [id for id in ids if id.startswith(prefix)]
         if not matching or not prefix:
-            raise RequestError(one_of(f"record in {str(self.folder)!r}:", prefix, ids[:20]))
+            known = ids[:NAMED] + ["…"] * (len(ids) > NAMED)
+            raise RequestError(one_of(f"record in {str(self.folder)!r}:", prefix, known))
         if len(matching) > 1:
             some = ", ".join(matching[:5]) + (", …" if len(matching) > 5 else "")
             raise RequestError(f"{len(matching)} records begin with {prefix!r}: {some}.")

@@ -93,7 +93,17 @@ def test_find_by_the_beginning_of_an_id(tmp_path: Path) -> None:
         store.find("ffff")
 
 
+def test_an_unknown_record_is_answered_with_some_that_there_are(tmp_path: Path) -> None:
+    store = Store(tmp_path, create=True)
+    for number in range(21):
+        store.write({**record(), "id": f"{number:016x}"})
+    with pytest.raises(RequestError, match=r"0000000000000012, 0000000000000013, …\.$"):
+        store.find("ffff")
+
+
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="must have a name"):
+        Store("")
     with pytest.raises(FolderError, match="There is no results folder"):
         Store(tmp_path / "missing")
     with pytest.raises(FolderError, match="cannot be used: No such file or directory"):

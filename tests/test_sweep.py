@@ -601,7 +601,7 @@ def test_cells_that_end_early_do_not_make_the_rest_look_long(
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 10_000, "seeds": 100}
     planned = plan_sweep(grid, results=tmp_path)
-    tally = progress._Tally(planned)
+    tally = progress._Tally(planned, 1)
     for n, place in enumerate(planned.todo.tolist()):
         now += 5.0
         failed = stops_at is None and n % 2
@@ -652,6 +652,15 @@ def test_what_would_run_would_not_in_a_folder_that_cannot_be(verb: str, tmp_path
     assert not (tmp_path / "new").exists()
 
 
+def test_time_left_is_by_slots_from_the_beginning(tmp_path: Path) -> None:
+    grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 9}
+    for record in list(bench.sweep(grid | {"seeds": 1}, results=tmp_path, jobs=1)):
+        Store(tmp_path).write(record | {"seconds": record["seconds"] | {"train": 90.0, "total": 100.0}})
+    planned = plan_sweep(grid | {"seeds": 5}, results=tmp_path)
+    for slots, left in ((1, 400.0), (2, 200.0), (9, 100.0)):
+        assert progress._Tally(planned, slots).seconds_left()[0] == pytest.approx(left, abs=1.0)
+
+
 def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) -> None:
     """Of 100 steps 60 are stored: the rest of each cell takes 1 s once, and 0.1 s for each of 40 steps."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 3}
@@ -661,7 +670,7 @@ def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) 
     planned = plan_sweep(grid | {"steps": 100}, results=tmp_path)
     assert planned.counts["extend"] == 3
     assert planned.seconds_left(1) == (pytest.approx(3 * 5.0), 0)
-    tally = progress._Tally(planned)
+    tally = progress._Tally(planned, 1)
     assert tally.seconds_left()[0] == pytest.approx(3 * 5.0, abs=0.5)
     for record in planned.records():
         seconds = record["seconds"] | {"train": 10.0, "total": 11.0}

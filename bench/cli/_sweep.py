@@ -1,6 +1,7 @@
 """``bench sweep``."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -93,7 +94,7 @@ def sweep(
         check_folder(results)
         tables.show_plan(planned, as_json, jobs)
         return 0
-    whole = run_sweep(planned, jobs, None if quiet else sweep_progress)
+    whole = run_sweep(planned, jobs, None if quiet else partial(sweep_progress, jobs=jobs))
     return tables.show_results(planned, as_json, whole)
 
 
