@@ -31,7 +31,8 @@ class Duration:
 
     def add(self, record: Record) -> None:
         """Count a record; one that failed is a cell as well, of which there may be more."""
-        steps = record["final"]["step"] if record["status"] in UNFINISHED else record["budget"]["steps"]
+        reached = record["final"]["step"]
+        steps = reached if record["status"] in UNFINISHED and reached is not None else record["budget"]["steps"]
         self.cells += 1
         self.steps += max(1, steps)
         self.training += record["seconds"]["train"]

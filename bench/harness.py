@@ -220,10 +220,11 @@ class _Run:
                 self._see([r for r, x in here if (at == step and step in x.grid) or stop or x.late], stop)
                 for _, replica in here if at == step else ():
                     replica.passed = step
-            if self.clock.elapsed - kept_at > keep_every:
+            running = [(r, x) for r, x in enumerate(self.replicas) if x.status == "running"]
+            seen = [r for r, x in running if x.curve["step"][-1:] == [x.step]]  # none where only others end
+            if seen and self.clock.elapsed - kept_at > keep_every:
                 began = self.clock.elapsed
-                running = [(r, x) for r, x in enumerate(self.replicas) if x.status == "running"]
-                self._keep([r for r, x in running if x.curve["step"][-1:] == [x.step]])
+                self._keep(seen)
                 kept_at = self.clock.elapsed
                 keep_every = max(keep_every, KEEPING * (kept_at - began))
 

@@ -9,7 +9,6 @@ import joblib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.api import gpus
 from bench.display import percent
 from bench.durations import Duration
 from bench.store import Record
@@ -52,7 +51,8 @@ class _Tally:
         left[0] -= 1
         left[1] -= max(1, record["budget"]["steps"]) - steps
         self.took.setdefault(learner, Duration()).add(record)
-        self.done += record["seconds"]["total"] - seconds
+        before = 0.0 if record["final"]["step"] is None else seconds  # what failed says nothing of what was stored
+        self.done += max(0.0, record["seconds"]["total"] - before)
         # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
         self.paced_at = time.monotonic()
         if self.done > 0:
@@ -60,9 +60,9 @@ class _Tally:
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
-        here = {(self.planned.learners[entry.group], entry.device) for entry in self.planned.entries}
+        here = {(self.planned.learners[entry.group], entry.device.partition(":")[0]) for entry in self.planned.entries}
         known = {name: took for (name, device), took in self.planned.durations.items() if (name, device) in here}
-        known |= self.took
+        known |= {name: took for name, took in self.took.items() if took.training or name not in known}
         ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
         unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in known)
         seconds = sum(
@@ -89,8 +89,7 @@ def sweep_progress(planned: Sweep, jobs: int | None = None) -> Iterator[Callable
     :param jobs: worker processes on the CPU; None takes one for each core.
     """
     follow = _bar if sys.stderr.isatty() else _lines
-    slots = gpus() if set(planned.devices) == {"cuda"} else jobs or joblib.cpu_count()
-    with follow(_Tally(planned, slots)) as told:
+    with follow(_Tally(planned, len(planned.slots(jobs or joblib.cpu_count())))) as told:
         yield told
 
 

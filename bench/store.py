@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,12 +63,16 @@ def check_folder(folder: str | Path) -> None:
     :raises FolderError: as `Store` would, if it were to create it.
     """
     place, code = Path(folder), 0
-    if place.is_dir():
-        code = 0 if os.access(place, os.R_OK | os.W_OK | os.X_OK) else errno.EACCES
-    elif os.path.lexists(place):
-        code = errno.EEXIST
-    elif not place.absolute().parent.is_dir():
-        code = errno.ENOENT
+    wanted, effective = os.R_OK | os.W_OK | os.X_OK, os.access in os.supports_effective_ids
+    try:
+        existing = place if os.path.lexists(place) else place.absolute().parent
+        if not stat.S_ISDIR(existing.stat().st_mode):
+            code = errno.EEXIST if existing is place else errno.ENOTDIR
+        elif not os.access(existing, wanted if existing is place else wanted & ~os.R_OK, effective_ids=effective):
+            code = errno.EACCES
+        place.is_dir()  # a name can be too long
+    except OSError as error:
+        code = error.errno or errno.EIO
     if code:
         raise FolderError(f"The results folder {str(place)!r} cannot be used: {os.strerror(code)}.")
 
@@ -333,6 +338,10 @@ class Store:
                 return dict(arrays)
         except (OSError, ValueError, KeyError, BadZipFile):
             return None
+
+    def has_state(self, id: str, step: int) -> bool:
+        """Whether there is a checkpoint of a record at a step, whole or not."""
+        return self._state_path(id, step).is_file()
 
     def _state_path(self, id: str, step: int) -> Path:
         return self.checkpoints / f"{id}-{step}.npz"

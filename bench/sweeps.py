@@ -153,6 +153,13 @@ class Sweep:
         """How many of so many cells of a group train side by side, for all slots to have something to do."""
         return min(self.sizes[group], max(1, -(-count // slots)))
 
+    def slots(self, cores: int) -> list[str]:
+        """The devices of the worker processes that the cells to do have, one for each process."""
+        kinds = {self.entries[number].device for number in np.unique(self.entry[self.todo]).tolist()}
+        cuda = [device for device in kinds if device != "cpu"]
+        names = [f"cuda:{i}" for i in range(gpus())] if cuda == ["cuda"] and gpus() > 1 else cuda
+        return names + ["cpu"] * (min(cores, len(self.todo)) if "cpu" in kinds else 0)
+
     def seconds_left(self, slots: int) -> tuple[float, int]:
         """Seconds that the cells to do take by what such cells took, and how many are of a kind never seen here."""
         total, unknown = 0.0, 0
@@ -162,7 +169,7 @@ class Sweep:
             stored[int(self.entry[place])] += steps
         for number, count in counts.items():
             entry = self.entries[number]
-            known = self.durations.get((self.learners[entry.group], entry.device))
+            known = self.durations.get((self.learners[entry.group], _kind(entry.device)))
             if known is None:
                 unknown += count
             else:
@@ -339,22 +346,27 @@ def _look_up(planned: Sweep) -> None:
         if not planned.force:
             planned.actions[place] = ACTIONS.index(action(record, entry.budget))
         _count(planned, record)
-        if ACTIONS[planned.actions[place]] in ("extend", "resume"):
-            planned.stored[int(place)] = record["final"]["step"], record["seconds"]["total"]
-    known = {learner for learner, _ in planned.durations}
-    if not known >= set(planned.learners):  # some of the folder's other cells may tell
+        step = record["final"]["step"]
+        if ACTIONS[planned.actions[place]] in ("extend", "resume") and store.has_state(record["id"], step):
+            planned.stored[int(place)] = step, record["seconds"]["total"]
+    unknown = {(planned.learners[e.group], _kind(e.device)) for e in planned.entries} - planned.durations.keys()
+    if unknown:  # some of the folder's other cells may tell
         for id in others[:: max(1, len(others) // SAMPLE)][:SAMPLE].tolist():
             with suppress(StoreError):
                 record = store.read(f"{id:016x}")
-                if record is not None and record["spec"]["learner"]["name"] not in known:
+                if record is not None and _kind_of(record) in unknown:
                     _count(planned, record)
+
+
+def _kind_of(record: Record) -> tuple[str, str]:
+    """Learner and device."""
+    return record["spec"]["learner"]["name"], _kind(record["environment"]["device"])
 
 
 def _count(planned: Sweep, record: Record) -> None:
     """What a stored cell took."""
     if record["final"]["step"] is not None:
-        device = record["environment"]["device"].partition(":")[0]
-        planned.durations.setdefault((record["spec"]["learner"]["name"], device), Duration()).add(record)
+        planned.durations.setdefault(_kind_of(record), Duration()).add(record)
 
 
 def sweep(
@@ -412,10 +424,7 @@ class _Queue:
         self.waiting: dict[int, deque[int]] = {}
         for place in planned.todo.tolist():
             self.waiting.setdefault(planned.entries[planned.entry[place]].group, deque()).append(place)
-        kinds = {planned.devices[group] for group in self.waiting}
-        cuda = [device for device in kinds if device != "cpu"]
-        names = [f"cuda:{i}" for i in range(gpus())] if cuda == ["cuda"] and gpus() > 1 else cuda
-        self.devices = names + ["cpu"] * (min(cores, len(planned.todo)) if "cpu" in kinds else 0)
+        self.devices = planned.slots(cores)
         counts = {group: len(places) for group, places in self.waiting.items()}
         self.fleets = {group: planned.fleet(group, count, self._slots_of(group)) for group, count in counts.items()}
         # Of all cells of the plan, done or not: what is compiled must not depend on how far a sweep has come.

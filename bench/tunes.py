@@ -549,25 +549,26 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
     return _tuned(_as_ruled(planned, study), study, rounds, whole, slots.problems)
 
 
-def look_at(planned: Tuning) -> int:
-    """How many trials of a study are stored in its journal; nothing is written.
+def look_at(planned: Tuning) -> tuple[Tuning, int]:
+    """The plan by the vault and the rule of its study, and how many trials are stored; the study is left as it is.
 
-    A database is not asked: Optuna makes its tables where it looks for a study.
+    Asks a journal alone: in a database Optuna makes its tables where it looks for a study.
 
     :raises RequestError: where the study is another's, or cannot go on.
     """
     journal = journal_path(planned.url)
     if journal is None or not journal.exists():
-        return 0
+        return planned, 0
     storage = open_storage(planned.url)
     if planned.study not in optuna.get_all_study_names(storage):
-        return 0
+        return planned, 0
     study = optuna.load_study(storage=storage, study_name=planned.study)
     planned = _on_its_vault(planned, study)
     if "what" in study.user_attrs or study.get_trials(deepcopy=False):
         _agree(planned, study)
-    _check_rule(planned, study)
-    return counted([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
+    if _check_rule(planned, study)[1]:
+        planned = _as_ruled(planned, study)
+    return planned, counted([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
 
 
 def _study(planned: Tuning, storage: Any) -> Any:
@@ -674,7 +675,8 @@ def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: l
         raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
     cost = rounds.cost()
     problems = [*problems, *rounds.problems]
-    statuses = {trial.number: trial.user_attrs.get("status") for trial in study.get_trials(deepcopy=False)}
+    over = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    statuses = {trial.number: trial.user_attrs.get("status") for trial in over}
     if best is not None and statuses[best["number"]] == "timeout":
         late = f"{sum(status == 'timeout' for status in statuses.values()):,} of {len(statuses):,}"
         problems.append(f"The best trial ran out of time, as did {late} in all: --seconds is too little to judge by.")

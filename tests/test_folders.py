@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import bench
 from bench import folders
 from bench.errors import FolderError, RequestError, StoreError
 from bench.folders import clean, merge
-from bench.store import Store
+from bench.store import Store, check_folder
 
 Command = Callable[..., Finished]
 TEMPLATE = json.loads((Path(__file__).parent / "record.json").read_text())
@@ -645,12 +646,37 @@ def nobody() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def test_a_folder_that_cannot_be_read_is_a_wrong_request(nobody: Path) -> None:
+def test_what_can_be_seen_of_a_folder_is_what_it_comes_to(nobody: Path) -> None:
+    """A check that writes nothing says of each what making it would say."""
+    (nobody / "file").touch()
+    for name, mode in (("closed", 0), ("unwritable", 0o500), ("open", 0o700)):
+        (nobody / name / "inside").mkdir(parents=True)
+        (nobody / name).chmod(mode)
+    names = ("closed", "closed/new", "closed/inside", "unwritable", "unwritable/new", "open", "open/new", "open/a/b")
+    for name in (*names, "file", "file/new", "x" * 300):
+        said: list[str | None] = []
+        for look in (check_folder, partial(Store, create=True)):
+            try:
+                look(nobody / name)
+            except FolderError as error:
+                said.append(str(error))
+            else:
+                said.append(None)
+        assert said[0] == said[1], name
+        assert (said[0] is None) == (name in ("open", "open/new"))
+
+
+def test_a_folder_that_cannot_be_read_is_a_wrong_request(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    grid = {"encoder": "onehot", "learner": "ridge"}
+    looks = (bench.rank, partial(bench.rerun, "0"), partial(bench.plan_sweep, grid))
+    for look in looks:  # once before: what they import may be nobody's to read
+        with pytest.raises(RequestError) if look is not looks[-1] else nullcontext():
+            look(results=make(tmp_path / "empty").folder)
+    nobody = request.getfixturevalue("nobody")
     folder = make(nobody / "results", at(A, 5)).folder
     folder.chmod(0o300)
     message = f"The results folder '{folder}' cannot be read: Permission denied."
-    grid = {"encoder": "onehot", "learner": "ridge"}
-    for look in (bench.rank, partial(bench.rerun, "0"), partial(bench.plan_sweep, grid)):
+    for look in looks:
         with pytest.raises(FolderError) as caught:
             look(results=folder)
         assert str(caught.value) == message

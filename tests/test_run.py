@@ -292,6 +292,31 @@ def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch
     assert all(int(o.state()["step"]) == o.record["final"]["step"] for o in kept)
 
 
+def test_ends_of_neighbours_do_not_keep_a_cell_from_being_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step takes a second; three neighbours end just before a point of the long cell."""
+    monkeypatch.setattr(harness, "KEEPING", 0.0)
+    points = evaluation_steps(900, 1)
+    specs = resolve(encoder="onehot", learner="quadratic", modulus=7, seeds=range(4))
+    clock = SimpleNamespace(elapsed=0.0)
+    kept: list[int] = []
+    original = harness._Pace.advance
+
+    def advance(self: Any, training: Any, step: int, *rest: Any) -> int:
+        clock.elapsed = float(original(self, training, step, *rest))
+        return int(clock.elapsed)
+
+    monkeypatch.setattr(harness._Pace, "advance", advance)
+    train(
+        [prepare(spec) for spec in specs],
+        [Budget(900), *(Budget(point - 1) for point in points[-4:-1])],
+        lambda some: kept.extend(outcome.record["final"]["step"] for r, outcome in some if r == 0),
+        clock=clock,  # type: ignore[arg-type]
+        keep_every=30.0,
+    )
+    assert kept[-1] == 900
+    assert set(points[-4:-1]) <= set(kept)
+
+
 def test_plugins_that_changed_are_noticed(tmp_path: Path, command: Command) -> None:
     [record] = bench.run(**REQUEST, epochs=2, results=tmp_path)
     assert "may be stale" not in command(*RUN, "--epochs", 2, "--results", tmp_path).err

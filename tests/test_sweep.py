@@ -22,6 +22,7 @@ from bench.claims import Claims, in_hand
 from bench.early import isolated
 from bench.errors import RequestError, StoreError
 from bench.execute import Board, Job, Unit, failed
+from bench.folders import clean
 from bench.grid import Grid
 from bench.slots import Slots, _Slot
 from bench.spec import Budget, family
@@ -652,6 +653,36 @@ def test_what_would_run_would_not_in_a_folder_that_cannot_be(verb: str, tmp_path
     assert not (tmp_path / "new").exists()
 
 
+def test_cells_that_end_with_nothing_do_not_spoil_the_time_left(tmp_path: Path) -> None:
+    """Three cells of 100 s are stored, and one of ten fails at once, as does one whose process was ended."""
+    grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 9}
+    for made in list(bench.sweep(grid | {"seeds": 3}, results=tmp_path, jobs=1)):
+        Store(tmp_path).write(made | {"seconds": made["seconds"] | {"train": 90.0, "total": 100.0}})
+    planned = plan_sweep(grid | {"seeds": 13}, results=tmp_path)
+    tally = progress._Tally(planned, 1)
+    assert tally.seconds_left()[0] == pytest.approx(1000.0, abs=1.0)
+    for place, status in zip(planned.todo.tolist(), ("failed", "timeout", "interrupted"), strict=False):
+        seconds = {"train": 0.0, "total": 0.01}
+        nothing = {"id": planned.id(place), "status": status, "final": {"step": None}, "seconds": seconds}
+        tally.add(nothing | {"spec": {"learner": {"name": "quadratic"}}, "budget": {"steps": 9}})
+    tally.pace, tally.paced_at = 1.0, time.monotonic()
+    assert tally.seconds_left()[0] == pytest.approx(700.0, abs=1.0)
+
+
+def test_a_cell_whose_process_was_ended_at_its_limit_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(job: Job, on: Board) -> None:
+        time.sleep(100)
+
+    monkeypatch.setattr("bench.slots.GRACE", 0.5)
+    monkeypatch.setattr("bench.slots.run_job", endless)
+    planned = plan_sweep({"encoder": "onehot", "learner": "mlp", "modulus": 7, "seconds": 0.5}, results=tmp_path)
+    assert run_sweep(planned, 1, progress.sweep_progress)
+    [record] = planned.records()
+    assert (record["status"], record["final"]["step"]) == ("timeout", None)
+
+
 def test_time_left_is_by_slots_from_the_beginning(tmp_path: Path) -> None:
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 9}
     for record in list(bench.sweep(grid | {"seeds": 1}, results=tmp_path, jobs=1)):
@@ -670,6 +701,7 @@ def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) 
     planned = plan_sweep(grid | {"steps": 100}, results=tmp_path)
     assert planned.counts["extend"] == 3
     assert planned.seconds_left(1) == (pytest.approx(3 * 5.0), 0)
+    assert len(planned.slots(2)) == 2
     tally = progress._Tally(planned, 1)
     assert tally.seconds_left()[0] == pytest.approx(3 * 5.0, abs=0.5)
     for record in planned.records():
@@ -677,6 +709,8 @@ def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) 
         tally.add(record | {"seconds": seconds, "budget": {"steps": 100}, "final": {"step": 100}})
     assert tally.left == {"quadratic": [0, 0]}
     assert tally.done == pytest.approx(3 * 4.0)
+    clean(tmp_path)  # without checkpoints they begin anew
+    assert plan_sweep(grid | {"steps": 100}, results=tmp_path).seconds_left(1) == (pytest.approx(3 * 11.0), 0)
 
 
 def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:

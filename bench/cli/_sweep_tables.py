@@ -28,7 +28,7 @@ def show_plan(planned: Sweep, as_json: bool, jobs: int | None) -> None:
     """The plan: cells, which are done, fleets, time left."""
     slots = jobs or joblib.cpu_count()
     counts, fleets = planned.counts, _fleets(planned, slots)
-    seconds, unknown = planned.seconds_left(slots)
+    seconds, unknown = planned.seconds_left(max(1, len(planned.slots(slots))))
     if as_json:
         document = {
             "dry_run": True,

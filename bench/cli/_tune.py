@@ -145,7 +145,7 @@ def tune(
     )
     if dry_run:
         check_folder(planned.results)
-        return _show_plan(planned, look_at(planned), as_json)
+        return _show_plan(*look_at(planned), as_json)
     started = time.monotonic()
 
     def say(text: str) -> None:
