@@ -70,7 +70,8 @@ def check_folder(folder: str | Path) -> None:
             code = errno.EEXIST if existing is place else errno.ENOTDIR
         elif not os.access(existing, wanted if existing is place else wanted & ~os.R_OK, effective_ids=effective):
             code = errno.EACCES
-        place.is_dir()  # a name can be too long
+        with suppress(FileNotFoundError):
+            place.stat()  # a name can be too long
     except OSError as error:
         code = error.errno or errno.EIO
     if code:
