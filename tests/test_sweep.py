@@ -643,7 +643,7 @@ def test_cells_that_were_trained_for_longer_are_told_of(tmp_path: Path, command:
 def test_what_would_run_would_not_in_a_folder_that_cannot_be(verb: str, tmp_path: Path, command: Command) -> None:
     (tmp_path / "file").touch()
     learner = ("--encoder", "onehot", "--learner", "quadratic", *(("--trials", 2) if verb == "tune" else ()))
-    for folder, why in (("a/b", "No such file or directory"), ("file", "")):
+    for folder, why in (("a/b", "No such file or directory"), ("file", ""), ("x" * 300, "File name too long")):
         for dry in ((), ("--dry-run",)):
             done = command(verb, *learner, "--results", tmp_path / folder, *dry)
             assert done.code == 2

@@ -88,11 +88,11 @@ def run(
     from bench.errors import StoreError
     from bench.store import check_folder
 
+    check_folder(request["results"])
     request |= {"settings": parse_settings(settings), "sdr": _parse_sdr(sdr)}
     planned = api.plan(**request)
     api.check_run(planned, save_model, jobs)
     if dry_run:
-        check_folder(request["results"])
         return _show_plan(planned, as_json)
     problem = None
     try:

@@ -82,16 +82,17 @@ def sweep(
     _check(grid, wanted, jobs)
     if not dry_run:
         early.start(device)
+    from bench.store import check_folder
+
+    check_folder(results)
     from bench.cli import _sweep_tables as tables
     from bench.grid import Grid, read
     from bench.progress import sweep_progress
-    from bench.store import check_folder
     from bench.sweeps import plan_sweep, run_sweep
 
     chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
     planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
     if dry_run:
-        check_folder(results)
         tables.show_plan(planned, as_json, jobs)
         return 0
     whole = run_sweep(planned, jobs, None if quiet else partial(sweep_progress, jobs=jobs))

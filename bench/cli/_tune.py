@@ -126,12 +126,14 @@ def tune(
     """
     from bench import early
     from bench.errors import RequestError
-    from bench.store import check_folder
 
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
     if not dry_run:
         early.start(request["device"])
+    from bench.store import check_folder
+
+    check_folder(request["results"])
     from bench.tunes import look_at, plan_tune, run_tune
 
     planned = plan_tune(
@@ -144,7 +146,6 @@ def tune(
         **request,
     )
     if dry_run:
-        check_folder(planned.results)
         return _show_plan(*look_at(planned), as_json)
     started = time.monotonic()
 
