@@ -220,13 +220,16 @@ class _Run:
                 self._see([r for r, x in here if (at == step and step in x.grid) or stop or x.late], stop)
                 for _, replica in here if at == step else ():
                     replica.passed = step
-            running = [(r, x) for r, x in enumerate(self.replicas) if x.status == "running"]
-            seen = [r for r, x in running if x.curve["step"][-1:] == [x.step]]  # none where only others end
-            if seen and self.clock.elapsed - kept_at > keep_every:
-                began = self.clock.elapsed
+            began = self.clock.elapsed
+            if began - kept_at > keep_every and (seen := self._seen_where_they_are()):  # none where only others end
                 self._keep(seen)
                 kept_at = self.clock.elapsed
                 keep_every = max(keep_every, KEEPING * (kept_at - began))
+
+    def _seen_where_they_are(self) -> list[int]:
+        """Who goes on, and was looked at with the weights of now."""
+        running = ((r, x) for r, x in enumerate(self.replicas) if x.status == "running")
+        return [r for r, x in running if x.curve["step"][-1:] == [x.step]]
 
     def _see(self, seen: Sequence[int], stop: bool) -> None:
         """Look at some replicas; keep those that are over."""

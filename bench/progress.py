@@ -60,8 +60,8 @@ class _Tally:
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
-        here = {(self.planned.learners[entry.group], entry.device.partition(":")[0]) for entry in self.planned.entries}
-        known = {name: took for (name, device), took in self.planned.durations.items() if (name, device) in here}
+        here = {self.planned.sort(entry) for entry in self.planned.entries}
+        known = {sort[0]: took for sort, took in self.planned.durations.items() if sort in here}
         known |= {name: took for name, took in self.took.items() if took.training or name not in known}
         ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
         unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in known)

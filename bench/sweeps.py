@@ -62,7 +62,7 @@ Display = Callable[["Sweep"], AbstractContextManager[Callable[[Record | None], N
 class Entry:
     """One request of a grid, that is cells which differ in their seed alone.
 
-    :param device: the kind of device that trains them.
+    :param device: what trains them: "cpu", "cuda" or "cuda:i".
     :param group: number of the group of cells that may train side by side.
     """
 
@@ -88,8 +88,8 @@ class Sweep:
     :param learners: names, by group, and
     :param sizes: cells that train side by side at most.
     :param stored: steps and seconds of the cells that go on from what is stored of them, by place.
-    :param durations: what stored cells took, by learner and device.
-    :param devices: kinds, by group.
+    :param durations: what stored cells took, by learner and kind of device.
+    :param devices: what trains them, by group.
     :ivar troubles: cells that failed or timed out when it ran, with what they said.
     :ivar problems: what could not be written, or read, when it ran.
     :ivar busy: seconds that worker processes had something to do, once it ran, and
@@ -149,6 +149,10 @@ class Sweep:
             if record is not None:
                 yield place, record
 
+    def sort(self, entry: Entry) -> tuple[str, str]:
+        """Learner and kind of device, by which ``durations`` are known."""
+        return self.learners[entry.group], _kind(entry.device)
+
     def fleet(self, group: int, count: int, slots: int) -> int:
         """How many of so many cells of a group train side by side, for all slots to have something to do."""
         return min(self.sizes[group], max(1, -(-count // slots)))
@@ -169,7 +173,7 @@ class Sweep:
             stored[int(self.entry[place])] += steps
         for number, count in counts.items():
             entry = self.entries[number]
-            known = self.durations.get((self.learners[entry.group], _kind(entry.device)))
+            known = self.durations.get(self.sort(entry))
             if known is None:
                 unknown += count
             else:
@@ -349,24 +353,24 @@ def _look_up(planned: Sweep) -> None:
         step = record["final"]["step"]
         if ACTIONS[planned.actions[place]] in ("extend", "resume") and store.has_state(record["id"], step):
             planned.stored[int(place)] = step, record["seconds"]["total"]
-    unknown = {(planned.learners[e.group], _kind(e.device)) for e in planned.entries} - planned.durations.keys()
+    unknown = {planned.sort(entry) for entry in planned.entries} - planned.durations.keys()
     if unknown:  # some of the folder's other cells may tell
         for id in others[:: max(1, len(others) // SAMPLE)][:SAMPLE].tolist():
             with suppress(StoreError):
                 record = store.read(f"{id:016x}")
-                if record is not None and _kind_of(record) in unknown:
+                if record is not None and _sort_of(record) in unknown:
                     _count(planned, record)
 
 
-def _kind_of(record: Record) -> tuple[str, str]:
-    """Learner and device."""
+def _sort_of(record: Record) -> tuple[str, str]:
+    """As `Sweep.sort` of its entry."""
     return record["spec"]["learner"]["name"], _kind(record["environment"]["device"])
 
 
 def _count(planned: Sweep, record: Record) -> None:
     """What a stored cell took."""
     if record["final"]["step"] is not None:
-        planned.durations.setdefault(_kind_of(record), Duration()).add(record)
+        planned.durations.setdefault(_sort_of(record), Duration()).add(record)
 
 
 def sweep(
