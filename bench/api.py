@@ -287,7 +287,7 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     pairs = [(before[m][i], after[m][j]) for m in measures for i, j in rows]
     pairs += [(stored["final"][m], again["final"][m]) for m in measures]
     gaps = [abs(x - y) for x, y in pairs if x is not None and y is not None]
-    compared = ("final", "curve", "steps_to", "sustained_steps_to", "test_accuracy_diagonal", "probes", "parameters")
+    compared = ("final", "curve", "test_accuracy_diagonal", "probes", "parameters")
     same = all(stored[key] == again[key] for key in compared)
     return Comparison(stored, again, same, float(np.max(gaps)) if gaps else None)
 

@@ -30,7 +30,7 @@ from bench.environment import source_digest
 from bench.errors import RequestError, StoreError
 from bench.harness import PARTS, CheckpointError, Clock, Moment, Outcome, recall, train
 from bench.memory import keep_freed_memory
-from bench.metrics import TARGETS
+from bench.metrics import crossings
 from bench.schema import SCHEMA
 from bench.spec import Budget, Spec
 from bench.store import Record, State, Store
@@ -413,9 +413,9 @@ def failed(job: Job, on: Board, error: BaseException, status: str = "failed") ->
 
 def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
     """The record of a cell that raised: all keys of a record, and the error."""
-    none_yet = {part: {str(target): None for target in TARGETS} for part in PARTS}
     elapsed = dict.fromkeys(("harness", "total"), clock.elapsed)
     measures = [f"{part}_{kind}" for kind in ("accuracy", "loss") for part in PARTS]
+    curve: dict[str, list[Any]] = {"step": [], **{measure: [] for measure in measures}}
     return {
         "schema": SCHEMA,
         "id": unit.spec.id,
@@ -425,8 +425,7 @@ def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
         "budget": asdict(unit.budget),
         "parameters": None,
         "final": {"step": None, **dict.fromkeys(measures)},
-        "steps_to": none_yet,
-        "sustained_steps_to": none_yet,
+        **crossings(curve, PARTS),
         "test_accuracy_diagonal": None,
         "seconds": {**dict.fromkeys(("train", "evaluate", "compile", "probes"), 0.0), **elapsed},
         "replicas": 1,
@@ -434,7 +433,7 @@ def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
         "notices": [],
         "flops": None,
         "probes": {"ridge": None, "knn": None},
-        "curve": {"step": [], **{measure: [] for measure in measures}},
+        "curve": curve,
         "error": {
             "type": type(error).__name__,
             "message": str(error),

@@ -381,8 +381,8 @@ def _status(replica: _Replica, stop: bool) -> str:
 
 
 def solved(curve: dict[str, list[Any]]) -> bool:
-    """Validation, never test, says when a run is solved."""
-    return metrics.sustained(curve["step"], curve["validation_accuracy"], SOLVED) is not None
+    """Whether validation, never test, has held 99 % to twice the step at which it got there."""
+    return metrics.settled(curve["step"], curve["validation_accuracy"], SOLVED)
 
 
 def _moment(replica: _Replica, seconds: float, note: str = "") -> Moment:
@@ -416,7 +416,6 @@ class _Prober:
 
 def _record(replica: _Replica, training: Training, r: int, elapsed: float, replicas: int) -> Record:
     cell, curve = replica.cell, replica.curve
-    first, held = metrics.crossings(curve, PARTS)
     final = {"step": curve["step"][-1]}
     final |= {f"{part}_{kind}": curve[f"{part}_{kind}"][-1] for kind in ("accuracy", "loss") for part in PARTS}
     return {
@@ -432,8 +431,7 @@ def _record(replica: _Replica, training: Training, r: int, elapsed: float, repli
         },
         "parameters": training.parameters(r),
         "final": final,
-        "steps_to": first,
-        "sustained_steps_to": held,
+        **metrics.crossings(curve, PARTS),
         "test_accuracy_diagonal": replica.diagonal,
         "seconds": _seconds(replica, elapsed),
         "replicas": replicas,

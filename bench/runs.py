@@ -267,7 +267,7 @@ def _followed(record: Record, at: int | None) -> Record:
         return record
     count = sum(step <= at for step in curve["step"])
     cut = {name: values[:count] for name, values in curve.items()}
-    first, held = crossings({**cut, "step": [*cut["step"], at], **_repeated(cut)}, PARTS)
+    found = crossings({**cut, "step": [*cut["step"], at], **_repeated(cut)}, PARTS)
     values = {name: (cut[name][-1:] or [None])[0] for name in cut if name in final}
     return {
         **record,
@@ -275,8 +275,7 @@ def _followed(record: Record, at: int | None) -> Record:
         "status": "diverged" if count and cut["test_accuracy"][-1] is None else "done",
         "final": {**final, **values, "step": at},
         "curve": cut,
-        "steps_to": first,
-        "sustained_steps_to": held,
+        **found,
         "test_accuracy_diagonal": None,
         "seconds": {**record["seconds"], "train": record["seconds"]["train"] * at / last},
         "flops": None if record["flops"] is None else record["flops"] * at / last,

@@ -9,7 +9,9 @@ from bench.metrics import (
     crossings,
     evaluation_steps,
     first_crossing,
+    held,
     right,
+    settled,
     sustained,
 )
 
@@ -39,20 +41,33 @@ def test_first_and_sustained() -> None:
     values = [0.5, 0.99, 0.9, 0.99, 1.0, 1.0]
     assert first_crossing(steps, values, 0.99) == 2
     assert sustained(steps, values, 0.99) == 4
-    assert sustained(steps[:4], values[:4], 0.99) is None  # not confirmed over 20 % more steps
+    assert sustained(steps[:5], values[:5], 0.99) is None  # not confirmed: 5 < 1.5 · 4
+    assert held(steps[:5], values[:5], 0.99) == 4
     assert sustained(steps, [1.0, 1.0, 1.0, 1.0, 1.0, 0.5], 0.99) is None
     assert first_crossing(steps, [0.1] * 6, 0.99) is None
-    assert sustained([100, 119], [0.99, 1.0], 0.99) is None
-    assert sustained([100, 120], [0.99, 1.0], 0.99) == 100
+    assert sustained([100, 149], [0.99, 1.0], 0.99) is None
+    assert sustained([100, 150], [0.99, 1.0], 0.99) == 100
     assert sustained([0], [1.0], 0.99) == 0
     assert sustained([1, 2], [0.99, None], 0.99) is None
 
 
+def test_a_run_is_settled_at_twice_its_crossing() -> None:
+    assert not settled([100, 199], [0.99, 1.0], 0.99)
+    assert settled([100, 200], [0.99, 1.0], 0.99)
+    assert not settled([100, 200], [0.99, 0.98], 0.99)
+    assert settled([0], [1.0], 0.99)
+
+
 def test_crossings_by_part() -> None:
     curve = {"step": [10, 20], "test_accuracy": [0.96, 1.0], "validation_accuracy": [None, None]}
-    first, held = crossings(curve, ["test", "validation"])
-    assert first == {"test": {"0.95": 10, "0.99": 20}, "validation": {"0.95": None, "0.99": None}}
-    assert held == {"test": {"0.95": 10, "0.99": None}, "validation": {"0.95": None, "0.99": None}}
+    found = crossings(curve, ["test", "validation"])
+    assert found["steps_to"] == {"test": {"0.95": 10, "0.99": 20}, "validation": {"0.95": None, "0.99": None}}
+    assert found["sustained_steps_to"] == {
+        "test": {"0.95": 10, "0.99": None},
+        "validation": {"0.95": None, "0.99": None},
+    }
+    assert found["held"]["test"] == {"0.95": [10, 20], "0.99": [20, 20]}
+    assert found["held"]["validation"] == {"0.95": None, "0.99": None}
 
 
 def test_right() -> None:

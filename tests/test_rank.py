@@ -62,7 +62,7 @@ def run(
     }
     curve = {"step": list(steps), "train_accuracy": list(accuracies), "test_accuracy": list(accuracies)}
     curve["validation_accuracy"] = [None] * len(steps)
-    made["steps_to"], made["sustained_steps_to"] = crossings(curve, ("train", "validation", "test"))
+    made |= crossings(curve, ("train", "validation", "test"))
     last = (steps[-1], accuracies[-1]) if steps and status != "failed" else (None, None)
     made["final"] |= {"step": last[0], "test_accuracy": last[1], "train_accuracy": last[1]}
     made |= {"label": f"{encoder} → {learner}", "status": status, "curve": curve, "parameters": parameters}

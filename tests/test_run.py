@@ -111,7 +111,8 @@ def test_stopping_looks_at_validation_alone() -> None:
     stopped = honest["final"]["step"]
     assert stopped < 500
     solved = honest["sustained_steps_to"]["validation"]["0.99"]
-    assert solved * 1.2 <= stopped <= solved * 1.3 + 2
+    assert solved * 2 <= stopped <= solved * 2.1 + 2
+    assert honest["held"]["validation"]["0.99"] == [solved, stopped]
     assert poisoned["final"]["step"] == stopped
     assert poisoned["final"]["test_accuracy"] < 0.5
     assert honest["budget"]["stop_when_solved"] is True

@@ -12,6 +12,7 @@ from bench.cells import prepare
 from bench.cli._print import console, print_table
 from bench.display import percent
 from bench.environment import source_digest
+from bench.metrics import CONFIRMATION, confirmed, crossings
 from bench.runs import many
 from bench.spec import Spec
 from bench.splits import eligible
@@ -169,12 +170,18 @@ def _row(record: dict[str, Any]) -> list[str]:
         percent(final["test_accuracy"]),
         percent(record["test_accuracy_diagonal"]),
         _number(record["steps_to"]["test"]["0.99"]),
-        _number(record["sustained_steps_to"]["test"]["0.99"]),
+        _held(record),
         percent(probes["ridge"]),
         percent(probes["knn"]),
         _duration(record["seconds"]["total"]),
         record["id"][:ID_SHOWN],
     ]
+
+
+def _held(record: dict[str, Any]) -> str:
+    """The step from which on 99 % of the test pairs stayed right, with a question mark where that is unconfirmed."""
+    span = crossings(record["curve"], ["test"])["held"]["test"]["0.99"]  # records of earlier versions do not say it
+    return "–" if span is None else f"{span[0]:,}{'' if confirmed(*span) else '?'}"
 
 
 def _mean_row(records: Sequence[dict[str, Any]]) -> list[str]:
@@ -210,8 +217,11 @@ def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, A
         lines.append(f"n = 1: one seed shows what can happen, not what usually does. {more} 5 shows more.")
     if any(r["final"]["step"] for r in records):
         lines.append(
-            "≥99%: step of the first evaluation with 99 % of the test pairs right; held: from which on it stayed."
+            "≥99%: step of the first evaluation with 99 % of the test pairs right; held: step from which on it stayed "
+            "so to the end."
         )
+        if any(_held(r).endswith("?") for r in records):
+            lines.append(f"?: unconfirmed, since the run ended before {CONFIRMATION:g} times that step.")
     if any(r["test_accuracy_diagonal"] is not None for r in records):
         lines.append("a=b: test accuracy on the pairs of equal operands.")
     lines.append("ridge, 1-NN: test accuracy of a linear readout and the nearest neighbour: what the code gives away.")
