@@ -6,33 +6,34 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.errors import BenchError, RequestError, StoreError, one_of
-from bench.metrics import RATIO, crossings
 from bench.store import Record, Store
 
 __all__ = [
     "FILTERS",
     "OF_BLOCKS",
+    "PROBES",
     "TIMED",
     "Block",
+    "Curve",
     "Question",
     "Reading",
     "Run",
     "each_once",
     "grouped",
     "many",
-    "of_unequal_budgets",
     "on_fewer_splits",
 ]
 
 T = TypeVar("T")
 
-PARTS = ("train", "validation", "test")
-
 NAMED = 3
 """So many records are named in a note."""
 TIMED = ("steps", "seconds", "flops")
-CUT = ("timeout", "interrupted")
+PROBES = ("ridge", "bilinear", "knn")
 FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "encoder": lambda spec: spec["encoder"]["name"],
     "learner": lambda spec: spec["learner"]["name"],
@@ -51,17 +52,17 @@ class Question:
     :param by: "accuracy", "steps", "seconds", "flops" or "fraction".
     :param target: the test accuracy to reach.
     :param crossing: "first": reached once, whatever comes after; "sustained": reached and held from then on.
-    :param at: the step at which accuracy counts, and to which runs are followed; None for each run's last.
+    :param horizon: up to where all runs are read, in `unit`; None takes, in each block, the smallest budget of a row.
     """
 
     by: str = "accuracy"
     target: float = 0.99
     crossing: str = "sustained"
-    at: int | None = None
+    horizon: float | None = None
 
     @property
     def unit(self) -> str:
-        """What crossings are counted in."""
+        """What crossings and the horizon are counted in."""
         return self.by if self.by in ("seconds", "flops") else "steps"
 
 
@@ -97,18 +98,28 @@ class Block(NamedTuple):
         return self.task, self.modulus or 0, self.protocol, fraction, self.task_parameters, self.board
 
 
+class Curve(NamedTuple):
+    """Test and train accuracy at each evaluation, NaN where there is none.
+
+    :param steps_T: shared by runs that were looked at at the same steps.
+    """
+
+    steps_T: NDArray[np.int64]
+    test_T: NDArray[np.float64]
+    train_T: NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a ranking keeps of a record.
 
     :param key: the config as text: equal for runs of one row.
     :param seeds: seed, seed of the split, of the encoder and of the learner.
-    :param accuracy: what it scores, None where it has no test accuracy.
-    :param crossing: what the crossing cost in the question's unit, None where there was none.
-    :param end: what the run cost up to where it was followed, None where that is unknown.
-    :param step: up to where it was followed, as its seconds and FLOPs.
-    :param gap: what it lacks, in words; None where it is whole.
-    :param used_up: the budget of steps, where it ended by it; None where it was solved before, or broke off.
+    :param status: "failed" also where the run was never evaluated.
+    :param last: its last step, 0 for a closed form; None where it was never evaluated.
+    :param budget: of steps.
+    :param diagonal: accuracy of the test pairs a = b at the last step.
+    :param seconds: of training, up to the last step, as the FLOPs.
     :param tuning: the study that chose its settings, and what that cost; None where none did.
     """
 
@@ -120,22 +131,38 @@ class Run:
     seeds: tuple[int | None, ...]
     fraction: float
     status: str
-    step: int | None
-    accuracy: float | None
-    train_accuracy: float | None
+    last: int | None
+    budget: int
+    curve: Curve
     diagonal: float | None
-    ridge: float | None
-    knn: float | None
+    probes: dict[str, float | None]
     parameters: int | None
     seconds: float | None
     flops: float | None
-    solved: bool
-    crossing: float | None
-    end: float | None
-    gap: str | None
     device: str
-    used_up: int | None
     tuning: dict[str, Any] | None = None
+
+    @property
+    def iterative(self) -> bool:
+        """Whether it takes steps: a closed form does not."""
+        return self.budget > 0
+
+    def cost(self, step: float, unit: str) -> float | None:
+        """What it had cost at a step, each step as much as every other; all of it where it takes none.
+
+        None where that is unknown.
+        """
+        if unit == "steps":
+            return step
+        total = self.seconds if unit == "seconds" else self.flops
+        return total if total is None or not self.last else total * step / self.last
+
+    def steps_within(self, cost: float, unit: str) -> int:
+        """How many of its steps that pays for."""
+        if unit == "steps" or not self.last:
+            return int(cost)
+        total = self.seconds if unit == "seconds" else self.flops
+        return int(cost * self.last / total * (1 + 1e-9)) if total else self.last
 
 
 class Reading:
@@ -151,6 +178,7 @@ class Reading:
         self.left_out: Counter[str] = Counter()
         self.known: dict[str, set[Any]] = {name: set() for name in wanted}
         self._configs: dict[str, dict[str, Any]] = {}
+        self._steps: dict[bytes, NDArray[np.int64]] = {}
 
     def read(self, store: Store, skip_broken: bool) -> None:
         """Take the records of a folder, one at a time."""
@@ -174,7 +202,7 @@ class Reading:
             if refused:
                 self.left_out[refused] += 1
             else:
-                self.runs.append(_run(record, self.question, self._configs))
+                self.runs.append(_run(record, self.question, self._configs, self._steps))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             remedy = "Move it away, or compute it anew with --force."
@@ -217,20 +245,19 @@ class Reading:
         return [ranked, f"Broken records, left out: {named}."]
 
 
-def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]]) -> Run:
+def _run(
+    record: Record, question: Question, configs: dict[str, dict[str, Any]], grids: dict[bytes, NDArray[np.int64]]
+) -> Run:
     """What is needed of a record.
 
     :param configs: configs by their text, shared by the runs of a row.
+    :param grids: steps of evaluations by their bytes, shared by runs that were looked at at the same ones.
     """
-    record = _followed(record, question.at)
-    spec, final, at = record["spec"], record["final"], question.at
+    spec, probes = record["spec"], record["probes"]
     config = _config(spec, question)
     key = json.dumps(config, sort_keys=True)
-    last = None if record["status"] == "failed" else _number(final, "step")
-    step = last if last is None or at is None else min(last, at)
-    seen_whole = step == last
-    accuracy = _accuracy(record, None if question.by in TIMED else at)
-    crossing, end = _crossing(record, question), _cost(record, step, question.unit)
+    last = None if record["status"] == "failed" else _number(record["final"], "step")
+    _share(record["final"], "test_accuracy")
     return Run(
         id=record["id"],
         label=_label(record),
@@ -240,52 +267,27 @@ def _run(record: Record, question: Question, configs: dict[str, dict[str, Any]])
         seeds=(spec["seed"], spec["split_seed"], *(spec[o].get("random_state") for o in ("encoder", "learner"))),
         fraction=spec["train_fraction"],
         status=record["status"] if last is not None else "failed",
-        step=step,
-        accuracy=accuracy,
-        train_accuracy=_share(final, "train_accuracy") if seen_whole else None,
-        diagonal=_share(record, "test_accuracy_diagonal") if seen_whole else None,
-        ridge=_share(record["probes"], "ridge"),
-        knn=_share(record["probes"], "knn"),
+        last=last,
+        budget=_number(record["budget"], "steps"),
+        curve=_curve(record["curve"], grids),
+        diagonal=_share(record, "test_accuracy_diagonal"),
+        probes={name: _share(probes, name) if name in probes else None for name in PROBES},
         parameters=_number(record, "parameters"),
-        seconds=_cost(record, step, "seconds"),
-        flops=_cost(record, step, "flops"),
-        solved=crossing is not None,
-        crossing=_cost(record, crossing, question.unit),
-        end=end,
-        gap=_gap(record, question, accuracy, end),
+        seconds=_number(record["seconds"], "train"),
+        flops=_number(record, "flops"),
         device=f"{record['environment']['device']} ({record['environment'].get('processor')})",
-        used_up=record["final"]["step"] if record["final"]["step"] == record["budget"]["steps"] else None,
         tuning=record.get("tuning"),
     )
 
 
-def _followed(record: Record, at: int | None) -> Record:
-    """A record as it would be had the run ended at a step: nothing that came later counts."""
-    final, curve = record["final"], record["curve"]
-    last = final["step"]
-    if at is None or last is None or last <= at:
-        return record
-    count = sum(step <= at for step in curve["step"])
-    cut = {name: values[:count] for name, values in curve.items()}
-    found = crossings({**cut, "step": [*cut["step"], at], **_repeated(cut)}, PARTS)
-    values = {name: (cut[name][-1:] or [None])[0] for name in cut if name in final}
-    return {
-        **record,
-        # Only what is not a number has diverged, and it stays so.
-        "status": "diverged" if count and cut["test_accuracy"][-1] is None else "done",
-        "final": {**final, **values, "step": at},
-        "curve": cut,
-        **found,
-        "test_accuracy_diagonal": None,
-        "seconds": {**record["seconds"], "train": record["seconds"]["train"] * at / last},
-        "flops": None if record["flops"] is None else record["flops"] * at / last,
-    }
-
-
-def _repeated(cut: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """Accuracies, the last one once more: it is what was known at the step at which one stops to look."""
-    names = [f"{part}_accuracy" for part in PARTS]
-    return {name: [*cut[name], *(cut[name][-1:] or [None])] for name in names}
+def _curve(curve: Mapping[str, list[Any]], grids: dict[bytes, NDArray[np.int64]]) -> Curve:
+    steps_T = np.array(curve["step"], np.int64)
+    test_T, train_T = (np.array(curve[f"{part}_accuracy"], np.float64) for part in ("test", "train"))
+    if not len(steps_T) == len(test_T) == len(train_T):
+        raise ValueError("the parts of its curve are of different lengths")
+    if (test_T < 0).any() or (test_T > 1).any():
+        raise ValueError("an accuracy of its curve is not between 0 and 1")
+    return Curve(grids.setdefault(steps_T.tobytes(), steps_T), test_T, train_T)
 
 
 def _number(values: Mapping[str, Any], name: str) -> Any:
@@ -344,52 +346,6 @@ def _label(record: Record) -> str:
     return " · ".join([record["label"], *more])
 
 
-def _accuracy(record: Record, at: int | None) -> float | None:
-    """What a run scores: 0 where it diverged, None where it failed or was not evaluated by then."""
-    final, status = record["final"], record["status"]
-    if status in ("diverged", "failed"):
-        return 0.0 if status == "diverged" else None
-    if at is None or final["step"] is None or final["step"] <= at:
-        return _share(final, "test_accuracy")
-    curve = record["curve"]
-    seen = [v for s, v in zip(curve["step"], curve["test_accuracy"], strict=True) if s <= at and v is not None]
-    return seen[-1] if seen else None
-
-
-def _crossing(record: Record, question: Question) -> int | None:
-    """The step at which the test accuracy crossed the target, if it did by then; a diverged run never does."""
-    crossings = record["steps_to" if question.crossing == "first" else "sustained_steps_to"]
-    step = crossings["test"][str(question.target)]
-    if step is None or record["status"] in ("diverged", "failed"):
-        return None
-    return None if question.at is not None and step > question.at else step
-
-
-def _cost(record: Record, step: int | None, unit: str) -> float | None:
-    """What a run had cost at a step, taken as equally dear as every other; all of it where there are no steps."""
-    if step is None or unit == "steps":
-        return step
-    total: float | None = _number(record["seconds"], "train") if unit == "seconds" else _number(record, "flops")
-    last = record["final"]["step"]
-    return total if total is None or not last else total * step / last
-
-
-def _gap(record: Record, question: Question, accuracy: float | None, end: float | None) -> str | None:
-    """What a run lacks for what is asked, in words."""
-    status, last, at = record["status"], record["final"]["step"], question.at
-    far_enough = at is not None and last is not None and last >= at
-    if status == "failed" or (status in CUT and not far_enough):
-        return {"timeout": "timed out"}.get(status, status)
-    if accuracy is None:
-        return "without a test accuracy"
-    if end is None:
-        return "of unknown FLOPs"
-    solved_early = 0 < last < record["budget"]["steps"]
-    if status == "diverged" or last == 0 or solved_early or far_enough or at is None or question.by in TIMED:
-        return None
-    return f"ended before step {at:,}"
-
-
 def each_once(runs: list[Run]) -> tuple[list[Run], list[str]]:
     """Runs without those of plugins that have a newer version, where the same spec is stored twice, and without those
     that differ in a seed from which nothing is drawn: of equal draws the longest run counts.
@@ -413,7 +369,7 @@ def each_once(runs: list[Run]) -> tuple[list[Run], list[str]]:
 
 def _reach(run: Run) -> tuple[bool, int]:
     """Whole runs before others, then by the steps."""
-    return run.gap is None, -1 if run.step is None else run.step
+    return run.status in ("done", "diverged"), -1 if run.last is None else run.last
 
 
 def _named(ids: Sequence[str]) -> str:
@@ -429,16 +385,6 @@ def on_fewer_splits(rows: Iterable[Sequence[Run]]) -> list[str]:
         return []
     more = "; …" if len(shared) > NAMED else ""
     return [f"Runs that share splits, so that intervals do not speak of others: {'; '.join(shared[:NAMED])}{more}."]
-
-
-def of_unequal_budgets(rows: Iterable[Sequence[Run]]) -> list[str]:
-    """What is to be known of rows whose runs were given more and fewer steps, by more than points of a curve differ."""
-    spans = [(runs[0].label, [run.used_up for run in runs if run.used_up is not None]) for runs in rows]
-    unequal = [f"{label}: {min(s):,} to {max(s):,}" for label, s in spans if s and max(s) > RATIO * min(s)]
-    if not unequal:
-        return []
-    more = "; …" if len(unequal) > NAMED else ""
-    return [f"Runs of unequal budgets of steps: {'; '.join(unequal[:NAMED])}{more}. --at STEP compares them at one."]
 
 
 def _id_now(run: Run) -> str | None:

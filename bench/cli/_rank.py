@@ -22,7 +22,9 @@ SHORTEST_LABEL = 20
 MOST_NEEDED = 8
 """Columns that are needed more are never left out."""
 MANY = 8
-"""So many ranks are named in a footnote."""
+"""So many ranks, and so many rows that fail sometimes, are named in footnotes."""
+FEWEST = 5
+"""Runs from which on there are intervals: `bench.statistics.FEWEST`, which help and completion do not import."""
 
 
 @click.command()
@@ -47,10 +49,11 @@ MANY = 8
     help="Reached once, or reached and held.",
 )
 @click.option(
-    "--at",
-    type=int,
-    metavar="STEPS",
-    help="Compare there, and follow runs up to there.  [default: each run's last step]",
+    "--horizon",
+    type=float,
+    metavar="H",
+    help="Read all runs up to this step (seconds or FLOPs where rows are ranked by these), and nothing later.  "
+    "[default: in each block the smallest budget of a row]",
 )
 @click.option("--encoder", metavar="NAME,…", shell_complete=name_completer("encoder"), help="Only these.")
 @click.option("--learner", metavar="NAME,…", shell_complete=name_completer("learner"), help="Only these.")
@@ -104,7 +107,7 @@ def rank(
         pairs=_several("--pairs", pairs),
         train_fraction=_several("--train-fraction", train_fraction, float),
         modulus=_several("--modulus", modulus, int),
-        parameters=_range(parameters),
+        parameters=_span(parameters),
         **request,
     )
     if diagram is not None and ranking.comparison is not None:
@@ -156,7 +159,7 @@ def _several(option: str, text: str | None, kind: Callable[[str], Any] = str) ->
     return values
 
 
-def _range(text: str | None) -> tuple[float | None, float | None]:
+def _span(text: str | None) -> tuple[float | None, float | None]:
     """As "1000..1e6", "1000.." or "..1e6"."""
     from bench.errors import RequestError
 
@@ -181,7 +184,12 @@ def _tables(ranking: Any, top: int | None) -> list[tuple[str, list[Any]]]:
     if ranking.comparison is not None:
         tables = [(f"Mean rank over {len(ranking.comparison.blocks)} blocks", list(ranking.rows))]
     else:
-        tables = [(title, list(rows)) for title, rows in groupby(ranking.rows, key=lambda row: row.title)]
+        from bench.captions import reading_of
+
+        tables = [
+            (title, list(rows))
+            for title, rows in groupby(ranking.rows, key=lambda row: row.title + reading_of(row, ranking.question))
+        ]
     return [(title, rows[:top]) for title, rows in tables]
 
 
@@ -201,29 +209,59 @@ def _columns(ranking: Any) -> list[Column]:
     from bench.display import percent
 
     by, mean_rank = ranking.question.by, ranking.comparison is not None
+    target = ranking.question.target
     score = _score(by, mean_rank)
-    named = {"accuracy": "test", "fraction": "needs"}.get(by, f"to {100 * ranking.question.target:g}%")
+    unit = {"steps": " steps", "seconds": " time", "flops": " FLOPs"}.get(by, "")
+    named = "mean rank" if mean_rank else "needs" if by == "fraction" else f"median{unit}"
+    second = {"accuracy": percent}.get(by, score)
     return [
         Column("#", lambda row: _text(row.rank)),
-        Column("ranks", lambda row: "" if row.rank is None else _ends(str(row.rank_low), str(row.rank_high)), 8),
+        Column("ranks", lambda row: "–" if row.rank_low is None else _ends(str(row.rank_low), str(row.rank_high)), 8),
         Column("", lambda row: row.label),
         Column("group", _grouper(ranking)),
         Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}"),
-        Column("mean rank" if mean_rank else named, lambda row: score(row.estimate)),
-        Column("over blocks" if mean_rank else "95% interval", lambda row: _interval(row, score)),
-        Column(">next", lambda row: _text(row.improvement, ".2f"), 8),
-        Column("solved", lambda row: _solved(row, mean_rank), 7),
-        Column("mean to it", lambda row: score(row.restricted_mean) if row.solved else "–", 3),
+        Column(named, lambda row: _estimate(row, score, by)),
+        Column("best–worst" if mean_rank else "interval", lambda row: _interval(row, score)),
+        Column("level", lambda row: "–" if row.level is None else f"{100 * row.level:.1f}%", 8),
+        Column("mean", lambda row: "–" if mean_rank else second(row.mean), 5),
+        Column("beats next", lambda row: _text(row.improvement, ".2f"), 6),
+        Column("solved", lambda row: _solved(row, mean_rank), 8),
+        Column("chance", _chance, 7),
         Column("tried", _tried, 7),
         Column("test", lambda row: "" if by == "accuracy" and not mean_rank else percent(row.test_accuracy), 4),
-        Column("ridge", lambda row: _probe(row, "ridge", ranking.question.target), 7),
-        Column("1-NN", lambda row: _probe(row, "knn", ranking.question.target), 7),
+        Column("runs", lambda row: "" if mean_rank or by != "accuracy" else _range(row), 4),
+        Column("ridge", lambda row: _probe(row, "ridge", target), 7),
+        Column("bilinear", lambda row: _probe(row, "bilinear", target), 7),
+        Column("1-NN", lambda row: _probe(row, "knn", target), 7),
         Column("a=b", lambda row: percent(row.diagonal), 2),
-        Column("params", lambda row: _text(row.parameters, ","), 6),
+        Column("params", lambda row: _text(row.parameters, ","), 3),
         Column("steps", lambda row: _steps(row), 4),
         Column("training", lambda row: _duration(row.seconds), 6),
         Column("FLOPs", lambda row: _flops(row.flops), 1),
     ]
+
+
+def _estimate(row: Any, score: Callable[[float | None], str], by: str) -> str:
+    """The score; where there is none, why."""
+    if row.estimate is not None or row.rank is None:
+        return score(row.estimate)
+    if by == "fraction":
+        return "none tried"
+    maybe = round((row.solved or 0.0) * row.n) + row.unconfirmed
+    return "unconfirmed" if 2 * maybe > row.n else "not reached"
+
+
+def _chance(row: Any) -> str:
+    if row.solved_low is None:
+        return "–"
+    return f"{100 * row.solved_low:.0f}–{100 * row.solved_high:.0f}%"
+
+
+def _range(row: Any) -> str:
+    """The lowest and the highest run."""
+    from bench.display import percent
+
+    return "–" if row.lowest is None else _ends(percent(row.lowest).removesuffix("%"), percent(row.highest))
 
 
 def _text(value: float | None, form: str = "") -> str:
@@ -238,7 +276,7 @@ def _score(by: str, mean_rank: bool) -> Callable[[float | None], str]:
     return {
         "accuracy": percent,
         "fraction": lambda value: "–" if value is None else f"{100 * value:g}%",
-        "steps": lambda value: _text(value, ",.0f"),
+        "steps": lambda value: "–" if value is None else f"{value:,.1f}".removesuffix(".0"),
         "seconds": _duration,
         "flops": _flops,
     }[by]
@@ -261,7 +299,7 @@ def _ends(low: str, high: str) -> str:
 
 
 def _interval(row: Any, score: Callable[[float | None], str]) -> str:
-    """As "98.1–99.2%", "400–∞"; a single run has none."""
+    """As "98.1–99.2%", "400–∞"; "–" where there is none."""
     if row.low is None and row.high is None:
         return "–"
     low, high = "0" if row.low is None else score(row.low), "∞" if row.high is None else score(row.high)
@@ -272,7 +310,10 @@ def _interval(row: Any, score: Callable[[float | None], str]) -> str:
 def _solved(row: Any, mean_rank: bool) -> str:
     from bench.display import percent
 
-    return percent(row.solved) if mean_rank or row.solved is None else f"{round(row.solved * row.n)}/{row.n}"
+    if mean_rank or row.solved is None:
+        return percent(row.solved)
+    more = f" +{row.unconfirmed}?" if row.unconfirmed else ""
+    return f"{round(row.solved * row.n)}/{row.n}{more}"
 
 
 def _tried(row: Any) -> str:
@@ -311,10 +352,11 @@ def _footnotes(rows: Sequence[Any]) -> list[str]:
         if row.incomplete:
             reasons["; ".join(row.incomplete)].append(row.label if row.rank is None else f"#{row.rank}")
     lines = [f"* incomplete, {reason}: {', '.join(n[:MANY])}{' …' * (len(n) > MANY)}" for reason, n in reasons.items()]
+    lines += [f"#{row.rank} {row.label}: {'; '.join(row.remarks)}." for row in rows if row.remarks][:MANY]
     if any(row.gives_away for row in rows):
         lines.append("† the probe reaches the target by itself: the encoding gives the answer away.")
-    if any(row.n == 1 for row in rows):
-        lines.append("n = 1: one seed shows what can happen, not what usually does; it has no interval.")
+    if any(0 < row.n < FEWEST for row in rows):
+        lines.append(f"n below {FEWEST}: too few runs for an interval of the median, or of the rank.")
     return lines
 
 
@@ -392,7 +434,7 @@ def _print_csv(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> Non
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
     probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
-    row |= {"ridge": probes["ridge"], "knn": probes["knn"], "fewest_steps": steps[0], "most_steps": steps[1]}
-    row["incomplete"] = "; ".join(row["incomplete"])
+    row |= {**probes, "fewest_steps": steps[0], "most_steps": steps[1]}
+    row |= {name: "; ".join(row[name]) for name in ("incomplete", "remarks")}
     nested = ("config", "task_parameters", "fractions", "tuning")
     return row | {name: json.dumps(row[name], ensure_ascii=False) for name in nested}

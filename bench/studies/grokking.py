@@ -8,6 +8,7 @@ the test pairs, first crossings, over the seeds that reach them; a seed that doe
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -77,18 +78,17 @@ def command(steps: int, request: dict[str, Any], settings: dict[str, Any], seeds
 
 
 def crossing(records: list[dict[str, Any]], part: str, target: str) -> dict[str, Any]:
-    """The first crossing: how many seeds get there, their range, and the Kaplan–Meier median of all with its interval.
+    """The first crossing: how many seeds get there, their range, and the median of all with its interval and level.
 
-    Seeds that never get there are censored where they ended: a median that they keep from being known is None.
+    A seed that never gets there counts as the slowest: a median that is not reached is None.
     """
     steps = [r["steps_to"][part][target] for r in records]
     reached = [s for s in steps if s is not None]
     summary: dict[str, Any] = {"n": len(records), "reached": len(reached)}
     if reached:
-        times = [r["final"]["step"] or 0 if s is None else s for r, s in zip(records, steps, strict=True)]
-        middle = median_interval(times, [s is not None for s in steps])
+        middle = median_interval([math.inf if s is None else s for s in steps])
         summary |= {"first": min(reached), "last": max(reached)}
-        summary |= {"median": middle.value, "low": middle.low, "high": middle.high}
+        summary |= {"median": middle.value, "low": middle.low, "high": middle.high, "level": middle.level}
     return summary
 
 
