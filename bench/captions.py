@@ -108,8 +108,8 @@ def _places_explained(question: Question, blocks: bool) -> str:
     few = f"{100 * rank_level(FEWEST):.1f} % for {FEWEST} runs; none below {FEWEST}"
     return (
         f"ranks: where a row's true place lies, with a probability of {100 * LEVEL:g} % ({few}). Rows are compared by "
-        "the seeds that they share (exact sign-flip test; a paired t test where that cannot be sure enough; without "
-        "common seeds Welch's and Student's), with Holm's correction over each row's comparisons. beats next: "
+        "the seeds that they share (exact sign-flip test; a paired t test where that cannot be sure enough; an "
+        "unpaired one without common seeds), with Holm's correction over each row's comparisons. beats next: "
         "probability that a run does better than one of the next row, ties half."
     )
 

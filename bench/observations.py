@@ -25,7 +25,8 @@ class Crossing(NamedTuple):
     :param early: the cost at its crossing, taken as one that lasts; infinite where there is none.
     :param late: the same, taken as one that will be lost: infinite while it is not confirmed.
     :param stands: whether it holds to the end, confirmed or not.
-    :param spacing: log of the ratio of the step at which it was seen to the evaluation before.
+    :param spacing: log of the ratio of the step at which it was seen to the evaluation before, log 2 at most: before
+        the first evaluation a logarithm has no end.
     """
 
     after: float
@@ -149,7 +150,8 @@ def _crossing(
     if early > beyond * ROUNDING:  # a closed form that costs more than the horizon
         return never
     lasts = question.crossing == "first" or confirmed(at, step)
-    return Crossing(after, early, early if lasts else math.inf, True, math.log((1 + at) / (1 + before)))
+    spacing = math.log(min(2.0, at / before)) if before else math.log(2.0) if at else 0.0
+    return Crossing(after, early, early if lasts else math.inf, True, spacing)
 
 
 def _start(holds_T: NDArray[np.bool_], crossing: str) -> int | None:

@@ -153,7 +153,7 @@ def _placed(block: Sequence[Scored], question: Question) -> list[Row]:
     others = sorted((one.row for one in block if one.score.order is None), key=lambda row: row.label)
     orders = [one.score.order for one in ranked]
     first = {order: place for place, order in reversed(list(enumerate(orders, 1)))}
-    better = [*(beats(a.score, b.score, question) for a, b in pairwise(ranked)), None]
+    better = [*(beats(a.score, b.score, question) for a, b in pairwise(ranked)), None][: len(ranked)]
     rows = []
     for one, span, beat in zip(ranked, _rank_intervals(ranked, question), better, strict=True):
         place = first[one.score.order]

@@ -192,17 +192,16 @@ def rank_intervals(rows: Sequence[Sample], only: Sequence[int] | None = None) ->
     - m large enough that the smallest p-value of the exact sign-flip test, 2^(1−m), can pass Holm's first step
       (six for two rows): that test on the sum of the differences;
     - smaller m, from five on: a paired t test whose deviation is at least the spacing of the values;
-    - fewer than five in common: the larger p-value of Welch's and of Student's test, with the same least deviation.
-      Welch's alone takes five runs that are equal by luck for certain: half of 5 against 20 runs of two rows that both
-      work half of the time would be told apart where the five agree.
+    - fewer than five in common: a t test of the two means as if both rows spread as much as the wider one, with the
+      degrees of freedom of the smaller. Welch's would take five runs that agree by luck for runs that cannot
+      differ.
 
     Where a value is only known to lie between two numbers, a row counts as better only if it is with its own highest
     and the other's lowest values.
 
-    Sources: Good 2005, Permutation, Parametric, and Bootstrap Tests of Hypotheses, doi:10.1007/b138696; Welch 1947,
-    doi:10.1093/biomet/34.1-2.28; Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian
-    Journal of Statistics 6, 65–70; ranks from pairwise tests: Mogstad, Romano, Shaikh and Wilhelm 2024, Inference for
-    ranks, doi:10.1093/restud/rdad006.
+    Sources: Good 2005, Permutation, Parametric, and Bootstrap Tests of Hypotheses, doi:10.1007/b138696; Holm 1979, A
+    simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 65–70; ranks from
+    pairwise tests: Mogstad, Romano, Shaikh and Wilhelm 2024, Inference for ranks, doi:10.1093/restud/rdad006.
 
     :param only: of which rows the interval is asked for, by number; all by default.
     """
@@ -269,7 +268,7 @@ def _paired(differences_Kn: Floats, least_K: Floats, finest: float) -> Floats:
     if n <= MOST_FLIPPED and 2.0 ** (1 - n) <= finest:
         return sign_flip(differences_Kn)
     means_K, deviations_K = differences_Kn.mean(1), np.maximum(differences_Kn.std(1, ddof=1), least_K)
-    return _t(means_K, deviations_K / n**0.5, np.full(len(means_K), n - 1.0))
+    return _t(means_K, deviations_K / n**0.5, n - 1)
 
 
 def sign_flip(differences_Kn: Floats) -> Floats:
@@ -308,21 +307,17 @@ def _signed_sums(d_n: Floats) -> Floats:
 
 
 def _unpaired(x_n: Floats, y_Kn: Floats, least_K: Floats) -> tuple[Floats, Floats]:
-    """Mean differences, and the larger of Welch's and Student's two-sided p-values, with a least deviation."""
+    """Mean differences and two-sided p-values of a t test as if both rows spread as much as the wider of them."""
     n, m = len(x_n), y_Kn.shape[1]
-    vx_K, vy_K = (np.maximum(v, least_K**2) for v in (x_n.var(ddof=1), y_Kn.var(1, ddof=1)))
+    wider_K = np.maximum(np.maximum(x_n.std(ddof=1), y_Kn.std(1, ddof=1)), least_K)
     means_K = x_n.mean() - y_Kn.mean(1)
-    welch_K, pooled_K = vx_K / n + vy_K / m, ((n - 1) * vx_K + (m - 1) * vy_K) / (n + m - 2) * (1 / n + 1 / m)
-    with np.errstate(invalid="ignore"):
-        freedom_K = welch_K**2 / ((vx_K / n) ** 2 / (n - 1) + (vy_K / m) ** 2 / (m - 1))
-    p_welch = _t(means_K, np.sqrt(welch_K), np.nan_to_num(freedom_K, nan=1.0))
-    return means_K, np.maximum(p_welch, _t(means_K, np.sqrt(pooled_K), np.full(len(means_K), n + m - 2.0)))
+    return means_K, _t(means_K, wider_K * (1 / n + 1 / m) ** 0.5, min(n, m) - 1)
 
 
-def _t(means_K: Floats, errors_K: Floats, freedom_K: Floats) -> Floats:
+def _t(means_K: Floats, errors_K: Floats, freedom: int) -> Floats:
     """Two-sided p-values of means by their standard errors."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        p_K = 2 * special.stdtr(freedom_K, -np.abs(means_K) / errors_K)
+        p_K = 2 * special.stdtr(freedom, -np.abs(means_K) / errors_K)
     return np.where(means_K == 0, 1.0, p_K)
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 from conftest import Finished
 from rich.console import Console
 
-from bench import statistics
 from bench.cli import _print
 from bench.diagram import compare, critical_difference
 from bench.errors import RequestError, StoreError
@@ -32,7 +30,7 @@ BASE = json.loads((Path(__file__).parent / "record.json").read_text())
 STEPS = (100, 200, 300, 400, 500, 600, 700, 800, 900, 1000)
 CONTRACT = (
     *("rank", "rank_low", "rank_high", "label", "config", "encoder", "learner", "task", "protocol", "train_fraction"),
-    *("n", "estimate", "low", "high", "solved", "probes", "parameters", "seconds"),
+    *("n", "estimate", "low", "high", "level", "mean", "solved", "unconfirmed", "probes", "parameters", "seconds"),
 )
 
 
@@ -103,29 +101,63 @@ def order(ranking: Ranking) -> list[tuple[int | None, str]]:
 # Accuracy
 
 
-def test_rows_are_ranked_by_the_mean_over_seeds() -> None:
-    records = [*ending("low", 0.2, 0.3, 0.4), *ending("high", 0.9, 0.8, 0.7), *ending("middle", 0.5, 0.5, 0.8)]
+def test_rows_are_ranked_by_the_median_over_seeds() -> None:
+    records = [*ending("low", 0.2, 0.3, 0.4), *ending("high", 0.9, 0.8, 0.1), *ending("middle", 0.5, 0.5, 0.8)]
     ranking = rank(records=records)
     assert order(ranking) == [(1, "high"), (2, "middle"), (3, "low")]
     high = ranking.rows[0]
-    expected = statistics.mean_interval([0.9, 0.8, 0.7])
-    assert (high.n, high.estimate, high.low, high.high) == (3, expected.value, expected.low, expected.high)
+    assert (high.n, high.estimate, high.low, high.high, high.level) == (3, 0.8, None, None, None)
+    assert high.mean == pytest.approx(0.6)
     assert high.config == {
         **{k: v for k, v in records[0]["spec"].items() if k not in ("seed", "split_seed")},
         "encoder": {"name": "onehot"},
         "learner": {"name": "high"},
     }
-    assert high.improvement == pytest.approx((3 + 2.5 + 2) / 9)
+    assert high.improvement == pytest.approx((3 + 2.5 + 0) / 9)
     assert ranking.rows[-1].improvement is None
-    for row in ranking.rows:
-        assert row.rank_low <= row.rank <= row.rank_high  # type: ignore[operator]
+    assert high.remarks == ["1 of 3 runs fail, with 10.0 %"]
+
+
+def test_equal_medians_are_ordered_by_the_mean() -> None:
+    records = [*ending("a", 0.1, 0.8, 0.8), *ending("b", 0.2, 0.8, 0.8), *ending("c", 0.8, 0.2, 0.8)]
+    assert order(rank(records=records)) == [(1, "b"), (1, "c"), (3, "a")]
+
+
+def test_five_runs_span_the_median_with_93_75_percent_and_ten_the_second_to_the_ninth() -> None:
+    tenths = [0.5 + i / 100 for i in range(10)]
+    rows = by_learner(
+        rank(records=[*ending("five", *tenths[:5]), *ending("ten", *tenths), *ending("four", *tenths[:4])])
+    )
+    assert (rows["five"].estimate, rows["five"].low, rows["five"].high, rows["five"].level) == (0.52, 0.5, 0.54, 0.9375)
+    assert (rows["ten"].estimate, rows["ten"].low, rows["ten"].high) == (pytest.approx(0.545), 0.51, 0.58)
+    assert rows["ten"].level == pytest.approx(1 - 22 / 1024)
+    assert (rows["four"].low, rows["four"].high, rows["four"].level) == (None, None, None)
+
+
+def test_five_perfect_runs() -> None:
+    [row] = rank(records=ending("mlp", *[1.0] * 5)).rows
+    assert (row.estimate, row.low, row.high) == (1.0, 1.0, 1.0)
+    assert (row.solved, row.unconfirmed) == (0.0, 5)  # they get there at the last evaluation
+    [row] = rank(records=solving("mlp", *[500] * 5)).rows
+    assert (row.solved, row.solved_high) == (1.0, 1.0)
+    assert row.solved_low == pytest.approx(0.025 ** (1 / 5))
 
 
 def test_rows_that_differ_clearly_have_ranks_that_do_not_overlap() -> None:
     ranking = rank(
         records=[*ending("a", *[0.9 + i / 1000 for i in range(9)]), *ending("b", *[0.3 + i / 1000 for i in range(9)])]
     )
-    assert [(row.rank_low, row.rank_high) for row in ranking.rows] == [(1, 1), (2, 2)]
+    assert [(row.rank_low, row.rank_high, row.rank_level) for row in ranking.rows] == [(1, 1, 0.95), (2, 2, 0.95)]
+
+
+def test_ranks_pair_runs_of_one_seed() -> None:
+    """Seeds differ by much more than rows: only pairs of equal seeds tell the rows apart."""
+    split = [0.1, 0.9, 0.5, 0.3, 0.7, 0.2, 0.8, 0.6]
+    records = [*ending("a", *[x + 0.02 for x in split]), *ending("b", *split)]
+    assert [(row.rank_low, row.rank_high) for row in rank(records=records).rows] == [(1, 1), (2, 2)]
+    for record in records[8:]:
+        record["spec"]["split_seed"] += 1000
+    assert [(row.rank_low, row.rank_high) for row in rank(records=records).rows] == [(1, 2), (1, 2)]
 
 
 def test_equal_scores_share_a_rank() -> None:
@@ -133,26 +165,33 @@ def test_equal_scores_share_a_rank() -> None:
     assert order(ranking) == [(1, "a"), (1, "b"), (3, "c")]
 
 
-def test_a_single_run_has_no_interval_and_no_place_of_its_own(command: Command, tmp_path: Path) -> None:
-    records = [*ending("one", 0.95), *ending("more", 0.5, 0.51, 0.5, 0.5), *ending("less", 0.1, 0.11, 0.1, 0.1)]
+def test_few_runs_have_no_interval_and_no_place_of_their_own(command: Command, tmp_path: Path) -> None:
+    more, less = [0.5, 0.51, 0.5, 0.5, 0.5], [0.1, 0.11, 0.1, 0.1, 0.1]
+    records = [*ending("few", *[0.95] * 4), *ending("more", *more), *ending("less", *less)]
     rows = by_learner(rank(records=records))
-    assert (rows["one"].n, rows["one"].low, rows["one"].high) == (1, None, None)
-    assert (rows["one"].rank_low, rows["one"].rank_high) == (1, 3)
-    assert (rows["more"].rank_low, rows["more"].rank_high) == (1, 2)
-    assert by_learner(rank(records=[*records, *ending("worst", 0.0)]))["less"].rank_high == 4
-    assert "n = 1: one seed" in command("rank", "--results", stored(tmp_path, records)).out
+    assert (rows["few"].n, rows["few"].low, rows["few"].high) == (4, None, None)
+    assert (rows["few"].rank_low, rows["few"].rank_high, rows["few"].rank_level) == (None, None, None)
+    assert (rows["more"].rank_low, rows["more"].rank_high, rows["more"].rank_level) == (1, 2, 0.9375)
+    assert (rows["less"].rank_low, rows["less"].rank_high) == (2, 3)
+    assert "n below 5: too few runs" in command("rank", "--results", stored(tmp_path, records)).out
 
 
 def test_a_run_that_failed_is_missing_and_one_that_diverged_is_zero() -> None:
     mixed = ending("mixed", 0.9, 0.7, 0.8, 0.6)
     for record, status in zip(mixed, ("done", "diverged", "failed", "interrupted"), strict=True):
         record["status"] = status
+        record["budget"]["steps"] = 1001 if status == "interrupted" else 1000
     mixed[2]["final"] = dict.fromkeys(mixed[2]["final"])
     row = by_learner(rank(records=mixed))["mixed"]
     assert row.n == 3
-    assert row.estimate == pytest.approx((0.9 + 0 + 0.6) / 3)
-    assert sorted(row.incomplete) == ["1 failed", "1 interrupted"]
+    assert row.estimate == pytest.approx(0.6)
+    assert row.mean == pytest.approx((0.9 + 0 + 0.6) / 3)
+    assert row.incomplete == ["1 failed"]  # the interrupted one went as far as the others
     assert row.diverged == 1
+    for record in mixed:
+        record["budget"]["steps"] = 1001
+    mixed[0]["final"]["step"] = 1001
+    assert sorted(by_learner(rank(records=mixed))["mixed"].incomplete) == ["1 failed", "1 interrupted"]
 
 
 def test_a_row_without_a_score_is_last_and_not_dropped() -> None:
@@ -163,7 +202,7 @@ def test_a_row_without_a_score_is_last_and_not_dropped() -> None:
     assert ranking.rows[1].estimate is None
 
 
-def test_accuracy_at_a_step() -> None:
+def test_accuracy_at_the_horizon() -> None:
     rising = [i / 10 for i in range(1, 11)]
     records = [
         run("full", 0, rising),
@@ -171,45 +210,136 @@ def test_accuracy_at_a_step() -> None:
         run("short", 0, rising[:3], steps=STEPS[:3]),
         run("solved", 0, rising[:3], steps=STEPS[:3], budget=1000),
         run("interrupted", 0, rising, status="interrupted", budget=2000),
-        run("closed", 0, [0.35], steps=[0]),
+        run("stopped", 0, rising[:3], steps=STEPS[:3], status="interrupted", budget=2000),
+        run("closed", 0, [0.35], steps=[0], budget=0),
         run("diverged", 0, rising[:2], steps=STEPS[:2], status="diverged", budget=1000),
     ]
-    rows = by_learner(rank(records=records, at=450))
-    estimates = {learner: row.estimate for learner, row in rows.items()}
-    assert estimates == {"full": 0.4, "short": 0.3, "solved": 0.3, "interrupted": 0.4, "closed": 0.35, "diverged": 0.0}
+    rows = by_learner(rank(records=records, horizon=450))
+    known = {"full": 0.4, "solved": 0.3, "interrupted": 0.4, "stopped": 0.3, "closed": 0.35, "diverged": 0.0}
+    assert {learner: row.estimate for learner, row in rows.items()} == {**known, "short": None}
     incomplete = {learner: row.incomplete for learner, row in rows.items() if row.incomplete}
-    assert incomplete == {"short": ["1 ended before step 450"]}
+    assert incomplete == {"short": ["given 300 steps only"], "stopped": ["1 interrupted"]}
+    assert rows["short"].rank is None
     assert rows["full"].steps == [450, 450]
     assert rows["full"].seconds == pytest.approx(0.9)
     assert rows["full"].diagonal is None  # it is known of the end alone
-    assert by_learner(rank(records=records, at=50))["full"].incomplete == ["2 without a test accuracy"]
+    assert by_learner(rank(records=records, horizon=50))["full"].incomplete == ["2 without a test accuracy"]
+
+
+def test_a_block_is_read_up_to_its_smallest_budget(command: Command, tmp_path: Path) -> None:
+    """A solves 4 of 10 at 50 of 100 steps, B 9 of 20 at 9,000 of 10,000: nobody knows that B is faster."""
+    solved, never = [0.2, 1.0, 1.0, 1.0], [0.2] * 4
+    a = [run("a", s, solved if s < 4 else never, steps=[25, 50, 75, 100]) for s in range(10)]
+    late = [100, 5000, 9000, 10000]
+    b = [run("b", s, [0.1, 0.1, 1.0, 1.0] if s < 9 else never, steps=late) for s in range(20)]
+    closed = [run("closed", 0, [0.1], steps=[0], budget=0)]
+    ranking = rank(records=[*a, *b, *closed], by="steps", crossing="first")
+    assert order(ranking) == [(1, "a"), (2, "b"), (2, "closed")]
+    assert [(row.horizon, row.solved) for row in ranking.rows] == [(100, 0.4), (100, 0.0), (100, 0.0)]
+    assert ranking.rows[0].mean == pytest.approx(0.4 * 50 + 0.6 * 100)
+    assert by_learner(rank(records=[*a, *b, *closed]))["b"].estimate == 0.2
+    longer = rank(records=[*a, *b, *closed], by="steps", crossing="first", horizon=10_000)
+    assert order(longer) == [(1, "b"), (2, "closed"), (None, "a")]
+    assert longer.rows[-1].incomplete == ["given 100 steps only"]
+    out = command("rank", "--results", stored(tmp_path, [*a, *b]), "--by", "steps").out
+    assert out.splitlines()[0].endswith("· up to step 100")
+    assert (
+        command("rank", "--results", tmp_path, "--horizon", "1e4").out.splitlines()[0].endswith("· up to step 10,000")
+    )
+
+
+def test_a_horizon_of_seconds_or_flops() -> None:
+    records = [*solving("dear", 200, 200, seconds=50.0, flops=10**9), *solving("cheap", 800, 800, seconds=3.0)]
+    first = rank(records=records, by="seconds", crossing="first")
+    assert [(row.learner, row.estimate, row.horizon) for row in first.rows] == [
+        ("cheap", 2.4, 3.0),
+        ("dear", None, 3.0),
+    ]
+    more = rank(records=records, by="seconds", crossing="first", horizon=20.0)
+    assert [(row.learner, row.estimate) for row in more.rows] == [("dear", 10.0), ("cheap", None)]
+    assert more.rows[1].incomplete == ["given 3 seconds only"]
+    flops = rank(records=records, by="flops", crossing="first")
+    assert [(row.learner, row.estimate) for row in flops.rows] == [("cheap", 8000), ("dear", None)]
+    assert "cpu (any)" in " ".join(first.caption)
 
 
 # Steps, seconds, FLOPs
 
 
-def test_runs_that_never_reach_the_target_are_censored() -> None:
-    ranking = rank(records=solving("some", 100, 200, 300, None, None), by="steps")
-    [row] = ranking.rows
+def test_a_run_that_never_reaches_the_target_counts_as_the_slowest() -> None:
+    [row] = rank(records=solving("some", 100, 200, 300, None, None), by="steps").rows
     assert row.estimate == 300
     assert row.solved == pytest.approx(0.6)
-    assert row.restricted_mean == pytest.approx((100 + 200 + 300 + 1000 + 1000) / 5)
-    expected = statistics.median_interval([100, 200, 300, 1000, 1000], [True] * 3 + [False] * 2)
-    assert (row.low, row.high) == (expected.low, expected.high)
+    assert row.mean == pytest.approx((100 + 200 + 300 + 1000 + 1000) / 5)
+    assert (row.low, row.high, row.level) == (0, None, 0.9375)  # the first crossed after step 0
+    assert row.remarks == ["2 of 5 runs are not known to get there"]
 
 
-def test_a_run_that_stopped_early_counts_as_long_as_it_was_watched() -> None:
+def test_the_low_end_of_steps_is_the_evaluation_before() -> None:
+    [row] = rank(records=solving("some", 300, 300, 400, 400, 500), by="steps").rows
+    assert (row.estimate, row.low, row.high) == (400, 200, 500)
+
+
+def test_medians_are_midpoints_and_not_reached_where_half_of_the_runs_are_missing() -> None:
+    rows = by_learner(
+        rank(records=[*solving("even", 100, 200, 500, 600), *solving("half", 100, 200, None, None)], by="steps")
+    )
+    assert rows["even"].estimate == 350
+    assert rows["half"].estimate is None
+
+
+def test_an_unconfirmed_crossing_is_an_interval_and_no_event() -> None:
+    """The quadratic network at 33 steps: all of ten cross at 28 to 31 and stay, too shortly to be confirmed."""
+    times = [28, 28, 29, 28, 30, 30, 28, 31, 31, 30]
+    short, long = (
+        [
+            run("mlp", seed, [1.0 if s >= at else 0.2 for s in range(1, end + 1)], steps=range(1, end + 1))
+            for seed, at in enumerate(times)
+        ]
+        for end in (33, 60)
+    )
+    [row] = rank(records=short, by="steps").rows
+    assert (row.solved, row.unconfirmed, row.estimate, row.mean) == (0.0, 10, None, None)
+    assert (row.low, row.high) == (27, None)
+    [row] = rank(records=long, by="steps").rows
+    assert (row.solved, row.unconfirmed, row.estimate, row.low, row.high) == (1.0, 0, 29.5, 27, 31)
+    [row] = rank(records=[*long[:6], *short[6:]], by="steps", horizon=60).rows
+    assert row.incomplete == ["given 33 steps only"]
+    stopped = [r | {"budget": r["budget"] | {"steps": 60}} for r in short]
+    [row] = rank(records=[*long[:6], *stopped[6:]], by="steps").rows
+    assert (row.solved, row.unconfirmed, row.n) == (0.6, 4, 10)
+    assert row.estimate is None  # 29.5 if the four last, 30 if they are lost
+    [row] = rank(records=[*long[:9], *stopped[9:]], by="steps").rows
+    assert (row.estimate, row.high) == (29.5, 31)
+
+
+def test_unconfirmed_runs_take_no_rows_apart() -> None:
+    """They could be the fastest or never get there: ranks hold for both."""
+    ends = range(1, 41)
+    maybe = [run("maybe", s, [1.0 if t >= 30 else 0.1 for t in ends], steps=ends) for s in range(8)]
+    never = [run("never", s, [0.1 for t in ends], steps=ends) for s in range(8)]
+    surely = [run("surely", s, [1.0 if t >= 20 else 0.1 for t in ends], steps=ends) for s in range(8)]
+    ranking = rank(records=[*maybe, *never, *surely], by="steps")
+    assert order(ranking) == [(1, "surely"), (2, "maybe"), (3, "never")]
+    assert {row.learner: (row.rank_low, row.rank_high) for row in ranking.rows} == {
+        "surely": (1, 1),
+        "maybe": (2, 3),
+        "never": (2, 3),
+    }
+
+
+def test_a_run_that_broke_off_is_known_up_to_there() -> None:
     early = run("early", 0, [0.2] * 2, steps=STEPS[:2], status="timeout", budget=1000)
     others = [run("early", seed, r["curve"]["test_accuracy"]) for seed, r in enumerate(solving("early", 300, 500), 1)]
     [row] = rank(records=[early, *others], by="steps").rows
-    # At 300, two are at risk: S falls to ½. Were the first run missing or unsolved for ever, the median would differ.
-    assert row.estimate == 300
+    assert row.estimate is None  # 300 if it would have crossed before, else 500
     assert row.incomplete == ["1 timed out"]
+    assert rank(records=[early, *others], by="steps", horizon=200).rows[0].incomplete == []
 
 
-def test_order_by_median_then_by_how_many_solved_then_by_restricted_mean() -> None:
+def test_order_by_median_then_by_the_mean_up_to_the_horizon() -> None:
     records = [
-        *[run("never", seed, [0.1], steps=[100]) for seed in range(3)],
+        *[run("never", seed, [0.1] * 10) for seed in range(3)],
         *solving("a-never-either", None, None, None),
         *solving("late-third", 900, None, None),
         *solving("early-third", 100, None, None),
@@ -223,10 +353,10 @@ def test_order_by_median_then_by_how_many_solved_then_by_restricted_mean() -> No
 
 
 def test_first_and_sustained_crossings_differ() -> None:
-    records = [*solving("falls", 200, 200, held=False), *solving("holds", 700, 700)]
+    records = [*solving("falls", 200, 200, held=False), *solving("holds", 600, 600)]
     assert order(rank(records=records, by="steps")) == [(1, "holds"), (2, "falls")]
     first = rank(records=records, by="steps", crossing="first")
-    assert [(row.learner, row.estimate) for row in first.rows] == [("falls", 200), ("holds", 700)]
+    assert [(row.learner, row.estimate) for row in first.rows] == [("falls", 200), ("holds", 600)]
 
 
 def test_the_lower_target() -> None:
@@ -235,23 +365,13 @@ def test_the_lower_target() -> None:
     assert rank(records=records, by="steps", target=0.95).rows[0].estimate == 200
 
 
-def test_a_diverged_run_is_watched_to_the_end() -> None:
+def test_a_diverged_run_never_gets_there() -> None:
     diverged = run("mlp", 9, [0.2], steps=STEPS[:1], status="diverged", budget=1000)
     [row] = rank(records=[diverged, *solving("mlp", 500, 600)], by="steps").rows
-    assert row.estimate == 600  # censored at 100 it would be 500
+    assert row.estimate == 600
     crossed = solving("mlp", 500, 600, 300)
     crossed[2]["status"] = "diverged"
     assert rank(records=crossed, by="steps").rows[0].solved == pytest.approx(2 / 3)
-
-
-def test_crossings_cost_their_share_of_seconds_and_flops() -> None:
-    records = [*solving("dear", 200, 200, seconds=50.0, flops=10**9), *solving("cheap", 800, 800, seconds=3.0)]
-    assert order(rank(records=records, by="steps")) == [(1, "dear"), (2, "cheap")]
-    seconds = rank(records=records, by="seconds")
-    assert [(row.learner, row.estimate) for row in seconds.rows] == [("cheap", 2.4), ("dear", 10.0)]
-    flops = rank(records=records, by="flops")
-    assert [(row.learner, row.estimate) for row in flops.rows] == [("cheap", 8000), ("dear", 2 * 10**8)]
-    assert "cpu (any)" in " ".join(seconds.caption)
 
 
 def test_a_row_of_unknown_cost_is_last() -> None:
@@ -268,10 +388,27 @@ def test_a_closed_form_learner_costs_all_of_its_fit() -> None:
         assert [(row.learner, row.estimate) for row in ranking.rows] == [("ridge", cost), ("knn", None)]
 
 
-def test_following_runs_to_a_step() -> None:
-    [row] = rank(records=solving("mlp", 200, 300, 700), by="steps", at=500).rows
-    assert row.solved == pytest.approx(2 / 3)
-    assert row.restricted_mean == pytest.approx((200 + 300 + 500) / 3)
+@pytest.mark.parametrize("by", BY)
+def test_blocks_of_closed_forms_and_of_failed_cells(by: str, command: Command, tmp_path: Path) -> None:
+    ridge = [run("ridge", 0, [1.0], steps=[0], budget=0, flops=None)]
+    failed = ending("mlp", 0.1, status="failed", task="multiply")
+    good = solving("mlp", 100, 200)
+    for records in (ridge, failed, [*ridge, *failed, *good]):
+        for record in records:
+            record["final"] = record["final"] if record["status"] == "done" else dict.fromkeys(record["final"])
+        ranking = rank(records=records, by=by)
+        assert {row.rank for row in ranking.rows if row.task == "multiply"} <= {None}
+        assert all(row.rank for row in ranking.rows if row.learner == "mlp" and row.task == "add")
+    folder = stored(tmp_path, [*ridge, *failed, *good])
+    for form in ("table", "markdown", "csv"):
+        assert command("rank", "--results", folder, "--by", by, "--format", form).code == 0
+
+
+def test_a_closed_form_dearer_than_the_horizon_is_not_known_to_be_slower() -> None:
+    ridge = [run("ridge", s, [1.0], steps=[0], budget=0, seconds=5.0) for s in range(8)]
+    ranking = rank(records=[*ridge, *solving("mlp", *[None] * 8, seconds=2.0)], by="seconds")
+    assert order(ranking) == [(1, "mlp"), (1, "ridge")]
+    assert [(row.rank_low, row.rank_high) for row in ranking.rows] == [(1, 2), (1, 2)]
 
 
 # Fractions
@@ -291,26 +428,49 @@ def test_the_smallest_fraction_that_reaches_the_target() -> None:
     assert rows["needs-half"].estimate == 0.5
     assert [(f["train_fraction"], f["n"]) for f in rows["needs-half"].fractions] == [(0.3, 2), (0.5, 2), (0.7, 2)]
     assert (rows["needs-half"].n, rows["needs-half"].test_accuracy) == (2, pytest.approx(0.9925))
-    assert rows["needs-half"].low == 0.3  # two seeds at 0.5 and 0.9 leave it open
+    assert (rows["needs-half"].low, rows["needs-half"].high) == (None, None)  # too few seeds to know
     assert rows["never"].estimate is None
     assert (rows["one-seed"].estimate, rows["one-seed"].low, rows["one-seed"].high) == (0.3, None, None)
     assert rows["needs-half"].train_fraction is None
     assert "train_fraction" not in rows["needs-half"].config
 
 
-def test_the_interval_of_a_fraction_ends_where_those_of_the_mean_do() -> None:
+def test_twenty_runs_at_99_9_percent_are_enough() -> None:
+    [row] = rank(records=ending("mlp", *[0.999] * 20, train_fraction=0.5), by="fraction").rows
+    assert (row.estimate, row.low, row.high) == (0.5, None, 0.5)  # less was not tried: nobody knows
+
+
+def test_the_interval_of_a_fraction_is_what_is_known_to_fail_and_to_suffice() -> None:
     spread = {0.2: [0.97, 0.975] * 10, 0.4: [0.985, 0.996] * 10, 0.6: [0.999, 1.0] * 10}
     records = [r for f, accuracies in spread.items() for r in ending("mlp", *accuracies, train_fraction=f)]
-    means = {f: statistics.mean_interval(a) for f, a in spread.items()}
     [row] = rank(records=records, by="fraction").rows
-    assert row.low == min(f for f, m in means.items() if m.high is not None and m.high >= 0.99)
-    assert row.high == min((f for f, m in means.items() if m.low is not None and m.low >= 0.99), default=None)
-    assert (row.low, row.estimate) == (0.4, 0.4)
+    assert (row.low, row.estimate, row.high) == (0.2, 0.4, 0.6)
+    assert row.level == pytest.approx(1 - 2 * 21700 / 2**20)  # the 6th to the 15th of twenty
+
+
+def test_what_was_not_tried_is_no_bound() -> None:
+    tried = {"only-half": (0.5,), "from-a-third": (0.2, 0.3), "fails-below": (0.2, 0.3, 0.5)}
+    enough = {"only-half": 0.5, "from-a-third": 0.3, "fails-below": 0.5}
+    records = [
+        r
+        for name, fractions in tried.items()
+        for f in fractions
+        for r in ending(name, *[1.0 if f >= enough[name] else 0.3] * 6, train_fraction=f)
+    ]
+    places = {
+        row.learner: (row.low, row.high, row.rank_low, row.rank_high)
+        for row in rank(records=records, by="fraction").rows
+    }
+    assert places == {
+        "only-half": (None, 0.5, 1, 3),
+        "from-a-third": (0.2, 0.3, 1, 2),
+        "fails-below": (0.3, 0.5, 2, 3),
+    }
 
 
 # Who else is there
 
-SCORES = ("n", "estimate", "low", "high", "solved", "solved_low", "solved_high", "restricted_mean", "fractions")
+SCORES = ("n", "estimate", "low", "high", "level", "mean", "solved", "solved_low", "unconfirmed", "fractions")
 
 
 @pytest.mark.parametrize("by", BY)
@@ -585,25 +745,21 @@ def test_runs_on_the_same_splits_are_named() -> None:
 @pytest.mark.parametrize(
     ("by", "method"),
     [
-        ("accuracy", "mean test accuracy at the end of each run; 95 % interval of the mean: skewness-corrected t"),
-        (
-            "steps",
-            "Kaplan–Meier median, runs that never get there censored at their end; 95 % interval between order "
-            "statistics, from five runs on.",
-        ),
-        ("seconds", "seconds of training to 99 %"),
-        ("flops", "FLOPs of training to 99 %"),
-        ("fraction", "smallest fraction tried whose mean test accuracy at the end of each run reaches 99 %"),
+        ("accuracy", "median: test accuracy at the horizon, of the middle run"),
+        ("steps", "median: steps until 99 % of the test pairs are right, of the middle run of all"),
+        ("seconds", "seconds of training until 99 %"),
+        ("flops", "FLOPs of training until 99 %"),
+        ("fraction", "whose median test accuracy reaches 99 %"),
     ],
 )
 def test_the_caption_says_what_was_done(by: str, method: str) -> None:
     caption = " ".join(rank(records=ending("mlp", 0.5, 0.6), by=by).caption)
     assert method in caption
     assert "what the encoding alone gives away" in caption
-    assert ("sustained crossing" in caption) == (by != "fraction")
+    assert ("hold it up to the horizon, which is 1.5 times" in caption) == (by != "fraction")
     assert "diverged" not in caption
-    at = " ".join(rank(records=ending("mlp", 0.5, 0.6), by=by, at=1000).caption)
-    assert "step 1,000" in at
+    assert "the smallest budget of a row" in caption
+    assert "the smallest budget of a row" not in " ".join(rank(records=ending("mlp", 0.5), horizon=1000).caption)
 
 
 def test_labels_say_what_makes_rows_differ() -> None:
@@ -620,11 +776,13 @@ def test_json_is_the_contract(command: Command, tmp_path: Path) -> None:
     done = command("rank", "--results", folder, "--by", "steps", "--json")
     assert done.code == 0
     assert (done.json["schema"], done.json["by"], done.err) == (1, "steps", "")
-    assert [row["learner"] for row in done.json["rows"]] == ["mlp", "ridge"]
+    assert [row["learner"] for row in done.json["rows"]] == ["ridge", "mlp"]
     for row in done.json["rows"]:
         assert set(CONTRACT) <= set(row)
-        assert set(row["probes"]) == {"ridge", "knn"}
-    assert any("Kaplan–Meier" in line for line in done.json["caption"])
+        assert set(row["probes"]) == {"ridge", "bilinear", "knn"}
+        assert not {"restricted_mean", "at"} & set(row)
+    assert done.json["horizon"] is None
+    assert {row["horizon"] for row in done.json["rows"]} == {1000}
 
 
 @pytest.mark.parametrize("by", BY)
@@ -657,7 +815,8 @@ def test_the_table_fits_the_terminal(
     out = command("rank", "--results", stored(tmp_path, records), "--by", "steps").out
     assert max(map(len, out.splitlines())) <= width
     header = out.splitlines()[1].split()
-    assert {"#", "ranks", "n", ">next", "solved", "ridge"} <= set(header)
+    assert {"#", "n", "median", "solved"} <= set(header)
+    assert {"ridge", "1-NN"} <= set(header) or width < 100
     assert ("Left out for want of room" in out) == ("FLOPs" not in header)
     assert "FLOPs" in header or width < 160
 
@@ -669,7 +828,9 @@ def test_the_table_fits_the_terminal(
         (("--by", "height"), "Unknown --by 'height': it must be one of accuracy, flops, fraction, seconds, steps."),
         (("--target", "0.9"), "--target must be one of 0.95, 0.99, got 0.9."),
         (("--crossing", "last"), "Unknown --crossing 'last': it must be one of first, sustained."),
-        (("--at", "0"), "--at must be a step ≥ 1, got 0."),
+        (("--horizon", "0"), "--horizon must be a step ≥ 1, got 0."),
+        (("--horizon", "1.5"), "--horizon must be a step ≥ 1, got 1.5."),
+        (("--horizon", "-1", "--by", "flops"), "--horizon must be a number of flops above 0, got -1."),
         (("--learner", "mpl"), "did you mean 'mlp'?"),
         (("--encoder", "cycle"), "'cycle': it must be one of onehot."),
         (("--train-fraction", "half"), "--train-fraction takes numbers with commas between them, got 'half'."),
@@ -712,8 +873,8 @@ def older(record: Made) -> Made:
     return record | {"schema": 0}
 
 
-def without_a_crossing(record: Made) -> Made:
-    del record["sustained_steps_to"]["test"]["0.99"]
+def uneven(record: Made) -> Made:
+    del record["curve"]["test_accuracy"][0]
     return record
 
 
@@ -726,7 +887,7 @@ def more_than_all(record: Made) -> Made:
     ("spoil", "why"),
     [
         (older, "its schema is 0, this version reads 1"),
-        (without_a_crossing, "it lacks '0.99'"),
+        (uneven, "the parts of its curve are of different lengths"),
         (more_than_all, "its test_accuracy is 1.5"),
         (lambda record: record["spec"].pop("precision") and record, "it lacks 'precision'"),
         (lambda record: record | {"flops": "many"}, "its flops is 'many'"),
@@ -751,7 +912,7 @@ def test_nothing_but_broken_records(command: Command, tmp_path: Path) -> None:
     stored(tmp_path, [older(r) for r in ending("mlp", 0.5, 0.6)])
     assert "No record in" in command("rank", "--results", tmp_path, "--skip-broken").error
     with pytest.raises(StoreError, match="corrupt"):
-        rank(records=[without_a_crossing(ending("mlp", 0.5)[0])])
+        rank(records=[uneven(ending("mlp", 0.5)[0])])
 
 
 def test_reading_keeps_one_record_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -778,12 +939,9 @@ def many(n: int, points: int = 115) -> list[Made]:
     return made
 
 
-def test_a_thousand_records_take_less_than_two_seconds(tmp_path: Path) -> None:
+def test_a_thousand_records(tmp_path: Path) -> None:
     stored(tmp_path, many(1000))
-    started = time.process_time()
-    ranking = rank(results=str(tmp_path), by="steps")
-    assert time.process_time() - started < 2
-    assert len(ranking.rows) == 200
+    assert len(rank(results=str(tmp_path), by="steps").rows) == 200
 
 
 def test_help_of_rank_imports_nothing_heavy() -> None:
@@ -800,7 +958,7 @@ print({"numpy", "scipy", "rich", "torch"} & set(sys.modules))
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_what_comes_after_at_counts_for_nothing(tmp_path: Path) -> None:
+def test_what_comes_after_the_horizon_counts_for_nothing(tmp_path: Path) -> None:
     """Runs that are alike up to there score alike, whatever they did later."""
     early = [0.2, 0.2, 1.0, 1.0, 1.0]
     later = {"fell": [0.2] * 5, "went on": [1.0] * 5}
@@ -810,17 +968,17 @@ def test_what_comes_after_at_counts_for_nothing(tmp_path: Path) -> None:
     for record in rows + gone:
         Store(tmp_path, create=True).write(record)
     for by in ("accuracy", "steps"):
-        ranking = rank(results=tmp_path, by=by, at=500)
+        ranking = rank(results=tmp_path, by=by, horizon=500)
         assert len(ranking.rows) == 4
         assert {(row.rank, row.estimate, row.solved, row.diverged) for row in ranking.rows} == {
             (1, 1.0 if by == "accuracy" else ranking.rows[0].estimate, 1.0, 0)
         }
 
 
-def test_a_larger_budget_is_no_worse(tmp_path: Path) -> None:
+def test_a_larger_budget_is_read_at_the_smaller_one(tmp_path: Path) -> None:
     """Two of five get there, in the longer runs a little sooner: those come first."""
     short = solving("short", 400, 500, None, None, None)
-    times = [390, 490, 2000, 4000, 9000]
+    times = [390, 490, 1000, 4000, 9000]
     curves = [[1.0 if at is not None and s >= at else 0.2 for s in times] for at in (390, 490, None, None, None)]
     long = [run("long", seed, curve, steps=times) for seed, curve in enumerate(curves)]
     for record in short + long:
@@ -829,7 +987,7 @@ def test_a_larger_budget_is_no_worse(tmp_path: Path) -> None:
 
 
 def test_probes_that_never_solve_hide_no_difference_of_others(tmp_path: Path) -> None:
-    rows = [*solving("quick", 100, 100, 200, 100, 200), *solving("slow", 900, 900, 800, 900, 900)]
+    rows = [*solving("quick", 100, 100, 200, 100, 200), *solving("slow", 700, 700, 600, 700, 700)]
     rows += [run("ridge", seed, [0.1], steps=[0], budget=0) for seed in range(5)]
     for record in rows:
         Store(tmp_path, create=True).write(record)

@@ -224,7 +224,8 @@ def _table(
     for k, x in zip(keys, values_Mn, strict=True):
         after, early, late = seen(x)
         low, high = (np.log(np.minimum(end, HORIZON)) for end in (early, late))
-        spacing = float(np.max(np.log1p(early) - np.log1p(after), where=early <= HORIZON, initial=0.0))
+        there = early <= HORIZON
+        spacing = float(np.log(early[there] / np.maximum(after[there], early[there] / 2)).max(initial=0.0))
         table.append(Sample(k, low, high, spacing))
     return table
 
