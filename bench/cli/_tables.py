@@ -139,7 +139,8 @@ def print_records(records: Sequence[dict[str, Any]], results: str | None) -> Non
         return
     spec = Spec.from_dict(records[0]["spec"])
     _print_head(spec)
-    columns = ["seed", "status", "steps", "train", "test", "a=b", "≥99%", "held", "ridge", "1-NN", "time", "record"]
+    measured = ["seed", "status", "steps", "train", "test", "a=b", "≥99%", "held"]
+    columns = [*measured, "ridge", "1-NN", "bilinear", "time", "record"]
     rows = [_row(record) for record in records]
     finished = [r for r in records if r["status"] == "done"]
     if len(finished) > 1:
@@ -173,6 +174,7 @@ def _row(record: dict[str, Any]) -> list[str]:
         _held(record),
         percent(probes["ridge"]),
         percent(probes["knn"]),
+        percent(probes.get("bilinear")),  # records of earlier versions have none
         _duration(record["seconds"]["total"]),
         record["id"][:ID_SHOWN],
     ]
@@ -201,6 +203,7 @@ def _mean_row(records: Sequence[dict[str, Any]]) -> list[str]:
         "",
         mean([r["probes"]["ridge"] for r in records]),
         mean([r["probes"]["knn"] for r in records]),
+        mean([r["probes"].get("bilinear") for r in records]),
         _duration(float(np.mean([r["seconds"]["total"] for r in records]))),
         "",
     ]
@@ -224,7 +227,10 @@ def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, A
             lines.append(f"?: unconfirmed, since the run ended before {CONFIRMATION:g} times that step.")
     if any(r["test_accuracy_diagonal"] is not None for r in records):
         lines.append("a=b: test accuracy on the pairs of equal operands.")
-    lines.append("ridge, 1-NN: test accuracy of a linear readout and the nearest neighbour: what the code gives away.")
+    lines.append(
+        "ridge, 1-NN, bilinear: what the code gives away: test accuracy of a linear readout, of the nearest neighbour, "
+        "and of a linear readout of products of the two operands' codes."
+    )
     made = records[0]["environment"]
     cell = f"{made['device']} ({made['processor']}), {made['threads']} thread{'s' if made['threads'] > 1 else ''}"
     size = records[0]["parameters"]
@@ -239,7 +245,7 @@ def print_comparison(comparison: Comparison) -> None:
     rows = [_row(comparison.stored), _row(comparison.again)]
     columns = ["", "status", "steps", "train", "test", "99 % at", "time"]
     picked = [
-        [name, row[1], row[2], row[3], row[4], row[6], row[10]]
+        [name, row[1], row[2], row[3], row[4], row[6], row[11]]
         for name, row in zip(("stored", "anew"), rows, strict=True)
     ]
     _print_head(Spec.from_dict(comparison.stored["spec"]))
