@@ -15,7 +15,7 @@ from bench.environment import source_digest
 from bench.metrics import CONFIRMATION, confirmed, crossings
 from bench.runs import many
 from bench.spec import Spec
-from bench.splits import eligible
+from bench.splits import eligible, given_away
 
 __all__ = ["notes", "print_comparison", "print_plan", "print_records"]
 
@@ -59,8 +59,9 @@ def _facts(spec: Spec) -> list[str]:
         facts.append("An oracle: this code, multiplied, solves modular addition by construction.")
     if encoder.knows_modulus or spec.modulus in encoder.periods:
         facts.append("The encoder was told the modulus.")
-    if spec.protocol == "ordered" and cell.task.commutative:
-        facts.append("Ordered pairs of a commutative task: for many test pairs the mirrored twin was in training.")
+    if leaked := given_away(cell.task, cell.split):
+        share = percent(leaked / cell.split.test.size)
+        facts.append(f"For {share} of the test pairs the mirrored twin, with the same answer, was in training.")
     if 0 < cell.split.test.size < FEW:
         n = cell.split.test.size
         facts.append(f"{many(n, 'pair')} to test: an accuracy moves in steps of {100 / n:.1f} %.")
