@@ -18,6 +18,7 @@ from bench.cells import drawn, prepare
 from bench.errors import RequestError, StoreError, one_of
 from bench.execute import Board, Job, Result, Unit, board, check_model_path, run_jobs
 from bench.harness import solved
+from bench.probes import Probes
 from bench.spec import Budget, Spec, family, real, resolve, whole
 from bench.store import Record, Store
 
@@ -287,9 +288,14 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     pairs = [(before[m][i], after[m][j]) for m in measures for i, j in rows]
     pairs += [(stored["final"][m], again["final"][m]) for m in measures]
     gaps = [abs(x - y) for x, y in pairs if x is not None and y is not None]
-    compared = ("final", "curve", "test_accuracy_diagonal", "probes", "parameters")
-    same = all(stored[key] == again[key] for key in compared)
+    compared = ("final", "curve", "test_accuracy_diagonal", "parameters")
+    same = all(stored[key] == again[key] for key in compared) and _agree(stored["probes"], again["probes"])
     return Comparison(stored, again, same, float(np.max(gaps)) if gaps else None)
+
+
+def _agree(some: Probes, others: Probes) -> bool:
+    """Whether two records' probes are equal, as far as both have them: earlier versions knew fewer."""
+    return all(some[name] == others[name] for name in some.keys() & others.keys())
 
 
 def action(record: Record, budget: Budget) -> str:

@@ -31,6 +31,7 @@ from bench.errors import RequestError, StoreError
 from bench.harness import PARTS, CheckpointError, Clock, Moment, Outcome, recall, train
 from bench.memory import keep_freed_memory
 from bench.metrics import crossings
+from bench.probes import PROBES
 from bench.schema import SCHEMA
 from bench.spec import Budget, Spec
 from bench.store import Record, State, Store
@@ -432,7 +433,7 @@ def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
         "compiled": False,
         "notices": [],
         "flops": None,
-        "probes": {"ridge": None, "knn": None},
+        "probes": dict.fromkeys(PROBES),
         "curve": curve,
         "error": {
             "type": type(error).__name__,

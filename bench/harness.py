@@ -16,7 +16,7 @@ import numpy as np
 from bench import metrics
 from bench.cells import Cell
 from bench.judge import PARTS, Judge, finite
-from bench.probes import remembered
+from bench.probes import PROBES, Probes, remembered
 from bench.schema import SCHEMA
 from bench.spec import Budget
 from bench.store import Record, State
@@ -83,7 +83,7 @@ class _Replica:
     status: str = "running"
     diagonal: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    probes: dict[str, float | None] = field(default_factory=lambda: {"ridge": None, "knn": None})
+    probes: Probes = field(default_factory=lambda: dict.fromkeys(PROBES))
 
     @property
     def granularity(self) -> int:
@@ -399,13 +399,14 @@ class _Prober:
         self.pool = ThreadPoolExecutor(PROBERS) if device.startswith("cuda") else None
         self.begun = [self.pool.submit(self._probe, replica) for replica in replicas] if self.pool else []
 
-    def ask(self, r: int) -> dict[str, float | None]:
+    def ask(self, r: int) -> Probes:
         """The probes of a replica."""
         return self.begun[r].result() if self.begun else self._probe(self.replicas[r])
 
-    def _probe(self, replica: _Replica) -> dict[str, float | None]:
-        if replica.prior is not None and replica.prior["probes"]["ridge"] is not None:
-            return dict(replica.prior["probes"])
+    def _probe(self, replica: _Replica) -> Probes:
+        known = replica.prior["probes"] if replica.prior else {}
+        if all(known.get(name) is not None for name in PROBES):
+            return dict(known)
         return remembered(replica.cell, self.memory)
 
     def close(self) -> None:

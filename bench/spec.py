@@ -16,7 +16,7 @@ import numpy as np
 from bench import registry
 from bench.errors import RequestError, one_of
 from bench.schema import SCHEMA
-from bench.splits import PROTOCOLS
+from bench.splits import PROTOCOLS, default_protocol
 from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
@@ -407,7 +407,7 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
 
 def _resolve_protocol(pairs: str | None, task: Task) -> str:
     if pairs is None:
-        return "unordered" if task.commutative else "ordered"
+        return default_protocol(task)
     if pairs not in PROTOCOLS:
         raise RequestError(one_of("protocol of pairs", pairs, PROTOCOLS))
     return pairs

@@ -318,7 +318,7 @@ def _fleet(
     rates = _rates(run, device, seconds)
     return {
         "rates": [rate * len(cells) for rate in rates],
-        "flops": training.flops(0, 1) or 0,
+        "flops": training.product_flops,
         "compiled": training.compiled,
         "compile": training.compile_seconds,
         "memory": peak_memory_bytes(device),

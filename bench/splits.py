@@ -10,6 +10,9 @@ grouped    all                              always on one side
 unordered  a ≤ b                            only one of the two exists
 distinct   a < b                            only one of the two exists
 ========== ================================ ======================================
+
+A learner that takes a twin's answer for its own is right wherever twins agree: the default of a task never parts such
+twins (`default_protocol`).
 """
 
 from dataclasses import dataclass
@@ -18,7 +21,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PROTOCOLS", "Protocol", "Split", "draw_vault", "eligible", "split"]
+from bench.tasks import Task
+
+__all__ = ["PROTOCOLS", "Protocol", "Split", "default_protocol", "draw_vault", "eligible", "given_away", "split"]
 
 Protocol = Literal["ordered", "grouped", "unordered", "distinct"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -34,6 +39,13 @@ class Split:
     train: Rows
     validation: Rows
     test: Rows
+
+
+def default_protocol(task: Task) -> Protocol:
+    """Unordered for commutative tasks, grouped where any two twins have one answer, ordered where none have."""
+    if task.commutative:
+        return "unordered"
+    return "grouped" if task.twins_agree else "ordered"
 
 
 def eligible(pairs_N2: Pairs, protocol: Protocol) -> Rows:
@@ -126,6 +138,18 @@ def split(
             f"leave {train.size} to train, {validation.size} to validate and {test.size} to test."
         )
     return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def given_away(task: Task, drawn: Split) -> int:
+    """Test pairs (a, b), a ≠ b, whose twin (b, a) has the same answer and is in training."""
+    seen, asked = (_keys(task, rows) for rows in (drawn.train, drawn.test))
+    return int((np.isin(asked[:, 1], seen[:, 0]) & (asked[:, 0] != asked[:, 1])).sum())
+
+
+def _keys(task: Task, rows: Rows) -> NDArray[np.int64]:
+    """A number for the pair and its answer, and one for its twin and the same answer, (N, 2)."""
+    (a, b), base = task.pairs_N2[rows].T, int(task.pairs_N2.max()) + 1
+    return np.stack([a * base + b, b * base + a], axis=1) * task.n_classes + task.answers_N[rows, np.newaxis]
 
 
 def _check_fraction(name: str, fraction: float) -> None:

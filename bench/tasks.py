@@ -5,7 +5,7 @@ Operations of Power et al. 2022 (arXiv 2201.02177) and its code, and one control
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import permutations
 from math import gcd
 from typing import Any
@@ -46,6 +46,18 @@ class Task:
     commutative: bool
     n_operands: int
     modulus: int | None
+
+    @cached_property
+    def twins_agree(self) -> bool:
+        """Whether any pair (a, b), a ≠ b, has the answer of its mirrored twin (b, a).
+
+        By accident too: a / b = b / a where a = −b. Counted once, as equal keys of unordered pair and answer.
+        """
+        a, b = self.pairs_N2.T
+        parted = a != b
+        low, high = np.minimum(a, b)[parted], np.maximum(a, b)[parted]
+        keys = np.sort((low * (high.max(initial=0) + 1) + high) * self.n_classes + self.answers_N[parted])
+        return bool((keys[1:] == keys[:-1]).any())
 
 
 @dataclass(frozen=True)

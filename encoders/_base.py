@@ -79,6 +79,14 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
     def _encode(self, values: Values) -> Block:
         """The codes (N, F) of N numbers."""
 
+    def feature_blocks(self) -> NDArray[np.intp]:
+        """The number of the block that each feature belongs to, (F,), once fitted; every feature is its own by default.
+
+        Features of one block mean something together: cos and sin of one frequency, the remainders of one modulus.
+        """
+        check_is_fitted(self)
+        return np.arange(self.code_size_)
+
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn the range of X (n, columns); y is ignored."""
         self.check()

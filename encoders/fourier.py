@@ -45,6 +45,10 @@ class Fourier(Invertible, Encoder):
         """The modulus."""
         return (float(self.modulus),)
 
+    def feature_blocks(self) -> NDArray[np.intp]:
+        """Cos and sin of each harmonic."""
+        return np.repeat(np.arange(len(self.harmonics_)), 2)
+
     def check(self) -> None:
         """p > 0; harmonics are positive integers, at least one."""
         require_number(self, "modulus", above=0)

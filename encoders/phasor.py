@@ -62,6 +62,10 @@ class Phasor(Encoder):
         """The modulus."""
         return (float(self.modulus),)
 
+    def feature_blocks(self) -> NDArray[np.intp]:
+        """Real and imaginary part of each component."""
+        return np.tile(np.arange(self.n), 2)
+
     def check(self) -> None:
         """n ≥ 1, p > 0, K ≥ 1."""
         require_integer(self, "n")

@@ -47,6 +47,10 @@ class Residue(Invertible, Encoder):
         """The moduli."""
         return tuple(float(m) for m in self.moduli)
 
+    def feature_blocks(self) -> NDArray[np.intp]:
+        """The remainders of each modulus."""
+        return np.repeat(np.arange(len(self.moduli)), self.moduli)
+
     def check(self) -> None:
         """At least one modulus; all are integers ≥ 2."""
         require_integers(self, "moduli", at_least=2)

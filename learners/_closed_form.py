@@ -47,6 +47,10 @@ class ClosedForm(Learner):
     def _parameters(self) -> int:
         """Trainable numbers, once fitted."""
 
+    def operations(self, n_train: int, n_features: int, n_classes: int) -> int | None:
+        """Floating-point operations of the solve, by its formula; None where none is known."""
+        return None
+
 
 class _Solve(Solo):
     learner: ClosedForm
@@ -64,4 +68,4 @@ class _Solve(Solo):
         return self.learner._parameters()
 
     def flops(self, step: int) -> int | None:
-        return None
+        return self.learner.operations(len(self.problem.train), self.X.shape[1], self.problem.n_classes)

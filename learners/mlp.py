@@ -202,10 +202,19 @@ class _Epochs(Solo):
         return sum(width_in * width_out + width_out for width_in, width_out in pairwise(self._widths()))
 
     def flops(self, step: int) -> int | None:
-        """Products and sums of the matrix products: forward, gradient by weights, gradient by inputs but the first."""
-        products = [2 * width_in * width_out for width_in, width_out in pairwise(self._widths())]
-        per_example = 3 * sum(products) - products[0]
-        return per_example * self.n * (step // self.per_epoch)
+        """Products, elementwise arithmetic and Adam, counted as for the learners of PyTorch: one for each number.
+
+        An example takes, for widths w₀ … w_L: products 2 Σ wₗ wₗ₊₁ forward, as many for the gradient by weights, and as
+        many but for the first layer by inputs; 5 Σ wₗ₊₁ for bias, activation, its derivative, and the sum that is the
+        gradient of the bias, or at the end the error and its square. An update takes 17 for each weight: 5 for the
+        penalty and the mean over the batch, 12 of Adam, which are all that a bias takes.
+        """
+        epochs, layers = step // self.per_epoch, list(pairwise(self._widths()))
+        products = [2 * width_in * width_out for width_in, width_out in layers]
+        outputs = sum(width_out for _, width_out in layers)
+        per_example = 3 * sum(products) - products[0] + 5 * outputs
+        per_update = 17 * sum(products) // 2 + 12 * outputs
+        return epochs * (self.n * per_example + self.per_epoch * per_update)
 
     def _widths(self) -> list[int]:
         outputs = self.problem.n_classes

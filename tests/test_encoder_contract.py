@@ -132,6 +132,14 @@ def test_pandas_and_feature_names(name: str) -> None:
 
 
 @every_encoder
+def test_every_feature_is_in_a_block(name: str) -> None:
+    encoder = small(name).fit(X)
+    blocks = encoder.feature_blocks()
+    assert blocks.shape == (encoder.code_size_,)
+    assert blocks.dtype.kind == "i"
+
+
+@every_encoder
 def test_in_a_column_transformer_and_a_pipeline(name: str) -> None:
     frame = pd.DataFrame({"hour": [0, 6, 12, 1, 7, 11], "other": [0.1, 0.5, 0.3, 0.2, 0.4, 0.6]})
     columns = ColumnTransformer([("hour", small(name), ["hour"])], remainder="passthrough")

@@ -37,7 +37,8 @@ __all__ = ["rerun", "run"]
     "--pairs",
     metavar="PROTOCOL",
     shell_complete=words("ordered", "grouped", "unordered", "distinct"),
-    help="ordered, grouped, unordered or distinct.  [default: unordered where the task commutes, else ordered]",
+    help="ordered, grouped, unordered or distinct.  [default: unordered where the task commutes, grouped where other "
+    "twins (a, b) and (b, a) have one answer, else ordered]",
 )
 @click.option("--train-fraction", type=float, default=0.5, show_default=True, help="Share of the pairs that train.")
 @click.option(

@@ -15,7 +15,7 @@ from bench.environment import source_digest
 from bench.metrics import CONFIRMATION, confirmed, crossings
 from bench.runs import many
 from bench.spec import Spec
-from bench.splits import eligible
+from bench.splits import eligible, given_away
 
 __all__ = ["notes", "print_comparison", "print_plan", "print_records"]
 
@@ -59,8 +59,9 @@ def _facts(spec: Spec) -> list[str]:
         facts.append("An oracle: this code, multiplied, solves modular addition by construction.")
     if encoder.knows_modulus or spec.modulus in encoder.periods:
         facts.append("The encoder was told the modulus.")
-    if spec.protocol == "ordered" and cell.task.commutative:
-        facts.append("Ordered pairs of a commutative task: for many test pairs the mirrored twin was in training.")
+    if leaked := given_away(cell.task, cell.split):
+        share = percent(leaked / cell.split.test.size)
+        facts.append(f"For {share} of the test pairs the mirrored twin, with the same answer, was in training.")
     if 0 < cell.split.test.size < FEW:
         n = cell.split.test.size
         facts.append(f"{many(n, 'pair')} to test: an accuracy moves in steps of {100 / n:.1f} %.")
@@ -139,7 +140,8 @@ def print_records(records: Sequence[dict[str, Any]], results: str | None) -> Non
         return
     spec = Spec.from_dict(records[0]["spec"])
     _print_head(spec)
-    columns = ["seed", "status", "steps", "train", "test", "a=b", "≥99%", "held", "ridge", "1-NN", "time", "record"]
+    measured = ["seed", "status", "steps", "train", "test", "a=b", "≥99%", "held"]
+    columns = [*measured, "ridge", "1-NN", "bilinear", "time", "record"]
     rows = [_row(record) for record in records]
     finished = [r for r in records if r["status"] == "done"]
     if len(finished) > 1:
@@ -173,6 +175,7 @@ def _row(record: dict[str, Any]) -> list[str]:
         _held(record),
         percent(probes["ridge"]),
         percent(probes["knn"]),
+        percent(probes.get("bilinear")),  # records of earlier versions have none
         _duration(record["seconds"]["total"]),
         record["id"][:ID_SHOWN],
     ]
@@ -201,6 +204,7 @@ def _mean_row(records: Sequence[dict[str, Any]]) -> list[str]:
         "",
         mean([r["probes"]["ridge"] for r in records]),
         mean([r["probes"]["knn"] for r in records]),
+        mean([r["probes"].get("bilinear") for r in records]),
         _duration(float(np.mean([r["seconds"]["total"] for r in records]))),
         "",
     ]
@@ -224,7 +228,10 @@ def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, A
             lines.append(f"?: unconfirmed, since the run ended before {CONFIRMATION:g} times that step.")
     if any(r["test_accuracy_diagonal"] is not None for r in records):
         lines.append("a=b: test accuracy on the pairs of equal operands.")
-    lines.append("ridge, 1-NN: test accuracy of a linear readout and the nearest neighbour: what the code gives away.")
+    lines.append(
+        "ridge, 1-NN, bilinear: what the code gives away: test accuracy of a linear readout, of the nearest neighbour, "
+        "and of a linear readout of products of the two operands' codes."
+    )
     made = records[0]["environment"]
     cell = f"{made['device']} ({made['processor']}), {made['threads']} thread{'s' if made['threads'] > 1 else ''}"
     size = records[0]["parameters"]
@@ -239,7 +246,7 @@ def print_comparison(comparison: Comparison) -> None:
     rows = [_row(comparison.stored), _row(comparison.again)]
     columns = ["", "status", "steps", "train", "test", "99 % at", "time"]
     picked = [
-        [name, row[1], row[2], row[3], row[4], row[6], row[10]]
+        [name, row[1], row[2], row[3], row[4], row[6], row[11]]
         for name, row in zip(("stored", "anew"), rows, strict=True)
     ]
     _print_head(Spec.from_dict(comparison.stored["spec"]))

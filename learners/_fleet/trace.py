@@ -123,8 +123,8 @@ class Work:
 
     :param operators: those that compute anything.
     :param bytes: read and written by operators other than products.
-    :param flops: of products, without those that stand for a gather or a sum: the model's arithmetic, whatever device
-        and number of replicas its operators were chosen for.
+    :param flops: of products, without those that stand for a gather or a sum. They decide what is worth compiling; what
+        a learner is charged for is counted elsewhere (`operations_of_step`).
     """
 
     operators: int

@@ -14,6 +14,7 @@ from torch import Tensor
 from learners._base import Learner, Look, Problem, Rows, Setting, State, Training
 from learners._fleet.batches import batch_rows
 from learners._fleet.compiler import Compiler
+from learners._fleet.counting import operations_of_step
 from learners._fleet.group import SHARED, Group, Tensors
 from learners._fleet.kept import ours
 from learners._fleet.kernels import LARGEST_TABLE, tensor_cores
@@ -21,7 +22,6 @@ from learners._fleet.memory import out_of_memory
 from learners._fleet.modules import Embedding
 from learners._fleet.program import BLOCK, Feed, Looker, Stepper
 from learners._fleet.step import SPARSITY_ROWS, Rule
-from learners._fleet.trace import Work, trace
 
 if TYPE_CHECKING:
     from learners._torch import TorchLearner
@@ -94,8 +94,6 @@ class FleetTraining(Training):
         self.batches = [learner.resolved_batch(n) for learner, n in zip(self.learners, self.sizes, strict=True)]
         self.seeds = [learner.seed() for learner in self.learners]
         self.left: dict[int, Group] = {}
-        self.flops_a_step: int | None = None
-        self.flops_of_fewest: int | None = None
         self.divisions = self._divisions()
         self.groups = _divided(self._make_group(), self.divisions)
         self._asked: _Asked | None = None
@@ -314,7 +312,6 @@ class FleetTraining(Training):
             leaving = self.setting.leaving and len(group.ids) > 1
             self.compiler.takers = self.takers(group)
             group.program = Stepper(self.rule, group, feed, to_come, self.compiler, everyone, leaving)
-            self.flops_a_step = group.program.work.flops // len(group.ids)
         last = first + count
         while first < last:
             until = min(last, (first // BLOCK + 1) * BLOCK)
@@ -398,27 +395,16 @@ class FleetTraining(Training):
         return sum(x.numel() for x in self.network.parameters() if x.requires_grad)
 
     def flops(self, replica: int, step: int) -> int | None:
-        """Of the products of all steps, as its program alone would do them; None before there is one."""
-        if self.flops_a_step is None:
-            return None
-        fewest, most = min(self.batches), max(self.batches)
-        if fewest == most:
-            return self.flops_a_step * step
-        if self.flops_of_fewest is None:
-            self.flops_of_fewest = self._flops_of(self.batches.index(fewest))
-        share = (self.batches[replica] - fewest) / (most - fewest)  # padded rows are no work of its own
-        return round(self.flops_of_fewest + share * (self.flops_a_step - self.flops_of_fewest)) * step
+        """Operations of a replica's updates, as it would do them by itself: see `operations_of_step`."""
+        return operations_of_step(self.learners[replica], self.problems[replica]) * step
 
-    def _flops_of(self, replica: int) -> int:
-        """Of a step of a replica by itself."""
-        group, row = self._find(replica)
-        tensors = dict(group.select([row]).tensors)
-        tensors["data"] = {name: x for name, x in tensors["data"].items() if name != "weight"}
-        rows = torch.zeros((1, self.batches[replica]), dtype=torch.int64, device=self.device)
-        with self._here():
-            return Work.of(
-                trace(partial(self.rule.update, all_move=True), ("update", True, self.rule.key), tensors, rows)
-            ).flops
+    @property
+    def product_flops(self) -> int:
+        """Floating-point operations of the products alone of a replica's step, as its program does them now; 0 before
+        there is one.
+        """
+        made = [group for group in self.groups if group.program is not None]
+        return made[0].program.work.flops // len(made[0].ids) if made else 0
 
 
 class _Asked:

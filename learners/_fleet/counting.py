@@ -1,0 +1,153 @@
+"""How many operations a step of a learner takes, by the learner's own formulas."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from learners._fleet.group import SHARED, Tensors
+from learners._fleet.modules import Embedding
+from learners._fleet.step import Rule
+
+if TYPE_CHECKING:
+    from learners._base import Problem
+    from learners._torch import TorchLearner
+
+__all__ = ["Operations", "operations_of_step"]
+
+FREE = frozenset(
+    {
+        "view", "_unsafe_view", "reshape", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select",
+        "slice", "split", "split_with_sizes", "unbind", "t", "detach", "alias", "as_strided", "diagonal",
+        "lift_fresh", "lift_fresh_copy", "clone", "copy", "copy_", "_to_copy", "cat", "stack", "repeat", "flip",
+        "constant_pad_nd", "select_scatter", "slice_scatter", "settled", "arange", "empty", "empty_like", "full",
+        "full_like", "zeros", "zeros_like", "ones", "ones_like", "new_zeros", "new_ones", "new_empty", "new_full",
+        "scalar_tensor", "fill",
+    }
+)  # fmt: skip
+"""Operators that move, copy, convert or fill."""
+SCATTERS = {"rows_gradient": 0, "index_put": 2, "_unsafe_index_put": 2, "index_add": 3, "scatter_add": 3, "scatter": 3}
+"""Which argument holds what is added."""
+OVER_ALL = frozenset(
+    {
+        "sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "any", "all", "prod", "var", "cumsum",
+        "logsumexp", "topk", "sort", "linalg_vector_norm",
+    }
+)  # fmt: skip
+PRODUCTS = frozenset(["product", "rectified", "masked"])
+"""Operators of our own; those of PyTorch are counted by its counters."""
+
+_counted: dict[Hashable, int] = {}
+
+
+@cache
+def _decompositions() -> Any:
+    """What PyTorch's core is, in plain arithmetic where it still holds several operations in one."""
+    aten = torch.ops.aten
+    composed = [aten.native_layer_norm, aten._log_softmax, aten._softmax, aten.gelu, aten.gelu_backward]
+    return core_aten_decompositions() | get_decompositions(composed)
+
+
+def operations_of_step(learner: "TorchLearner", problem: "Problem") -> int:
+    """Operations on numbers that one update of one replica takes, forward, backward and optimizer.
+
+    Counted are, of the operators that the learner's formulas come down to:
+
+    - products of matrices: 2 M N K;
+    - elementwise arithmetic, comparisons, roots and exponentials: one for each number that comes out;
+    - sums and other reductions: one for each number that goes in;
+    - look-ups in tables and sums into their rows: one for each number that is read or added.
+
+    Moving, copying, converting and filling cost none. Counted is the update of a replica by itself, on a CPU, in
+    float32, with its own batch, whatever trains in truth: the number depends on no device, precision, neighbour or
+    compiler. Embeddings of one-hot codes count as look-ups even where a program multiplies by the table.
+
+    NOTE: a layer that is a matrix by definition is a product whatever the code, as in scikit-learn: the first layer of
+    a multilayer perceptron on one-hot codes. NOTE: operations are not seconds: elementwise ones wait for memory, and
+    on a CPU one of them takes as long as ten to fifty of a product's.
+    """
+    codes, n_classes, n = problem.codes, problem.n_classes, len(problem.train)
+    batch = learner.resolved_batch(n)
+    key = (learner.structure(n), batch, codes.table_UF.shape, codes.n_slots, codes.onehot, n_classes)
+    if key not in _counted:
+        network = learner.network(codes.n_slots, codes.n_features, n_classes)
+        for module in network.modules():
+            if isinstance(module, Embedding):
+                module.onehot = codes.onehot
+        rule = Rule(learner, network, learner.transformation(network))
+        with torch.no_grad(), FakeTensorMode():  # shapes alone: nothing is computed
+            tensors, rows = _blank(rule, problem, batch), torch.zeros((1, batch), dtype=torch.int64)
+            with Operations() as counter:
+                rule.update(tensors, rows, all_move=True)
+        _counted[key] = counter.total
+    return _counted[key]
+
+
+def _blank(rule: Rule, problem: "Problem", batch: int) -> dict[str, Tensors]:
+    """Tensors of one replica, of the right shapes."""
+    codes = problem.codes
+    weights = {name: (w.requires_grad, torch.empty(1, *w.shape)) for name, w in rule.network.named_parameters()}
+    params = {name: w for name, (trained, w) in weights.items() if trained}
+    integers = partial(torch.zeros, dtype=torch.int64)
+    return {
+        "params": params,
+        "frozen": {name: w for name, (trained, w) in weights.items() if not trained},
+        "state": rule.transformation.init(params),
+        "hyper": {name: torch.empty(1) for name in rule.learner.hyper()},
+        "data": {
+            SHARED: torch.empty(codes.table_UF.shape),
+            "index": integers((1, batch, codes.n_slots)),
+            "y": integers((1, batch)),
+        },
+        "clock": {"seed": integers(1), "step": integers(1), "alive": torch.ones(1, dtype=torch.bool)},
+    }
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations of a block, as `operations_of_step` says.
+
+    :ivar total: operations so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Perform an operator, taken apart where it is several, and count it."""
+        given = kwargs or {}
+        if operator in _decompositions():
+            with self:
+                made = _decompositions()[operator](*args, **given)
+            if made is not NotImplemented:
+                return made
+        made = operator(*args, **given)
+        self.total += _cost(operator.overloadpacket, args, made)
+        return made
+
+
+def _cost(operator: Any, args: Sequence[Any], made: Any) -> int:
+    name = operator.__name__
+    result = made[0] if isinstance(made, tuple | list) else made
+    if name in FREE:
+        return 0
+    if operator in flop_registry:
+        added = _numel(result) if name in ("addmm", "baddbmm") else 0
+        return int(flop_registry[operator](*args, out_val=result)) + added
+    if name in PRODUCTS:
+        return 2 * _numel(result) * int(args[0].shape[-1])
+    if name in SCATTERS:
+        return _numel(args[SCATTERS[name]])
+    return _numel(args[0] if name in OVER_ALL else result)
+
+
+def _numel(value: Any) -> int:
+    return int(value.numel()) if isinstance(value, Tensor) else 0
