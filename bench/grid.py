@@ -179,7 +179,11 @@ def _found(key: str, values: Any, place: str) -> Sequence[Any]:
     if "." not in key and key not in KEYS:
         raise RequestError(f"{place}: {one_of('key', key, KEYS)}")
     if key in ("encoder", "learner") and values == "all":
-        return [name for name, listing in registry.listings(key).items() if not listing.unavailable]
+        return [
+            name
+            for name, listing in registry.examined("encoder" if key == "encoder" else "learner").items()
+            if not listing.unavailable
+        ]
     if isinstance(values, Mapping) and key not in ("encoder", "learner"):
         return _range(key, values, place)
     found = [_scalar(value) for value in values] if isinstance(values, list | tuple) else [_scalar(values)]

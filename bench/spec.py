@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import numpy as np
 
 from bench import registry
+from bench.contracts import fault_of_task
 from bench.errors import RequestError, one_of
 from bench.schema import SCHEMA
 from bench.splits import PROTOCOLS
@@ -400,6 +401,8 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
     _refuse_unknown("task", name, values, resolved)
     resolved |= {key: whole(f"task.{key}", value) for key, value in values.items()}
     made = _checked(maker, **({} if modulus is None else {"modulus": modulus}), **resolved)
+    if fault := fault_of_task(made):
+        raise RequestError(f"The task {registry.canonical(name)!r} cannot be used: {fault}.")
     if resolved.get("operand_max", 0) is None:
         resolved["operand_max"] = made.n_operands - 1
     return resolved, made

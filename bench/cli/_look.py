@@ -15,9 +15,9 @@ __all__ = ["doctor", "info", "list_names"]
 def list_names(as_json: bool) -> int:
     """All encoders, learners and tasks by name."""
     from bench.cli import _print
-    from bench.registry import KINDS, listings
+    from bench.registry import KINDS, examined
 
-    found = {kind: listings(kind) for kind in KINDS}
+    found = {kind: examined(kind) for kind in KINDS}
     if as_json:
         entry = ("name", "summary", "unavailable")
         _print.print_json(
@@ -68,7 +68,7 @@ def _describe(name: str) -> dict[str, Any]:
         known = [n for kind in registry.KINDS for n in registry.listings(kind)]
         raise RequestError(one_of("name", name, known))
     kind = kinds[0]
-    loaded = getattr(registry, kind)(wanted)
+    loaded = registry.usable(kind, wanted)
     described: dict[str, Any] = {"kind": kind, "name": wanted}
     if kind == "task":
         task = loaded()
@@ -172,7 +172,8 @@ def _examine(results: str) -> list[tuple[str, str, bool]]:
     commit, dirty = environment.source_state()
     state = "not in a repository" if commit is None else f"{commit[:12]}{', with changes' if dirty else ''}"
     checks.append(("source", state, True))
-    unavailable = [i for kind in registry.KINDS for i in registry.listings(kind).values() if i.unavailable]
+    found = [item for kind in registry.KINDS for item in registry.examined(kind, every=True).values()]
+    unavailable = [item for item in found if item.unavailable]
     named = "; ".join(f"{i.kind} {i.name}: {i.unavailable}" for i in unavailable)
     checks.append(("plugins", named or "all available", not unavailable))
     try:
