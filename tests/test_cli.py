@@ -119,6 +119,49 @@ def test_errors_of_usage_are_one_line(command: Command) -> None:
     assert command("--version").out.startswith("mod97")
 
 
+MODULE, SCRIPT = ("-m", "bench"), ("-c", "from bench.cli import main; main()")
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("encoders.py", MODULE),
+        ("encoders.py", SCRIPT),
+        ("learners.py", MODULE),
+        ("learners/__init__.py", MODULE),
+        ("click.py", MODULE),
+        ("numpy.py", SCRIPT),
+    ],
+)
+def test_a_file_that_stands_in_the_way_is_named(tmp_path: Path, name: str, program: tuple[str, str]) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("raise RuntimeError('not meant to be imported')\n")
+    done = subprocess.run(
+        [sys.executable, *program, "list"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = (tmp_path / name).resolve()
+    package = name.partition("/")[0].removesuffix(".py")
+    found = found.parent if found.name == "__init__.py" else found
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"Error: '{found}' stands in the way of the package {package!r}, which mod97 needs: rename it, or run mod97 "
+        "from another folder."
+    ]
+
+
+def test_a_folder_of_data_stands_in_nobodys_way(tmp_path: Path) -> None:
+    for name in ("encoders", "torch"):
+        (tmp_path / name).mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "bench", "--version"]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True).returncode == 0
+
+
 # Completion
 
 

@@ -383,6 +383,29 @@ def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path, monkeypatch: pyt
     assert [r["status"] for r in records] == ["done", "failed", "done"]
 
 
+def test_debug_shows_where_each_failed_cell_failed(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("by design")
+
+    monkeypatch.setattr(MLP, "_network", broken)
+    options = (*RUN, "--epochs", 2, "--seeds", 2, "--jobs", 1, "--results", tmp_path, "--quiet")
+    plain = command(*options)
+    assert plain.code == 1
+    assert "Traceback" not in plain.err
+    debugged = command(*options, "--debug", "--json")
+    assert debugged.code == 1
+    assert debugged.err.count("Traceback (most recent call last)") == 2
+    assert "onehot+concat → mlp(hidden_layer_sizes=[24]), seed 1:" in debugged.err
+    assert "RuntimeError: by design" in debugged.err
+    [first, _] = debugged.json["cells"]
+    again = command("rerun", first["id"], "--results", tmp_path, "--debug")
+    assert again.code == 2
+    assert "RuntimeError: by design" in again.err
+    assert command("rerun", first["id"], "--results", tmp_path).error.startswith("The record")
+
+
 def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job took two seconds until it failed, and each half another one: none of those is in its neighbours'."""
     original, now = harness.train, 0.0

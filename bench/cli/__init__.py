@@ -53,11 +53,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _exit_code(arguments: list[str] | None) -> int:
     from bench.errors import BenchError
+    from bench.shadows import shadow
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     settings: dict[str, Any] = {"debug": False}
+    if found := shadow():
+        return _say(found, 2, settings)
     prog = "mod97" if os.path.basename(sys.argv[0]) == "mod97" else "python -m bench"
     try:
         return int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)

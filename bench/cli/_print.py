@@ -2,16 +2,17 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bench.schema import SCHEMA
 
-__all__ = ["console", "print_json", "print_table"]
+__all__ = ["console", "print_json", "print_table", "print_tracebacks"]
 
 WIDTH_OF_A_FILE = 118
 WIDE = 100
@@ -28,6 +29,17 @@ def console(at_least: int = 0) -> Console:
 def print_json(**document: Any) -> None:
     """One JSON document."""
     print(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, allow_nan=False))
+
+
+def print_tracebacks(records: Iterable[dict[str, Any]]) -> None:
+    """With --debug, where each failed cell failed, on stderr; nothing without it."""
+    context = click.get_current_context(silent=True)
+    if context is None or not (context.obj or {}).get("debug"):
+        return
+    for record in records:
+        if record["error"]:
+            seed = record["spec"]["seed"]
+            click.echo(f"{record['label']}, seed {seed}:\n{record['error']['traceback'].rstrip()}", err=True)
 
 
 def print_table(

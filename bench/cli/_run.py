@@ -120,9 +120,12 @@ def rerun(id: str, results: str, as_json: bool, quiet: bool) -> int:
     """
     from bench import api
     from bench.cli import _tables
-    from bench.cli._print import print_json
+    from bench.cli._print import print_json, print_tracebacks
+    from bench.store import Store
 
+    print_tracebacks([Store(results).find(id)])
     comparison = api.rerun(id, results=results, display=None if quiet else _display())
+    print_tracebacks([comparison.again])
     if as_json:
         print_json(cells=[comparison.stored, comparison.again], same=comparison.same, difference=comparison.difference)
     else:
@@ -160,8 +163,9 @@ def _show_plan(planned: Any, as_json: bool) -> int:
 
 def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any) -> None:
     from bench.cli import _tables
-    from bench.cli._print import print_json
+    from bench.cli._print import print_json, print_tracebacks
 
+    print_tracebacks(records)
     for note in _tables.notes(records, planned):
         click.echo(note, err=True)
     if as_json:
