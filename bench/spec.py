@@ -22,7 +22,7 @@ from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 
-__all__ = ["Budget", "Family", "Spec", "derive_seed", "family", "resolve"]
+__all__ = ["Budget", "Family", "Spec", "derive_seed", "differing", "family", "resolve"]
 
 T = TypeVar("T")
 
@@ -187,10 +187,15 @@ def _listed(value: Any) -> Any:
     return [_listed(v) for v in value] if isinstance(value, tuple | list) else value
 
 
+def differing(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a spec's encoder or learner that are not at their defaults."""
+    defaults = parameters(maker)
+    return {k: v for k, v in values.items() if k != "name" and v != _listed(defaults[k])}
+
+
 def _short(values: Mapping[str, Any], load: Callable[[str], Any]) -> str:
-    defaults = parameters(load(values["name"]))
-    hidden = {"name", "random_state", "modulus"}
-    changed = {k: v for k, v in values.items() if k not in hidden and v != _listed(defaults[k])}
+    hidden = {"random_state", "modulus"}
+    changed = {k: v for k, v in differing(load(values["name"]), values).items() if k not in hidden}
     inside = ", ".join(f"{k}={v}" for k, v in changed.items())
     return f"{values['name']}({inside})" if inside else values["name"]
 

@@ -406,6 +406,28 @@ def test_debug_shows_where_each_failed_cell_failed(
     assert command("rerun", first["id"], "--results", tmp_path).error.startswith("The record")
 
 
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ([], "cycle → sum → SDR 200 → mlp"),
+        (["encoder.n=400", "learner.alpha=1e-4"], "cycle → sum → SDR 200 → mlp"),
+        (["encoder.n=300", "learner.alpha=0.5"], "cycle(n=300) → sum → SDR 150 → mlp(alpha=0.5)"),
+        (["encoder.random_state=7"], "cycle → sum → SDR 200 → mlp"),
+    ],
+)
+def test_the_head_line_names_what_differs_from_the_defaults(command: Command, settings: list[str], line: str) -> None:
+    options = [part for setting in settings for part in ("--set", setting)]
+    done = command("run", "--encoder", "cycle", "--learner", "mlp", *options, "--dry-run")
+    assert done.out.splitlines()[1] == line
+
+
+def test_the_head_line_names_a_modulus_that_is_not_the_tasks(command: Command) -> None:
+    run = ("run", "--encoder", "phasor", "--learner", "ridge", "--modulus", 13, "--dry-run")
+    assert command(*run).out.splitlines()[1].startswith("phasor → product")
+    assert command(*run, "--set", "encoder.modulus=11").out.splitlines()[1].startswith("phasor(modulus=11) → product")
+    assert command(*run, "--verbose").out.splitlines()[1].startswith("phasor(n=64, modulus=13, highest=None) → ")
+
+
 def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job took two seconds until it failed, and each half another one: none of those is in its neighbours'."""
     original, now = harness.train, 0.0
@@ -510,7 +532,9 @@ def test_table_names_the_pipeline_and_its_probes(tmp_path: Path, command: Comman
     done = command(*RUN, "--epochs", 3, "--results", tmp_path, "--seeds", 2, "--jobs", 1)
     assert done.code == 0
     words = " ".join(done.out.split())
-    assert "onehot(n_values=None, sparse_output=False) → concat → no SDR → mlp(hidden_layer_sizes=(24)" in words
+    assert "onehot → concat → no SDR → mlp(hidden_layer_sizes=(24)) ! 14 pairs" in words
+    full = " ".join(command(*RUN, "--epochs", 3, "--results", tmp_path, "--verbose", "--quiet").out.split())
+    assert "onehot(n_values=None, sparse_output=False) → concat → no SDR → mlp(hidden_layer_sizes=(24), head=" in full
     for word in ("ridge", "1-NN", "mean", "n = 2 seeds", "standard deviation", "unordered pairs (a ≤ b)"):
         assert word in words
     oracle = command("run", "--encoder", "phasor", "--learner", "ridge", "--results", tmp_path, "--quiet").out

@@ -18,6 +18,7 @@ __all__ = [
     "record_completer",
     "results_option",
     "settings_option",
+    "verbose_option",
     "words",
 ]
 
@@ -46,6 +47,11 @@ def json_option(command: F) -> F:
 def quiet_option(command: F) -> F:
     """``--quiet``."""
     return click.option("--quiet", is_flag=True, help="Show no progress.")(command)
+
+
+def verbose_option(command: F) -> F:
+    """``--verbose``."""
+    return click.option("--verbose", is_flag=True, help="Name the settings that are at their defaults, too.")(command)
 
 
 def results_option(command: F) -> F:

@@ -14,6 +14,7 @@ from bench.cli._options import (
     record_completer,
     results_option,
     settings_option,
+    verbose_option,
     words,
 )
 
@@ -67,6 +68,7 @@ __all__ = ["rerun", "run"]
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 @click.option("--force", is_flag=True, help="Compute anew what is stored.")
 @json_option
+@verbose_option
 @quiet_option
 @debug_option
 def run(
@@ -76,6 +78,7 @@ def run(
     save_model: str | None,
     dry_run: bool,
     as_json: bool,
+    verbose: bool,
     quiet: bool,
     **request: Any,
 ) -> int:
@@ -93,7 +96,7 @@ def run(
     planned = api.plan(**request)
     api.check_run(planned, save_model, jobs)
     if dry_run:
-        return _show_plan(planned, as_json)
+        return _show_plan(planned, as_json, verbose)
     problem = None
     try:
         records = api.execute(planned, save_model, jobs, None if quiet else _display())
@@ -101,7 +104,7 @@ def run(
         if not error.records:
             raise
         records, problem = error.records, error
-    _show_records(records, as_json, planned)
+    _show_records(records, as_json, planned, verbose)
     if problem:
         raise problem
     return _exit_code(records, planned)
@@ -111,9 +114,10 @@ def run(
 @click.argument("id", shell_complete=record_completer)
 @results_option
 @json_option
+@verbose_option
 @quiet_option
 @debug_option
-def rerun(id: str, results: str, as_json: bool, quiet: bool) -> int:
+def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> int:
     """Compute the record ID anew and compare: does it come out the same?
 
     Nothing is stored. Exits with 0 where every number of the curve agrees, with 1 where one does not.
@@ -129,7 +133,7 @@ def rerun(id: str, results: str, as_json: bool, quiet: bool) -> int:
     if as_json:
         print_json(cells=[comparison.stored, comparison.again], same=comparison.same, difference=comparison.difference)
     else:
-        _tables.print_comparison(comparison)
+        _tables.print_comparison(comparison, verbose)
     return 0 if comparison.same else 1
 
 
@@ -150,18 +154,18 @@ def _display() -> Any:
     return progress
 
 
-def _show_plan(planned: Any, as_json: bool) -> int:
+def _show_plan(planned: Any, as_json: bool, verbose: bool) -> int:
     from bench.cli import _tables
     from bench.cli._print import print_json
 
     if as_json:
         print_json(dry_run=True, cells=[step.to_dict() for step in planned.steps])
     else:
-        _tables.print_plan(planned)
+        _tables.print_plan(planned, verbose)
     return 0
 
 
-def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any) -> None:
+def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any, verbose: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import print_json, print_tracebacks
 
@@ -171,7 +175,7 @@ def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any) ->
     if as_json:
         print_json(cells=records)
     else:
-        _tables.print_records(records, planned.results)
+        _tables.print_records(records, planned.results, verbose)
 
 
 def _exit_code(records: list[dict[str, Any]], planned: Any) -> int:
