@@ -10,7 +10,8 @@ import click
 
 from bench.cli._dashboard import dashboard
 from bench.cli._folders import clean, merge
-from bench.cli._look import doctor, info, list_names
+from bench.cli._info import info
+from bench.cli._look import doctor, list_names
 from bench.cli._new import new
 from bench.cli._rank import rank
 from bench.cli._run import rerun, run
