@@ -15,6 +15,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import RequestError, one_of
+from bench.hints import for_several
 from bench.sources import lacking, read_class
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ def _find(kind: Kind, name: str) -> Listing:
     known = listings(kind)
     listing = known.get(canonical(name))
     if listing is None:
+        if several := for_several(f"--{kind}", name):
+            raise RequestError(several)
         other = next((k for k in KINDS if k != kind and canonical(name) in listings(k)), None)
         hint = f" ({canonical(name)!r} is a {other})".replace("a encoder", "an encoder") if other else ""
         raise RequestError(one_of(kind, name, known) + hint)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from bench.cli._options import (
+    Number,
     debug_option,
     device_option,
     json_option,
@@ -33,17 +34,23 @@ __all__ = ["rerun", "run"]
 )
 @click.option("--sdr", metavar="K|off", help="Keep the K largest features of each slot.  [default: the encoder's]")
 @click.option("--task", default="add", show_default=True, shell_complete=name_completer("task"), help="What is asked.")
-@click.option("--modulus", type=int, help="p.  [default: 97]")
+@click.option("--modulus", type=Number(int), help="p.  [default: 97]")
 @click.option(
     "--pairs",
     metavar="PROTOCOL",
     shell_complete=words("ordered", "grouped", "unordered", "distinct"),
     help="ordered, grouped, unordered or distinct.  [default: unordered where the task commutes, else ordered]",
 )
-@click.option("--train-fraction", type=float, default=0.5, show_default=True, help="Share of the pairs that train.")
+@click.option(
+    "--train-fraction",
+    type=Number(float, share=True),
+    default=0.5,
+    show_default=True,
+    help="Share of the pairs that train.",
+)
 @click.option(
     "--validation-fraction",
-    type=float,
+    type=Number(float, share=True, swept=False),
     help="Share of the pairs that validate.  [default: 0; 0.1 with --stop-when-solved]",
 )
 @click.option("--seeds", type=int, help="Seeds 0 … N − 1.  [default: 1]")
@@ -139,12 +146,15 @@ def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> i
 
 def _parse_sdr(sdr: str | None) -> int | str | None:
     from bench.errors import RequestError
+    from bench.hints import for_several
 
     if sdr is None or sdr == "off":
         return sdr
     try:
         return int(sdr)
     except ValueError:
+        if several := for_several("--sdr", sdr):
+            raise RequestError(several) from None
         raise RequestError(f"--sdr takes a number of features or 'off', got {sdr!r}.") from None
 
 
