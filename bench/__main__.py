@@ -1,6 +1,20 @@
 """``python -m bench``."""
 
-from bench.cli import main
+import sys
+
+from bench.shadows import shadow
+
+
+def main() -> int:
+    """Run the command line, unless a file stands in the way of what it imports."""
+    if found := shadow():
+        print(f"Error: {found}", file=sys.stderr)
+        return 2
+    from bench.cli import main
+
+    main()
+    return 0
+
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,6 +12,8 @@ import yaml
 
 from bench import registry
 from bench.errors import RequestError, one_of
+from bench.hints import offers, or_rather
+from bench.spec import settable
 
 __all__ = ["KEYS", "Grid", "Request", "read"]
 
@@ -124,6 +127,7 @@ def _scalar(text: Any) -> Any:
 
 
 def _combinations(part: Mapping[str, Any], place: str) -> Iterator[Request]:
+    _check_keys(part, place)
     axes = [[_one(key, value, place) for value in _alternatives(key, values, place)] for key, values in part.items()]
     for choice in product(*axes):
         for expanded in product(*choice):
@@ -132,6 +136,29 @@ def _combinations(part: Mapping[str, Any], place: str) -> Iterator[Request]:
                 values["settings"] |= own.get("settings", {})
                 values |= {key: value for key, value in own.items() if key != "settings"}
             yield Request(values, place)
+
+
+def _check_keys(part: Mapping[str, Any], place: str) -> None:
+    """Refuse a key that is none, with the owners that have a parameter of that name."""
+    for key in part:
+        if "." not in key and key not in KEYS:
+            found = offers(
+                key, {"encoder": _settable("encoder", part), "learner": _settable("learner", part)}, near=True
+            )
+            wrong = f"Unknown key {key!r}{or_rather(found)}" if found else one_of("key", key, KEYS)
+            raise RequestError(f"{place}: {wrong}")
+
+
+def _settable(kind: str, part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parameters of each encoder or learner that a grid names; of none where it cannot be told."""
+    values = part.get(kind, ())
+    if values == "all":
+        return []
+    several = values if isinstance(values, list | tuple) else [values]
+    names = [name for value in several for name in (value if isinstance(value, Mapping) else [value])]
+    with suppress(RequestError):
+        return [settable(kind, getattr(registry, kind)(str(name))) for name in names]
+    return []
 
 
 def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
@@ -179,7 +206,11 @@ def _found(key: str, values: Any, place: str) -> Sequence[Any]:
     if "." not in key and key not in KEYS:
         raise RequestError(f"{place}: {one_of('key', key, KEYS)}")
     if key in ("encoder", "learner") and values == "all":
-        return [name for name, listing in registry.listings(key).items() if not listing.unavailable]
+        return [
+            name
+            for name, listing in registry.examined("encoder" if key == "encoder" else "learner").items()
+            if not listing.unavailable
+        ]
     if isinstance(values, Mapping) and key not in ("encoder", "learner"):
         return _range(key, values, place)
     found = [_scalar(value) for value in values] if isinstance(values, list | tuple) else [_scalar(values)]

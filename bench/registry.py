@@ -4,9 +4,8 @@ A public module of `encoders` or `learners` is a plugin that holds the class it 
 through the entry-point groups ``mod97.encoders``, ``mod97.learners`` and ``mod97.tasks``.
 """
 
-import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -16,16 +15,19 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import RequestError, one_of
+from bench.hints import for_several
+from bench.sources import lacking, read_class
 
 if TYPE_CHECKING:
     from bench.tasks import Task
     from encoders import Encoder
     from learners import Learner
 
-__all__ = ["KINDS", "Kind", "Listing", "canonical", "encoder", "learner", "listings", "task"]
+__all__ = ["KINDS", "Kind", "Listing", "canonical", "encoder", "examined", "learner", "listings", "task", "usable"]
 
 Kind = Literal["encoder", "learner", "task"]
 KINDS: tuple[Kind, ...] = ("encoder", "learner", "task")
+BASES = {"encoder": "Encoder", "learner": "Learner"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Listing:
     :param summary: the first line of its documentation.
     :param unavailable: why it cannot be used here, or None.
     :param target: "module:attribute" to import.
+    :param registered: whether another package registered it: its source is not read, so that only importing it tells
+        whether it can be used.
     """
 
     kind: Kind
@@ -42,6 +46,7 @@ class Listing:
     summary: str
     unavailable: str | None
     target: str
+    registered: bool = False
 
 
 def canonical(name: str) -> str:
@@ -61,54 +66,112 @@ def listings(kind: Kind) -> dict[str, Listing]:
     return dict(sorted(found.items()))
 
 
+def examined(kind: Kind, every: bool = False) -> dict[str, Listing]:
+    """As `listings`; what is registered is imported, so that an incomplete plugin says what it lacks.
+
+    :param every: import what the suite brings along, too.
+    """
+    return {
+        name: _examined(listing) if every or listing.registered else listing for name, listing in listings(kind).items()
+    }
+
+
+def _examined(listing: Listing) -> Listing:
+    if listing.unavailable:
+        return listing
+    try:
+        fault = _fault(listing.kind, _imported(listing))
+        if fault is None and listing.kind == "task":
+            fault = _fault_of_made(_loaded(listing))
+    except Exception as error:  # somebody else's module may raise anything
+        fault = _said(error)
+    return replace(listing, unavailable=fault)
+
+
+def usable(kind: Kind, name: str) -> Any:
+    """The class or maker of a name, examined.
+
+    :raises RequestError: where there is no such name, or it cannot be used as it comes.
+    """
+    listing = _examined(_find(kind, name))
+    if listing.unavailable:
+        raise _unavailable(listing, listing.unavailable)
+    return _loaded(listing)
+
+
 def encoder(name: str) -> "type[Encoder]":
     """The encoder class of a name."""
-    from encoders import Encoder
-
-    return _load_class("encoder", name, Encoder)
+    return _loaded(_find("encoder", name))
 
 
 def learner(name: str) -> "type[Learner]":
     """The learner class of a name."""
-    from learners import Learner
-
-    return _load_class("learner", name, Learner)
+    return _loaded(_find("learner", name))
 
 
 def task(name: str) -> "Callable[..., Task]":
     """The maker of a task: its keyword arguments are the task's parameters."""
-    from bench.tasks import TASKS
-
-    listing = _find("task", name)
-    return TASKS[listing.name] if listing.target.startswith("bench.tasks:") else _import(listing)
+    return _loaded(_find("task", name))
 
 
 def _find(kind: Kind, name: str) -> Listing:
     known = listings(kind)
     listing = known.get(canonical(name))
     if listing is None:
+        if several := for_several(f"--{kind}", name):
+            raise RequestError(several)
         other = next((k for k in KINDS if k != kind and canonical(name) in listings(k)), None)
         hint = f" ({canonical(name)!r} is a {other})".replace("a encoder", "an encoder") if other else ""
         raise RequestError(one_of(kind, name, known) + hint)
     if listing.unavailable:
-        raise RequestError(f"The {kind} {listing.name!r} is unavailable: {listing.unavailable}.")
+        raise _unavailable(listing, listing.unavailable)
     return listing
 
 
-def _import(listing: Listing) -> Any:
-    module, _, attribute = listing.target.partition(":")
+def _loaded(listing: Listing) -> Any:
+    """The class or maker, which has all that the benchmark asks of it."""
     try:
-        return getattr(import_module(module), attribute)
+        loaded = _imported(listing)
+        fault = _fault(listing.kind, loaded)
     except Exception as error:  # somebody else's module may raise anything
-        raise RequestError(f"The {listing.kind} {listing.name!r} is unavailable: {error}.") from error
-
-
-def _load_class(kind: Kind, name: str, base: type) -> Any:
-    listing = _find(kind, name)
-    loaded = _import(listing)
-    if not (isinstance(loaded, type) and issubclass(loaded, base)):
-        raise RequestError(f"The {kind} {listing.name!r} must be a subclass of {base.__name__}, got {listing.target}.")
+        raise _unavailable(listing, _said(error)) from error
+    if fault:
+        raise _unavailable(listing, fault)
     return loaded
+
+
+def _imported(listing: Listing) -> Any:
+    from bench.tasks import TASKS
+
+    if listing.target.startswith("bench.tasks:"):
+        return TASKS[listing.name]
+    module, _, attribute = listing.target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+@cache
+def _fault(kind: Kind, loaded: Any) -> str | None:
+    from bench import contracts
+
+    if kind == "task":
+        return contracts.fault_of_maker(loaded)
+    base = getattr(import_module(f"{kind}s"), BASES[kind])
+    return contracts.fault_of_class(kind, loaded, base)
+
+
+def _fault_of_made(maker: "Callable[..., Task]") -> str | None:
+    from bench.contracts import fault_of_task
+
+    return fault_of_task(maker())
+
+
+def _unavailable(listing: Listing, reason: str) -> RequestError:
+    return RequestError(f"The {listing.kind} {listing.name!r} is unavailable: {reason}.")
+
+
+def _said(error: Exception) -> str:
+    """What an error says, as the end of a sentence."""
+    return (str(error) or type(error).__name__).rstrip(".")
 
 
 def _built_in(kind: Kind) -> Iterator[Listing]:
@@ -130,7 +193,7 @@ def _registered(kind: Kind) -> Iterator[Listing]:
     for point in entry_points(group=f"mod97.{kind}s"):
         origin = point.dist.name if point.dist else point.module
         missing = _missing_module(point.module.partition(".")[0])
-        yield Listing(kind, canonical(point.name), f"from {origin}", missing, _target(point))
+        yield Listing(kind, canonical(point.name), f"from {origin}", missing, _target(point), registered=True)
 
 
 def _target(point: EntryPoint) -> str:
@@ -142,28 +205,16 @@ def _missing_module(root: str) -> str | None:
 
 
 def _read_source(kind: Kind, module: str, path: Path, package: str) -> Listing:
-    """A listing from a plugin's source text: its class, its summary, and whether all that it imports is there."""
+    """A listing from a plugin's source text: its summary, whether all that it imports is there, and what it lacks."""
     name = canonical(module)
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as error:
-        return Listing(kind, name, "", f"{path.name} cannot be read: {error}", f"{package}.{module}:")
     plain = module.replace("_", "")
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.lower() == plain]
-    if not classes:
+    try:
+        found = read_class(path, plain, BASES[kind])
+    except (OSError, ValueError) as error:
+        return Listing(kind, name, "", f"{path.name} cannot be read: {error}", f"{package}.{module}:")
+    if found is None:
         reason = f"{path.name} defines no class whose name is {plain!r} in lower case"
         return Listing(kind, name, "", reason, f"{package}.{module}:")
-    summary = (ast.get_docstring(classes[0]) or "").partition("\n")[0]
-    missing = next(filter(None, map(_missing_module, _imported_roots(tree))), None)
-    return Listing(kind, name, summary, missing, f"{package}.{module}:{classes[0].name}")
-
-
-def _imported_roots(tree: ast.Module) -> list[str]:
-    """Top-level packages that a module imports as it is loaded."""
-    roots: dict[str, None] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            roots |= {alias.name.partition(".")[0]: None for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            roots[node.module.partition(".")[0]] = None
-    return list(roots)
+    missing = next(filter(None, map(_missing_module, found.imports)), None)
+    unavailable = missing or (lacking(found.lacks) if found.lacks else None)
+    return Listing(kind, name, found.summary, unavailable, f"{package}.{module}:{found.name}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Recorder", "Sampler", "ranges"]
+__all__ = ["Recorder", "Sampler", "draws", "ranges"]
 
 
 class Recorder:
@@ -63,3 +63,44 @@ def ranges(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, str]:
     recorder = Recorder()
     suggest(recorder)
     return recorder.asked
+
+
+class _Nudged(Recorder):
+    """Answers one question with an end of its range, all others with the middle."""
+
+    def __init__(self, nudged: str) -> None:
+        super().__init__()
+        self.nudged = nudged
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """The upper end of the one, the middle of others."""
+        middle = super().suggest_float(name, low, high, step=step, log=log)
+        return high if name == self.nudged else middle
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """The upper end of the one, the middle of others."""
+        middle = super().suggest_int(name, low, high, step=step, log=log)
+        return high if name == self.nudged else middle
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The last choice of the one, the first of others."""
+        first = super().suggest_categorical(name, choices)
+        return choices[-1] if name == self.nudged else first
+
+
+def draws(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """For each parameter that a search space gives, what is drawn for it: name and range in words.
+
+    A space may draw what is no parameter itself: two ends of a range, the width and depth that make layer sizes.
+    """
+    recorder = Recorder()
+    middle = suggest(recorder)
+    found: dict[str, dict[str, str]] = {parameter: {} for parameter in middle}
+    for name, words in recorder.asked.items():
+        moved = suggest(_Nudged(name))
+        for parameter in middle:
+            if moved.get(parameter) != middle[parameter] or name == parameter:
+                found[parameter][name] = words
+    return found

@@ -14,14 +14,16 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import numpy as np
 
 from bench import registry
+from bench.contracts import fault_of_task
 from bench.errors import RequestError, one_of
+from bench.hints import for_several, offers, or_rather, share_hint
 from bench.schema import SCHEMA
 from bench.splits import PROTOCOLS, default_protocol
 from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 
-__all__ = ["Budget", "Family", "Spec", "derive_seed", "family", "resolve"]
+__all__ = ["Budget", "Family", "Spec", "derive_seed", "differing", "family", "resolve", "settable", "share"]
 
 T = TypeVar("T")
 
@@ -186,10 +188,15 @@ def _listed(value: Any) -> Any:
     return [_listed(v) for v in value] if isinstance(value, tuple | list) else value
 
 
+def differing(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a spec's encoder or learner that are not at their defaults."""
+    defaults = parameters(maker)
+    return {k: v for k, v in values.items() if k != "name" and v != _listed(defaults[k])}
+
+
 def _short(values: Mapping[str, Any], load: Callable[[str], Any]) -> str:
-    defaults = parameters(load(values["name"]))
-    hidden = {"name", "random_state", "modulus"}
-    changed = {k: v for k, v in values.items() if k not in hidden and v != _listed(defaults[k])}
+    hidden = {"random_state", "modulus"}
+    changed = {k: v for k, v in differing(load(values["name"]), values).items() if k not in hidden}
     inside = ", ".join(f"{k}={v}" for k, v in changed.items())
     return f"{values['name']}({inside})" if inside else values["name"]
 
@@ -271,16 +278,16 @@ def family(
             raise RequestError(f"{option} takes a name, got {name!r}.")
     modulus = whole("--modulus", modulus)
     split_seed = whole("--split-seed", split_seed, 0)
-    train_fraction = real("--train-fraction", train_fraction)
-    owned = _by_owner(settings or {})
+    train_fraction = share("train", train_fraction)
     encoder_class, learner_class = registry.encoder(encoder), registry.learner(learner)
+    owned = _by_owner(settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(task))
     task_values, made_task = _resolve_task(task, modulus, owned["task"])
     if precision not in learner_class.precisions:
         known = ", ".join(learner_class.precisions)
         raise RequestError(f"--precision must be one of {known} for {learner}, got {precision}.")
     if validation_fraction is None:
         validation_fraction = VALIDATION_FOR_STOPPING if stop_when_solved else 0.0
-    validation_fraction = real("--validation-fraction", validation_fraction)
+    validation_fraction = share("validation", validation_fraction)
     told = {"modulus": made_task.modulus or made_task.n_operands}
     encoder_values = _resolve_values("encoder", encoder, encoder_class, owned["encoder"], seed, told)
     code = _make(encoder_class, encoder_values)
@@ -315,7 +322,7 @@ def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
     _refuse_unknown("spec", "vault", vault, {"fraction": 0, "seed": 0, "open": False})
     fraction, seed = real("--vault", vault.get("fraction", VAULT)), whole("--vault-seed", vault.get("seed", 0), 0)
     if not 0 < fraction < 1:
-        raise RequestError(f"--vault must be in (0, 1), got {fraction}.")
+        raise RequestError(f"--vault must be in (0, 1), got {fraction:g}{share_hint(fraction)}")
     return {"fraction": fraction, "seed": seed, "open": bool(vault.get("open", False))}
 
 
@@ -371,14 +378,43 @@ def real(option: str, value: Any) -> float:
         raise RequestError(f"{option} must be a number, got {value!r}.") from None
 
 
-def _by_owner(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    owned: dict[str, dict[str, Any]] = {"encoder": {}, "learner": {}, "task": {}}
+def share(part: str, value: Any) -> float:
+    """A share of the pairs; whether it leaves pairs for every part, the split says.
+
+    :param part: "train" or "validation".
+    :raises RequestError: for what is no number, or is one in percent.
+    """
+    hint = share_hint(value)
+    if isinstance(value, str) and hint != ".":
+        raise RequestError(f"--{part}-fraction must be a number, got {value!r}{hint}")
+    number = real(f"--{part}-fraction", value)
+    if hint != ".":
+        raise RequestError(f"The {part}_fraction must be in (0, 1), got {number:g}{hint}")
+    return number
+
+
+def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    owned: dict[str, dict[str, Any]] = {owner: {} for owner in makers}
     for key, value in settings.items():
         owner, dot, name = key.partition(".")
+        name = name.replace("-", "_")
         if not dot or owner not in owned:
-            raise RequestError(f"--set takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE, got {key!r}.")
-        owned[owner][name.replace("-", "_")] = value
+            rule = "--set takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
+            raise RequestError(f"{rule}, got {key!r}{or_rather(_offered(key, makers, near=True))}")
+        if name not in parameters(makers[owner]) and (elsewhere := _offered(key, makers)):
+            raise RequestError(f"There is no parameter {key!r}{or_rather(elsewhere)}")
+        owned[owner][name] = value
     return owned
+
+
+def _offered(key: str, makers: Mapping[str, Callable[..., Any]], near: bool = False) -> list[str]:
+    return offers(key, {owner: [settable(owner, maker)] for owner, maker in makers.items()}, near)
+
+
+def settable(owner: str, maker: Callable[..., Any]) -> dict[str, Any]:
+    """The parameters, with their defaults, that ``--set owner.NAME=VALUE`` takes."""
+    hidden = {"name", "modulus"} if owner == "task" else set(getattr(maker, "fit_parameters", ()))
+    return {name: default for name, default in parameters(maker).items() if name not in hidden}
 
 
 def _resolve_task(name: str, modulus: int | None, values: Mapping[str, Any]) -> tuple[dict[str, Any], Task]:
@@ -400,6 +436,8 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
     _refuse_unknown("task", name, values, resolved)
     resolved |= {key: whole(f"task.{key}", value) for key, value in values.items()}
     made = _checked(maker, **({} if modulus is None else {"modulus": modulus}), **resolved)
+    if fault := fault_of_task(made):
+        raise RequestError(f"The task {registry.canonical(name)!r} cannot be used: {fault}.")
     if resolved.get("operand_max", 0) is None:
         resolved["operand_max"] = made.n_operands - 1
     return resolved, made
@@ -409,6 +447,8 @@ def _resolve_protocol(pairs: str | None, task: Task) -> str:
     if pairs is None:
         return default_protocol(task)
     if pairs not in PROTOCOLS:
+        if several := for_several("--pairs", str(pairs)):
+            raise RequestError(several)
         raise RequestError(one_of("protocol of pairs", pairs, PROTOCOLS))
     return pairs
 
@@ -487,6 +527,8 @@ def _refuse_unknown(kind: str, name: str, values: Mapping[str, Any], known: Mapp
 def _resolve_combine(combine: str | None, encoder: Encoder) -> str:
     known = ("concat", "sum", "product")
     if combine is not None and combine not in known:
+        if several := for_several("--combine", str(combine)):
+            raise RequestError(several)
         raise RequestError(one_of("combination", combine, known))
     return combine or encoder.default_combine
 

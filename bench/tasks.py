@@ -20,6 +20,8 @@ Booleans = NDArray[np.bool_]
 
 MAX_OPERANDS = 3000
 """9 million pairs: beyond that the tables of pairs no longer fit small machines."""
+OPERANDS = 2
+"""Of every question: tasks of other numbers are refused until splits know them."""
 LABELLING = 1997
 """Seed of the random labelling, fixed: it is part of the task."""
 
@@ -36,6 +38,7 @@ class Task:
     :param commutative: whether a ∘ b = b ∘ a for all operands, so that mirrored pairs give each other away.
     :param n_operands: operands are 0 … n_operands − 1.
     :param modulus: p, or None where there is none.
+    :raises ValueError: where a question has other than two operands, or pairs and answers do not fit together.
     """
 
     name: str
@@ -46,6 +49,28 @@ class Task:
     commutative: bool
     n_operands: int
     modulus: int | None
+
+    def __post_init__(self) -> None:
+        # Splits and protocols look at a and b alone: of three operands most permutations would leak into training.
+        shape = np.shape(self.pairs_N2)
+        operands = shape[1] if len(shape) == 2 else None
+        self._require(
+            operands == OPERANDS, f"exactly {OPERANDS} operands", _shaped(shape) if operands is None else operands
+        )
+        self._require(shape[0] > 0, "at least one question", 0)
+        answers = np.shape(self.answers_N)
+        self._require(answers == shape[:1], f"an answer for each of its {shape[0]:,} questions", _shaped(answers))
+        for values, what, n in (
+            (self.pairs_N2, "operands", self.n_operands),
+            (self.answers_N, "answers", self.n_classes),
+        ):
+            kind, low, high = values.dtype, values.min(), values.max()
+            self._require(kind.kind in "iu", f"integers as {what}", kind)
+            self._require(low >= 0 and high < n, f"{what} in [0, {n})", low if low < 0 else high)
+
+    def _require(self, holds: bool, rule: str, found: object) -> None:
+        if not holds:
+            raise ValueError(f"The task {self.name!r} must have {rule}, got {found}.")
 
     @cached_property
     def twins_agree(self) -> bool:
@@ -58,6 +83,10 @@ class Task:
         low, high = np.minimum(a, b)[parted], np.maximum(a, b)[parted]
         keys = np.sort((low * (high.max(initial=0) + 1) + high) * self.n_classes + self.answers_N[parted])
         return bool((keys[1:] == keys[:-1]).any())
+
+
+def _shaped(shape: tuple[int, ...]) -> str:
+    return f"the shape {shape}"
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """What several tests share."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bench.cli import _exit_code
+
+os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers the width of its own terminal; a pipe has none
 
 
 class Finished:

@@ -93,6 +93,49 @@ def test_info_about_everything(command: Command, name: str) -> None:
         assert parameter["name"] in shown.out or parameter["name"] == "modulus"
 
 
+@pytest.mark.parametrize("width", [60, 100, 160])
+@pytest.mark.parametrize("name", [n for kind in registry.KINDS for n in registry.listings(kind)])
+def test_info_is_for_reading(command: Command, monkeypatch: pytest.MonkeyPatch, name: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = command("info", name).out
+    for mark in (":param", ":raises", "`", ":class:", ">>>"):
+        assert mark not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    text = re.sub(r"\s+", " ", shown)
+    described = command("info", name, "--json").json
+    for parameter in described["parameters"]:
+        called = "--modulus" if (parameter["name"], described["kind"]) == ("modulus", "task") else parameter["name"]
+        assert re.search(rf"^{called}( = |  | \w)", shown, re.MULTILINE)
+    if described["kind"] != "task":
+        sentence = described["documentation"].partition("\n\n")[0]
+        assert re.sub(r"\s+", " ", sentence).replace("`", "") in text
+
+
+def test_info_puts_default_range_and_meaning_side_by_side(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    wide = [" ".join(line.split()) for line in command("info", "transformer").out.splitlines()]
+    assert "lr 0.001 0.0001 … 0.01, logarithmic step size η > 0; with Muon, that of the matrices." in wide
+    groups = ["structure", "step size", "optimizer", "decay, filters and noise", "training"]
+    assert [line for line in wide if line in groups] == groups
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = command("info", "transformer").out.splitlines()
+    place = narrow.index("lr = 0.001 (searched: 0.0001 … 0.01, logarithmic)")
+    assert narrow[place + 1] == "    step size η > 0; with Muon, that of the matrices."
+
+
+def test_info_tells_what_is_searched_from_what_can_be_set(command: Command) -> None:
+    described = command("info", "transformer", "--json").json
+    names = {parameter["name"]: parameter["searched"] for parameter in described["parameters"]}
+    assert "beta2" not in names
+    assert names["betas"] == "beta2 0.9 … 0.999"
+    assert names["lr"] == "0.0001 … 0.01, logarithmic"
+    assert described["drawn"]["betas"] == {"beta2": "0.9 … 0.999"}
+    assert "A search draws beta2 to make betas: it is no parameter itself." in command("info", "transformer").out
+    mlp = command("info", "mlp").out
+    assert "A search draws width and depth to make hidden_layer_sizes: they are no parameters themselves." in mlp
+    assert "no parameter" not in command("info", "ridge").out
+
+
 def test_info_suggests_near_misses(command: Command) -> None:
     done = command("info", "cicle")
     assert done.code == 2
@@ -117,6 +160,49 @@ def test_errors_of_usage_are_one_line(command: Command) -> None:
     assert command("run", "--encodr", "cycle").code == 2
     assert command().code == 2
     assert command("--version").out.startswith("mod97")
+
+
+MODULE, SCRIPT = ("-m", "bench"), ("-c", "from bench.cli import main; main()")
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("encoders.py", MODULE),
+        ("encoders.py", SCRIPT),
+        ("learners.py", MODULE),
+        ("learners/__init__.py", MODULE),
+        ("click.py", MODULE),
+        ("numpy.py", SCRIPT),
+    ],
+)
+def test_a_file_that_stands_in_the_way_is_named(tmp_path: Path, name: str, program: tuple[str, str]) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("raise RuntimeError('not meant to be imported')\n")
+    done = subprocess.run(
+        [sys.executable, *program, "list"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = (tmp_path / name).resolve()
+    package = name.partition("/")[0].removesuffix(".py")
+    found = found.parent if found.name == "__init__.py" else found
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"Error: '{found}' stands in the way of the package {package!r}, which mod97 needs: rename it, or run mod97 "
+        "from another folder."
+    ]
+
+
+def test_a_folder_of_data_stands_in_nobodys_way(tmp_path: Path) -> None:
+    for name in ("encoders", "torch"):
+        (tmp_path / name).mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "bench", "--version"]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True).returncode == 0
 
 
 # Completion

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+import bench
 from bench.errors import RequestError
 from bench.grid import Grid, read
+from bench.spec import resolve
 
 
 def requests(document: Any) -> list[dict[str, Any]]:
@@ -131,3 +133,14 @@ def test_files_that_are_no_yaml(tmp_path: Path, text: str, message: str) -> None
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(RequestError, match="cannot be read: No such file"):
         read("missing.yaml")
+
+
+def test_a_parameter_without_its_owner_is_offered_with_it() -> None:
+    with pytest.raises(RequestError, match=r"the grid: Unknown key 'lr': did you mean 'learner.lr'\?"):
+        list(Grid.of({"encoder": "onehot", "learner": ["mlp", {"transformer": {"depth": 1}}], "lr": 0.1}))
+    with pytest.raises(RequestError, match=r"the grid: Unknown key 'encodr': did you mean 'encoder'"):
+        list(Grid.of({"encodr": "onehot", "learner": "mlp"}))
+    with pytest.raises(RequestError, match=r"got 30: did you mean 0.3\?"):
+        bench.plan(encoder="onehot", learner="ridge", train_fraction=30)
+    with pytest.raises(RequestError, match=r"got 20: did you mean 0.2\?"):
+        resolve(encoder="onehot", learner="ridge", vault={"fraction": 20})

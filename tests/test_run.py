@@ -383,6 +383,51 @@ def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path, monkeypatch: pyt
     assert [r["status"] for r in records] == ["done", "failed", "done"]
 
 
+def test_debug_shows_where_each_failed_cell_failed(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("by design")
+
+    monkeypatch.setattr(MLP, "_network", broken)
+    options = (*RUN, "--epochs", 2, "--seeds", 2, "--jobs", 1, "--results", tmp_path, "--quiet")
+    plain = command(*options)
+    assert plain.code == 1
+    assert "Traceback" not in plain.err
+    debugged = command(*options, "--debug", "--json")
+    assert debugged.code == 1
+    assert debugged.err.count("Traceback (most recent call last)") == 2
+    assert "onehot+concat → mlp(hidden_layer_sizes=[24]), seed 1:" in debugged.err
+    assert "RuntimeError: by design" in debugged.err
+    [first, _] = debugged.json["cells"]
+    again = command("rerun", first["id"], "--results", tmp_path, "--debug")
+    assert again.code == 2
+    assert "RuntimeError: by design" in again.err
+    assert command("rerun", first["id"], "--results", tmp_path).error.startswith("The record")
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ([], "cycle → sum → SDR 200 → mlp"),
+        (["encoder.n=400", "learner.alpha=1e-4"], "cycle → sum → SDR 200 → mlp"),
+        (["encoder.n=300", "learner.alpha=0.5"], "cycle(n=300) → sum → SDR 150 → mlp(alpha=0.5)"),
+        (["encoder.random_state=7"], "cycle → sum → SDR 200 → mlp"),
+    ],
+)
+def test_the_head_line_names_what_differs_from_the_defaults(command: Command, settings: list[str], line: str) -> None:
+    options = [part for setting in settings for part in ("--set", setting)]
+    done = command("run", "--encoder", "cycle", "--learner", "mlp", *options, "--dry-run")
+    assert done.out.splitlines()[1] == line
+
+
+def test_the_head_line_names_a_modulus_that_is_not_the_tasks(command: Command) -> None:
+    run = ("run", "--encoder", "phasor", "--learner", "ridge", "--modulus", 13, "--dry-run")
+    assert command(*run).out.splitlines()[1].startswith("phasor → product")
+    assert command(*run, "--set", "encoder.modulus=11").out.splitlines()[1].startswith("phasor(modulus=11) → product")
+    assert command(*run, "--verbose").out.splitlines()[1].startswith("phasor(n=64, modulus=13, highest=None) → ")
+
+
 def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job took two seconds until it failed, and each half another one: none of those is in its neighbours'."""
     original, now = harness.train, 0.0
@@ -487,7 +532,9 @@ def test_table_names_the_pipeline_and_its_probes(tmp_path: Path, command: Comman
     done = command(*RUN, "--epochs", 3, "--results", tmp_path, "--seeds", 2, "--jobs", 1)
     assert done.code == 0
     words = " ".join(done.out.split())
-    assert "onehot(n_values=None, sparse_output=False) → concat → no SDR → mlp(hidden_layer_sizes=(24)" in words
+    assert "onehot → concat → no SDR → mlp(hidden_layer_sizes=(24)) ! 14 pairs" in words
+    full = " ".join(command(*RUN, "--epochs", 3, "--results", tmp_path, "--verbose", "--quiet").out.split())
+    assert "onehot(n_values=None, sparse_output=False) → concat → no SDR → mlp(hidden_layer_sizes=(24), head=" in full
     for word in ("ridge", "1-NN", "mean", "n = 2 seeds", "standard deviation", "unordered pairs (a ≤ b)"):
         assert word in words
     oracle = command("run", "--encoder", "phasor", "--learner", "ridge", "--results", tmp_path, "--quiet").out
@@ -516,9 +563,9 @@ def test_progress_on_stderr_and_one_document_on_stdout(tmp_path: Path, command: 
         (("--sdr", 500), "The 'k' parameter of SDRify must be in [1, 400]"),
         (("--sdr", 0), "The 'k' parameter of SDRify must be in [1, 400]"),
         (("--sdr", "many"), "--sdr takes a number of features or 'off', got 'many'"),
+        (("--modulus", "many"), "--modulus must be an integer, got 'many'."),
         (("--train-fraction", 0), "train_fraction must be in (0, 1), got 0.0"),
         (("--train-fraction", 1), "train_fraction must be in (0, 1), got 1.0"),
-        (("--train-fraction", "half"), "'half' is not a valid float"),
         (("--train-fraction", 0.9, "--validation-fraction", 0.2), "leave"),
         (("--modulus", 1), "modulus must be an integer ≥ 2, got 1"),
         (("--modulus", 97, "--task", "s5"), "--modulus does not apply to the task 's5'"),
@@ -529,6 +576,26 @@ def test_progress_on_stderr_and_one_document_on_stdout(tmp_path: Path, command: 
         (("--set", "task.max=1"), "Unknown parameter of the task 'add'"),
         (("--set", "task.operand_max=1.5"), "task.operand_max must be an integer"),
         (("--set", "alpha=1"), "--set takes encoder.NAME=VALUE"),
+        (("--set", "alpha=1"), "got 'alpha': did you mean 'learner.alpha'?"),
+        (("--set", "random_state=1"), "did you mean 'encoder.random_state' or 'learner.random_state'?"),
+        (("--set", "alhpa=1"), "got 'alhpa': did you mean 'learner.alpha'?"),
+        (("--set", "cycle.n=40"), "got 'cycle.n': did you mean 'encoder.n'?"),
+        (("--set", "encoder.alpha=1"), "There is no parameter 'encoder.alpha': did you mean 'learner.alpha'?"),
+        (("--set", "operand-max=5"), "did you mean 'task.operand_max'?"),
+        (("--set", "train-fraction=0.3"), "did you mean '--train-fraction'?"),
+        (("--set", "learner.modulus=5"), "There is no parameter 'learner.modulus': did you mean '--modulus'?"),
+        (("--encoder", "onehot,cycle", "--learner", "mlp"), "--encoder takes one, got 'onehot,cycle': `sweep` takes"),
+        (("--encoder", "cycle", "--learner", "mlp,knn"), "--learner takes one, got 'mlp,knn': `sweep` takes several."),
+        (("--task", "add,multiply"), "--task takes one, got 'add,multiply': `sweep` takes several."),
+        (("--pairs", "ordered,distinct"), "--pairs takes one, got 'ordered,distinct': `sweep` takes several."),
+        (("--combine", "sum,concat"), "--combine takes one, got 'sum,concat': `sweep` takes several."),
+        (("--sdr", "10,off"), "--sdr takes one, got '10,off': `sweep` takes several."),
+        (("--modulus", "5,7"), "--modulus takes one, got '5,7': `sweep` takes several."),
+        (("--train-fraction", "0.3,0.5"), "--train-fraction takes one, got '0.3,0.5': `sweep` takes several."),
+        (("--train-fraction", "50"), "train_fraction must be in (0, 1), got 50: did you mean 0.5?"),
+        (("--train-fraction", "50%"), "--train-fraction must be a number, got '50%': did you mean 0.5?"),
+        (("--train-fraction", "half"), "--train-fraction must be a number, got 'half'."),
+        (("--validation-fraction", "12.5"), "validation_fraction must be in (0, 1), got 12.5: did you mean 0.125?"),
         (("--set", "learner.alpha"), "--set takes OWNER.NAME=VALUE"),
         (("--set", "learner.alpha=-1"), "The 'alpha' parameter of MLP must be a number ≥ 0, got alpha=-1.0"),
         (("--set", "learner.hidden_layer_sizes=0"), "'hidden_layer_sizes' parameter of MLP"),

@@ -10,7 +10,8 @@ import click
 
 from bench.cli._dashboard import dashboard
 from bench.cli._folders import clean, merge
-from bench.cli._look import doctor, info, list_names
+from bench.cli._info import info
+from bench.cli._look import doctor, list_names
 from bench.cli._new import new
 from bench.cli._rank import rank
 from bench.cli._run import rerun, run
@@ -53,11 +54,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _exit_code(arguments: list[str] | None) -> int:
     from bench.errors import BenchError
+    from bench.shadows import shadow
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     settings: dict[str, Any] = {"debug": False}
+    if found := shadow():
+        return _say(found, 2, settings)
     prog = "mod97" if os.path.basename(sys.argv[0]) == "mod97" else "python -m bench"
     try:
         return int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)

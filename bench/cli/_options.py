@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 __all__ = [
+    "Number",
     "complete_settings",
     "debug_option",
     "device_option",
@@ -18,6 +19,7 @@ __all__ = [
     "record_completer",
     "results_option",
     "settings_option",
+    "verbose_option",
     "words",
 ]
 
@@ -48,6 +50,11 @@ def quiet_option(command: F) -> F:
     return click.option("--quiet", is_flag=True, help="Show no progress.")(command)
 
 
+def verbose_option(command: F) -> F:
+    """``--verbose``."""
+    return click.option("--verbose", is_flag=True, help="Name the settings that are at their defaults, too.")(command)
+
+
 def results_option(command: F) -> F:
     """``--results``."""
     return click.option(
@@ -58,6 +65,33 @@ def results_option(command: F) -> F:
         type=click.Path(file_okay=False),
         help="The results folder.",
     )(command)
+
+
+class Number(click.ParamType):
+    """A number of an option that takes one; says what may have been meant by what is none.
+
+    :param kind: int or float.
+    :param share: of pairs, in (0, 1).
+    :param swept: whether `sweep` takes several.
+    """
+
+    def __init__(self, kind: type[int] | type[float], share: bool = False, swept: bool = True) -> None:
+        self.kind, self.share, self.swept = kind, share, swept
+        self.name = "integer" if kind is int else "float"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The number."""
+        try:
+            return self.kind(value)
+        except ValueError:
+            from bench.errors import RequestError
+            from bench.hints import for_several, share_hint
+
+            option = "--" + (parameter.name or "").replace("_", "-") if parameter else "it"
+            if self.swept and (several := for_several(option, value)):
+                raise RequestError(several) from None
+            what, hint = "an integer" if self.kind is int else "a number", share_hint(value) if self.share else "."
+            raise RequestError(f"{option} must be {what}, got {value!r}{hint}") from None
 
 
 def words(*known: str) -> Callable[..., list[CompletionItem]]:

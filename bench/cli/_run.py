@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from bench.cli._options import (
+    Number,
     debug_option,
     device_option,
     json_option,
@@ -14,6 +15,7 @@ from bench.cli._options import (
     record_completer,
     results_option,
     settings_option,
+    verbose_option,
     words,
 )
 
@@ -32,7 +34,7 @@ __all__ = ["rerun", "run"]
 )
 @click.option("--sdr", metavar="K|off", help="Keep the K largest features of each slot.  [default: the encoder's]")
 @click.option("--task", default="add", show_default=True, shell_complete=name_completer("task"), help="What is asked.")
-@click.option("--modulus", type=int, help="p.  [default: 97]")
+@click.option("--modulus", type=Number(int), help="p.  [default: 97]")
 @click.option(
     "--pairs",
     metavar="PROTOCOL",
@@ -40,10 +42,16 @@ __all__ = ["rerun", "run"]
     help="ordered, grouped, unordered or distinct.  [default: unordered where the task commutes, grouped where other "
     "twins (a, b) and (b, a) have one answer, else ordered]",
 )
-@click.option("--train-fraction", type=float, default=0.5, show_default=True, help="Share of the pairs that train.")
+@click.option(
+    "--train-fraction",
+    type=Number(float, share=True),
+    default=0.5,
+    show_default=True,
+    help="Share of the pairs that train.",
+)
 @click.option(
     "--validation-fraction",
-    type=float,
+    type=Number(float, share=True, swept=False),
     help="Share of the pairs that validate.  [default: 0; 0.1 with --stop-when-solved]",
 )
 @click.option("--seeds", type=int, help="Seeds 0 … N − 1.  [default: 1]")
@@ -68,6 +76,7 @@ __all__ = ["rerun", "run"]
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 @click.option("--force", is_flag=True, help="Compute anew what is stored.")
 @json_option
+@verbose_option
 @quiet_option
 @debug_option
 def run(
@@ -77,6 +86,7 @@ def run(
     save_model: str | None,
     dry_run: bool,
     as_json: bool,
+    verbose: bool,
     quiet: bool,
     **request: Any,
 ) -> int:
@@ -94,7 +104,7 @@ def run(
     planned = api.plan(**request)
     api.check_run(planned, save_model, jobs)
     if dry_run:
-        return _show_plan(planned, as_json)
+        return _show_plan(planned, as_json, verbose)
     problem = None
     try:
         records = api.execute(planned, save_model, jobs, None if quiet else _display())
@@ -102,7 +112,7 @@ def run(
         if not error.records:
             raise
         records, problem = error.records, error
-    _show_records(records, as_json, planned)
+    _show_records(records, as_json, planned, verbose)
     if problem:
         raise problem
     return _exit_code(records, planned)
@@ -112,33 +122,40 @@ def run(
 @click.argument("id", shell_complete=record_completer)
 @results_option
 @json_option
+@verbose_option
 @quiet_option
 @debug_option
-def rerun(id: str, results: str, as_json: bool, quiet: bool) -> int:
+def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> int:
     """Compute the record ID anew and compare: does it come out the same?
 
     Nothing is stored. Exits with 0 where every number of the curve agrees, with 1 where one does not.
     """
     from bench import api
     from bench.cli import _tables
-    from bench.cli._print import print_json
+    from bench.cli._print import print_json, print_tracebacks
+    from bench.store import Store
 
+    print_tracebacks([Store(results).find(id)])
     comparison = api.rerun(id, results=results, display=None if quiet else _display())
+    print_tracebacks([comparison.again])
     if as_json:
         print_json(cells=[comparison.stored, comparison.again], same=comparison.same, difference=comparison.difference)
     else:
-        _tables.print_comparison(comparison)
+        _tables.print_comparison(comparison, verbose)
     return 0 if comparison.same else 1
 
 
 def _parse_sdr(sdr: str | None) -> int | str | None:
     from bench.errors import RequestError
+    from bench.hints import for_several
 
     if sdr is None or sdr == "off":
         return sdr
     try:
         return int(sdr)
     except ValueError:
+        if several := for_several("--sdr", sdr):
+            raise RequestError(several) from None
         raise RequestError(f"--sdr takes a number of features or 'off', got {sdr!r}.") from None
 
 
@@ -148,27 +165,28 @@ def _display() -> Any:
     return progress
 
 
-def _show_plan(planned: Any, as_json: bool) -> int:
+def _show_plan(planned: Any, as_json: bool, verbose: bool) -> int:
     from bench.cli import _tables
     from bench.cli._print import print_json
 
     if as_json:
         print_json(dry_run=True, cells=[step.to_dict() for step in planned.steps])
     else:
-        _tables.print_plan(planned)
+        _tables.print_plan(planned, verbose)
     return 0
 
 
-def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any) -> None:
+def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any, verbose: bool) -> None:
     from bench.cli import _tables
-    from bench.cli._print import print_json
+    from bench.cli._print import print_json, print_tracebacks
 
+    print_tracebacks(records)
     for note in _tables.notes(records, planned):
         click.echo(note, err=True)
     if as_json:
         print_json(cells=records)
     else:
-        _tables.print_records(records, planned.results)
+        _tables.print_records(records, planned.results, verbose)
 
 
 def _exit_code(records: list[dict[str, Any]], planned: Any) -> int:

@@ -1,6 +1,6 @@
 """Results for people: tables on stdout."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,12 @@ from rich.text import Text
 from bench import registry
 from bench.api import Comparison, Plan
 from bench.cells import prepare
-from bench.cli._print import console, print_table
+from bench.cli._print import console, print_table, significant
 from bench.display import percent
 from bench.environment import source_digest
 from bench.metrics import CONFIRMATION, confirmed, crossings
 from bench.runs import many
-from bench.spec import Spec
+from bench.spec import Spec, differing
 from bench.splits import eligible, given_away
 
 __all__ = ["notes", "print_comparison", "print_plan", "print_records"]
@@ -25,15 +25,24 @@ FEW = 30
 PROTOCOL_PAIRS = {"ordered": "all", "grouped": "all, twins together", "unordered": "a ≤ b", "distinct": "a < b"}
 
 
-def pipeline(spec: Spec) -> str:
-    """The whole resolved pipeline: every parameter but the seeds."""
+def pipeline(spec: Spec, verbose: bool = False) -> str:
+    """The resolved pipeline with the settings that differ from their defaults, or with all but the seeds."""
     sdr = "no SDR" if spec.sdr is None else f"SDR {spec.sdr}"
-    return f"{_call(spec.encoder)} → {spec.combine} → {sdr} → {_call(spec.learner)}"
+    told = {"random_state", *([] if verbose or not _is_told_modulus(spec) else ["modulus"])}
+    encoder = _call(registry.encoder(spec.encoder["name"]), spec.encoder, told, verbose)
+    learner = _call(registry.learner(spec.learner["name"]), spec.learner, {"random_state"}, verbose)
+    return f"{encoder} → {spec.combine} → {sdr} → {learner}"
 
 
-def _call(values: Mapping[str, Any]) -> str:
-    inside = ", ".join(f"{k}={_value(v)}" for k, v in values.items() if k not in ("name", "random_state"))
-    return f"{values['name']}({inside})"
+def _is_told_modulus(spec: Spec) -> bool:
+    """Whether the encoder's modulus is the one that the task tells it."""
+    return spec.encoder.get("modulus") in (spec.modulus, None if spec.modulus else spec.make_task().n_operands)
+
+
+def _call(maker: Any, values: Mapping[str, Any], hidden: Collection[str], verbose: bool) -> str:
+    shown = values if verbose else differing(maker, values)
+    inside = ", ".join(f"{k}={_value(v)}" for k, v in shown.items() if k not in hidden and k != "name")
+    return f"{values['name']}({inside})" if inside or verbose else values["name"]
 
 
 def _value(value: Any) -> str:
@@ -104,12 +113,14 @@ def _number(value: float | int | None) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.2f}s" if seconds < 10 else f"{seconds:.1f}s" if seconds < 600 else f"{seconds / 60:.1f}min"
+    if seconds < 0.01:
+        return f"{seconds:.3f}s"
+    return f"{significant(seconds)}s" if seconds < 600 else f"{significant(seconds / 60)}min"
 
 
-def print_plan(planned: Plan) -> None:
+def print_plan(planned: Plan, verbose: bool = False) -> None:
     """What would run."""
-    _print_head(planned.steps[0].spec)
+    _print_head(planned.steps[0].spec, verbose)
     rows = [
         [
             str(s.spec.seed),
@@ -125,21 +136,24 @@ def print_plan(planned: Plan) -> None:
     out.print(f"{len(planned.todo)} of {len(planned.steps)} cells to run on {planned.device}. Nothing has run.")
 
 
-def _print_head(spec: Spec) -> None:
+def _print_head(spec: Spec, verbose: bool = False) -> None:
     out = console()
     out.print(Text(_question(spec), style="bold"))
-    out.print(Text(pipeline(spec)))
+    out.print(Text(pipeline(spec, verbose)))
     for fact in _facts(spec):
         out.print(Text(f"! {fact}", style="yellow"))
     out.print()
 
 
-def print_records(records: Sequence[dict[str, Any]], results: str | None) -> None:
-    """A row a seed, and their mean with its spread where there are several."""
+def print_records(records: Sequence[dict[str, Any]], results: str | None, verbose: bool = False) -> None:
+    """A row a seed, and their mean with its spread where there are several.
+
+    :param verbose: name the settings that are at their defaults, too.
+    """
     if not records:
         return
     spec = Spec.from_dict(records[0]["spec"])
-    _print_head(spec)
+    _print_head(spec, verbose)
     measured = ["seed", "status", "steps", "train", "test", "a=b", "≥99%", "held"]
     columns = [*measured, "ridge", "1-NN", "bilinear", "time", "record"]
     rows = [_row(record) for record in records]
@@ -214,7 +228,8 @@ def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, A
     lines = []
     tests = [100 * r["final"]["test_accuracy"] for r in finished if r["final"]["test_accuracy"] is not None]
     if len(tests) > 1:
-        spread = f"standard deviation {np.std(tests, ddof=1):.2f}, range {min(tests):.1f} to {max(tests):.1f}"
+        deviation = significant(float(np.std(tests, ddof=1)))
+        spread = f"standard deviation {deviation}, range {min(tests):.1f} to {max(tests):.1f}"
         lines.append(f"test: n = {len(tests)} seeds, {spread} percentage points.")
     elif len(records) == 1:
         more = "--fresh" if "tuning" in records[0] else "--seeds"
@@ -241,7 +256,7 @@ def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, A
     return lines
 
 
-def print_comparison(comparison: Comparison) -> None:
+def print_comparison(comparison: Comparison, verbose: bool = False) -> None:
     """Stored and anew, side by side."""
     rows = [_row(comparison.stored), _row(comparison.again)]
     columns = ["", "status", "steps", "train", "test", "99 % at", "time"]
@@ -249,7 +264,7 @@ def print_comparison(comparison: Comparison) -> None:
         [name, row[1], row[2], row[3], row[4], row[6], row[11]]
         for name, row in zip(("stored", "anew"), rows, strict=True)
     ]
-    _print_head(Spec.from_dict(comparison.stored["spec"]))
+    _print_head(Spec.from_dict(comparison.stored["spec"]), verbose)
     print_table(None, columns, picked)
     if comparison.same:
         console().print("\nThe same: every number of the result agrees.")
