@@ -32,7 +32,7 @@ from bench.study_figures import POINTS, figures
 Command = Callable[..., Finished]
 
 NOTE = "**onehot × quadratic**, half of the pairs train.\n\n```\npython -m bench tune --trials 12\n```\n"
-METRIC = "log₁₀ steps to sustained 99 % on validation"
+METRIC = "steps to hold 99 % on validation"
 PATIENCE = 30
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
