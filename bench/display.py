@@ -16,7 +16,7 @@ from bench.execute import Board
 from bench.harness import Moment
 from bench.store import Record
 
-__all__ = ["percent", "progress"]
+__all__ = ["percent", "progress", "ranges"]
 
 REFRESH = 0.2
 MANY = 8
@@ -101,7 +101,7 @@ def _lines(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
         running = [m for m in on.moments() if m.budget and m.id in seeds and not (m.over or m.id in over)]
         for (step, budget, note), side_by_side in groupby(sorted(running, key=_place), key=_place):
             moments = list(side_by_side)
-            who = f"seed{'s' if len(moments) > 1 else ''} {_ranges([seeds[m.id] for m in moments])}"
+            who = f"seed{'s' if len(moments) > 1 else ''} {ranges([seeds[m.id] for m in moments])}"
             left = (budget - step) * moments[0].seconds / max(1, step)
             how = (
                 f"{_accuracies(moments[0])}"
@@ -126,7 +126,7 @@ def _place(moment: Moment) -> tuple[int, int, str]:
     return moment.step, moment.budget, moment.note
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
     """As "0–4, 7"."""
     ordered = sorted(numbers)
     starts = [n for n in ordered if n - 1 not in ordered]

@@ -2,21 +2,26 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import joblib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.display import percent
+from bench.display import percent, ranges
 from bench.durations import Duration
+from bench.harness import Moment
+from bench.slots import UnderWay
 from bench.store import Record
 from bench.sweeps import Sweep
 
 __all__ = ["sweep_progress"]
 
 LINES_EVERY = 10.0
+"""Seconds without a line after which there is one that says what is under way."""
+MOST_JOBS = 3
+"""Jobs under way that are named, those that take the longest."""
 FIRST_LINES = 5
 """Records that get a line of their own before lines become rare."""
 
@@ -82,14 +87,40 @@ class _Tally:
         return ", ".join(parts)
 
 
+def what_is_under_way(jobs: Sequence[UnderWay]) -> str:
+    """As "onehot → quadratic, seeds 0–4: step 12 of 60 for 8 s; and 2 other jobs"."""
+    said = [_at(job) for job in jobs[:MOST_JOBS]]
+    more = len(jobs) - len(said)
+    return "; ".join([*said, *([f"and {more:,} other job{'s' if more > 1 else ''}"] if more else [])])
+
+
+def _at(job: UnderWay) -> str:
+    labels = list(dict.fromkeys(cell.label for cell in job.cells))
+    seeds = ranges([cell.seed for cell in job.cells])
+    one = f"{labels[0]}, seed{'s' if len(job.cells) > 1 else ''} {seeds}"
+    who = one if len(labels) == 1 else f"{len(job.cells)} cells, as {labels[0]}"
+    slowest = min(job.moments, key=lambda moment: (moment.step, moment.id), default=None)
+    return f"{who}: {_how_far(slowest)} for {job.seconds:.0f} s"
+
+
+def _how_far(slowest: Moment | None) -> str:
+    if slowest is None or not slowest.budget:
+        return "begun"
+    note = f" ({slowest.note})" if slowest.note else ""
+    return f"step {slowest.step:,} of {slowest.budget:,}{note}"
+
+
 @contextmanager
-def sweep_progress(planned: Sweep, jobs: int | None = None) -> Iterator[Callable[[Record | None], None]]:
+def sweep_progress(
+    planned: Sweep, under_way: Callable[[], Sequence[UnderWay]], jobs: int | None = None
+) -> Iterator[Callable[[Record | None], None]]:
     """Show how far a sweep is until the block ends; yields what is told of records, and of None in between.
 
+    :param under_way: tells what worker processes are at.
     :param jobs: worker processes on the CPU; None takes one for each core.
     """
     follow = _bar if sys.stderr.isatty() else _lines
-    with follow(_Tally(planned, len(planned.slots(jobs or joblib.cpu_count())))) as told:
+    with follow(_Tally(planned, len(planned.slots(jobs or joblib.cpu_count()))), under_way) as told:
         yield told
 
 
@@ -100,23 +131,26 @@ def _outcome(record: Record) -> str:
 
 
 @contextmanager
-def _bar(tally: _Tally) -> Iterator[Callable[[Record | None], None]]:
+def _bar(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator[Callable[[Record | None], None]]:
     columns = (BarColumn(bar_width=30), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(tally.said(), total=tally.total)
+
+        def shown() -> str:
+            return "\n".join([tally.said(), *map(_at, under_way()[:MOST_JOBS])])
 
         def told(record: Record | None) -> None:
             if record is not None:
                 tally.add(record)
                 if record["status"] != "done":
                     bars.console.print(_outcome(record), markup=False, highlight=False)
-            bars.update(task, completed=tally.over, description=tally.said())
+            bars.update(task, completed=tally.over, description=shown())
 
         yield told
 
 
 @contextmanager
-def _lines(tally: _Tally) -> Iterator[Callable[[Record | None], None]]:
+def _lines(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator[Callable[[Record | None], None]]:
     last = tally.started
 
     def say(text: str) -> None:
@@ -130,7 +164,8 @@ def _lines(tally: _Tally) -> Iterator[Callable[[Record | None], None]]:
             if record["status"] != "done" or tally.over <= FIRST_LINES:
                 say(_outcome(record))
         if time.monotonic() - last > LINES_EVERY:
-            say(tally.said())
+            jobs = what_is_under_way(under_way())
+            say(f"{tally.said()}{f'; under way: {jobs}' if jobs else ''}")
 
     yield told
     say(tally.said())

@@ -32,10 +32,12 @@ from bench.tuning import (
     best_of,
     claimed,
     counted,
+    doubt_of,
     goes_on,
     learning_curve,
     make_sampler,
     measures,
+    rounded,
     shown,
     values_of,
 )
@@ -367,7 +369,9 @@ class Rounds:
             if self._fail(trial, attributes):
                 self._speak(f"trial {trial.number}: {attributes['status']}{why}")
             return
-        values = values_of(self.planned.objectives, records, self.planned.most)
+        objectives = self.planned.objectives
+        found = values_of(objectives, records, self.planned.most)
+        values = [rounded(name, value) for name, value in zip(objectives, found, strict=True)]
         if not self._complete(trial, attributes, values, learning_curve(records) if len(values) == 1 else ()):
             return
         drawn = ", ".join(f"{name} {shown(value)}" for name, value in mine.params.items())
@@ -469,11 +473,9 @@ class Rounds:
         units = [unit for spec in self.fresh if (unit := self._fresh_unit(spec)) is not None]
         self.waiting += self._jobs(units, self._tuning())
         if units:
-            held = "sustained_steps_to_99" in self.study.get_trials(deepcopy=False)[number].user_attrs
-            but = "it did not hold" if self.planned.seeds == 1 else "not every seed of it held"
-            nearest = "" if held or self.planned.objectives[0] != "steps" else f", though {but} 99 %"
+            doubt = doubt_of(self.planned.objectives, self.planned.seeds, self._attributes(number))
             tested = f"{many(len(units), 'fresh seed')}, tested on the vault"
-            self._speak(f"trial {number} is the winner{nearest}: {tested}")
+            self._speak(f"trial {number} is the winner{f', though {doubt}' if doubt else ''}: {tested}")
 
     def _goes_on(self) -> bool:
         """Whether another process has asked for more, or raised the rule, since this one looked."""
@@ -501,6 +503,9 @@ class Rounds:
     def _params(self, number: int) -> dict[str, Any]:
         return self.study.get_trials(deepcopy=False)[number].params
 
+    def _attributes(self, number: int) -> dict[str, Any]:
+        return self.study.get_trials(deepcopy=False)[number].user_attrs
+
     def _fresh_unit(self, spec: Spec) -> Unit | None:
         """What is left to do of a fresh seed."""
         # To the end of the budget, as the cells that it is compared with: what is lost later counts too.
@@ -509,14 +514,16 @@ class Rounds:
         return None if todo == "done" else Unit(spec, budget, record if todo in ("extend", "resume") else None)
 
     def best(self) -> dict[str, Any] | None:
-        """Number, parameters, value, steps to a sustained 99 % and budget of the winner, or of the best so far."""
+        """The winner, or the best so far: see `bench.tunes.Tuned.best`."""
         number = self._winner()
         if number is None:
             return None
         trial = self.study.get_trials(deepcopy=False)[number]
         value = trial.values[0] if len(trial.values) == 1 else list(trial.values)
-        held, budget = trial.user_attrs.get("sustained_steps_to_99"), self.planned.budget(self._family(number).first)
-        return {"number": number, "params": dict(trial.params), "value": value, "held": held, "budget": budget.steps}
+        found, budget = trial.user_attrs, self.planned.budget(self._family(number).first)
+        doubt = doubt_of(self.planned.objectives, self.planned.seeds, found)
+        held = {"held": found.get("held_steps_to_99"), "unconfirmed": found.get("unconfirmed", 0), "doubt": doubt}
+        return {"number": number, "params": dict(trial.params), "value": value, **held, "budget": budget.steps}
 
     def front(self) -> list[dict[str, Any]]:
         """Trials that no other beats in both objectives, the best by the first of them first; none of one objective."""
@@ -583,7 +590,8 @@ def _free(attributes: Mapping[str, Any], same_as: int) -> dict[str, Any]:
 
 
 def _outcome(attributes: Mapping[str, Any]) -> str:
-    held, accuracy = attributes.get("sustained_steps_to_99"), attributes.get("validation_accuracy", 0.0)
+    held, accuracy = attributes.get("held_steps_to_99"), attributes.get("validation_accuracy", 0.0)
     solved = "99 % not held" if held is None else f"99 % held from step {held:,.0f}"
+    solved += ", not yet confirmed" if held is not None and attributes.get("unconfirmed") else ""
     ended = {"timeout": "out of time, ", "diverged": "diverged, "}.get(str(attributes.get("status")), "")
     return f"{ended}{solved}, validation at the end {100 * accuracy:.1f} %"

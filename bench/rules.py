@@ -95,8 +95,11 @@ def _outcome(planned: "Tuning", best: Mapping[str, Any] | None) -> list[str]:
     if best is None:
         return []
     values = best["value"] if isinstance(best["value"], list) else [best["value"]]
-    worth = ", ".join(f"{label_of(name)} {value:.4g}" for name, value in zip(planned.objectives, values, strict=True))
-    return [f"**Trial {best['number']} is the best**: {worth}."]
+    worth = ", ".join(
+        f"{label_of(name)} {shown(value)}" for name, value in zip(planned.objectives, values, strict=True)
+    )
+    doubt = f" NOTE: {best['doubt']}." if best.get("doubt") else ""
+    return [f"**Trial {best['number']} is the best**: {worth}.{doubt}"]
 
 
 def tested_of(cells: Sequence[Record]) -> str | None:

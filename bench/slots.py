@@ -12,9 +12,11 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, Terminated
 
 from bench import early
 from bench.execute import Board, Job, Result, failed, graceful, run_job
+from bench.harness import Moment
+from bench.spec import Spec
 from bench.store import Record
 
-__all__ = ["Queue", "Slots"]
+__all__ = ["Queue", "Slots", "UnderWay"]
 
 POLL = 0.5
 """Seconds between two looks at what takes too long."""
@@ -91,6 +93,20 @@ class _Slot:
         pool.shutdown(wait=False, kill_workers=True)
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """What one worker process is at.
+
+    :param cells: those of its job that are not over.
+    :param moments: how far they are; those that have not begun to train are missing.
+    :param seconds: since it has the job.
+    """
+
+    cells: tuple[Spec, ...]
+    moments: tuple[Moment, ...]
+    seconds: float
+
+
 class Slots:
     """Runs a queue.
 
@@ -123,6 +139,17 @@ class Slots:
                     list(pool.map(_Slot.end, self.slots))
                 early.end()
         return not self.on.stopped()
+
+    def under_way(self) -> list[UnderWay]:
+        """What worker processes are at, the longest first."""
+        told, found = {moment.id: moment for moment in self.on.moments()}, []
+        for slot in sorted(self.slots, key=lambda slot: slot.began):
+            specs = [] if slot.job is None else [unit.spec for unit in slot.job.units]
+            left = tuple(spec for spec in specs if spec.id not in told or not told[spec.id].over)
+            moments = tuple(told[spec.id] for spec in left if spec.id in told)
+            if left:
+                found.append(UnderWay(left, moments, time.monotonic() - slot.began))
+        return found
 
     def _fill(self, queue: Queue) -> bool:
         """Give idle slots something to do; whether any is busy."""

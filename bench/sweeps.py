@@ -34,7 +34,7 @@ from bench.durations import Duration
 from bench.errors import RequestError, StoreError
 from bench.execute import Job, Unit, board
 from bench.grid import Grid, Request, read
-from bench.slots import Slots
+from bench.slots import Slots, UnderWay
 from bench.spec import Budget, Family, Spec, family, whole
 from bench.store import Record, Store
 from learners import Learner
@@ -55,7 +55,8 @@ _FAMILY = (
     *("validation_fraction", "stop_when_solved", "precision", "split_seed"),
 )
 
-Display = Callable[["Sweep"], AbstractContextManager[Callable[[Record | None], None]]]
+Display = Callable[["Sweep", Callable[[], list[UnderWay]]], AbstractContextManager[Callable[[Record | None], None]]]
+"""Takes a sweep and what tells what is under way; yields what is told of records, and of None in between."""
 
 
 @dataclass(frozen=True)
@@ -403,12 +404,13 @@ def run_sweep(planned: Sweep, jobs: int | None = None, display: Display | None =
     Store(planned.results, create=True)
     if not len(planned.todo):
         return True
-    with board() as on, display(planned) if display else nullcontext(lambda record: None) as finished:
+    with board() as on:
         claims = Claims(planned.results)
         try:
             queue = _Queue(planned, claims, jobs or joblib.cpu_count())
-            slots = Slots(queue.devices, on, finished)
-            went_on = slots.run(queue)
+            slots = Slots(queue.devices, on, lambda record: None)
+            with display(planned, slots.under_way) if display else nullcontext(slots.finished) as slots.finished:
+                went_on = slots.run(queue)
         finally:
             claims.close()
     planned.busy, planned.spent, planned.troubles = slots.busy, slots.spent, slots.troubles

@@ -35,6 +35,7 @@ from bench.storage import close_storage, default_url, journal_path, open_storage
 from bench.store import Record, Store
 from bench.tuning import (
     DIRECTIONS,
+    RATIOS,
     Most,
     check_sampler,
     counted,
@@ -256,6 +257,7 @@ class Tuning:
             "encoder": list(space.encoders),
             "learner": space.learner,
             "objective": list(self.objectives),
+            **({"unit": "steps and FLOPs"} if set(RATIOS) & set(self.objectives) else {}),
             "sampler": self.sampler,
             "space": space.describe(),
             "fixed": json.loads(json.dumps(dict(space.fixed))),
@@ -292,9 +294,10 @@ class Tuned:
     """What came of it.
 
     :ivar trials: that count by the rule.
-    :ivar best: number, params and value of the winner, two values where there are two objectives; as ``held`` the steps
-        from which on it held 99 %, None where a seed did not; its budget in steps. None where no trial has come to one
-        yet.
+    :ivar best: number, params and value of the winner, two values where there are two objectives; as ``held`` the step
+        from which on it held 99 %, the geometric mean over its seeds, None where a seed did not; as ``unconfirmed`` how
+        many seeds held it but not yet to 1.5 times that step; as ``doubt`` what a reader should know of that, in words;
+        its budget in steps. None where no trial has come to one yet.
     :ivar cells: records of its fresh seeds.
     :ivar cost: trials, FLOPs (None where unknown) and seconds of the search.
     :ivar whole: whether it got to its end.
@@ -596,7 +599,11 @@ def _agree(planned: Tuning, study: Any) -> None:
             raise RequestError(f"The study {planned.study!r} was not made by tune: --study names another.")
         study.set_user_attr("what", json.dumps(planned.what))
         return
-    for name, before in json.loads(known).items():  # what an older version did not say agrees
+    stored = json.loads(known)
+    if "unit" in planned.what and "unit" not in stored:
+        older = "keeps logarithms of steps or FLOPs, as earlier versions did, and now they are kept themselves"
+        raise RequestError(f"The study {planned.study!r} {older}: use another --study name.")
+    for name, before in stored.items():  # what an older version did not say agrees
         now = planned.what.get(name)
         if before != now:
             differ = f"its {name} is {_plain(before)}, not {_plain(now)}"

@@ -1,6 +1,5 @@
 """The arithmetic of tuning: what a trial is worth, when a rule is met, which seeds and samplers trials take."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from bench.errors import RequestError, one_of
+from bench.metrics import CONFIRMATION
 from bench.store import Record
 
 __all__ = [
     "DIRECTIONS",
+    "RATIOS",
     "SAMPLERS",
     "TOO_DEAR",
     "Most",
@@ -20,6 +21,7 @@ __all__ = [
     "check_sampler",
     "claimed",
     "counted",
+    "doubt_of",
     "fresh_seeds",
     "goes_on",
     "label_of",
@@ -27,6 +29,7 @@ __all__ = [
     "make_sampler",
     "measures",
     "objectives_of",
+    "rounded",
     "shown",
     "trial_seeds",
     "values_of",
@@ -35,11 +38,15 @@ __all__ = [
 TARGET = "0.99"
 DIRECTIONS = {"steps": "minimize", "accuracy": "maximize", "cost": "minimize", "data": "minimize"}
 LABELS = {
-    "steps": "log₁₀ steps to sustained 99 % on validation",
+    "steps": "steps to hold 99 % on validation",
     "accuracy": "validation accuracy",
-    "cost": "log₁₀ FLOPs",
+    "cost": "FLOPs to hold 99 % on validation",
     "data": "share of the pairs that train",
 }
+RATIOS = ("steps", "cost")
+"""Objectives of which the mean over seeds is the geometric one: settings differ by factors."""
+DIVERGED = 3.0
+"""Budgets that a cell which diverged counts as: worse than any that never got to 99 %, which is two at most."""
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
 POINTS = 40
 """Points of a learning curve that a study keeps: each is a line of its journal."""
@@ -96,42 +103,79 @@ def label_of(objective: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A parameter's value, short."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A parameter or a value with three significant digits, whole numbers with all of theirs.
+
+    >>> [shown(value) for value in (0.0123456, 28.97, 2351.8, 1462.0, 1.23456e9, 128, "adamw")]
+    ['0.0123', '29', '2,352', '1,462', '1.23e+09', '128', 'adamw']
+    """
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def values_of(objectives: Sequence[str], records: Sequence[Record], most: Most | None = None) -> list[float]:
-    """What a trial is worth by each objective: the mean over its seeds.
+    """What a trial is worth by each objective: the mean over its seeds, of steps and cost the geometric one.
 
     :param most: what a cell of the study may take; None measures each by its own budget.
     """
     most = replace(most or Most(), beyond="accuracy" not in objectives)
-    worth = [[_WORTH[objective](record, most) for record in records] for objective in objectives]
-    return [float(np.mean(values)) for values in worth]
+    worth = {objective: [_WORTH[objective](record, most) for record in records] for objective in objectives}
+    return [_geometric(some) if name in RATIOS else float(np.mean(some)) for name, some in worth.items()]
+
+
+def rounded(objective: str, value: float) -> float:
+    """A value as a study keeps it: of steps and FLOPs three significant digits, but never less than whole steps.
+
+    A dashboard shows values as they are kept, and the looks that they come from are 5 % apart.
+
+    >>> [rounded("steps", value) for value in (28.9731, 1462.4)]
+    [29.0, 1462.0]
+    """
+    if objective not in RATIOS:
+        return value
+    return float(f"{value:.3g}" if objective == "cost" or value < 100 else f"{value:.0f}")
 
 
 def _steps(record: Record, most: Most) -> float:
-    """log₁₀ of the steps to a validation accuracy of 99 % that holds; unsolved, a decade beyond any budget and more.
+    """The step s₀ from which on 99 % of the validation pairs held to the cell's end; beyond the budget where none did.
 
-    log₁₀ s where it was solved at step s, log₁₀ B + 1 + (1 − best validation accuracy) where it was not, log₁₀ B + 3
-    where it diverged: nearly is better than never, and never is better than to diverge. B is the study's largest
-    budget, since those of trials differ where they are in epochs and the batch size is drawn: never is then worse than
-    solved by another, and no further away than need be, which a Gaussian process would suffer from.
+    It counts whether it is confirmed or not: one that is not is later than any confirmed one of an equal budget B,
+    which is at B / 1.5 at the latest. Where 99 % did not hold at the end it is B · (2 − best validation accuracy), and
+    3 · B where the cell diverged: nearly is better than never, and never is better than to diverge. B is the study's
+    largest budget, since those of trials differ where they are in epochs and the batch size is drawn: never is then
+    worse than solved by another.
     """
-    held = _held(record)
-    if held is not None:
-        return math.log10(max(1, held))
-    return math.log10(max(1, most.steps, record["budget"]["steps"])) + _beyond(record)
+    crossed = _crossed(record)
+    if crossed is not None:
+        return float(max(1, crossed))
+    return max(1, most.steps, record["budget"]["steps"]) * _beyond(record)
 
 
 def _held(record: Record) -> int | None:
-    """The step from which on 99 % held; None where it did not."""
-    return None if record["status"] == "diverged" else record["sustained_steps_to"]["validation"][TARGET]
+    """The step from which on 99 % held to the end; None where it did not."""
+    span = None if record["status"] == "diverged" else record["held"]["validation"][TARGET]
+    return None if span is None else int(span[0])
+
+
+def _crossed(record: Record) -> int | None:
+    """As `_held`, the step that a cell is judged by.
+
+    A crossing that ran out of time before it was confirmed counts as one at the end of the budget, since its step says
+    nothing beside those of cells that had the time.
+    """
+    late = record["status"] == "timeout" and _unconfirmed(record)
+    return int(record["budget"]["steps"]) if late else _held(record)
+
+
+def _unconfirmed(record: Record) -> bool:
+    """Whether 99 % held at the end, but not for long enough to count as sustained."""
+    held, sustained = (record[key]["validation"][TARGET] for key in ("held", "sustained_steps_to"))
+    return record["status"] != "diverged" and held is not None and sustained is None
 
 
 def _beyond(record: Record) -> float:
-    """Decades beyond the budget at which an unsolved cell is put."""
-    return 3.0 if record["status"] == "diverged" else 2.0 - _best(record)
+    """Budgets that a cell counts as which did not hold 99 %."""
+    return DIVERGED if record["status"] == "diverged" else 2.0 - _best(record)
 
 
 def _best(record: Record) -> float:
@@ -145,16 +189,17 @@ def _accuracy(record: Record, most: Most | None = None) -> float:
 
 
 def _cost(record: Record, most: Most) -> float:
-    """log₁₀ of the FLOPs until it was solved; unsolved, as `_steps` has it, beyond those of a whole budget.
+    """FLOPs until s₀ of `_steps`, not those until the cell stopped; unsolved, as there, beyond those of a whole budget.
 
-    Of its seconds where a learner does not count FLOPs. That a cell gave up or diverged early makes it no cheaper: its
-    FLOPs are reckoned to the end of its budget. Beside accuracy it is these FLOPs, and no more: accuracy says the rest.
+    Seconds where a learner does not count FLOPs. That a cell gave up or diverged early makes it no cheaper: its FLOPs
+    are reckoned to the end of its budget. Beside accuracy it is these FLOPs, and no more: accuracy says the rest.
     """
     spent = record["seconds"]["train"] if record["flops"] is None else record["flops"]
-    if _held(record) is not None:
-        return math.log10(max(spent, 1e-3))
-    whole = spent * record["budget"]["steps"] / max(1, record["final"]["step"])
-    return math.log10(max(whole, most.flops, 1e-3)) + (_beyond(record) if most.beyond else 0.0)
+    a_step, crossed = spent / max(1, record["final"]["step"]), _crossed(record)
+    if crossed is not None:
+        return float(max(a_step * max(1, crossed), 1e-3))
+    whole = max(a_step * record["budget"]["steps"], most.flops, 1e-3)
+    return float(whole * (_beyond(record) if most.beyond else 1.0))
 
 
 def _data(record: Record, most: Most) -> float:
@@ -168,14 +213,19 @@ _WORTH = {"steps": _steps, "accuracy": _accuracy, "cost": _cost, "data": _data}
 def measures(records: Sequence[Record]) -> dict[str, Any]:
     """What a study keeps of a trial beside its value, each a number or a word, over its seeds; nothing of test pairs.
 
-    Steps are geometric means over the seeds, there where all of them crossed; FLOPs and seconds are sums.
+    Steps are geometric means over the seeds, there where all of them crossed; FLOPs and seconds are sums. Three
+    crossings of 99 %: ``steps_to_99`` is the first, ``held_steps_to_99`` the one that held to the end, and
+    ``sustained_steps_to_99`` the same where every seed has confirmed it. ``unconfirmed`` is the number of seeds that
+    have not, though they held.
     """
     ended = [record for record in records if record["final"]["step"] is not None]
     found: dict[str, Any] = {
         "label": records[0]["label"],
         "status": next((s for s in ("failed", "interrupted", "diverged", "timeout") if _any(records, s)), "done"),
-        "steps_to_99": _geometric([record["steps_to"]["validation"][TARGET] for record in records]),
-        "sustained_steps_to_99": _geometric([record["sustained_steps_to"]["validation"][TARGET] for record in records]),
+        "steps_to_99": _mean_step([record["steps_to"]["validation"][TARGET] for record in records]),
+        "held_steps_to_99": _mean_step([_held(record) for record in records]),
+        "sustained_steps_to_99": _mean_step([record["sustained_steps_to"]["validation"][TARGET] for record in records]),
+        "unconfirmed": sum(map(_unconfirmed, records)),
         "steps": sum(record["final"]["step"] for record in ended),
         "validation_accuracy": float(np.mean([_accuracy(record) for record in ended])) if ended else None,
         "parameters": ended[0]["parameters"] if ended else None,
@@ -190,11 +240,13 @@ def _any(records: Sequence[Record], status: str) -> bool:
     return any(record["status"] == status for record in records)
 
 
-def _geometric(steps: Sequence[int | None]) -> float | None:
+def _mean_step(steps: Sequence[int | None]) -> float | None:
     known = [step for step in steps if step is not None]
-    if not known or len(known) < len(steps):
-        return None
-    return round(float(np.exp(np.mean(np.log(np.maximum(known, 1))))), 6)
+    return None if not known or len(known) < len(steps) else round(_geometric([max(1, step) for step in known]), 6)
+
+
+def _geometric(values: Sequence[float]) -> float:
+    return float(values[0] if len(values) == 1 else np.exp(np.mean(np.log(values))))
 
 
 def learning_curve(records: Sequence[Record]) -> list[tuple[int, float]]:
@@ -222,6 +274,28 @@ def best_of(objectives: Sequence[str], trials: Sequence[tuple[int, Sequence[floa
     signs = [1 if DIRECTIONS[objective] == "minimize" else -1 for objective in objectives]
     ranked = sorted((*(s * v for s, v in zip(signs, values, strict=True)), number) for number, values in trials)
     return None if not ranked else int(ranked[0][-1])
+
+
+def doubt_of(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any]) -> str:
+    """What a reader should know of a winner that steps or cost chose; empty where all is well.
+
+    :param seeds: of each trial.
+    :param attributes: of the trial, see `measures`.
+
+    >>> doubt_of(["steps"], 1, {"held_steps_to_99": 1200.0, "unconfirmed": 1})
+    'it is not confirmed: it held 99 % to the end of its budget, which ends before 1.5 times the step of the crossing'
+    """
+    if not set(RATIOS) & set(objectives[:1]):
+        return ""
+    few = attributes.get("unconfirmed", 0)
+    if "held_steps_to_99" not in attributes:
+        return "it did not hold 99 %" if seeds == 1 else "not every seed of it held 99 %"
+    if not few:
+        return ""
+    one = seeds == 1
+    who = "it is not confirmed: it held" if one else f"{few} of its {seeds} seeds are not confirmed: they held"
+    whose = "its budget" if one else "their budget"
+    return f"{who} 99 % to the end of {whose}, which ends before {CONFIRMATION:g} times the step of the crossing"
 
 
 def counted(trials: Sequence[Any]) -> int:

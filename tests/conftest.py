@@ -2,14 +2,45 @@
 
 import json
 import os
+import re
+import subprocess
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import pytest
 
 from bench.cli import _exit_code
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers the width of its own terminal; a pipe has none
+
+PATIENCE = 300
+"""Seconds after which a test gives up waiting for an event. No test passes or fails by how fast a machine is."""
+
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
+
+
+def wait_until(happened: Callable[[], Any]) -> None:
+    """Wait for an event."""
+    until = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < until, "what was waited for did not happen"
+        time.sleep(0.02)
+
+
+def read_until(process: "subprocess.Popen[str]", stream: Any, pattern: str) -> "re.Match[str]":
+    """Read lines of a process until one of them matches."""
+    limit = threading.Timer(PATIENCE, process.kill)
+    limit.start()
+    try:
+        found = next(filter(None, (re.search(pattern, line) for line in stream)), None)
+    finally:
+        limit.cancel()
+    assert found, f"it ended without a line like {pattern!r}"
+    return found
 
 
 class Finished:

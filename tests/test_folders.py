@@ -391,7 +391,12 @@ MERGER = """
 import sys
 from bench import folders
 folders.TOGETHER = 4
-folders.merge([sys.argv[1]], sys.argv[2], progress=lambda *told: print(*told, flush=True))
+
+def told(*how):
+    print(*how, flush=True)
+    sys.stdin.readline()  # until it is allowed to go on
+
+folders.merge([sys.argv[1]], sys.argv[2], progress=told)
 """
 
 
@@ -405,14 +410,15 @@ def test_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     seen: list[int] = []
     for _ in range(8):
         call = [sys.executable, "-c", MERGER, str(source.folder), str(target.folder)]
-        merger = subprocess.Popen(call, stdout=subprocess.PIPE)
-        assert merger.stdout is not None
-        for _ in range(rng.integers(1, 60)):
-            merger.stdout.readline()
-        time.sleep(rng.uniform(0.0, 0.01))
-        merger.send_signal(signal.SIGKILL)
-        merger.wait()
-        merger.stdout.close()
+        with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as merger:
+            assert merger.stdin is not None
+            assert merger.stdout is not None
+            for _ in range(rng.integers(1, 60)):  # of 75 times that it asks
+                merger.stdout.readline()
+                merger.stdin.write(b"\n")
+                merger.stdin.flush()
+            time.sleep(rng.uniform(0.0, 0.01))  # it is anywhere before the next question, or at it
+            merger.send_signal(signal.SIGKILL)
         found = reached(target)
         assert set(found) >= set(ids[::3])
         assert set(found.values()) <= {4, 9}

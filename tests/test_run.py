@@ -2,11 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from conftest import SMALL, Finished
+from conftest import PATIENCE, SMALL, Finished, read_until, wait_until
 
 import bench
 from bench import api, execute, harness
@@ -735,13 +735,11 @@ def start(results: Path, *options: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("seeds", ["1", "2"])
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, seeds: str) -> None:
     running = start(tmp_path, "--seeds", seeds)
-    deadline = time.monotonic() + 60
-    assert running.stderr is not None
-    while "about" not in running.stderr.readline() and time.monotonic() < deadline:
-        pass
-    time.sleep(1)  # the other process may begin a little later
+    begun: set[str] = set()
+    while len(begun) < int(seeds):  # a line as "[   3.1 s] seeds 0–1: step 812 of 100,000, about 9 s left, …"
+        begun |= set(re.findall(r"\d+", read_until(running, running.stderr, r"\] seeds? ([^:]+): step [1-9]")[1]))
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the whole group
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 130
     assert "Stopping: what is done is being kept" in err
     assert "the same command goes on" in err
@@ -766,9 +764,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, 
 def test_kill_9_leaves_whole_records_only(tmp_path: Path) -> None:
     """Killed while seed after seed finishes: what is there is whole, and the same command does the rest."""
     running = start(tmp_path, "--seconds", "0.1", "--seeds", "200", "--jobs", "1")
-    deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("*.json"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: len(list(tmp_path.glob("*.json"))) >= 3)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
     records = list(Store(tmp_path).records())

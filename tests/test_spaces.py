@@ -192,16 +192,16 @@ def test_tuples_can_be_choices(tmp_path: Path, command: Command) -> None:
 # What is said
 
 
-def test_the_best_says_since_when_it_held() -> None:
-    planned = plan_tune(**QUADRATIC, trials=2)
-    label = "log₁₀ steps to sustained 99 % on validation 2"
-    assert _worth("steps", 2.0, {"held": 4321.6}, planned) == f"{label} (4,322 steps)"
-    assert _worth("steps", 2.0, {"held": None, "budget": 10}, planned) == f"{label} (not held within 10 steps)"
+def test_the_best_says_how_long_it_took_or_that_it_did_not_get_there() -> None:
+    planned, held = plan_tune(**QUADRATIC, trials=2), {"held": 4321.6}
+    assert _worth("steps", 4322.0, held, planned) == "steps to hold 99 % on validation 4,322"
+    assert _worth("cost", 1.2345e9, held, planned) == "FLOPs to hold 99 % on validation 1.23e+09"
+    never = {"held": None, "budget": 10}
+    counts = "within 10 steps, which counts as 14"
+    assert _worth("steps", 14.0, never, planned) == f"steps to hold 99 % on validation: not held {counts}"
     two = plan_tune(**QUADRATIC, trials=2, seeds=2)
-    every = f"{label} (not held by every seed within 10 steps)"
-    assert _worth("steps", 2.0, {"held": None, "budget": 10}, two) == every
-    assert _worth("cost", 9.5, {"held": None, "budget": 10}, planned) == "log₁₀ FLOPs 9.5 (not held within 10 steps)"
-    assert _worth("accuracy", 0.5, {"held": None}, planned) == "validation accuracy 0.5"
+    assert _worth("steps", 14.0, never, two) == f"steps to hold 99 % on validation: not held by every seed {counts}"
+    assert _worth("accuracy", 0.51234, {"held": None}, planned) == "validation accuracy 0.512"
 
 
 @pytest.mark.parametrize("objective", ["steps", "cost", "accuracy,cost"])

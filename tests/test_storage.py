@@ -9,19 +9,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
-from conftest import Finished
+from conftest import PATIENCE, Finished, wait_until
 
 from bench.errors import RequestError, StoreError
 from bench.owners import owner_of
 from bench.storage import JournalLock, close_storage, default_url, open_storage, shown_url, together
 
 Command = Callable[..., Finished]
-
-PATIENCE = 60
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +183,7 @@ from bench.storage import JournalLock
 lock = JournalLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
-time.sleep(600)
+time.sleep(3600)
 """
 
 
@@ -226,7 +225,7 @@ def test_a_thread_that_was_interrupted_before_it_could_release_goes_on(
     free.release()
 
 
-def test_signals_are_heard_while_a_lock_is_waited_for(tmp_path: Path) -> None:
+def test_signals_are_heard_while_a_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held, heard = JournalLock(tmp_path / "journal"), []
     held.acquire()
 
@@ -235,14 +234,21 @@ def test_signals_are_heard_while_a_lock_is_waited_for(tmp_path: Path) -> None:
         held.release()
 
     before = signal.signal(signal.SIGTERM, handle)
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
+    waiting = JournalLock(tmp_path / "journal")
+    pause, pauses = time.sleep, []
+
+    def pausing(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        pause(seconds)
+
+    monkeypatch.setattr("bench.storage.time", SimpleNamespace(sleep=pausing, monotonic=time.monotonic))
+    monkeypatch.setattr("bench.storage.LOCKED", PATIENCE)
     try:
-        waiting = JournalLock(tmp_path / "journal")
         waiting.acquire()
         waiting.release()
     finally:
-        timer.join()
         signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
 
@@ -302,10 +308,14 @@ def test_a_trial_without_a_heartbeat_is_an_orphan_to_whoever_asks(tmp_path: Path
 def test_processes_of_one_database_ask_in_turns_whatever_their_results_folders(tmp_path: Path) -> None:
     study, storage, owner = in_sqlite(tmp_path, "here")
     theirs, their_storage, other = in_sqlite(tmp_path, "there")
-    asked = threading.Event()
+    asked, looks = threading.Event(), list[None]()
+
+    def waiting() -> bool:
+        looks.append(None)
+        return False
 
     def ask() -> None:
-        with other.asking():
+        with other.asking(waiting):
             other.fail_orphans()
             asked.set()
 
@@ -313,7 +323,7 @@ def test_processes_of_one_database_ask_in_turns_whatever_their_results_folders(t
         thread = threading.Thread(target=ask)
         thread.start()
         trial = study.ask()
-        time.sleep(0.5)
+        wait_until(lambda: len(looks) > 3)
         assert not asked.is_set()
         owner.takes(trial)
     thread.join(PATIENCE)

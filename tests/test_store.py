@@ -280,6 +280,7 @@ number = 0
 while True:
     curve = {**record["curve"], "step": list(range(20_000))}
     store.write({**record, "id": f"{number % 3:016x}", "curve": curve, "number": number})
+    print(number, flush=True)
     number += 1
 """
 
@@ -289,13 +290,13 @@ def test_kill_at_any_moment_leaves_whole_records(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     best = -1
     for _ in range(12):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(RECORD)], stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        writer.stdout.readline()
-        time.sleep(rng.uniform(0.02, 0.12))
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
+        call = [sys.executable, "-c", WRITER, str(tmp_path), str(RECORD)]
+        with subprocess.Popen(call, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(rng.integers(1, 8)):
+                writer.stdout.readline()
+            time.sleep(rng.uniform(0.0, 0.03))  # whatever it is at
+            writer.send_signal(signal.SIGKILL)
         found = list(Store(tmp_path).records())
         assert all(len(r["curve"]["step"]) == 20_000 for r in found)
         best = max([best, *(r["number"] for r in found)])

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from conftest import PATIENCE
 from optuna.trial import TrialState
 
 from bench.studies import gpus, search_speed
@@ -35,7 +36,7 @@ def test_a_search_is_timed_from_its_first_question_to_its_last_answer() -> None:
 
 
 def test_what_workers_of_gpus_import_can_be_imported() -> None:
-    done = subprocess.run([sys.executable, "-c", "from bench.early import _import; _import()"], timeout=120)
+    done = subprocess.run([sys.executable, "-c", "from bench.early import _import; _import()"], timeout=PATIENCE)
     assert done.returncode == 0
 
 
@@ -51,7 +52,7 @@ def test_a_run_sees_the_first_so_many_gpus(seen: str | None, expected: str, monk
 def test_the_sweep_of_the_gpus_study_is_one_that_can_be_asked_for(tmp_path: Any) -> None:
     command = gpus.command(Namespace(precision="bfloat16", steps=7, seeds=64), str(tmp_path))
     plan = [*command[: command.index("--device")], "--results", str(tmp_path), "--dry-run"]
-    done = subprocess.run(plan, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(plan, capture_output=True, text=True, timeout=PATIENCE)
     assert command[0] == sys.executable
     assert "1,024 cells, 0 done already" in done.stdout + done.stderr
 
@@ -83,6 +84,6 @@ def test_a_sweep_on_gpus_is_summed_up() -> None:
 )
 def test_wrong_requests_are_told(study: str, arguments: list[str], words: str) -> None:
     command = [sys.executable, "-m", f"bench.studies.{study}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert words in done.stderr.splitlines()[-1]

@@ -1,5 +1,6 @@
 """Sweeps: every cell once, whatever happens; claims between processes."""
 
+import cProfile
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import Finished
+from conftest import PATIENCE, Finished, read_until, wait_until
 
 import bench
 from bench import early, progress, sweeps
@@ -114,7 +115,7 @@ def with_plugin(tmp_path: Path, *arguments: Any) -> "subprocess.CompletedProcess
     (meta / "entry_points.txt").write_text("[mod97.learners]\nfragile = plugin_that_fails:Fragile\n")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
     command = script("--encoder", "onehot", "--learner", "fragile", "--modulus", 7, "--jobs", 1, *arguments)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_two_sweeps_of_one_folder_do_no_cell_twice(tmp_path: Path) -> None:
     options = ("--encoder", "all", "--learner", "ridge,knn", "--modulus", 11, "--seeds", 4, "--jobs", 1)
     command = script(*options, "--results", tmp_path)
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=200) for process in both]
+    outputs = [process.communicate(timeout=PATIENCE) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     done = [int(err.strip().splitlines()[-1].split("] ")[1].split(" of ")[0]) for _, err in outputs]
     assert len(Store(tmp_path).ids()) == 10 * 2 * 4 == sum(done)
@@ -192,27 +193,23 @@ def test_kills_lose_at_most_the_cells_in_flight(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
     grid = tmp_path / "g.yaml"
     grid.write_text(
-        "encoder: onehot\nlearner: [{mlp: {epochs: 400000, hidden_layer_sizes: [[8]]}}, ridge]\nmodulus: 7\n"
+        "encoder: onehot\nlearner: [ridge, {mlp: {epochs: 400000, hidden_layer_sizes: [[8]]}}]\nmodulus: 7\n"
     )
-    command = script(grid, "--results", tmp_path / "r", "--jobs", 1)
+    program = "from bench import cli, progress; progress.LINES_EVERY = 0.1; cli.main()"
+    command = [sys.executable, "-c", program, "sweep", str(grid), "--results", str(tmp_path / "r"), "--jobs", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
-    while not list((tmp_path / "r").glob("claims/*.json")) and time.monotonic() < until:
-        time.sleep(0.1)
-    time.sleep(4)
+    read_until(process, process.stderr, r"→ mlp.*, seed 0: step [1-9]")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "the same command goes on" in err
-    planned = plan_sweep(grid, results=tmp_path / "r")
-    assert planned.counts["resume"] + planned.counts["run"] >= 1
-    assert planned.counts["resume"] + planned.counts["done"] >= 1
+    assert plan_sweep(grid, results=tmp_path / "r").counts == {"done": 1, "resume": 1}
 
 
 def test_claims_die_with_their_process(tmp_path: Path) -> None:
     program = (
         "import sys, time\nfrom bench.claims import Claims\nc = Claims(sys.argv[1])\n"
-        "print(sorted(c.take(['a', 'b'])), flush=True)\ntime.sleep(60)\n"
+        "print(sorted(c.take(['a', 'b'])), flush=True)\ntime.sleep(3600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
@@ -247,19 +244,24 @@ def test_cells_of_another_process_are_waited_for_and_taken_over(
 
     from contextlib import nullcontext
 
-    assert run_sweep(planned, 1, lambda planned: nullcontext(told))
+    assert run_sweep(planned, 1, lambda planned, under_way: nullcontext(told))
     assert len(Store(tmp_path).ids()) == len(planned)
 
 
 def test_planning_is_quick(tmp_path: Path) -> None:
-    """A guard: a million cells take 50 s; these 20,000, of 4,000 configurations, at most 6 s of processor time."""
-    rates = {"from": 1e-5, "to": 1e-1, "count": 200, "log": True}
-    decays = {"from": 1e-3, "to": 10.0, "count": 20, "log": True}
+    """In calls of functions: 1,400 a configuration and 11 a cell, of which a million take 50 s."""
+    rates = {"from": 1e-5, "to": 1e-1, "count": 50, "log": True}
+    decays = {"from": 1e-3, "to": 10.0, "count": 10, "log": True}
     grid = {"encoder": "onehot", "learner": "quadratic", "learner.lr": rates, "learner.weight_decay": decays}
-    start = time.process_time()
-    planned = plan_sweep(grid | {"seeds": 5}, results=tmp_path / "r")
-    assert len(planned) == 20_000
-    assert time.process_time() - start < 6
+    plan_sweep(grid | {"seeds": 1}, results=tmp_path / "r")  # imports
+    calls = []
+    for seeds in (1, 21):
+        with cProfile.Profile() as profile:
+            planned = plan_sweep(grid | {"seeds": seeds}, results=tmp_path / "r")
+        calls.append(sum(row.callcount for row in profile.getstats()))
+        assert len(planned) == 500 * seeds
+    assert calls[0] < 2000 * 500
+    assert calls[1] - calls[0] < 16 * 500 * 20
 
 
 def test_dry_run(tmp_path: Path, command: Command) -> None:
@@ -274,7 +276,7 @@ def test_dry_run(tmp_path: Path, command: Command) -> None:
     assert document["cells"] == 16
     assert document["actions"] == {"run": 4, "extend": 0, "resume": 0, "retry": 0, "done": 12}
     assert document["cells_of_unknown_time"] == 0
-    assert 0 < document["seconds_left"] < 60
+    assert document["seconds_left"] > 0
 
 
 @pytest.mark.parametrize(
@@ -356,16 +358,14 @@ def test_a_hard_limit_ends_a_cell_that_overruns(tmp_path: Path) -> None:
     asked = {"encoder": "onehot", "learner": [MLP], "modulus": 7, "epochs": 100_000, "seconds": 0.5}
     [record] = bench.sweep(asked, results=tmp_path / "a", jobs=1)
     assert record["status"] == "timeout"
-    assert record["seconds"]["total"] < 5
+    assert 0 < record["final"]["step"] < record["budget"]["steps"]
 
 
 def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.slots.GRACE", 3.0)
     slow = {"mlp": {"hidden_layer_sizes": [[6000, 6000]], "epochs": 1, "seconds": 0.5}}
     grid = {"encoder": "onehot", "learner": [slow, "ridge"]}
-    start = time.monotonic()
     first, second = bench.sweep(grid, results=tmp_path, jobs=1)
-    assert time.monotonic() - start < 40
     assert (first["status"], second["status"]) == ("timeout", "done")
     assert first["error"]["message"] == "It did not end at its limit of seconds."
     # The same limit again would end the same way; a larger one may not.
@@ -464,9 +464,10 @@ def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPat
     early.end()
 
 
-def test_idle_processes_end_side_by_side(tmp_path: Path) -> None:
+def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gives back the memory of its GPU, which takes time: here they wait until all of them are at it."""
-    together = threading.Barrier(3, timeout=20)
+    monkeypatch.setattr("bench.slots.LEAVE", PATIENCE)
+    together = threading.Barrier(3, timeout=PATIENCE)
     slots = Slots(["cpu"] * 3, Board(tmp_path), lambda record: None)
     for slot in slots.slots:
         slot.pool = SimpleNamespace(shutdown=together.wait)
@@ -480,12 +481,12 @@ def test_a_wrong_request_waits_for_no_process(tmp_path: Path) -> None:
     program = (
         "import sys, time; from bench import early; from bench.cli import main; early._import = time.sleep; "
         "submit = early.ProcessPoolExecutor.submit; "
-        "early.ProcessPoolExecutor.submit = lambda pool, work: submit(pool, work, 100); main(sys.argv[1:])"
+        "early.ProcessPoolExecutor.submit = lambda pool, work: submit(pool, work, 3600); main(sys.argv[1:])"
     )
     wrong = ("sweep", "--encoder", "nope", "--learner", "ridge", "--results", str(tmp_path))
     command = [sys.executable, "-c", program, *wrong]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "0,1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)  # both pipes are closed: nobody holds them
 
 
@@ -516,7 +517,7 @@ def test_a_process_that_died_while_idle_is_replaced(tmp_path: Path, monkeypatch:
         pids.append(slot.future.result())
         slot.future = None
         os.kill(pids[-1], signal.SIGKILL)
-        time.sleep(1.0)
+        wait_until(lambda: slot.pool._flags.broken)  # its pool has noticed
     slot.end()
     assert pids[0] != pids[1]
 
@@ -570,7 +571,7 @@ def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.Ca
     records = list(bench.sweep(grid, results=tmp_path / "b", jobs=1))
     for record in records:
         record["seconds"]["total"] = 2.0
-    with sweep_progress(planned) as told:
+    with sweep_progress(planned, list) as told:
         told(records[0])
         told({**records[1], "status": "failed", "error": {"message": "too\nlarge"}})
         told(None)
@@ -620,6 +621,12 @@ def test_cells_that_end_early_do_not_make_the_rest_look_long(
             assert tally.seconds_left()[0] == pytest.approx(5.0 * (99 - n), rel=0.11)
 
 
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For time left: no second passes."""
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: 0.0))
+
+
 def test_how_long_a_learner_takes_is_told_by_other_cells_of_the_folder(tmp_path: Path, command: Command) -> None:
     grid = {"learner": "quadratic", "modulus": 7, "steps": 9}
     for record in list(bench.sweep(grid | {"encoder": "onehot", "seeds": 3}, results=tmp_path, jobs=1)):
@@ -653,6 +660,7 @@ def test_what_would_run_would_not_in_a_folder_that_cannot_be(verb: str, tmp_path
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_cells_that_end_with_nothing_do_not_spoil_the_time_left(tmp_path: Path) -> None:
     """Three cells of 100 s are stored, and one of ten fails at once, as does one whose process was ended."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 9}
@@ -660,20 +668,20 @@ def test_cells_that_end_with_nothing_do_not_spoil_the_time_left(tmp_path: Path) 
         Store(tmp_path).write(made | {"seconds": made["seconds"] | {"train": 90.0, "total": 100.0}})
     planned = plan_sweep(grid | {"seeds": 13}, results=tmp_path)
     tally = progress._Tally(planned, 1)
-    assert tally.seconds_left()[0] == pytest.approx(1000.0, abs=1.0)
+    assert tally.seconds_left()[0] == pytest.approx(1000.0)
     for place, status in zip(planned.todo.tolist(), ("failed", "timeout", "interrupted"), strict=False):
         seconds = {"train": 0.0, "total": 0.01}
         nothing = {"id": planned.id(place), "status": status, "final": {"step": None}, "seconds": seconds}
         tally.add(nothing | {"spec": {"learner": {"name": "quadratic"}}, "budget": {"steps": 9}})
-    tally.pace, tally.paced_at = 1.0, time.monotonic()
-    assert tally.seconds_left()[0] == pytest.approx(700.0, abs=1.0)
+    tally.pace, tally.paced_at = 1.0, 0.0
+    assert tally.seconds_left()[0] == pytest.approx(700.0)
 
 
 def test_a_cell_whose_process_was_ended_at_its_limit_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def endless(job: Job, on: Board) -> None:
-        time.sleep(100)
+        time.sleep(3600)
 
     monkeypatch.setattr("bench.slots.GRACE", 0.5)
     monkeypatch.setattr("bench.slots.run_job", endless)
@@ -683,15 +691,17 @@ def test_a_cell_whose_process_was_ended_at_its_limit_is_told_of(
     assert (record["status"], record["final"]["step"]) == ("timeout", None)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_time_left_is_by_slots_from_the_beginning(tmp_path: Path) -> None:
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 9}
     for record in list(bench.sweep(grid | {"seeds": 1}, results=tmp_path, jobs=1)):
         Store(tmp_path).write(record | {"seconds": record["seconds"] | {"train": 90.0, "total": 100.0}})
     planned = plan_sweep(grid | {"seeds": 5}, results=tmp_path)
     for slots, left in ((1, 400.0), (2, 200.0), (9, 100.0)):
-        assert progress._Tally(planned, slots).seconds_left()[0] == pytest.approx(left, abs=1.0)
+        assert progress._Tally(planned, slots).seconds_left()[0] == pytest.approx(left)
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) -> None:
     """Of 100 steps 60 are stored: the rest of each cell takes 1 s once, and 0.1 s for each of 40 steps."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 3}
@@ -703,7 +713,7 @@ def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) 
     assert planned.seconds_left(1) == (pytest.approx(3 * 5.0), 0)
     assert len(planned.slots(2)) == 2
     tally = progress._Tally(planned, 1)
-    assert tally.seconds_left()[0] == pytest.approx(3 * 5.0, abs=0.5)
+    assert tally.seconds_left()[0] == pytest.approx(3 * 5.0)
     for record in planned.records():
         seconds = record["seconds"] | {"train": 10.0, "total": 11.0}
         tally.add(record | {"seconds": seconds, "budget": {"steps": 100}, "final": {"step": 100}})

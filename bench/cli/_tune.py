@@ -232,6 +232,7 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import print_json, print_table
+    from bench.tuning import shown
 
     if as_json:
         rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
@@ -242,17 +243,16 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         return
     values = done.best["value"] if isinstance(done.best["value"], list) else [done.best["value"]]
     worth = zip(planned.objectives, values, strict=True)
-    rows = [
-        [name, f"{value:.4g}" if isinstance(value, float) else str(value)]
-        for name, value in done.best["params"].items()
-    ]
+    rows = [[name, shown(value)] for name, value in done.best["params"].items()]
     told = ", ".join(_worth(name, value, done.best, planned) for name, value in worth)
     click.echo(f"Trial {done.best['number']}, the best of {done.trials}: {told}")
+    if done.best["doubt"]:
+        click.echo(f"Note that {done.best['doubt']}.")
     print_table(None, ["parameter", "value"], rows)
     if done.front:
         click.echo("")
         named = [str(name) for name in planned.objectives]
-        front = [[str(one["number"]), *(f"{value:.4g}" for value in one["value"])] for one in done.front]
+        front = [[str(one["number"]), *map(shown, one["value"])] for one in done.front]
         print_table("Pareto front", ["trial", *named], front)
     flops = "" if done.cost["flops"] is None else f"{done.cost['flops']:.3g} FLOPs and "
     click.echo(f"\nTuning took {flops}{done.cost['seconds']:.0f} s of training cells.")
@@ -269,12 +269,10 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
 
 
 def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> str:
-    from bench.tuning import label_of
+    from bench.tuning import label_of, shown
 
-    said = f"{label_of(objective)} {value:.4g}"
-    if objective in ("accuracy", "data") or "held" not in best:
-        return said
-    if best["held"] is not None:
-        return f"{said} ({best['held']:,.0f} steps)"
+    if objective in ("accuracy", "data") or best.get("held", 0) is not None:
+        return f"{label_of(objective)} {shown(value)}"
     every = "" if planned.seeds == 1 else " by every seed"
-    return f"{said} (not held{every} within {best['budget']:,} steps)"
+    counted = f"which counts as {shown(value)}"
+    return f"{label_of(objective)}: not held{every} within {best['budget']:,} steps, {counted}"
