@@ -642,8 +642,8 @@ def test_cells_that_were_trained_for_longer_are_told_of(tmp_path: Path, command:
     done = command("sweep", *cells, "--seeds", 2, "--steps", 20)
     assert "1 of 2 cells were trained for longer than asked, up to 30 steps" in done.err
     ranked = command("rank", "--results", tmp_path)
-    assert "Runs of unequal budgets of steps: onehot+concat → quadratic: 20 to 30." in ranked.out
-    assert "unequal" not in command("rank", "--results", tmp_path, "--at", 20).out
+    assert ranked.out.splitlines()[0].endswith("· up to step 20")
+    assert "given 20 steps only" in command("rank", "--results", tmp_path, "--horizon", 30).out
 
 
 @pytest.mark.parametrize("verb", ["run", "sweep", "tune"])

@@ -138,7 +138,7 @@ def show_results(planned: Sweep, as_json: bool, whole: bool) -> int:
         _print_rows(planned, list(rows.values()))
     if longer:
         beyond = f"{len(longer):,} of {seen:,} cells were trained for longer than asked, up to {max(longer):,} steps"
-        click.echo(f"Note: {beyond}: rank --at STEP compares at one.", err=True)
+        click.echo(f"Note: {beyond}: rank reads all runs of a row at the smallest budget of one.", err=True)
     for problem in dict.fromkeys(planned.problems):
         click.echo(f"Note: {problem}", err=True)
     stored = {planned.id(place) for place in planned.todo.tolist()} & planned.troubles.keys()
