@@ -1,11 +1,12 @@
 """What somebody may have meant: the right owner of a parameter, a share for a percentage, a sweep for several."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["for_several", "offers", "or_rather", "share_hint"]
+__all__ = ["for_several", "offers", "or_rather", "share_hint", "written_out"]
 
 OPTIONS = frozenset(
     [
@@ -71,12 +72,26 @@ def _percentages(value: Any) -> Iterator[float]:
         yield number
 
 
+def written_out(text: str) -> str:
+    """As `or_rather`, for an integer that was written as 1e3 or 1,000.
+
+    >>> written_out("1e3"), written_out("1,000"), written_out("0,1"), written_out("1.5")
+    (': did you mean 1000?', ': did you mean 1000?', '.', '.')
+    """
+    grouped = re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", text.strip())
+    try:
+        number = float(text.replace(",", "") if grouped else text)
+    except ValueError:
+        return "."
+    return f": did you mean {number:.0f}?" if number.is_integer() else "."
+
+
 def for_several(option: str, given: str) -> str | None:
-    """What to say where a list was given and one value is taken; None where it is no list.
+    """What to say where a list or "all" was given and one value is taken; None where it is neither.
 
     >>> for_several("--encoder", "onehot,cycle")
     "--encoder takes one, got 'onehot,cycle': `sweep` takes several."
     """
-    if "," not in given:
+    if "," not in given and given != "all":
         return None
     return f"{option} takes one, got {given!r}: `sweep` takes several."

@@ -156,6 +156,18 @@ def test_doctor(command: Command, tmp_path: Path) -> None:
     assert "PROBLEM" in done.out
 
 
+@pytest.mark.parametrize("width", [50, 60, 80, 160])
+def test_help_breaks_no_word(command: Command, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = command("run", "--help").out.splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert "A parameter: encoder.n=400, learner.hidden_layer_sizes=400,200, task.operand_max=200. Repeatable." in text
+    commands = command("--help").out.partition("Commands:")[2]
+    assert "..." not in commands
+    assert "Train one encoder and one learner on one task, over seeds." in " ".join(commands.split())
+
+
 def test_errors_of_usage_are_one_line(command: Command) -> None:
     assert command("rn").error.startswith("No such command 'rn'")
     assert "Missing option '--learner'" in command("run", "--encoder", "cycle").error

@@ -1,9 +1,12 @@
 """Studies: what they count. What they measure takes longer than a test may."""
 
+import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +14,8 @@ import pytest
 from conftest import PATIENCE
 from optuna.trial import TrialState
 
-from bench.studies import gpus, search_speed
+import bench
+from bench.studies import gpus, grokking, kills, mlp_overhead, optimizers, precision, search_speed
 
 START = datetime(2026, 1, 1)
 
@@ -71,6 +75,92 @@ def test_a_sweep_on_gpus_is_summed_up() -> None:
     assert found["worker_seconds"] == {"train": 3.0, "evaluate": 0.8, "compile": 0.0, "probes": 0.0, "harness": 0.8}
     assert found["curves"] == gpus.summary(reversed(records()))["curves"]
     assert found["curves"] != gpus.summary(records(0.3 + 1e-15))["curves"]
+
+
+@pytest.mark.parametrize(
+    ("study", "word", "names"),
+    [
+        ("grokking", "ROW", grokking.ROWS),
+        ("optimizers", "ARM", optimizers.ARMS),
+        ("precision", "ROUTE", precision.ROUTES),
+    ],
+)
+def test_without_a_name_a_study_lists_what_there_is_and_what_it_costs(
+    study: str, word: str, names: Any, tmp_path: Any
+) -> None:
+    command = [sys.executable, "-m", f"bench.studies.{study}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=with_source())
+    assert done.returncode == 2
+    listed = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert [line.partition(":")[0] for line in listed] == list(names)
+    assert all("on an H200" in line and "CPU core" in line for line in listed)
+    assert done.stderr == f"Nothing has run: name {word}s of the above, or all.\n"
+    assert not list(tmp_path.iterdir())
+    done = subprocess.run([*command, "nope"], capture_output=True, text=True, timeout=60, env=with_source())
+    assert done.returncode == 2
+    assert f"{word} must be one of" in done.stderr.splitlines()[-1]
+
+
+def with_source() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+def call(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+    module.main()
+
+
+def test_grokking_says_what_is_under_way_keeps_it_and_goes_on(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mlp = {"learner": "mlp", "encoder": "onehot", "modulus": 7}
+    rows = {name: (4, mlp, {"learner.hidden_layer_sizes": (n,)}) for name, n in (("narrow", 8), ("wide", 24))}
+    monkeypatch.setattr(grokking, "ROWS", rows)
+    monkeypatch.setattr(grokking, "COSTS", dict.fromkeys(rows, (1.0, 0.1)))
+    asked = ("all", "--seeds", 2, "--results", tmp_path / "kept", "--json", tmp_path / "all.json")
+    call(grokking, monkeypatch, *asked)
+    first = capsys.readouterr()
+    assert [json.loads(line)["row"] for line in first.out.splitlines()] == ["narrow", "wide"]
+    assert json.loads((tmp_path / "all.json").read_text())[1]["row"] == "wide"
+    assert f"records are kept in {tmp_path / 'kept'}" in first.err
+    assert "Row 2 of 2, wide: 4 steps × 2 seeds" in first.err
+    assert "--set learner.hidden_layer_sizes=24 --steps 4 --seeds 2" in first.err
+    assert "seed 1: done" in first.err
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob("*.json")}
+    assert len(kept) == 4
+    call(grokking, monkeypatch, *asked)
+    assert capsys.readouterr().out == first.out
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob("*.json")} == kept
+
+
+def test_an_interrupted_row_exits_with_130(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "run", lambda **request: [{"status": "interrupted"}])
+    for module, name in ((grokking, "decay"), (precision, "quadratic")):
+        with pytest.raises(SystemExit) as left:
+            call(module, monkeypatch, name, "--seeds", 1, "--results", tmp_path)
+        assert left.value.code == 130
+        assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_studies_announce_what_they_do_before_they_begin(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def begun(*_: Any, **__: Any) -> Any:
+        raise SystemExit(capsys.readouterr().err)
+
+    monkeypatch.setattr(gpus, "gpus", lambda: 1)
+    for module, worker, arguments, words in (
+        (search_speed, "measure", (), "Three searches of 256 trials"),
+        (gpus, "measure", (1,), "1 sweep of 1,024 cells"),
+        (mlp_overhead, "ours", (), "3 × 200 epochs"),
+        (kills, "burst", (), "300 kills of sweeps that live up to 6 s: about 15 min."),
+    ):
+        monkeypatch.setattr(module, worker, begun)
+        with pytest.raises(SystemExit) as left:
+            call(module, monkeypatch, *arguments)
+        assert words in str(left.value.code)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -23,6 +24,10 @@ __all__ = ["cli", "main"]
 
 LONGEST_ERROR = 600
 INTERRUPTED = 130
+BESIDE = 76
+"""Columns from which on a meaning stands beside its option."""
+WHOLE = 1000
+"""Letters: longer than any sentence."""
 
 HELP = """Compare learners that generalize: encoders and learners on a + b mod 97 and its relatives.
 
@@ -34,13 +39,45 @@ HELP = """Compare learners that generalize: encoders and learners on a + b mod 9
 """
 
 
-@click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Formatter(click.HelpFormatter):
+    """On a narrow terminal what an option means stands below it, so that words stay whole."""
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Terms and what they mean."""
+        if self.width >= BESIDE:
+            super().write_dl(list(rows), col_max, col_spacing)
+            return
+        for term, meaning in rows:
+            self.write_text(term)
+            with self.indentation():
+                self.write_text(meaning)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
+class _Group(click.Group):
+    """Commands with the whole first sentence of what they do."""
+
+    context_class = _Context
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """All of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(WHOLE)) for name in sorted(self.commands)]
+            )
+
+
+@click.group(cls=_Group, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mod97", prog_name="mod97")
 def cli() -> None:
     """Entry."""
 
 
 for command in (run, sweep, tune, rank, merge, clean, rerun, speed, dashboard, list_names, info, doctor, new):
+    command.context_class = _Context
     cli.add_command(command)
 
 

@@ -75,7 +75,7 @@ class Number(click.ParamType):
     :param swept: whether `sweep` takes several.
     """
 
-    def __init__(self, kind: type[int] | type[float], share: bool = False, swept: bool = True) -> None:
+    def __init__(self, kind: type[int] | type[float], share: bool = False, swept: bool = False) -> None:
         self.kind, self.share, self.swept = kind, share, swept
         self.name = "integer" if kind is int else "float"
 
@@ -85,12 +85,13 @@ class Number(click.ParamType):
             return self.kind(value)
         except ValueError:
             from bench.errors import RequestError
-            from bench.hints import for_several, share_hint
+            from bench.hints import for_several, share_hint, written_out
 
             option = "--" + (parameter.name or "").replace("_", "-") if parameter else "it"
             if self.swept and (several := for_several(option, value)):
                 raise RequestError(several) from None
-            what, hint = "an integer" if self.kind is int else "a number", share_hint(value) if self.share else "."
+            what = "an integer" if self.kind is int else "a number"
+            hint = share_hint(value) if self.share else written_out(value) if self.kind is int else "."
             raise RequestError(f"{option} must be {what}, got {value!r}{hint}") from None
 
 
@@ -116,7 +117,7 @@ def complete_settings(context: click.Context, parameter: click.Parameter, incomp
     """Complete ``--set``: the parameters of the encoder, learner and task chosen so far."""
     from bench import registry
     from bench.errors import BenchError
-    from bench.spec import parameters
+    from bench.spec import settable
 
     found = []
     for kind in registry.KINDS:
@@ -127,9 +128,8 @@ def complete_settings(context: click.Context, parameter: click.Parameter, incomp
             maker = getattr(registry, kind)(name)
         except BenchError:
             continue
-        hidden = {"name", "modulus"} if kind == "task" else set()
-        for key, default in parameters(maker).items():
-            if key not in hidden and f"{kind}.{key}=".startswith(incomplete):
+        for key, default in settable(kind, maker).items():
+            if f"{kind}.{key}=".startswith(incomplete):
                 found.append(CompletionItem(f"{kind}.{key}=", help=f"default {default!r}"))
     return found
 

@@ -34,7 +34,7 @@ __all__ = ["rerun", "run"]
 )
 @click.option("--sdr", metavar="K|off", help="Keep the K largest features of each slot.  [default: the encoder's]")
 @click.option("--task", default="add", show_default=True, shell_complete=name_completer("task"), help="What is asked.")
-@click.option("--modulus", type=Number(int), help="p.  [default: 97]")
+@click.option("--modulus", type=Number(int, swept=True), help="p.  [default: 97]")
 @click.option(
     "--pairs",
     metavar="PROTOCOL",
@@ -44,22 +44,22 @@ __all__ = ["rerun", "run"]
 )
 @click.option(
     "--train-fraction",
-    type=Number(float, share=True),
+    type=Number(float, share=True, swept=True),
     default=0.5,
     show_default=True,
     help="Share of the pairs that train.",
 )
 @click.option(
     "--validation-fraction",
-    type=Number(float, share=True, swept=False),
+    type=Number(float, share=True),
     help="Share of the pairs that validate.  [default: 0; 0.1 with --stop-when-solved]",
 )
-@click.option("--seeds", type=int, help="Seeds 0 … N − 1.  [default: 1]")
-@click.option("--seed", type=int, help="This one seed instead.")
-@click.option("--split-seed", type=int, help="Fix the split; encoder and learner still follow the seed.")
-@click.option("--steps", type=int, help="Budget in optimizer updates.  [default: the learner's]")
-@click.option("--epochs", type=int, help="Budget in passes over the training pairs, instead.")
-@click.option("--seconds", type=float, help="Safety limit for each cell.")
+@click.option("--seeds", type=Number(int), help="Seeds 0 … N − 1.  [default: 1]")
+@click.option("--seed", type=Number(int), help="This one seed instead.")
+@click.option("--split-seed", type=Number(int), help="Fix the split; encoder and learner still follow the seed.")
+@click.option("--steps", type=Number(int), help="Budget in optimizer updates.  [default: the learner's]")
+@click.option("--epochs", type=Number(int), help="Budget in passes over the training pairs, instead.")
+@click.option("--seconds", type=Number(float), help="Safety limit for each cell.")
 @click.option("--stop-when-solved", is_flag=True, help="Stop once 99 % of the validation pairs have held.")
 @device_option
 @click.option(
@@ -70,7 +70,7 @@ __all__ = ["rerun", "run"]
     metavar="float32|tf32|bfloat16",
     help="Arithmetic of the training; tf32 on GPUs.",
 )
-@click.option("--jobs", type=int, help="Worker processes.  [default: one for each core, or GPU]")
+@click.option("--jobs", type=Number(int), help="Worker processes.  [default: one for each core, or GPU]")
 @click.option("--save-model", metavar="PATH", help="Save the fitted pipeline, for joblib.load; {seed} for several.")
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show what would run.")

@@ -23,6 +23,7 @@ from typing import Any
 from bench.api import gpus
 from bench.early import isolated
 from bench.store import Record, Store
+from bench.studies._telling import tell
 
 __all__ = ["command", "environment", "measure", "summary"]
 
@@ -87,8 +88,14 @@ def main() -> None:
     for count in options.counts:
         if not 1 <= count <= here:
             parser.error(f"N must be a number of the GPUs that are here, {here or 'none'}, got {count}.")
+    sweeps = f"{len(options.counts)} sweep{'s' * (len(options.counts) > 1)}"
+    tell(
+        f"{sweeps} of {16 * options.seeds:,} cells of {options.steps:,} steps, each timed in a folder of its own that "
+        "goes afterwards. 1,024 cells of 40,000 steps took 235 s on four H200s and 881 s on one."
+    )
     try:
-        for count in options.counts:
+        for number, count in enumerate(options.counts):
+            tell(f"Sweep {number + 1} of {len(options.counts)}, on {count} GPU{'s' if count > 1 else ''}: begun.")
             print(json.dumps(measure(count, options)), flush=True)
     except subprocess.CalledProcessError as error:
         parser.exit(1, f"The sweep ended with the exit code {error.returncode}: what it said stands above.\n")

@@ -1,22 +1,27 @@
 """The transformer with and without GrokFast and weight decay, and Muon: the rows of the README's second table.
 
-    python -m bench.studies.grokking [ROW …] [--seeds 20] [--device auto] [--json FILE]
+    python -m bench.studies.grokking ROW …|all [--seeds 20] [--device auto] [--results DIR] [--json FILE]
 
-Every row is a plain request to the benchmark; its command is printed beside its result. Steps are to 95 % and 99 % of
-the test pairs, first crossings, over the seeds that reach them; a seed that does not is counted, never dropped.
+Every row is a plain request to the benchmark; its command is printed beside its result. Without a row the rows are
+listed with what they cost. Records land in the results folder: after an interruption the same command goes on. Steps
+are to 95 % and 99 % of the test pairs, first crossings, over the seeds that reach them; a seed that does not is
+counted, never dropped.
 """
 
 import argparse
 import json
 import math
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import bench
+from bench.display import progress
+from bench.errors import BenchError
 from bench.statistics import median_interval
+from bench.studies._telling import INTERRUPTED, chosen, cost, tell
 
 POWER = {"learner": "transformer", "encoder": "onehot", "pairs": "ordered"}
 FULL_40 = POWER | {"train_fraction": 0.4}
@@ -70,11 +75,32 @@ ROWS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
 }
 
 
+COSTS = {
+    "adamw": (12.3, 0.63),
+    "muon": (13.5, 0.57),
+    "adamw-unit-start": (12.3, 0.68),
+    "muon-unit-start": (13.5, 0.55),
+    "decay": (1.81, 0.12),
+    "no-decay": (1.81, 0.13),
+    "lee-plain": (1.92, 0.16),
+    "lee-ema": (1.92, 0.25),
+    "lee-ma": (1.92, 0.39),
+    "lee-adamw": (1.92, 0.29),
+    "quadratic-12": (0.085, 0.035),
+}
+"""GFLOP of a step, and its seconds on one core of an Intel Xeon (n = 8 steps, one seed)."""
+RESULTS = "results/grokking"
+
+
 def command(steps: int, request: dict[str, Any], settings: dict[str, Any], seeds: int) -> str:
     """What to type."""
     options = [f"--{k.replace('_', '-')} {v}" for k, v in request.items()]
-    options += [f"--set {k}={v}" for k, v in settings.items()]
+    options += [f"--set {k}={_typed(v)}" for k, v in settings.items()]
     return f"python -m bench run {' '.join(options)} --steps {steps} --seeds {seeds}"
+
+
+def _typed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def crossing(records: list[dict[str, Any]], part: str, target: str) -> dict[str, Any]:
@@ -92,18 +118,31 @@ def crossing(records: list[dict[str, Any]], part: str, target: str) -> dict[str,
     return summary
 
 
-def measure(name: str, seeds: int, device: str, seconds: float | None) -> dict[str, Any]:
-    """Run one row."""
+def measure(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
+    """Run one row, or go on with it; None where it was interrupted."""
     steps, request, settings = ROWS[name]
-    start = time.perf_counter()
     records = bench.run(
-        **request, settings=settings, steps=steps, seeds=seeds, device=device, seconds=seconds, results=None
+        **request,
+        settings=settings,
+        steps=steps,
+        seeds=options.seeds,
+        device=options.device,
+        seconds=options.seconds,
+        results=options.results,
+        display=progress,
     )
-    wall = time.perf_counter() - start
+    if len(records) < options.seeds or any(r["status"] == "interrupted" for r in records):
+        return None
+    return row(name, records)
+
+
+def row(name: str, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """A row of the table from the records of its seeds."""
+    steps, request, settings = ROWS[name]
     statuses = [r["status"] for r in records]
     return {
         "row": name,
-        "command": command(steps, request, settings, seeds),
+        "command": command(steps, request, settings, len(records)),
         "status": {s: statuses.count(s) for s in set(statuses)},
         "train_95": crossing(records, "train", "0.95"),
         "test_95": crossing(records, "test", "0.95"),
@@ -113,7 +152,7 @@ def measure(name: str, seeds: int, device: str, seconds: float | None) -> dict[s
         "train_seconds_per_seed": float(np.mean([r["seconds"]["train"] for r in records])),
         "evaluate_seconds_per_seed": float(np.mean([r["seconds"]["evaluate"] for r in records])),
         "peak_memory_mib_per_seed": records[0]["peak_memory_bytes"] / 2**20 / len(records),
-        "wall_seconds": wall,
+        "seconds": float(np.sum([r["seconds"]["total"] for r in records])),
         "device": records[0]["environment"]["processor"],
         "errors": sorted({r["error"]["message"][:300] for r in records if r["error"]}),
         "crossings": [
@@ -124,20 +163,43 @@ def measure(name: str, seeds: int, device: str, seconds: float | None) -> dict[s
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(ROWS)}; all where none is named")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.studies.grokking", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(ROWS)}, or all")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seconds", type=float, help="safety limit of each row, for one seed's share")
+    parser.add_argument("--results", default=RESULTS, help=f"folder that keeps the records  [default: {RESULTS}]")
     parser.add_argument("--json", type=Path, help="file for all results")
     options = parser.parse_args()
-    for name in options.rows:
-        if name not in ROWS:
-            parser.error(f"ROW must be one of {', '.join(ROWS)}, got {name!r}.")
+    names = chosen(
+        parser,
+        "ROW",
+        options.rows,
+        {name: partial(_described, name, options.seeds) for name in ROWS},
+    )
+    try:
+        _measure_all(parser, names, options)
+    except BenchError as error:
+        parser.error(str(error))
+
+
+def _described(name: str, seeds: int) -> str:
+    """A row's cost and command."""
+    return f"{cost(ROWS[name][0], seeds, *COSTS[name])}\n    {command(*ROWS[name], seeds)}"
+
+
+def _measure_all(parser: argparse.ArgumentParser, names: list[str], options: argparse.Namespace) -> None:
     results = []
-    for name in options.rows or ROWS:
-        results.append(measure(name, options.seeds, options.device, options.seconds))
-        print(json.dumps(results[-1]), flush=True)
+    tell(f"{len(names)} of {len(ROWS)} rows; records are kept in {options.results}.")
+    for number, name in enumerate(names):
+        tell(f"Row {number + 1} of {len(names)}, {name}: {_described(name, options.seeds)}")
+        found = measure(name, options)
+        if found is None:
+            parser.exit(130, INTERRUPTED)
+        results.append(found)
+        print(json.dumps(found), flush=True)
         if options.json:
             options.json.write_text(json.dumps(results, indent=1))
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import click
 
 from bench.errors import StoreError
 from bench.store import Store
+from bench.studies._telling import about, tell, timed
 
 __all__ = ["Told", "burst"]
 
@@ -32,6 +34,10 @@ GRID = {
     "encoder": ["onehot", "phasor", "binary", "thermometer"],
     "learner": ["ridge", "knn", {"mlp": {"hidden_layer_sizes": [[8], [12], [16]], "epochs": 20}}],
 }
+
+
+SAID_EVERY = 10
+"""Kills between two lines of progress."""
 
 
 @dataclass
@@ -74,12 +80,20 @@ def _watch(folder: Path, seen: dict[str, tuple[int, int]], told: Told) -> dict[s
     return now
 
 
-def burst(base: Path, kills: int, seed: int = 0, longest: float = 6.0, jobs: int = 1) -> Told:
+def burst(
+    base: Path,
+    kills: int,
+    seed: int = 0,
+    longest: float = 6.0,
+    jobs: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+) -> Told:
     """Kill a sweep so many times, then let it end.
 
     :param base: a folder to work in.
     :param longest: seconds that a sweep may live before it is killed.
     :param jobs: worker processes of each sweep.
+    :param say: is told now and then how far it is.
     """
     draw = random.Random(seed)
     told = Told()
@@ -106,6 +120,9 @@ def burst(base: Path, kills: int, seed: int = 0, longest: float = 6.0, jobs: int
         process.wait()
         told.kills += 1
         seen = _watch(folder, seen, told)
+        if told.kills % SAID_EVERY == 0:
+            found = f"{told.lost} lost, {told.corrupt} corrupt, {told.twice} twice"
+            say(f"{told.kills:,} of {kills:,} kills, folder {told.folders}: {found}")
     process = _start(grid, folder, jobs, subprocess.PIPE)
     out, _ = process.communicate()
     seen = _watch(folder, seen, told)
@@ -128,8 +145,11 @@ def _start(grid: Path, folder: Path, jobs: int, out: int) -> "subprocess.Popen[b
 def main(kills: int, seed: int, longest: float, jobs: int) -> None:
     """Run the study."""
     start = time.monotonic()
+    tell(
+        f"{kills:,} kills of sweeps that live up to {longest:g} s: about {about(kills * longest / 2)}. Nothing is kept."
+    )
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
-        told = burst(Path(folder), kills, seed, longest, jobs)
+        told = burst(Path(folder), kills, seed, longest, jobs, timed())
     print(json.dumps({**asdict(told), "seconds": round(time.monotonic() - start)}))
     sys.exit(1 if told.lost or told.corrupt or told.twice or told.done != told.cells else 0)
 

@@ -21,7 +21,10 @@ from threadpoolctl import threadpool_limits
 import bench
 from bench.cells import prepare
 from bench.spec import resolve
+from bench.studies._telling import about, tell
 
+EPOCH = 0.25
+"""Seconds of an epoch on one core of an Intel Xeon, in either."""
 REQUEST: dict[str, Any] = {"encoder": "cycle", "learner": "mlp", "pairs": "distinct"}
 
 
@@ -62,6 +65,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="threads of the direct call; a run of ours uses one")
     options = parser.parse_args()
+    each = f"{options.epochs:,} epochs by the benchmark and by scikit-learn"
+    tell(f"{options.repeats} × {each}: about {about(2 * options.repeats * options.epochs * EPOCH)} of a CPU core.")
     ratios = []
     for seed in range(options.repeats):
         mine, accuracy = ours(options.epochs, seed)

@@ -1,20 +1,23 @@
 """AdamW, GrokFast, Muon and OrthoGrad for the transformer on a + b mod 97, each tuned by the same rule.
 
-    python -m bench.studies.optimizers [ARM …] [--fractions 0.5 0.3] [--trials 64] [--search 1] [--results DIR]
+    python -m bench.studies.optimizers ARM …|all [--fractions 0.5 0.3] [--trials 64] [--search 1] [--results DIR]
 
 Every arm is one study of `bench tune`, with the space that the transformer suggests (step size, decay, β₂, warm-up), a
 wider range of step sizes, and whatever parameters the arm adds. All are tested on the same vault, and the winners'
 fresh seeds are the same. Steps are to 99 % of the vault's pairs, first crossings; seeds that do not get there are
-counted. The winners' records land in the results folder: `python -m bench rank --results DIR` gives intervals.
+counted. Without an arm the arms are listed with what they cost. The winners' records land in the results folder:
+`python -m bench rank --results DIR` gives intervals.
 """
 
 import argparse
 import json
 import time
+from functools import partial
 from typing import Any
 
 from bench import tune
 from bench.errors import BenchError
+from bench.studies._telling import INTERRUPTED, about, chosen, tell, timed
 from bench.studies.grokking import crossing
 
 RATES = "3e-4..3e-2:log"
@@ -39,6 +42,12 @@ ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 STEPS = {0.5: 1_500, 0.3: 5_000}
 """Budget of a cell, by the share of the pairs that train."""
+LONGEST = 5_000
+"""Budget at any other share."""
+H200 = 10_000
+"""Steps a second of 64 replicas there, roughly: 256 made 20,000 in bfloat16 (README, "Tuning")."""
+CORE = 0.13
+"""Seconds of a step on one core of an Intel Xeon."""
 REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
 
 
@@ -51,7 +60,7 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str,
         space=space,
         fix=fix,
         train_fraction=fraction,
-        steps=STEPS.get(fraction, 5_000),
+        steps=STEPS.get(fraction, LONGEST),
         trials=options.trials,
         seeds=options.seeds,
         fresh=options.fresh,
@@ -60,7 +69,7 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str,
         device=options.device,
         results=options.results,
         study=f"{arm} {100 * fraction:g}%" + (f" #{options.search}" if options.search > 1 else ""),
-        say=lambda text: None,
+        say=timed(),
     )
     if not done.whole:
         return None
@@ -81,6 +90,18 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str,
     }
 
 
+def _described(arm: str, options: argparse.Namespace) -> str:
+    """What a search of an arm is, and at most takes."""
+    space, fix = ARMS[arm]
+    settings = ", ".join([*(f"{k} {v}" for k, v in space.items()), *(f"{k}={v}" for k, v in fix.items())])
+    trainings = options.trials * options.seeds + options.fresh
+    longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
+    steps = trainings * longest
+    gpu, core = steps / H200, steps * CORE
+    cost = f"about {about(gpu)} on an H200, {about(core)} of CPU cores at most"
+    return f"{trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
+
+
 def main() -> None:
     """Tune and print."""
     parser = argparse.ArgumentParser(
@@ -88,7 +109,7 @@ def main() -> None:
         description=__doc__.partition("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"some of {', '.join(ARMS)}; all where none is named")
+    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"some of {', '.join(ARMS)}, or all")
     parser.add_argument(
         "--fractions", type=float, nargs="+", default=list(STEPS), help="shares of the pairs that train"
     )
@@ -101,18 +122,18 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="where to train")
     parser.add_argument("--results", default="results", help="folder of winners' records and of the studies")
     options = parser.parse_args()
-    for name in options.arms:
-        if name not in ARMS:
-            parser.error(f"ARM must be one of {', '.join(ARMS)}, got {name!r}.")
+    arms = chosen(parser, "ARM", options.arms, {name: partial(_described, name, options) for name in ARMS})
     if options.search < 1:
         parser.error(f"--search must be an integer ≥ 1, got {options.search}.")
+    jobs = [(arm, fraction) for fraction in options.fractions for arm in arms]
+    tell(f"{len(jobs)} searches; the studies and the winners' records are kept in {options.results}.")
     try:
-        for fraction in options.fractions:
-            for arm in options.arms or ARMS:
-                row = measure(arm, fraction, options)
-                if row is None:
-                    parser.exit(130, "Interrupted. What is done is stored; the same command goes on from there.\n")
-                print(json.dumps(row), flush=True)
+        for number, (arm, fraction) in enumerate(jobs):
+            tell(f"Search {number + 1} of {len(jobs)}, {arm} at {100 * fraction:g} %: {_described(arm, options)}")
+            row = measure(arm, fraction, options)
+            if row is None:
+                parser.exit(130, INTERRUPTED)
+            print(json.dumps(row), flush=True)
     except BenchError as error:
         parser.error(str(error))
 

@@ -21,6 +21,7 @@ import optuna
 from bench import tune
 from bench.errors import BenchError
 from bench.storage import close_storage, open_storage
+from bench.studies._telling import tell, timed
 
 __all__ = ["figures", "measure"]
 
@@ -65,6 +66,7 @@ def measure(options: argparse.Namespace, lone: bool) -> dict[str, Any]:
             at_once=1 if lone else None,
             jobs=1 if lone else None,
             results=folder,
+            say=timed(),
         )
         storage = open_storage(done.storage)
         try:
@@ -91,9 +93,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.trials < 3:
         parser.error(f"--trials must be an integer ≥ 3, got {options.trials}.")
+    trials, seeds, steps = options.trials, options.seeds, options.steps
+    side, lone_steps = trials * seeds * steps, trials * steps
+    tell(
+        f"Three searches of {trials:,} trials of up to {steps:,} steps: two of {seeds} seeds each, {side:,} steps at "
+        f"most, and one of a seed at a time, {lone_steps:,}. With the defaults about 6 minutes on an H200. The "
+        "searches are timed, so nothing is kept of them but the lines on stdout."
+    )
     try:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for search, lone in (("first", False), ("again", False), ("one replica at a time", True)):
+            tell(f"Search {len(rows) + 1} of 3, {search}:")
             rows.append(measure(options, lone))
             print(json.dumps({"search": search} | rows[-1]), flush=True)
     except BenchError as error:
