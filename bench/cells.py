@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.errors import RequestError
 from bench.spec import Spec
@@ -12,6 +13,10 @@ from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
 __all__ = ["Cell", "drawn", "prepare"]
+
+
+NEARLY_ALL = 0.9
+"""Share of the pairs that may have a code of zeros."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +42,10 @@ class Cell:
     def conflicts(self) -> int:
         """Pairs of the protocol that share their code with a pair of another answer: no learner can tell them apart."""
         rows = np.concatenate([self.split.train, self.split.validation, self.split.test])
-        codes, answers = self.problem.codes.index_NS[rows], self.task.answers_N[rows]
+        table, index = self.problem.codes.table_UF, self.problem.codes.index_NS[rows]
+        # Entries of the table may be equal: products of one-hot codes are zero for all pairs of different operands.
+        codes = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)[index]
+        answers = self.task.answers_N[rows]
         place = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
         lowest, highest = np.full(len(rows), self.task.n_classes), np.full(len(rows), -1)
         np.minimum.at(lowest, place, answers)
@@ -89,4 +97,18 @@ def _built(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
     parts = drawn(spec, task)
     # Fitted on all operands: a small training set cannot hide a value.
     encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
-    return task, parts, encoder, encoder.codes(task.pairs_N2)
+    codes = encoder.codes(task.pairs_N2)
+    _refuse_vanishing(spec, codes, np.concatenate([parts.train, parts.validation, parts.test]))
+    return task, parts, encoder, codes
+
+
+def _refuse_vanishing(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:
+    """Raise RequestError where nearly all pairs have a code of zeros: there is nothing to learn from."""
+    zero_U = (codes.table_UF == 0).all(axis=1)
+    vanishing = float(zero_U[codes.index_NS[rows]].all(axis=1).mean())
+    if vanishing > NEARLY_ALL:
+        name = spec.encoder["name"]
+        raise RequestError(
+            f"--combine {spec.combine} of {name} codes is zero for {100 * vanishing:.0f} % of the pairs, which nothing "
+            f"can tell apart: another combination is needed, as concat."
+        )

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from encoders._check import require
+from encoders._check import holds_times, require
 
 __all__ = ["Encoder", "Invertible"]
 
@@ -119,11 +119,7 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
 
     def refuse_times(self, X: Any) -> None:
         """Dates are integers in nanoseconds or seconds, as it happens."""
-        dtypes: Any = getattr(X, "dtypes", getattr(X, "dtype", None))
-        if dtypes is None and isinstance(X, list | tuple):
-            dtypes = np.asarray(X, dtype=object).ravel()[:1]
-            dtypes = [getattr(first, "dtype", None) for first in dtypes]
-        if any(getattr(dtype, "kind", "") in set("mM") for dtype in np.atleast_1d(dtypes)):
+        if holds_times(X):
             raise ValueError(f"{type(self).__name__} takes numbers, got dates or durations: give hours, days or years.")
 
     def _check_domain(self, values: NDArray[np.float64]) -> None:

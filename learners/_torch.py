@@ -1,5 +1,6 @@
 """What torch learners share: how they are trained, as constructor arguments, and how they train in fleets."""
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cache
@@ -61,6 +62,12 @@ NUMERIC: Final = frozenset(
     ]
 )
 """Hyperparameters that may differ within a fleet, as `TorchLearner.starts` may; all others shape the program."""
+
+
+@cache
+def _defaults(cls: "type[TorchLearner]") -> dict[str, Any]:
+    """Constructor arguments as they are where nothing is said."""
+    return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
 
 
 @cache
@@ -179,6 +186,11 @@ class TorchLearner(Learner):
     def default_batch(self, n_train: int) -> int:
         """The batch size where none is given."""
 
+    @property
+    def has_hidden_matrices(self) -> bool:
+        """Whether there are matrices between embedding and read-out, which Muon is for."""
+        return True
+
     # Rules
 
     def check(self) -> None:
@@ -212,6 +224,30 @@ class TorchLearner(Learner):
         cosine = self.schedule == "cosine"
         require(self, "decay_steps", (self.decay_steps is not None) is cosine, "given with the cosine schedule, only")
         self.check_own()
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        """Nothing is set that the optimizer does not have: it would be another name for the same run."""
+        muon = self.optimizer == "muon"
+        rule = f"another than 'muon': {type(self).__name__} as it is set has no hidden matrix for it"
+        require(self, "optimizer", self.has_hidden_matrices or not muon, rule)
+        owners = {
+            **dict.fromkeys(("betas", "eps"), ("adam", "adamw", "muon")),
+            "momentum": ("sgd", "muon"),
+            "nesterov": ("sgd",),
+            **dict.fromkeys(("muon_rest_lr", "muon_freeze"), ("muon",)),
+        }
+        for name, optimizers in owners.items():
+            used = self.optimizer in optimizers
+            self.require_effect(name, used, f"with optimizer={self.optimizer!r}, which has none")
+        self.require_effect("decay", self.weight_decay > 0, "without weight_decay")
+
+    def require_effect(self, name: str, has_effect: bool, when: str) -> None:
+        """Raise a ValueError where a parameter is not at its default though it changes nothing."""
+        default = _defaults(type(self))[name]
+        value = getattr(self, name)
+        same = tuple(value) == default if isinstance(default, tuple) else value == default
+        require(self, name, has_effect or same, f"left at {default!r} {when}")
 
     def _check_grokfast(self) -> None:
         uses = {"none": (), "ema": ("alpha", "lamb"), "ma": ("lamb", "window")}[self.grokfast]

@@ -239,13 +239,16 @@ class ForwardForward(TorchLearner):
         require(self, "peer_weight", self.peer_weight is None or self.norm == "peer", "None without norm='peer'")
         require_number(self, "peer_weight", above=0, optional=True)
         require(self, "label", several or self.label == "input", "'input' with depth=1")
-        muon = self.optimizer == "muon"
-        require(self, "optimizer", several or not muon, "another with depth=1: there is no hidden matrix for muon")
 
     def check_codes(self, codes: Codes, n_classes: int) -> None:
         """As many wrong labels as there are."""
         wanted = 1 if self.n_negatives is None else self.n_negatives
         require(self, "n_negatives", wanted < max(2, n_classes), f"below the number of classes, {n_classes}")
+
+    @property
+    def has_hidden_matrices(self) -> bool:
+        """From the second layer on."""
+        return self.depth > 1
 
     @property
     def resolved_negatives(self) -> str:

@@ -118,6 +118,11 @@ class Quadratic(TorchLearner):
         require_integer(self, "width")
         require_number(self, "init_scale", above=0)
 
+    @property
+    def has_hidden_matrices(self) -> bool:
+        """Embedding and read-out are all."""
+        return False
+
     def default_batch(self, n_train: int) -> int:
         """All."""
         return n_train

@@ -145,6 +145,12 @@ class TorchMLP(TorchLearner):
         require_integer(self, "lora_rank", at_least=0)
         require_number(self, "lora_scale", above=0)
         require_number(self, "dropout", at_least=0, below=1)
+        self.require_effect("lora_scale", self.lora_rank > 0, "without lora_rank")
+
+    @property
+    def has_hidden_matrices(self) -> bool:
+        """From the second layer on; factors of low rank are such, too."""
+        return len(self.hidden_layer_sizes) > 1 or self.lora_rank > 0
 
     def default_batch(self, n_train: int) -> int:
         """Half of the training pairs, at most 512."""

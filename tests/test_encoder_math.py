@@ -1,9 +1,12 @@
 """What each code is for, as mathematics."""
 
 import pickle
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -333,6 +336,61 @@ def test_dates_are_refused() -> None:
         Cycle().fit(pandas.DataFrame({"t": pandas.date_range("2024-01-01", periods=3, tz="UTC")}))
     with pytest.raises(ValueError, match=r"counts up to 2\^53 turns"):
         Cycle().fit_transform([[1e18]])
+
+
+HOURS = [datetime(2024, 1, 1, hour) for hour in range(3)]
+
+
+class Table:
+    """As much of a table of polars or pyarrow as an encoder looks at: every hour becomes 1.7e18 nanoseconds."""
+
+    def __init__(self, kind: str, types: list[str]) -> None:
+        if kind == "polars":
+            self.dtypes = types
+        else:
+            self.schema = SimpleNamespace(types=types)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array([[1.7e18], [1.7e18]], dtype=dtype)
+
+
+REFUSED: dict[str, Any] = {
+    "datetimes": [[hour] for hour in HOURS],
+    "dates": [[hour.date()] for hour in HOURS],
+    "times": [[hour.time()] for hour in HOURS],
+    "durations": [[hour - HOURS[0]] for hour in HOURS],
+    "late": [[1.0], [2.0], [HOURS[0]]],
+    "objects": np.array([[hour] for hour in HOURS], dtype=object),
+    "timestamps": np.array([[pd.Timestamp(hour)] for hour in HOURS], dtype=object),
+    "arrays": [np.array([np.datetime64(hour)]) for hour in HOURS],
+    "periods": pd.DataFrame({"t": pd.period_range("2024-01", periods=3, freq="M")}),
+    "frame of objects": pd.DataFrame({"x": [1.0, 2.0, 3.0], "t": pd.Series(HOURS, dtype=object)}),
+    "polars": Table("polars", ["Float64", "Datetime(time_unit='us', time_zone=None)"]),
+    "polars durations": Table("polars", ["Duration(time_unit='us')"]),
+    "pyarrow": Table("pyarrow", ["timestamp[us]"]),
+    "pyarrow dates": Table("pyarrow", ["double", "date32[day]"]),
+}
+
+
+@pytest.mark.parametrize("times", REFUSED.values(), ids=REFUSED)
+def test_dates_of_every_library_are_refused(times: Any) -> None:
+    """polars 2.1 and pyarrow 26 themselves were tried once: there every hour of a day had the code (1, 0)."""
+    with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
+        Fourier(24).fit(times)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [[1], [2]],
+        np.array([[1], [2.5]], dtype=object),
+        pd.DataFrame({"time": [1, 2]}),
+        Table("polars", ["Int64"]),
+        Table("pyarrow", ["double"]),
+    ],
+)
+def test_numbers_of_every_library_are_taken(numbers: Any) -> None:
+    assert Fourier(24, harmonics=1).fit_transform(numbers).shape == (2, 2)
 
 
 def test_fitting_refuses_what_transforming_would() -> None:

@@ -282,7 +282,7 @@ def test_words_and_numbers_mean_one_setting_however_they_are_written() -> None:
         ({"norm": "layer"}, "must be 'length' or 'peer' with depth=1, got norm='layer'"),
         ({"label": "every"}, "must be 'input' with depth=1"),
         ({"peer_weight": 0.1}, "must be None without norm='peer'"),
-        ({"optimizer": "muon"}, "there is no hidden matrix for muon"),
+        ({"optimizer": "muon"}, "has no hidden matrix for it"),
         ({"tied": "maybe"}, "must be True or False, got tied='maybe'"),
         ({"depth": 0}, "must be an integer ≥ 1, got depth=0"),
         ({"loss": "squared"}, "'loss' parameter of ForwardForward must be"),

@@ -726,6 +726,29 @@ def test_pairs_that_no_learner_can_tell_apart_are_counted(tmp_path: Path, comman
     assert "unsolvable" not in solvable.out
 
 
+def test_codes_that_vanish_for_nearly_all_pairs_are_refused_before_anything_runs(
+    tmp_path: Path, command: Command
+) -> None:
+    """Products of one-hot codes are zero unless a = b."""
+    product = ("--encoder", "onehot", "--combine", "product", "--learner", "quadratic", "--results", tmp_path)
+    for refused in (command("run", *product), command("run", *product, "--dry-run")):
+        assert refused.code == 2
+        assert "--combine product of onehot codes is zero for 98 % of the pairs" in refused.err
+    assert not list(tmp_path.glob("*.json"))
+    with pytest.raises(RequestError, match=r"is zero for 92 % of the pairs"):
+        prepare(resolve(encoder="onehot", combine="product", learner="ridge", modulus=23)[0])
+
+
+def test_equal_codes_of_different_pairs_count_as_shared() -> None:
+    """Of products of bits many are equal, though each stands in a row of its own."""
+    [spec] = resolve(encoder="binary", combine="product", learner="ridge", modulus=11)
+    cell = prepare(spec)
+    codes, answers = cell.problem.codes.dense(), cell.task.answers_N
+    rows = np.concatenate(list(cell.parts.values()))
+    shared = [any((codes[i] == codes[j]).all() and answers[i] != answers[j] for j in rows) for i in rows]
+    assert cell.conflicts == sum(shared) > 0
+
+
 SLOW = (
     *("run", "--encoder", "cycle", "--learner", "mlp", "--epochs", "100000"),
     *("--set", "learner.hidden_layer_sizes=100", "--modulus", "31"),
