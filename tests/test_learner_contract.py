@@ -173,9 +173,11 @@ def test_counts(name: str) -> None:
     assert training.parameters(0) >= 0
     assert not training.look([0], [np.arange(25)]).diverged.any()
     once, twice = training.flops(0, granule), training.flops(0, 2 * granule)
-    assert once is not None
-    assert once > 0
-    assert twice == (2 * once if granule else once)
+    if once is None or twice is None:  # a newcomer may not know
+        assert once is twice
+    else:
+        assert once > 0
+        assert twice == (2 * once if granule else once)
     assert learner.default_steps(13) % granule == 0 if granule else learner.default_steps(13) == 0
 
 

@@ -69,8 +69,10 @@ def operations_of_step(learner: "TorchLearner", problem: "Problem") -> int:
     compiler. Embeddings of one-hot codes count as look-ups even where a program multiplies by the table.
 
     NOTE: a layer that is a matrix by definition is a product whatever the code, as in scikit-learn: the first layer of
-    a multilayer perceptron on one-hot codes. NOTE: operations are not seconds: elementwise ones wait for memory, and
-    on a CPU one of them takes as long as ten to fifty of a product's.
+    a multilayer perceptron on one-hot codes.
+
+    NOTE: operations are not seconds. Elementwise ones wait for memory: on one core of a Xeon forward-forward, which is
+    all elementwise, makes 1.7 billion a second, the other learners, mostly products, 40 to 65 (defaults, n = 1).
     """
     codes, n_classes, n = problem.codes, problem.n_classes, len(problem.train)
     batch = learner.resolved_batch(n)
