@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
+from bench import registry
 from bench.display import percent
 from bench.runs import many
 from bench.spaces import Range
+from bench.spec import Spec, family, parameters
 from bench.storage import shown_url
 from bench.store import Record
 from bench.tuning import label_of, shown
@@ -16,7 +18,7 @@ from bench.tuning import label_of, shown
 if TYPE_CHECKING:
     from bench.tunes import Tuning
 
-__all__ = ["command_of", "limits_of", "note_of", "rules_of", "tested_of"]
+__all__ = ["command_of", "limits_of", "note_of", "rules_of", "run_command", "tested_of"]
 
 
 def command_of(asked: Mapping[str, Any]) -> str:
@@ -42,6 +44,45 @@ def _text(value: Any) -> str:
     if isinstance(value, Range):
         return f"{value.low}..{value.high}{':log' if value.log else ''}"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str) -> str:
+    """The command line of `bench run` that trains a setting; it names all that is not a default.
+
+    :param limits: steps, epochs and seconds of a cell, None where there is none.
+    """
+    words = ["python", "-m", "bench", "run", "--encoder", spec.encoder["name"], "--learner", spec.learner["name"]]
+    for kind, maker in (("encoder", registry.encoder), ("learner", registry.learner)):
+        chosen = getattr(spec, kind)
+        for name, default in parameters(maker(chosen["name"])).items():
+            if name in chosen and name != "random_state" and _plain(chosen[name]) != _plain(default):
+                words += ["--set", f"{kind}.{name}={_setting(chosen[name])}"]
+    plain = family(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task).first
+    options = {
+        "combine": (spec.combine, plain.combine),
+        "sdr": (spec.sdr or "off", plain.sdr or "off"),
+        "task": (spec.task, "add"),
+        "modulus": (spec.modulus, plain.modulus),
+        "pairs": (spec.protocol, plain.protocol),
+        "train-fraction": (spec.train_fraction, plain.train_fraction),
+        "precision": (spec.precision, plain.precision),
+        **{name: (limit, None) for name, limit in limits.items()},
+        "results": (results, "results"),
+    }
+    for name, (value, default) in options.items():
+        words += [] if value == default else [f"--{name}", str(value)]
+    return shlex.join([*words, "--seeds", str(seeds)])
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value
+
+
+def _setting(value: Any) -> str:
+    """A value as --set takes it."""
+    if isinstance(value, list | tuple):
+        return repr(tuple(value)).replace(" ", "")
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def limits_of(rule: Mapping[str, Any]) -> str:

@@ -283,7 +283,7 @@ def doubt_of(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any
     :param attributes: of the trial, see `measures`.
 
     >>> doubt_of(["steps"], 1, {"held_steps_to_99": 1200.0, "unconfirmed": 1})
-    'it is not confirmed: it held 99 % to the end of its budget, which ends before 1.5 times the step of the crossing'
+    'it is not confirmed, having held 99 % only to the end of the budget, before 1.5 times the step'
     """
     if not set(RATIOS) & set(objectives[:1]):
         return ""
@@ -292,10 +292,10 @@ def doubt_of(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any
         return "it did not hold 99 %" if seeds == 1 else "not every seed of it held 99 %"
     if not few:
         return ""
-    one = seeds == 1
-    who = "it is not confirmed: it held" if one else f"{few} of its {seeds} seeds are not confirmed: they held"
-    whose = "its budget" if one else "their budget"
-    return f"{who} 99 % to the end of {whose}, which ends before {CONFIRMATION:g} times the step of the crossing"
+    who = "it is" if seeds == 1 else f"{few} of its {seeds} seeds {'is' if few == 1 else 'are'}"
+    return (
+        f"{who} not confirmed, having held 99 % only to the end of the budget, before {CONFIRMATION:g} times the step"
+    )
 
 
 def counted(trials: Sequence[Any]) -> int:
