@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bench import environment
 from bench.api import THREADS, action, count_train, gpus
+from bench.dashboard import artifacts_folder, keep_picture
 from bench.errors import StoreError
 from bench.execute import Board, Job, Unit
 from bench.owners import Owner
@@ -422,6 +423,7 @@ class Rounds:
                     storage.set_trial_intermediate_value(id, step, accuracy)
                 for name, value in attributes.items():
                     storage.set_trial_user_attr(id, name, value)
+                keep_picture(self.study, id, trial.number, dict(curve), artifacts_folder(self.planned.results))
             tell()
         except UpdateFinishedTrialError:
             in_time = False

@@ -40,7 +40,7 @@ def about(seconds: float) -> str:
     ('about 41 s', 'about 50 min', 'about 5.6 h')
     """
     if seconds < 120:
-        return f"about {seconds:.0f} s"
+        return f"about {max(1.0, seconds):.0f} s"
     return f"about {seconds / 60:.0f} min" if seconds < 7200 else f"about {seconds / 3600:.1f} h"
 
 

@@ -20,12 +20,12 @@ from optuna.trial import FixedTrial
 from bench import registry
 from bench.api import check_arithmetic, count_train, prepared_device, resolve_budget
 from bench.cells import prepare
-from bench.dashboard import decorate
+from bench.dashboard import artifacts_folder, decorate
 from bench.errors import BenchError, RequestError, StoreError
 from bench.execute import board
 from bench.owners import owner_of
 from bench.rounds import Rounds
-from bench.rules import limits_of, note_of, run_command, tested_of
+from bench.rules import limits_of, note_of, note_of_trial, run_command, tested_of
 from bench.runs import many
 from bench.schema import SCHEMA
 from bench.search_progress import Telling
@@ -625,7 +625,13 @@ def _agree(planned: Tuning, study: Any) -> None:
 def _shown(planned: Tuning, study: Any, best: dict[str, Any] | None = None) -> dict[str, Any]:
     """What optuna-dashboard is to say of the study."""
     note = note_of(planned, best, study.user_attrs.get("tested"))
-    return {"note": note, "metrics": [label_of(objective) for objective in planned.objectives]}
+    metrics = [label_of(objective) for objective in planned.objectives]
+    artifacts = artifacts_folder(planned.results)
+
+    def of_trial(trial: Any) -> str:
+        return note_of_trial(planned, trial, planned.command_of(trial.params))
+
+    return {"note": note, "metrics": metrics, "of_trial": of_trial, "artifacts": artifacts}
 
 
 def _plain(value: Any) -> str:

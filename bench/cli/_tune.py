@@ -264,11 +264,13 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         click.echo("")
         _tables.print_records(done.cells, planned.results)
         click.echo("test: on pairs of the vault, which no trial saw.")
-        first, held = ([r[key]["test"]["0.99"] for r in done.cells] for key in ("steps_to", "sustained_steps_to"))
-        reached, kept = (sum(step is not None for step in steps) for steps in (first, held))
+        crossings = ("steps_to", "held", "sustained_steps_to")
+        first, held, sure = ([r[key]["test"]["0.99"] for r in done.cells if key in r] for key in crossings)
+        reached, kept, confirmed = (sum(step is not None for step in steps) for steps in (first, held, sure))
         middle = median(math.inf if step is None else step for step in first)
         half = f"median step {middle:,g}, " if middle < math.inf else ""
-        click.echo(f"99 % of them: reached by {reached} of {len(first)} seeds, {half}held to the end by {kept}.")
+        lasted = f"held to the end by {kept}, confirmed for {confirmed}"
+        click.echo(f"99 % of them: reached by {reached} of {len(first)} seeds, {half}{lasted}.")
     click.echo(f"Study {done.study!r} in {done.storage}.")
     click.echo("\nTo train this setting again, on seeds and a split of its own rather than the vault:")
     click.echo(f"  {done.command}")
