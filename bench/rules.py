@@ -156,7 +156,8 @@ def note_of_trial(planned: "Tuning", trial: Any, command: str) -> str:
     judged = f"**{worth}**" if not doubt else f"**{doubt[0].upper()}{doubt[1:]}**; it counts as {worth}"
     ended = f"validation accuracy at the end {percent(found['validation_accuracy'])}"
     over = f"the mean over {many(planned.seeds, 'seed')}"
-    return f"{judged}; {ended}, {over}.{same}\n\nTo train this setting:\n\n```\n{command}\n```\n"
+    lines = command.replace(" --", " \\\n  --")
+    return f"{judged}; {ended}, {over}.{same}\n\nTo train this setting:\n\n```\n{lines}\n```\n"
 
 
 def _outcome(planned: "Tuning", best: Mapping[str, Any] | None) -> list[str]:

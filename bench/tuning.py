@@ -242,7 +242,9 @@ def _any(records: Sequence[Record], status: str) -> bool:
 
 def _mean_step(steps: Sequence[int | None]) -> float | None:
     known = [step for step in steps if step is not None]
-    return None if not known or len(known) < len(steps) else round(_geometric([max(1, step) for step in known]), 6)
+    if not known or len(known) < len(steps):
+        return None
+    return rounded("steps", _geometric([max(1, step) for step in known]))
 
 
 def _geometric(values: Sequence[float]) -> float:
@@ -255,7 +257,8 @@ def learning_curve(records: Sequence[Record]) -> list[tuple[int, float]]:
     if not longest:
         return []
     kept = np.unique(np.linspace(0, len(longest) - 1, min(POINTS, len(longest))).round().astype(int))
-    return [(longest[i], float(np.mean([_at(record, longest[i]) for record in records]))) for i in kept]
+    means = [float(np.mean([_at(record, longest[i]) for record in records])) for i in kept]
+    return [(longest[i], round(mean, 4)) for i, mean in zip(kept, means, strict=True)]
 
 
 def _at(record: Record, step: int) -> float:
