@@ -891,6 +891,7 @@ def test_samplers_say_nothing_of_their_own(tmp_path: Path) -> None:
     """Of a sampler that looks for a package which may be missing, in a process that has not met it yet."""
     code = "import sys; sys.modules['greenlet'] = None; from bench.cli import main; main()"
     options = ("--validation-fraction", 0.2, "--sampler", "gp", "--trials", 16, "--round", 4, "--fresh", 0, "--jobs", 1)
+    options += ("--verbose",)
     call = [sys.executable, "-c", code, "tune", *map(str, (*START, *options, "--results", tmp_path))]
     done = subprocess.run(call, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr

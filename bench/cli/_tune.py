@@ -272,7 +272,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         lasted = f"held to the end by {kept}, confirmed for {confirmed}"
         click.echo(f"99 % of them: reached by {reached} of {len(first)} seeds, {half}{lasted}.")
     click.echo(f"Study {done.study!r} in {done.storage}.")
-    click.echo("\nTo train this setting again, on seeds and a split of its own rather than the vault:")
+    click.echo("\nTo train this setting by itself, tested on all pairs that do not train it:")
     click.echo(f"  {done.command}")
 
 
