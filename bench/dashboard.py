@@ -5,13 +5,16 @@ import hashlib
 import json
 import socket
 import sys
+import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -19,11 +22,13 @@ from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, get_storage
 from optuna.study import Study, load_study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from bench.curve_picture import curve_picture
 from bench.errors import RequestError, StoreError, one_of
+from bench.storage import together
 
-__all__ = ["artifacts_folder", "decorate", "serve"]
+__all__ = ["artifacts_folder", "decorate", "keep_picture", "serve"]
 
 NOTE_SHOWN = "mod97:note"
 CURVE = "validation accuracy"
@@ -60,6 +65,7 @@ def decorate(
     metrics: Sequence[str] = (),
     curve: str = CURVE,
     figures: bool = False,
+    of_trial: Callable[[FrozenTrial], str] | None = None,
 ) -> None:
     """Give a study names, a note, its winner's record and figures, as optuna-dashboard shows them.
 
@@ -72,6 +78,7 @@ def decorate(
     :param artifacts: the folder of artifacts; by default that of the winner's results folder.
     :param metrics: names of the study's values, where it has none yet.
     :param curve: what the trials' intermediate values are.
+    :param of_trial: makes the note of a trial that is over, which gets it once.
     :param figures: whether they are drawn, which is worth its while at the end; a server draws them while it runs.
     :raises StoreError: where the winner's record cannot be copied to the artifacts.
     """
@@ -81,6 +88,8 @@ def decorate(
         return
     _name(study, metrics)
     _note(study, note, dashboard)
+    if of_trial is not None:
+        _tell_of_trials(study, of_trial, dashboard)
     if figures:
         _draw(study, curve, plotly)
     if winner is not None:
@@ -111,6 +120,34 @@ def _note(study: Study, note: str, dashboard: Any) -> None:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def keep_picture(study: Study, trial_id: int, number: int, curve: Mapping[int, float], artifacts: Path) -> None:
+    """Make a picture of a learning curve an artifact of a trial, which must not be over yet.
+
+    Does nothing where optuna-dashboard is not installed, or nothing can be written: a trial is as good without.
+    """
+    if find_spec("optuna_dashboard") is None or not curve:
+        return
+    with suppress(OSError), tempfile.TemporaryDirectory() as folder:
+        artifacts.mkdir(exist_ok=True)
+        path = Path(folder) / f"trial-{number}.svg"
+        path.write_text(curve_picture(curve, f"trial {number}: {CURVE}, the mean over its seeds"))
+        store = FileSystemArtifactStore(artifacts)
+        trial = create_trial(state=TrialState.RUNNING)
+        trial._trial_id = trial_id
+        upload_artifact(artifact_store=store, file_path=str(path), study_or_trial=trial, storage=study._storage)
+
+
+def _tell_of_trials(study: Study, of_trial: Callable[[FrozenTrial], str], dashboard: Any) -> None:
+    """Give trials that are over a note, where they have none."""
+    known = _attributes(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        if f"dashboard:{trial._trial_id}:note_ver" not in known:
+            # A Trial of Optuna's would begin it once more.
+            asked = SimpleNamespace(storage=study._storage, study=study, _trial_id=trial._trial_id)
+            with together(study._storage):
+                dashboard.save_note(asked, of_trial(trial))
 
 
 def _draw(study: Study, curve: str, plotly: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bench import environment
 from bench.api import THREADS, action, count_train, gpus
+from bench.dashboard import artifacts_folder, keep_picture
 from bench.errors import StoreError
 from bench.execute import Board, Job, Unit
 from bench.owners import Owner
 from bench.runs import many
+from bench.search_progress import Telling, about, in_training, time_left
 from bench.spec import Family, Spec
 from bench.storage import together
 from bench.store import Record, Store
@@ -34,6 +37,7 @@ from bench.tuning import (
     counted,
     doubt_of,
     goes_on,
+    label_of,
     learning_curve,
     make_sampler,
     measures,
@@ -104,6 +108,7 @@ class Rounds:
     :param on: where workers tell how far they are.
     :param say: is told how it goes, line by line.
     :param show: brings what is shown of the study up to date.
+    :param telling: what is told beside.
     :ivar problems: what a user should know of the winner's records.
     """
 
@@ -116,8 +121,9 @@ class Rounds:
         on: Board,
         say: Callable[[str], None],
         show: Callable[[], None],
+        telling: Telling = Telling(),  # noqa: B008, it is frozen
     ) -> None:
-        self.show = show
+        self.show, self.telling = show, telling
         self.planned, self.study, self.owner, self.on, self.say = planned, study, owner, on, say
         cuda = [f"cuda:{i}" for i in range(gpus())] if planned.device == "cuda" and gpus() > 1 else [planned.device]
         self.devices = ["cpu"] * slots if planned.device == "cpu" else cuda
@@ -132,7 +138,8 @@ class Rounds:
         self.shown_at = -1
         self.elsewhere = 0
         self.over_with = False
-        self.spoke = time.monotonic()
+        self.began = self.spoke = time.monotonic()
+        self.before: tuple[int, float] | None = None
 
     # What Slots asks
 
@@ -165,6 +172,8 @@ class Rounds:
         if record is None:
             self._pulse()
             return
+        if self.telling.tracebacks and record["error"]:
+            self._speak(record["error"]["traceback"].rstrip())
         for trial in list(self.trials.values()):
             if record["id"] in trial.ids:
                 trial.records[record["id"]] = record
@@ -190,6 +199,8 @@ class Rounds:
             self.over_with = True
             return
         if "winner" not in self.study.user_attrs:
+            if self.before is None:
+                self.before, self.began = self._done(), time.monotonic()
             while not self.waiting and not self.on.stopped() and self._ask():
                 pass
             self._charge()
@@ -287,7 +298,7 @@ class Rounds:
         curve = sorted(before.intermediate_values.items())
         self._complete(mine.trial, _free(before.user_attrs, number), before.values, curve)
         values = ", ".join(map(shown, before.values))
-        self._speak(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
+        self._speak_of_trial(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
         return True
 
     def _flops(self, unit: Unit) -> float:
@@ -325,11 +336,13 @@ class Rounds:
         why = " ".join(str(error).split()) if str(error) else type(error).__name__
         self._fail(trial, {"status": status, "error": why[:500]})
         self._speak(f"trial {trial.number}: {status}, {why}")
+        if self.telling.tracebacks and status == "failed":
+            self._speak("".join(traceback.format_exception(error)).rstrip())
 
     def _put_aside(self, mine: _Trial, left: float) -> None:
         why = f"its whole budget takes {mine.flops:.3g} FLOPs, and {max(0.0, left):.3g} are left"
         self._fail(mine.trial, {"status": TOO_DEAR, "error": why})
-        self._speak(f"trial {mine.trial.number}: not begun, {why}")
+        self._speak_of_trial(f"trial {mine.trial.number}: not begun, {why}")
 
     def _jobs(self, units: Sequence[Unit], tuning: Mapping[str, Any] | None = None) -> list[Job]:
         """Cells of one structure side by side, in as many parts as there are slots.
@@ -375,7 +388,7 @@ class Rounds:
         if not self._complete(trial, attributes, values, learning_curve(records) if len(values) == 1 else ()):
             return
         drawn = ", ".join(f"{name} {shown(value)}" for name, value in mine.params.items())
-        self._speak(f"trial {trial.number}: {', '.join(map(shown, values))}, {_outcome(attributes)} ({drawn})")
+        self._speak_of_trial(f"trial {trial.number}: {', '.join(map(shown, values))}, {_outcome(attributes)} ({drawn})")
 
     def _complete(
         self,
@@ -410,6 +423,7 @@ class Rounds:
                     storage.set_trial_intermediate_value(id, step, accuracy)
                 for name, value in attributes.items():
                     storage.set_trial_user_attr(id, name, value)
+                keep_picture(self.study, id, trial.number, dict(curve), artifacts_folder(self.planned.results))
             tell()
         except UpdateFinishedTrialError:
             in_time = False
@@ -443,7 +457,8 @@ class Rounds:
         if over == self.shown_at:
             return
         self.shown_at = over
-        for name, value in self.cost().items():
+        for name, exact in self.cost().items():
+            value = float(f"{exact:.3g}") if isinstance(exact, float) else exact  # as a dashboard shows it
             if self.study.user_attrs.get(name) != value:
                 self.study.set_user_attr(name, value)
         self.show()
@@ -474,8 +489,20 @@ class Rounds:
         self.waiting += self._jobs(units, self._tuning())
         if units:
             doubt = doubt_of(self.planned.objectives, self.planned.seeds, self._attributes(number))
-            tested = f"{many(len(units), 'fresh seed')}, tested on the vault"
-            self._speak(f"trial {number} is the winner{f', though {doubt}' if doubt else ''}: {tested}")
+            self._speak(f"trial {number} is the winner{f', though {doubt}' if doubt else ''}")
+            self._speak(self._of_fresh(number, units))
+
+    def _of_fresh(self, number: int, units: Sequence[Unit]) -> str:
+        """What the winner's fresh seeds take."""
+        found, steps = self._attributes(number), max(unit.budget.steps for unit in units)
+        found = {**self._attributes(found.get("same_as", number)), **found}
+        whole = f"to the end of {steps:,} steps each" if steps else "each"
+        what = f"now it is trained on {many(len(units), 'fresh seed')}, {whole}, and tested on the vault"
+        if (steps and not found.get("steps")) or "seconds" not in found:
+            return what
+        share = steps / found["steps"] if steps else 1 / self.planned.seeds
+        at_once = min(len(self.devices), len(units))
+        return f"{what}: {about(found['seconds'] * share * len(units) / at_once)}"
 
     def _goes_on(self) -> bool:
         """Whether another process has asked for more, or raised the rule, since this one looked."""
@@ -559,17 +586,67 @@ class Rounds:
         self.spoke = time.monotonic()
         self.say(text)
 
+    def _speak_of_trial(self, text: str) -> None:
+        if self.telling.trials:
+            self._speak(text)
+
     def _pulse(self) -> None:
-        if time.monotonic() - self.spoke < PULSE:
-            return
-        moments = [moment for moment in self.on.moments() if not moment.over]
-        if moments:
-            slowest = min(moments, key=lambda moment: moment.step / max(1, moment.budget))
-            note = f" ({slowest.note})" if slowest.note else ""
-            where = f"the slowest at step {slowest.step:,} of {slowest.budget:,}{note}"
-            self._speak(f"{many(len(moments), 'cell')} in training, {where}")
-        elif self.elsewhere:
-            self._speak("waiting for what other processes have in work")
+        """Say how far it is: on a line that is written over, or after a while without a line."""
+        if self.telling.now is not None:
+            self.telling.now(self.how_far())
+        elif time.monotonic() - self.spoke >= PULSE:
+            self._speak(self.how_far())
+
+    def how_far(self) -> str:
+        """As "12 of 64 trials, about 40 s left; best so far trial 7: …; 8 cells in training, …"."""
+        training = in_training(self.on.moments())
+        if self.fresh:
+            ids = [spec.id for spec in self.fresh]
+            over = sum(
+                record is not None and record["final"]["step"] is not None for record in map(self.store.read, ids)
+            )
+            return "; ".join(filter(None, [f"{over} of {many(len(ids), 'fresh seed')} of the winner", training]))
+        waits = "waiting for what other processes have in work" if self.elsewhere and not training else ""
+        known = self.study.get_trials(deepcopy=False)
+        return "; ".join(filter(None, [self._how_many(), self._best_so_far(known), training or waits]))
+
+    def _done(self) -> tuple[int, float]:
+        """Trials that count and are over, and their FLOPs."""
+        over = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        return counted(over), claimed(over)
+
+    def _how_many(self) -> str:
+        rule, (trials, flops), (earlier, charged) = self.rule, self._done(), self.before or (0, 0.0)
+        limits, partly = [], self._partly()
+        of = many(trials, "trial")
+        if rule["trials"] is not None:
+            of = f"{trials:,} of {many(rule['trials'], 'trial')}"
+            limits.append((trials - earlier + partly, rule["trials"] - trials - partly))
+        if rule["compute"] is not None:
+            of += f", {flops:.3g} of {rule['compute']:.3g} FLOPs"
+            limits.append(((flops - charged) / rule["compute"], (rule["compute"] - flops) / rule["compute"]))
+        done, left = min(limits, key=lambda limit: limit[1] / max(limit[0], 1e-9))
+        return ", ".join(filter(None, [of, time_left(time.monotonic() - self.began, done, max(0.0, left))]))
+
+    def _partly(self) -> float:
+        """Of trials in work, those shares that are done, as trials."""
+        shares = {moment.id: moment.step / max(1, moment.budget) for moment in self.on.moments()}
+        return sum(
+            sum(1.0 if id in mine.records else min(1.0, shares.get(id, 0.0)) for id in mine.ids) / len(mine.ids)
+            for mine in self.trials.values()
+            if mine.ids
+        )
+
+    def _best_so_far(self, known: Sequence[Any]) -> str:
+        complete = [trial for trial in known if trial.state == TrialState.COMPLETE]
+        number = best_of(self.planned.objectives, [(trial.number, trial.values) for trial in complete])
+        if number is None:
+            return ""
+        found, objectives = known[number], self.planned.objectives
+        worth = zip(objectives, found.values, strict=True)
+        judged = ", ".join(f"{label_of(name)} {shown(value)}" for name, value in worth)
+        doubt = doubt_of(objectives, self.planned.seeds, found.user_attrs)
+        return f"best so far trial {number}: {_outcome(found.user_attrs) if doubt else judged}"
 
 
 def _kind(learner: Learner, spec: Spec, n_train: int) -> tuple[Any, ...] | str:

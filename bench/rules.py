@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
+from bench import registry
 from bench.display import percent
 from bench.runs import many
 from bench.spaces import Range
+from bench.spec import Spec, family, parameters
 from bench.storage import shown_url
 from bench.store import Record
-from bench.tuning import label_of, shown
+from bench.tuning import doubt_of, label_of, shown
 
 if TYPE_CHECKING:
     from bench.tunes import Tuning
 
-__all__ = ["command_of", "limits_of", "note_of", "rules_of", "tested_of"]
+__all__ = ["command_of", "limits_of", "note_of", "note_of_trial", "rules_of", "run_command", "tested_of"]
 
 
 def command_of(asked: Mapping[str, Any]) -> str:
@@ -44,6 +46,45 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str) -> str:
+    """The command line of `bench run` that trains a setting; it names all that is not a default.
+
+    :param limits: steps, epochs and seconds of a cell, None where there is none.
+    """
+    words = ["python", "-m", "bench", "run", "--encoder", spec.encoder["name"], "--learner", spec.learner["name"]]
+    for kind, maker in (("encoder", registry.encoder), ("learner", registry.learner)):
+        chosen = getattr(spec, kind)
+        for name, default in parameters(maker(chosen["name"])).items():
+            if name in chosen and name != "random_state" and _plain(chosen[name]) != _plain(default):
+                words += ["--set", f"{kind}.{name}={_setting(chosen[name])}"]
+    plain = family(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task).first
+    options = {
+        "combine": (spec.combine, plain.combine),
+        "sdr": (spec.sdr or "off", plain.sdr or "off"),
+        "task": (spec.task, "add"),
+        "modulus": (spec.modulus, plain.modulus),
+        "pairs": (spec.protocol, plain.protocol),
+        "train-fraction": (spec.train_fraction, plain.train_fraction),
+        "precision": (spec.precision, plain.precision),
+        **{name: (limit, None) for name, limit in limits.items()},
+        "results": (results, "results"),
+    }
+    for name, (value, default) in options.items():
+        words += [] if value == default else [f"--{name}", str(value)]
+    return shlex.join([*words, "--seeds", str(seeds)])
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value
+
+
+def _setting(value: Any) -> str:
+    """A value as --set takes it."""
+    if isinstance(value, list | tuple):
+        return repr(tuple(value)).replace(" ", "")
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
 def limits_of(rule: Mapping[str, Any]) -> str:
     """What ends a search.
 
@@ -69,10 +110,25 @@ def rules_of(planned: "Tuning") -> list[str]:
     return [
         f"{limits_of(planned.rule)} by {planned.sampler}, {asked}, {each}.",
         f"Objective: {worth}.",
+        *_in_words(planned),
         f"The vault: {vault:g} % of the pairs, that no trial sees.",
         f"The winner: {tested if planned.fresh else 'named alone, the vault stays closed'}.",
         f"Study {planned.study!r} in {planned.storage}.",
     ]
+
+
+def _in_words(planned: "Tuning") -> list[str]:
+    """What steps or cost count where they are an objective."""
+    steps = planned.budgets[1]
+    if "steps" in planned.objectives:
+        counts = (
+            f"{steps:,} to {2 * steps:,} where this does not happen, by the best accuracy; {3 * steps:,} if diverged"
+        )
+        held = "the step from which on 99 % of the validation pairs are right at every look, to the end"
+        return [f"Steps to hold 99 %: {held}, the geometric mean over seeds. It counts as {counts}."]
+    if planned.objectives == ("cost",):
+        return ["FLOPs to that step; where it is not reached, one to two whole budgets of them, three if diverged."]
+    return []
 
 
 def note_of(planned: "Tuning", best: Mapping[str, Any] | None = None, tested: str | None = None) -> str:
@@ -89,6 +145,19 @@ def note_of(planned: "Tuning", best: Mapping[str, Any] | None = None, tested: st
     table = ["| " + " | ".join(row[:width]) + " |" for row in (head, ["---"] * 3, *rows)]
     rules = [f"- {rule}" for rule in [*rules_of(planned), *_outcome(planned, best), *([tested] if tested else [])]]
     return "\n".join([*rules, "", *table, "", "```", command_of(planned.asked), "```", ""])
+
+
+def note_of_trial(planned: "Tuning", trial: Any, command: str) -> str:
+    """What a trial is worth, in Markdown, and the command that trains its setting."""
+    found, values = trial.user_attrs, zip(planned.objectives, trial.values, strict=True)
+    worth = ", ".join(f"{label_of(name)} {shown(value)}" for name, value in values)
+    doubt = doubt_of(planned.objectives, planned.seeds, found)
+    same = f"\n\nTrial {found['same_as']} drew the same, and trained it." if "same_as" in found else ""
+    judged = f"**{worth}**" if not doubt else f"**{doubt[0].upper()}{doubt[1:]}**; it counts as {worth}"
+    ended = f"validation accuracy at the end {percent(found['validation_accuracy'])}"
+    over = f"the mean over {many(planned.seeds, 'seed')}"
+    lines = command.replace(" --", " \\\n  --")
+    return f"{judged}; {ended}, {over}.{same}\n\nTo train this setting:\n\n```\n{lines}\n```\n"
 
 
 def _outcome(planned: "Tuning", best: Mapping[str, Any] | None) -> list[str]:

@@ -13,7 +13,9 @@ from optuna.importance import get_param_importances
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["figures", "importances", "learning_curves", "pareto_front"]
+from bench.tuning import shown
+
+__all__ = ["figures", "history", "importances", "learning_curves", "pareto_front", "summary"]
 
 Figure = dict[str, Any]
 
@@ -42,11 +44,110 @@ def figures(study: Study, names: Sequence[str], curve: str) -> dict[str, Figure]
     """
     several = len(study.directions) > 1
     drawn = {
+        "a-result": summary(study, names),
+        "b-history": None if several else history(study, names[0]),
         "pareto-front": pareto_front(study, names) if several else None,
         "learning-curves": None if several else learning_curves(study, names[0], curve),
         "importances": importances(study, "the Pareto front" if several else names[0]),
     }
     return {id: figure for id, figure in drawn.items() if figure is not None}
+
+
+def summary(study: Study, names: Sequence[str]) -> Figure | None:
+    """The best trial and how it did on pairs that no trial saw, in words; None before any trial is over."""
+    trials = _complete(study.get_trials(deepcopy=False))
+    if not trials or "what" not in study.user_attrs:
+        return None
+    chosen = study.user_attrs.get("winner")
+    best = (study.best_trials if len(names) > 1 else _best_first(study, trials))[0]
+    best = best if chosen is None else study.get_trials(deepcopy=False)[chosen]
+    judged = ", ".join(f"{name} {shown(value)}" for name, value in zip(names, best.values, strict=True))
+    worth = judged if len(names) > 1 or _reached(best) else f"99 % not held by every seed, which counts as {judged}"
+    unconfirmed = best.user_attrs.get("unconfirmed", 0)
+    doubt = f"<br>NOTE: {unconfirmed} of its seeds held 99 %, but not yet to 1.5 times that step" if unconfirmed else ""
+    rows = {
+        "best trial": f"trial {best.number} of {len(trials)}: {worth}{doubt}",
+        "its setting": "<br>".join(f"{name} = {shown(value)}" for name, value in best.params.items()) or "all is fixed",
+        "fresh seeds": _unbold(study.user_attrs.get("tested", "not trained yet: the vault is closed")),
+    }
+    cells = {"align": "left", "font": {"size": 13}, "height": 24, "fill": {"color": "white"}, "line": {"color": GRID}}
+    cells["values"] = [[f"<b>{name}</b>" for name in rows], list(rows.values())]
+    table = {"type": "table", "columnwidth": [1, 4], "cells": cells, "header": {"height": 0, "values": ["", ""]}}
+    layout = _layout(
+        "What came of it",
+        "trials are judged by validation pairs, fresh seeds are tested on pairs that no trial saw",
+        {},
+        {},
+    )
+    return {"data": [table], "layout": layout | {"showlegend": False}}
+
+
+def _unbold(text: str) -> str:
+    """Markdown as plotly writes it, a sentence or clause a line."""
+    return text.replace("**", "").replace("; ", ";<br>").replace(" (", "<br>(")
+
+
+def history(study: Study, name: str) -> Figure | None:
+    """The value of every trial by its number, on a logarithmic axis where steps or FLOPs are counted.
+
+    Trials that did not hold 99 % have no number of steps: they are marked as such above the others, as are those that
+    diverged or failed. None where no trial is over, or the study is not tune's.
+    """
+    over = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    done = _complete(over)
+    if not done or "what" not in study.user_attrs:
+        return None
+    timed = _is_timed(study)
+    reached = [trial for trial in done if not timed or _reached(trial)]
+    never = [trial for trial in done if trial not in reached]
+    sure = [trial for trial in reached if not trial.user_attrs.get("unconfirmed")]
+    high = max([trial.values[0] for trial in reached], default=max(trial.values[0] for trial in done)) * 1.5
+    marks = {
+        "held and confirmed" if timed else "complete": (sure, COLOURS[0], "circle", None),
+        "held, not confirmed yet": ([t for t in reached if t not in sure], COLOURS[0], "circle-open", None),
+        "not reached": ([t for t in never if not _diverged(t)], COLOURS[1], "triangle-up", high),
+        "diverged": ([t for t in never if _diverged(t)], COLOURS[3], "x", high),
+        "failed": ([t for t in over if timed and t not in done], INK, "x-thin-open", high),
+    }
+    traces = [_marked(label, *mark) for label, mark in marks.items() if mark[0]]
+    best = _so_far(study, reached)
+    if best:
+        line = {"color": COLOURS[2], "width": 2, "shape": "hv"}
+        traces.append(_line(best, "best so far", line) | {"mode": "lines"})
+    below = f"{len(reached)} of {len(over)} trials reached it; marks above the others did not" if timed else ""
+    x = {"title": {"text": "trial"}, "rangemode": "tozero"}
+    y = {"title": {"text": name}, **({"type": "log"} if timed else {})}
+    return {"data": traces, "layout": _layout("Trials", below, x, y)}
+
+
+def _is_timed(study: Study) -> bool:
+    """Whether values are steps or FLOPs, which studies of earlier versions kept as logarithms."""
+    return "unit" in study.user_attrs.get("what", "") and study.direction == StudyDirection.MINIMIZE
+
+
+def _reached(trial: FrozenTrial) -> bool:
+    return "held_steps_to_99" in trial.user_attrs or "steps" not in trial.user_attrs
+
+
+def _diverged(trial: FrozenTrial) -> bool:
+    return trial.user_attrs.get("status") == "diverged"
+
+
+def _marked(label: str, trials: Sequence[FrozenTrial], colour: str, symbol: str, height: float | None) -> Figure:
+    heights = [height or trial.values[0] for trial in trials]
+    text = [f"trial {t.number}: {label if height else shown(t.values[0])}" for t in trials]
+    marker = {"color": colour, "size": 9, "symbol": symbol}
+    dots = {"x": [trial.number for trial in trials], "y": heights, "text": text, "hoverinfo": "text"}
+    return {"type": "scatter", "mode": "markers", "name": label, "marker": marker, **dots}
+
+
+def _so_far(study: Study, trials: Sequence[FrozenTrial]) -> list[tuple[float | None, float | None]]:
+    """The best value after each trial that reached it."""
+    best, found = min if study.direction == StudyDirection.MINIMIZE else max, list[tuple[float | None, float | None]]()
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        before = found[-1][1] if found else None
+        found.append((trial.number, trial.values[0] if before is None else best(before, trial.values[0])))
+    return found
 
 
 def learning_curves(study: Study, name: str, curve: str) -> Figure | None:
@@ -63,7 +164,8 @@ def learning_curves(study: Study, name: str, curve: str) -> Figure | None:
     others = [points for number, points in curves.items() if number not in {trial.number for trial in best}]
     traces = [_others(others)] if others else []
     for place, trial in reversed(list(enumerate(best))):  # the best one last, above the others
-        title, line = f"trial {trial.number}: {_short(trial.value)}", {"color": COLOURS[place], "width": 2}
+        title = f"trial {trial.number}: {shown(trial.value) if _reached(trial) else 'not reached'}"
+        line = {"color": COLOURS[place], "width": 2}
         traces.append(_line(curves[trial.number], title, line) | {"legendrank": place})
     heights = [value for points in curves.values() for _, value in points]
     shares = min(heights) >= 0 and max(heights) <= 1
@@ -124,7 +226,7 @@ def pareto_front(study: Study, names: Sequence[str]) -> Figure | None:
 
 def _dots(trials: Sequence[FrozenTrial], name: str, colour: str) -> Figure:
     xs, ys = ([trial.values[i] for trial in trials] for i in (0, 1))
-    text = ["<br>".join([f"trial {t.number}", *(f"{k} = {_short(v)}" for k, v in t.params.items())]) for t in trials]
+    text = ["<br>".join([f"trial {t.number}", *(f"{k} = {shown(v)}" for k, v in t.params.items())]) for t in trials]
     marker = {"color": colour, "size": 8}
     return {"type": "scatter", "mode": "markers", "x": xs, "y": ys, "text": text, "name": name, "marker": marker}
 
@@ -186,7 +288,3 @@ def _layout(title: str, below: str, x: Figure, y: Figure) -> Figure:
         "legend": LEGEND,
         "showlegend": True,
     }
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -15,18 +15,20 @@ import joblib
 import numpy as np
 import optuna
 import sqlalchemy
+from optuna.trial import FixedTrial
 
 from bench import registry
 from bench.api import check_arithmetic, count_train, prepared_device, resolve_budget
 from bench.cells import prepare
-from bench.dashboard import decorate
+from bench.dashboard import artifacts_folder, decorate
 from bench.errors import BenchError, RequestError, StoreError
 from bench.execute import board
 from bench.owners import owner_of
 from bench.rounds import Rounds
-from bench.rules import limits_of, note_of, tested_of
+from bench.rules import limits_of, note_of, note_of_trial, run_command, tested_of
 from bench.runs import many
 from bench.schema import SCHEMA
+from bench.search_progress import Telling
 from bench.slots import Slots
 from bench.space import Sampler
 from bench.spaces import Choice, Range, Space, make_space, native
@@ -159,6 +161,11 @@ class Tuning:
         except (*REFUSALS, RuntimeError) as error:
             raise RequestError(str(error) or type(error).__name__) from error
         return training.flops(0, steps)
+
+    def command_of(self, params: Mapping[str, Any]) -> str:
+        """The command line that trains what a trial drew, on seeds of its own and for as long."""
+        spec = self.family(self.space.draw(FixedTrial(dict(params)))).first
+        return run_command(spec, self.limits, self.fresh or FRESH, self.results)
 
     @cached_property
     def budgets(self) -> tuple[int, int]:
@@ -305,6 +312,7 @@ class Tuned:
         first: number, params and values of each. None but the winner is tested.
     :ivar problems: what could not be written, and records that do not say what this study cost.
     :ivar rule: what ended the search, by whichever command asked for most.
+    :ivar command: the command line that trains the setting of the winner; empty where there is none.
     """
 
     study: str
@@ -317,6 +325,7 @@ class Tuned:
     problems: list[str] = field(default_factory=list)
     front: list[dict[str, Any]] = field(default_factory=list)
     rule: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
 
 
 def _natively(call: Callable[P, T]) -> Callable[P, T]:
@@ -500,8 +509,11 @@ def tune(*, jobs: int | None = None, say: Say | None = None, **request: Any) -> 
     return run_tune(plan_tune(**request), jobs, say)
 
 
-def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None) -> Tuned:
-    """Run what a plan leaves to do."""
+def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None, telling: Telling | None = None) -> Tuned:
+    """Run what a plan leaves to do; arguments as of `tune`.
+
+    :param telling: what ``say`` is told beside the rule, the winner, and what went wrong.
+    """
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
     if planned.url == default_url(planned.results):
@@ -509,7 +521,7 @@ def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None) -
     storage = open_storage(planned.url)
     try:
         Store(planned.results, create=True)
-        return _run(planned, storage, jobs, say)
+        return _run(planned, storage, jobs, say, telling or Telling())
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"The storage {planned.storage} failed: {why}. What is told is kept; the same command goes on."
@@ -522,7 +534,7 @@ def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None) -
         close_storage(storage)
 
 
-def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tuned:
+def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None, telling: Telling) -> Tuned:
     study, tell = _study(planned, storage), say or (lambda text: None)
     owner = owner_of(study, storage, planned.url, planned.results)
     try:
@@ -539,7 +551,7 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None) -> Tu
             def show() -> None:
                 decorate(study, **_shown(_as_ruled(planned, study), study))
 
-            rounds = Rounds(planned, study, owner, slots_of_cpu, on, tell, show)
+            rounds = Rounds(planned, study, owner, slots_of_cpu, on, tell, show, telling)
             slots = Slots(rounds.devices, on, rounds.told)
             try:
                 whole = slots.run(rounds)
@@ -613,7 +625,13 @@ def _agree(planned: Tuning, study: Any) -> None:
 def _shown(planned: Tuning, study: Any, best: dict[str, Any] | None = None) -> dict[str, Any]:
     """What optuna-dashboard is to say of the study."""
     note = note_of(planned, best, study.user_attrs.get("tested"))
-    return {"note": note, "metrics": [label_of(objective) for objective in planned.objectives]}
+    metrics = [label_of(objective) for objective in planned.objectives]
+    artifacts = artifacts_folder(planned.results)
+
+    def of_trial(trial: Any) -> str:
+        return note_of_trial(planned, trial, planned.command_of(trial.params))
+
+    return {"note": note, "metrics": metrics, "of_trial": of_trial, "artifacts": artifacts}
 
 
 def _plain(value: Any) -> str:
@@ -688,4 +706,6 @@ def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: l
         late = f"{sum(status == 'timeout' for status in statuses.values()):,} of {len(statuses):,}"
         problems.append(f"The best trial ran out of time, as did {late} in all: --seconds is too little to judge by.")
     front, rule = rounds.front(), planned.rule
-    return Tuned(planned.study, planned.storage, cost["trials"], best, cells, cost, whole, problems, front, rule)
+    command = "" if best is None else planned.command_of(best["params"])
+    found = (best, cells, cost, whole, problems, front, rule, command)
+    return Tuned(planned.study, planned.storage, cost["trials"], *found)

@@ -242,7 +242,9 @@ def _any(records: Sequence[Record], status: str) -> bool:
 
 def _mean_step(steps: Sequence[int | None]) -> float | None:
     known = [step for step in steps if step is not None]
-    return None if not known or len(known) < len(steps) else round(_geometric([max(1, step) for step in known]), 6)
+    if not known or len(known) < len(steps):
+        return None
+    return rounded("steps", _geometric([max(1, step) for step in known]))
 
 
 def _geometric(values: Sequence[float]) -> float:
@@ -255,7 +257,8 @@ def learning_curve(records: Sequence[Record]) -> list[tuple[int, float]]:
     if not longest:
         return []
     kept = np.unique(np.linspace(0, len(longest) - 1, min(POINTS, len(longest))).round().astype(int))
-    return [(longest[i], float(np.mean([_at(record, longest[i]) for record in records]))) for i in kept]
+    means = [float(np.mean([_at(record, longest[i]) for record in records])) for i in kept]
+    return [(longest[i], round(mean, 4)) for i, mean in zip(kept, means, strict=True)]
 
 
 def _at(record: Record, step: int) -> float:
@@ -283,7 +286,7 @@ def doubt_of(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any
     :param attributes: of the trial, see `measures`.
 
     >>> doubt_of(["steps"], 1, {"held_steps_to_99": 1200.0, "unconfirmed": 1})
-    'it is not confirmed: it held 99 % to the end of its budget, which ends before 1.5 times the step of the crossing'
+    'it is not confirmed, having held 99 % only to the end of the budget, before 1.5 times the step'
     """
     if not set(RATIOS) & set(objectives[:1]):
         return ""
@@ -292,10 +295,10 @@ def doubt_of(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any
         return "it did not hold 99 %" if seeds == 1 else "not every seed of it held 99 %"
     if not few:
         return ""
-    one = seeds == 1
-    who = "it is not confirmed: it held" if one else f"{few} of its {seeds} seeds are not confirmed: they held"
-    whose = "its budget" if one else "their budget"
-    return f"{who} 99 % to the end of {whose}, which ends before {CONFIRMATION:g} times the step of the crossing"
+    who = "it is" if seeds == 1 else f"{few} of its {seeds} seeds {'is' if few == 1 else 'are'}"
+    return (
+        f"{who} not confirmed, having held 99 % only to the end of the budget, before {CONFIRMATION:g} times the step"
+    )
 
 
 def counted(trials: Sequence[Any]) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -23,7 +24,7 @@ import pytest
 from conftest import PATIENCE, Finished, wait_until
 from optuna.trial import TrialState
 
-from bench.dashboard import _drawing, decorate
+from bench.dashboard import _drawing, decorate, keep_picture
 from bench.dashboard import _redraw as redraw
 from bench.errors import RequestError, StoreError
 from bench.storage import close_storage, default_url, open_storage
@@ -203,6 +204,64 @@ def test_figures_show_every_trial_and_the_best_ones_above() -> None:
     winner = done[0].intermediate_values
     assert best[-1]["x"] == [step for step in winner if step > 0]
     assert best[-1]["y"] == pytest.approx([value for step, value in winner.items() if step > 0], rel=1e-3)
+
+
+def of_tune(trials: dict[int, tuple[float, dict[str, Any]]]) -> optuna.Study:
+    """A study as tune makes it, of values and attributes by number."""
+    study = optuna.create_study()
+    study.set_user_attr("what", '{"unit": "steps and FLOPs"}')
+    ends = "it ends at 99.8% (99.6% to 100.0%, n = 3 fresh seeds)"
+    study.set_user_attr("tested", f"**On the vault** {ends}; 99 % reached by 3.")
+    for value, attributes in trials.values():
+        study.add_trial(optuna.trial.create_trial(value=value, user_attrs={"steps": 100, **attributes}))
+    return study
+
+
+HISTORY = {
+    0: (1823.0, {}),
+    1: (4500.0, {"status": "diverged"}),
+    2: (1200.0, {"held_steps_to_99": 1200.0, "unconfirmed": 1}),
+    3: (29.0, {"held_steps_to_99": 29.0, "unconfirmed": 0}),
+}
+
+
+def test_the_history_marks_what_was_not_reached_above_what_was() -> None:
+    """1,823 is no number of steps that a trial took: it did not get there within its 1,500."""
+    drawn = figures(of_tune(HISTORY), [METRIC], "validation accuracy")["b-history"]
+    assert drawn["layout"]["yaxis"]["type"] == "log"
+    traces = {trace["name"]: (trace["x"], trace["y"]) for trace in drawn["data"]}
+    assert traces["held and confirmed"] == ([3], [29.0])
+    assert traces["held, not confirmed yet"] == ([2], [1200.0])
+    assert traces["not reached"] == ([0], [1800.0])
+    assert traces["diverged"] == ([1], [1800.0])
+    assert traces["best so far"] == ([2, 3], [1200.0, 29.0])
+
+
+def test_the_first_page_says_what_came_of_it() -> None:
+    [table] = figures(of_tune(HISTORY), [METRIC], "validation accuracy")["a-result"]["data"]
+    said = " ".join(table["cells"]["values"][1])
+    assert f"trial 3 of 4: {METRIC} 29" in said
+    assert "On the vault it ends at 99.8%" in said
+    never = of_tune({0: HISTORY[0]})
+    [table] = figures(never, [METRIC], "validation accuracy")["a-result"]["data"]
+    assert f"99 % not held by every seed, which counts as {METRIC} 1,823" in table["cells"]["values"][1][0]
+
+
+def test_trials_have_a_note_once_and_a_picture(tmp_path: Path) -> None:
+    dashboard = pytest.importorskip("optuna_dashboard")
+    study = studied(journal(tmp_path), trials=3)
+    late = study.ask()
+    keep_picture(study, late._trial_id, late.number, {1: 0.0, 100: 1.0}, tmp_path / "artifacts")
+    study.tell(late, 1.0)
+    for text in ("of trial", "again of trial"):
+        decorate(study, note=NOTE, of_trial=lambda trial, text=text: f"{text} {trial.number}")
+    asked = [SimpleNamespace(storage=study._storage, study=study, _trial_id=t._trial_id) for t in study.trials]
+    assert [dashboard.get_note(one) for one in asked] == [f"of trial {number}" for number in range(4)]
+    [picture] = [path.read_text() for path in (tmp_path / "artifacts").iterdir()]
+    assert picture.startswith("<svg")
+    assert "<polyline" in picture
+    [attribute] = [v for k, v in study.trials[3].system_attrs.items() if k.startswith("artifacts:")]
+    assert json.loads(attribute)["mimetype"] == "image/svg+xml"
 
 
 def test_a_maximum_is_best_where_the_study_says_so() -> None:
@@ -423,7 +482,7 @@ def test_the_server_gives_studies_and_artifacts(served: Served) -> None:
 def curves(study: dict[str, Any]) -> str:
     """The title of a study's learning curves."""
     plots = {plot["id"]: json.loads(plot["graph_object"]) for plot in study["plotly_graph_objects"]}
-    return str(plots["learning-curves"]["layout"]["title"]["text"]) if plots else ""
+    return str(plots["learning-curves"]["layout"]["title"]["text"]) if "learning-curves" in plots else ""
 
 
 def test_the_server_draws_what_tune_has_made(tmp_path: Path) -> None:

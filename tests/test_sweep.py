@@ -25,7 +25,8 @@ from bench.errors import RequestError, StoreError
 from bench.execute import Board, Job, Unit, failed
 from bench.folders import clean
 from bench.grid import Grid
-from bench.slots import Slots, _Slot
+from bench.harness import Moment
+from bench.slots import Slots, UnderWay, _Slot
 from bench.spec import Budget, family
 from bench.store import Store
 from bench.sweeps import plan_sweep, run_sweep
@@ -580,6 +581,42 @@ def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.Ca
     assert lines[1].endswith("seed 1: failed, too large")
     assert "2 of 6 cells, 1 of them failed, diverged or ran out of time, about" in lines[-1]
     assert lines[-1].endswith("and 3 cells of learners not seen yet")
+
+
+def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
+    found = family(encoder="onehot", learner="quadratic", modulus=7)
+    cells = tuple(found.at(seed) for seed in (0, 1, 3))
+    moments = tuple(Moment(cell.id, 12 + n, 60, None, None, 1.0) for n, cell in enumerate(cells))
+    jobs = [UnderWay(cells, moments, 71.0), *(UnderWay(cells[:1], (), float(n)) for n in (9, 8, 7, 6))]
+    with progress.sweep_progress(plan_sweep(SMALL, results=tmp_path), lambda: jobs, 1) as told:
+        told(None)
+        assert capsys.readouterr().err == ""
+        now = 10.5
+        told(None)
+        [line] = capsys.readouterr().err.splitlines()
+        assert "0 of 12 cells; under way: onehot+concat → quadratic, seeds 0–1, 3: step 12 of 60 for 71 s; " in line
+        assert line.endswith(
+            "seed 0: begun for 9 s; onehot+concat → quadratic, seed 0: begun for 8 s; and 2 other jobs"
+        )
+        now = 15.0
+        told(None)
+        assert capsys.readouterr().err == ""
+
+
+def test_slots_tell_what_they_are_at(tmp_path: Path) -> None:
+    on = Board(tmp_path)
+    slots = Slots(["cpu"] * 2, on, lambda record: None)
+    found = family(encoder="onehot", learner="quadratic", modulus=7)
+    units = [Unit(found.at(seed), Budget(60)) for seed in range(3)]
+    slots.slots[1].job = Job(tuple(units))
+    on.post("job", [Moment(unit.spec.id, 5, 60, None, None, 1.0, over=n == 0) for n, unit in enumerate(units[:2])])
+    [job] = slots.under_way()
+    assert [cell.seed for cell in job.cells] == [1, 2]
+    assert [moment.id for moment in job.moments] == [units[1].spec.id]
 
 
 def test_longer_cells_are_told_to_take_longer_only_where_steps_count(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Tuning: what a trial is worth, what it may see, what happens to it when its process dies."""
 
+import io
 import itertools
 import json
 import math
 import os
 import pwd
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -38,6 +41,7 @@ from bench.metrics import crossings
 from bench.owners import owner_of
 from bench.rounds import Rounds
 from bench.rules import rules_of
+from bench.search_progress import search_display
 from bench.spaces import make_space
 from bench.spec import Budget, Spec, family
 from bench.splits import draw_vault
@@ -414,7 +418,7 @@ def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
     done = command(*call, "--json")
     assert done.code == 0, done.err
     document = done.json
-    found = {"trials", "best", "front", "cells", "cost"}
+    found = {"trials", "best", "front", "cells", "cost", "command"}
     assert document.keys() == {"schema", "study", "storage", "objective", "sampler", "rule"} | found
     assert document["front"] == []
     assert document["trials"] == 10
@@ -575,13 +579,14 @@ def test_a_winner_that_did_not_hold_is_told(tmp_path: Path, seeds: int, but: str
     request = {"encoder": "onehot", "learner": "quadratic", "fix": {"learner.width": 8}, "modulus": 11, "steps": 3}
     bench.tune(**request, trials=1, seeds=seeds, fresh=1, device="cpu", jobs=1, results=tmp_path, say=said.append)
     [line] = [text for text in said if "is the winner" in text]
-    assert line == f"trial 0 is the winner, though {but}: 1 fresh seed, tested on the vault"
+    assert line == f"trial 0 is the winner, though {but}"
+    [again] = [text for text in said if "fresh seed" in text and "trained" in text]
+    start = "now it is trained on 1 fresh seed, to the end of 3 steps each, and tested on the vault: about "
+    assert re.fullmatch(rf"{start}\d+ s", again)
 
 
 @pytest.mark.usefixtures("inline")
-@pytest.mark.parametrize(
-    ("seeds", "doubt"), [(1, "it is not confirmed: it held 99 %"), (2, "of its 2 seeds are not confirmed: they held")]
-)
+@pytest.mark.parametrize(("seeds", "doubt"), [(1, "it is not confirmed, having held 99 %"), (2, "of its 2 seeds")])
 def test_a_winner_that_is_not_confirmed_is_told(tmp_path: Path, command: Command, seeds: int, doubt: str) -> None:
     """The budget ends where the slowest seed has just crossed."""
     pytest.importorskip("optuna_dashboard")
@@ -593,13 +598,14 @@ def test_a_winner_that_is_not_confirmed_is_told(tmp_path: Path, command: Command
     options = [word for name, value in what.items() for word in (f"--{name.replace('_', '-')}", value)]
     options += [word for name, value in fixed.items() for word in ("--fix", f"{name}={value}")]
     call = ("tune", *options, "--trials", 1, "--seeds", seeds, "--fresh", 1, "--device", "cpu")
-    done = command(*call, "--steps", steps, "--jobs", 1, "--results", tmp_path / "r", "--study", "s")
+    done = command(*call, "--steps", steps, "--jobs", 1, "--results", tmp_path / "r", "--study", "s", "--verbose")
     [trial] = trials_of(tmp_path / "r")
     assert trial.user_attrs["unconfirmed"] >= 1
     assert trial.user_attrs["held_steps_to_99"] == pytest.approx(trial.value, abs=0.5)
     assert "sustained_steps_to_99" not in trial.user_attrs
     assert trial.value <= steps < 1.5 * trial.value
     assert "not yet confirmed" in next(line for line in done.err.splitlines() if "] trial 0:" in line)
+    assert len([line for line in done.out.splitlines() if line.startswith("Note that ")]) == 1
     for where in (next(line for line in done.err.splitlines() if "is the winner" in line), done.out):
         assert doubt in where
     study = optuna.load_study(study_name="s", storage=open_storage(default_url(tmp_path / "r")))
@@ -829,7 +835,7 @@ def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest
     with board() as on:
         on.post("job", [Moment(str(step), step, 100, None, None, 1.0, over=step == 5) for step in (80, 5, 60)])
         rounds(tmp_path, on, said.append, None)._pulse()
-    assert said == ["2 cells in training, the slowest at step 60 of 100"]
+    assert said == ["0 of 8 trials; 2 cells in training, the slowest at step 60 of 100"]
 
 
 def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -885,6 +891,7 @@ def test_samplers_say_nothing_of_their_own(tmp_path: Path) -> None:
     """Of a sampler that looks for a package which may be missing, in a process that has not met it yet."""
     code = "import sys; sys.modules['greenlet'] = None; from bench.cli import main; main()"
     options = ("--validation-fraction", 0.2, "--sampler", "gp", "--trials", 16, "--round", 4, "--fresh", 0, "--jobs", 1)
+    options += ("--verbose",)
     call = [sys.executable, "-c", code, "tune", *map(str, (*START, *options, "--results", tmp_path))]
     done = subprocess.run(call, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
@@ -1076,6 +1083,116 @@ def test_a_study_of_accuracies_of_an_earlier_version_goes_on(tmp_path: Path) -> 
     assert bench.tune(**request, trials=2).trials == 2
 
 
+# What is told while it runs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_line_for_each_trial_is_for_those_who_ask(tmp_path: Path, command: Command) -> None:
+    options = ("tune", *START, "--validation-fraction", 0.2, "--trials", 4, "--fresh", 2, "--jobs", 1)
+    brief, long = (command(*options, *more, "--results", tmp_path / f"{len(more)}") for more in ((), ("--verbose",)))
+    per_trial = re.compile(r"\] trial \d+: ")
+    assert len(per_trial.findall(brief.err)) == 0
+    assert len(per_trial.findall(long.err)) == 4
+    for done in (brief, long):
+        assert re.search(r"\] trial \d is the winner\n", done.err)
+        assert "now it is trained on 2 fresh seeds, each, and tested on the vault" in done.err
+
+
+@pytest.mark.usefixtures("inline")
+def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, said = 0.0, list[str]()
+    monkeypatch.setattr("bench.rounds.time", SimpleNamespace(monotonic=lambda: now))
+    with board() as on:
+        asked = rounds(tmp_path, on, said.append, None)
+        asked.before = (0, 0.0)
+        assert asked.how_far() == "0 of 8 trials"
+        for value in (0.5, 0.75):
+            asked.study.add_trial(optuna.trial.create_trial(value=value))
+        now = 10.0
+        best = "best so far trial 0: validation accuracy 0.5"  # of a study that minimizes, made for this test
+        monkeypatch.setattr("bench.rounds.best_of", lambda objectives, trials: trials[0][0])
+        assert asked.how_far() == f"2 of 8 trials, about 30 s left; {best}"
+        on.post("job", [Moment("a", 60, 100, None, None, 1.0)])
+        assert asked.how_far().endswith(f"{best}; 1 cell in training, the slowest at step 60 of 100")
+        assert not said
+        asked._pulse()
+        assert said == [asked.how_far()]
+        now = 19.0
+        asked._pulse()
+        assert len(said) == 1
+        now = 20.0
+        asked._pulse()
+        assert len(said) == 2
+
+
+@pytest.mark.usefixtures("inline")
+def test_on_a_terminal_one_line_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with search_display() as (say, now):
+        assert now is not None
+        now("12 of 64 trials [best]")
+        say("trial 3 is the winner")
+    assert "trial 3 is the winner" in terminal.getvalue()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with search_display() as (say, now):
+        assert now is None
+
+
+WINNERS: list[dict[str, Any]] = [
+    {"encoder": ["onehot", "phasor"], "learner": "ridge", "modulus": 11, "objective": "accuracy"},
+    {"encoder": "cycle", "learner": "mlp", "modulus": 7, "epochs": 3, "sdr": [20, "off"], "pairs": "ordered"},
+    {"encoder": "rdse", "learner": "quadratic", "modulus": 7, "steps": 3, "combine": ["sum", "concat"]},
+    {"encoder": "onehot", "learner": "transformer", "modulus": 7, "steps": 2, "fix": {"learner.width": 16},
+     "space": {"learner.optimizer": ["muon", "adamw"]}},
+    {"encoder": "onehot", "learner": "torch-mlp", "task": "subtract", "modulus": 7, "steps": 2},
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("request_", WINNERS, ids=lambda request: str(request["learner"]))
+def test_the_command_at_the_end_trains_the_winner(tmp_path: Path, command: Command, request_: dict[str, Any]) -> None:
+    """Pasted, it makes cells of the same encoder and learner, on the same pairs, for as long."""
+    more = {"trials": 2, "fresh": 2, "validation_fraction": 0.2, "device": "cpu", "jobs": 1}
+    done = bench.tune(**request_ | more, results=tmp_path)
+    words = shlex.split(done.command)
+    assert words[:4] == ["python", "-m", "bench", "run"]
+    ran = command(*words[3:], "--json", "--device", "cpu", "--quiet")
+    assert ran.code == 0, ran.err
+    assert len(ran.json["cells"]) == 2
+    for again, cell in zip(ran.json["cells"], done.cells, strict=True):
+        for part in ("encoder", "learner"):
+            made, tuned = ({k: v for k, v in one["spec"][part].items() if k != "random_state"} for one in (again, cell))
+            assert made == tuned
+        for part in ("task", "modulus", "protocol", "train_fraction", "combine", "sdr", "precision"):
+            assert again["spec"][part] == cell["spec"][part]
+        assert again["budget"]["steps"] == cell["budget"]["steps"]
+
+
+def test_tracebacks_are_for_those_who_debug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, inline: None
+) -> None:
+    def broken(learner: Ridge, *data: Any) -> None:
+        raise RuntimeError("by design")
+
+    monkeypatch.setattr(Ridge, "_solve", broken)
+    options = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--jobs", 1)
+    search = ("tune", *options, "--objective", "accuracy", "--validation-fraction", 0.2, "--trials", 1)
+    for number, call in enumerate((search, ("sweep", *options))):
+        plain, debugged = (
+            command(*call, *more, "--results", tmp_path / f"{number}{len(more)}") for more in ((), ("--debug",))
+        )
+        assert plain.code == debugged.code == 1
+        assert "by design" in plain.err
+        assert "Traceback" not in plain.err
+        assert 'raise RuntimeError("by design")' in debugged.err
+
+
 # Processes
 
 
@@ -1256,7 +1373,9 @@ def test_a_trial_is_told_in_one_piece(tmp_path: Path, monkeypatch: pytest.Monkey
     bench.tune(**request, trials=2, fresh=0, results=tmp_path, jobs=1)
     told = trials_of(tmp_path)
     sizes = [len(logs) for logs in written if len(logs) > 1]
-    assert sizes == [len(trial.intermediate_values) + len(trial.user_attrs) for trial in told]
+    pictures = [any(name.startswith("artifacts:") for name in trial.system_attrs) for trial in told]
+    kept = [len(trial.intermediate_values) + len(trial.user_attrs) for trial in told]
+    assert sizes[: len(kept)] == [values + picture for values, picture in zip(kept, pictures, strict=True)]
     assert all(len(trial.intermediate_values) > 1 for trial in told)
 
 
@@ -1352,6 +1471,7 @@ def test_who_gets_nothing_writes_nothing(tmp_path: Path) -> None:
 def share(tmp_path: Path, *options: Any, trials: int) -> list[Any]:
     """Two processes on one study; their trials."""
     call = script(*START, "--validation-fraction", 0.2, "--trials", trials, "--fresh", 2, "--jobs", 1, *options)
+    call += ["--verbose"]
     both = [
         subprocess.Popen([*call, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]

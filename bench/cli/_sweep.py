@@ -96,7 +96,17 @@ def sweep(
         tables.show_plan(planned, as_json, jobs)
         return 0
     whole = run_sweep(planned, jobs, None if quiet else partial(sweep_progress, jobs=jobs))
+    if (click.get_current_context().obj or {}).get("debug"):
+        _show_tracebacks(planned)
     return tables.show_results(planned, as_json, whole)
+
+
+def _show_tracebacks(planned: Any) -> None:
+    """Where the errors of cells come from that failed in this run."""
+    for record in planned.records():
+        if record["id"] in planned.troubles and record["error"]:
+            seed = record["spec"]["seed"]
+            click.echo(f"{record['label']}, seed {seed}:\n{record['error']['traceback'].rstrip()}", err=True)
 
 
 def _check(grid: str | None, wanted: dict[str, Any], jobs: int | None) -> None:

@@ -1,7 +1,6 @@
 """``bench tune``."""
 
 import math
-import time
 from statistics import median
 from typing import Any
 
@@ -103,6 +102,7 @@ __all__ = ["tune"]
 @click.option("--study", metavar="NAME", help="The study's name.  [default: what it tunes]")
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show the space and the rules.")
+@click.option("--verbose", is_flag=True, help="Say what came of each trial.")
 @json_option
 @quiet_option
 @debug_option
@@ -117,6 +117,7 @@ def tune(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
+    verbose: bool,
     **request: Any,
 ) -> int:
     """Search the best setting of a learner and an encoder, then test it on fresh seeds and pairs that no trial saw.
@@ -147,12 +148,14 @@ def tune(
     )
     if dry_run:
         return _show_plan(*look_at(planned), as_json)
-    started = time.monotonic()
+    from bench.search_progress import Telling, search_display
 
-    def say(text: str) -> None:
-        click.echo(f"[{time.monotonic() - started:6.1f} s] {text}", err=True)
-
-    done = run_tune(planned, jobs, None if quiet else say)
+    debug = bool((click.get_current_context().obj or {}).get("debug"))
+    if quiet:
+        done = run_tune(planned, jobs)
+    else:
+        with search_display() as (say, now):
+            done = run_tune(planned, jobs, say, Telling(verbose, debug, now))
     _show(done, planned, as_json)
     for problem in dict.fromkeys(done.problems):
         click.echo(f"Note: {problem}", err=True)
@@ -237,6 +240,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
     if as_json:
         rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
         found = {"trials": done.trials, "best": done.best, "front": done.front, "cells": done.cells, "cost": done.cost}
+        found["command"] = done.command
         print_json(study=done.study, storage=done.storage, **rule, **found)
         return
     if done.best is None:
@@ -260,12 +264,16 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         click.echo("")
         _tables.print_records(done.cells, planned.results)
         click.echo("test: on pairs of the vault, which no trial saw.")
-        first, held = ([r[key]["test"]["0.99"] for r in done.cells] for key in ("steps_to", "sustained_steps_to"))
-        reached, kept = (sum(step is not None for step in steps) for steps in (first, held))
+        crossings = ("steps_to", "held", "sustained_steps_to")
+        first, held, sure = ([r[key]["test"]["0.99"] for r in done.cells if key in r] for key in crossings)
+        reached, kept, confirmed = (sum(step is not None for step in steps) for steps in (first, held, sure))
         middle = median(math.inf if step is None else step for step in first)
         half = f"median step {middle:,g}, " if middle < math.inf else ""
-        click.echo(f"99 % of them: reached by {reached} of {len(first)} seeds, {half}held to the end by {kept}.")
+        lasted = f"held to the end by {kept}, confirmed for {confirmed}"
+        click.echo(f"99 % of them: reached by {reached} of {len(first)} seeds, {half}{lasted}.")
     click.echo(f"Study {done.study!r} in {done.storage}.")
+    click.echo("\nTo train this setting by itself, tested on all pairs that do not train it:")
+    click.echo(f"  {done.command}")
 
 
 def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> str:
