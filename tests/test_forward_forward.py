@@ -114,7 +114,9 @@ def test_scores_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = network(TABLE, INDEX)
     monkeypatch.setattr("learners._goodness.LARGEST", 4 * P * WIDTH)
     pieces = network(TABLE, INDEX)
-    assert all(torch.equal(a, b) for a, b in zip(whole, pieces, strict=True))
+    # On some processors sums of another length are added in another order.
+    for a, b in zip(whole, pieces, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
 @every_variant

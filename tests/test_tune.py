@@ -1567,7 +1567,7 @@ def test_ctrl_c_ends_all_arms(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     [
         (("adamw", "--fractions", "0.95"), "do not fit beside a vault"),
         (("adamw", "--seeds", "0"), "--seeds must be an integer"),
-        (("--search", "0"), "--search must be an integer ≥ 1, got 0"),
+        (("adamw", "--search", "0"), "--search must be an integer ≥ 1, got 0"),
     ],
 )
 def test_the_study_of_optimizers_says_what_is_wrong(

@@ -1,6 +1,6 @@
 """How often do the intervals that a table prints hold the truth? A simulation.
 
-    python -m bench.studies.coverage [--repeats 20000] [--jobs 2] [--json FILE]
+    python -m bench.studies.coverage [--repeats 20000] [--jobs 2] [--only TEXT] [--json FILE]
 
 Every interval that `bench rank` prints, at n = 2, 3, 5, 10 and 20 runs, each line with the level that is printed beside
 it and how often it covers: medians of accuracies and of crossing times (with ties, saturated at 100 %, two modes, runs
@@ -240,20 +240,26 @@ FRACTIONS = {
 UNPAIRED = ("accuracy, normal 0.7 ± 0.05", "accuracy, 0.3 or 0.99, half each", "steps, 30, or never for a half")
 
 
-def lines(repeats: int, jobs: int) -> Iterator[Line]:
-    """All of them, as they come."""
-    work: list[Any] = [joblib.delayed(solved_line)(n) for n in SIZES]
-    work += [joblib.delayed(median_line)(shape, n, repeats) for shape in MEDIANS for n in SIZES]
-    work += [joblib.delayed(fraction_line)(k, s, n, repeats) for k, s in FRACTIONS.items() for n in SIZES]
+def lines(repeats: int, jobs: int, only: str = "") -> Iterator[Line]:
+    """All of them, as they come.
+
+    :param only: a part of the name of a shape.
+    """
+    medians, equal, fractions, unpaired = (
+        [shape for shape in shapes if only in shape] for shapes in (MEDIANS, EQUAL_ROWS, FRACTIONS, UNPAIRED)
+    )
+    work: list[Any] = [] if only else [joblib.delayed(solved_line)(n) for n in SIZES]
+    work += [joblib.delayed(median_line)(shape, n, repeats) for shape in medians for n in SIZES]
+    work += [joblib.delayed(fraction_line)(k, FRACTIONS[k], n, repeats) for k in fractions for n in SIZES]
     work += [
         joblib.delayed(rank_line)(shape, n, rows, correlation, repeats)
-        for shape in EQUAL_ROWS
+        for shape in equal
         for rows, correlation in TABLES
         for n in SIZES
     ]
     work += [
         joblib.delayed(rank_line)(shape, n, rows, -1.0, repeats)
-        for shape in UNPAIRED
+        for shape in unpaired
         for rows in dict(TABLES)
         for n in SIZES
     ]
@@ -265,11 +271,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=20_000, help="samples, or tables, for each line")
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes")
+    parser.add_argument("--only", default="", metavar="TEXT", help="shapes with this in their name, as 'steps'")
     parser.add_argument("--json", type=Path, help="file for all lines")
     options = parser.parse_args(arguments)
     print(f"{'interval':18}{'shape':52}{'n':>3}{'printed':>9}{'covers':>10}")
     found = []
-    for line in lines(options.repeats, options.jobs):
+    for line in lines(options.repeats, options.jobs, options.only):
         found.append(line)
         print(line, flush=True)
     if options.json:
