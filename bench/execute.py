@@ -215,18 +215,24 @@ def run_job(job: Job, on: Board) -> list[Result]:
 
 @contextmanager
 def _threads(job: Job) -> Iterator[None]:
-    """As many threads of torch as the job says, where its learner uses torch."""
+    """As many threads of torch as the job says, and no denormal numbers, where its learner uses torch.
+
+    Weights that decay below 1e-38 make some processors take a slow path: a quadratic network of width 512 (lr 0.083,
+    decay 1.1) took 84 ms a step with them, 16 without, to the same accuracy (one core of an Intel Xeon).
+    """
     registry.learner(job.units[0].spec.learner["name"])  # imports torch, or does not
     torch = sys.modules.get("torch")
     if torch is None:
         yield
         return
-    before = torch.get_num_threads()
+    threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-40) * 1) == 0
     torch.set_num_threads(job.threads)
+    torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
 
 
 _working = threading.Event()

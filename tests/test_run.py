@@ -17,6 +17,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import torch
 from conftest import PATIENCE, SMALL, Finished, read_until, wait_until
 
 import bench
@@ -825,3 +826,17 @@ def test_whole_floats_are_integers_where_only_these_are() -> None:
         for n in (64.0, 64)
     )
     assert [step.spec.id for step in of_floats.steps] == [step.spec.id for step in of_integers.steps]
+
+
+def test_torch_learners_train_without_denormal_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And who calls finds the arithmetic of the process as it was."""
+    seen = []
+
+    def smallest() -> float:
+        return float(torch.tensor(1e-40) * 1)
+
+    monkeypatch.setattr(execute, "train", lambda *args, **more: seen.append(smallest()))
+    before = smallest()
+    bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=1, results=None, jobs=1)
+    assert (seen, smallest()) == ([0.0], before)
+    assert before > 0
