@@ -21,7 +21,7 @@ __all__ = ["compared"]
 
 FEWEST = 3
 """Fewest blocks, and fewest rows in all of them, that Friedman's test compares."""
-MEANS = ("mean", "solved", "test_accuracy", "train_accuracy", "diagonal", "seconds", "flops")
+MEANS = ("solved", "test_accuracy", "train_accuracy", "diagonal", "seconds", "flops")
 
 
 def compared(scored: Sequence[Scored]) -> tuple[list[Row], Comparison]:
@@ -101,6 +101,10 @@ def _over_blocks(group: Sequence[Scored], *missing: str) -> Row:
         n=sum(row.n for row in rows),
         probes={name: mean([row.probes[name] for row in rows]) for name in rows[0].probes},
         gives_away=any(row.gives_away for row in rows),
+        mean=None,
+        unconfirmed=sum(row.unconfirmed for row in rows),
+        stopped=sum(row.stopped for row in rows),
+        remarks=[],
         parameters=max(sizes) if sizes else None,
         steps=[min(steps), max(steps)] if steps else None,
         diverged=sum(row.diverged for row in rows),

@@ -1,4 +1,4 @@
-"""The lines below a league table: what each column means."""
+"""What stands below a league table: what is to be known of it, and what each column means."""
 
 from collections.abc import Sequence
 
@@ -7,36 +7,73 @@ from bench.metrics import CONFIRMATION
 from bench.rows import Row
 from bench.runs import TIMED, Question, many
 from bench.scored import amount
-from bench.statistics import FEWEST, LEVEL, rank_level
+from bench.statistics import FEWEST, LEVEL, MOST_FLIPPED, rank_level
 
-__all__ = ["explained", "reading_of"]
+__all__ = ["estimate_name", "explained", "legend", "reading_of"]
 
 NAMES = {"steps": "steps", "seconds": "seconds of training", "flops": "FLOPs of training"}
+UNITS = {"steps": "median steps", "seconds": "median time", "flops": "median FLOPs", "fraction": "needs"}
 
 
-def explained(question: Question, rows: Sequence[Row], comparison: Comparison | None = None) -> list[str]:
-    """What the columns mean."""
-    lines = [
-        *_horizon_explained(question, rows),
-        *_score_explained(question, comparison is not None),
-        *_crossing_explained(question),
-        _places_explained(question, comparison is not None),
-        "ridge, bilinear, 1-NN: test accuracy of three simple readouts of the same codes (a linear one, a linear one "
-        "of products of the operands' codes, the nearest neighbour): what the encoding alone gives away.",
-        *_boards_explained(rows),
-    ]
-    if any(row.diverged for row in rows):
-        lines.append("A diverged run counts with accuracy 0 and as one that does not get there.")
-    return lines if comparison is None else [*lines, *_compared(comparison)]
+def estimate_name(question: Question, blocks: bool) -> str:
+    """The name of the column that rows are ordered by."""
+    return "mean rank" if blocks else UNITS.get(question.by, "median")
 
 
 def reading_of(row: Row, question: Question) -> str:
-    """Up to where the runs of a block are read, as " · up to step 1,000"; nothing where no row takes steps."""
+    """Up to where the runs of a table are read, as " · up to step 1,000"; nothing where no row takes steps."""
     if row.horizon is None:
         return ""
     if question.unit == "steps":
         return f" · up to step {row.horizon:,.0f}"
     return f" · within {amount(row.horizon, question.unit)}"
+
+
+def explained(question: Question, rows: Sequence[Row], comparison: Comparison | None = None) -> list[str]:
+    """What is to be known of the rows."""
+    lines = [*_horizon_explained(question, rows), *_boards_explained(rows)]
+    if any(row.diverged for row in rows):
+        lines.append("A diverged run counts with accuracy 0 and as one that does not hold the target.")
+    return lines if comparison is None else [*lines, *_compared(comparison)]
+
+
+def legend(question: Question, blocks: bool = False) -> dict[str, str]:
+    """What each column means, by its name."""
+    target = f"{100 * question.target:g} %"
+    named = {estimate_name(question, blocks): _estimate_explained(question, target, blocks)}
+    if blocks:
+        return {
+            **named,
+            "ranks": "by Nemenyi's test.",
+            "beats next": "share of the blocks in which a row is before the next, ties half.",
+            **_readouts(),
+        }
+    used = "used up to the horizon"
+    return {
+        **named,
+        **_spread_explained(question),
+        **({} if question.by == "fraction" else _solved_explained(question, target)),
+        "ranks": _places_explained(question),
+        "beats next": "probability that a run does better than one of the next row, ties half.",
+        "tried": "shares of the pairs, and how many.",
+        "test": "median test accuracy at the horizon.",
+        "min–max": "the lowest and the highest run.",
+        **_readouts(),
+        "a=b": "mean accuracy on the test pairs of equal operands.",
+        "params": "trainable numbers.",
+        "steps": f"{used}: fewest–most.",
+        "training": f"time {used}, without evaluation and probes: mean of the runs.",
+        "FLOPs": f"{used}: mean of the runs.",
+    }
+
+
+def _readouts() -> dict[str, str]:
+    what = "test accuracy of a simple readout of the same codes, what the encoding alone gives away"
+    return {
+        "ridge": f"{what}: a linear one.",
+        "bilinear": f"{what}: one that is linear in products of the operands' codes.",
+        "1-NN": f"{what}: the nearest neighbour.",
+    }
 
 
 def _horizon_explained(question: Question, rows: Sequence[Row]) -> list[str]:
@@ -45,34 +82,40 @@ def _horizon_explained(question: Question, rows: Sequence[Row]) -> list[str]:
     if question.horizon is not None:
         what = "--horizon. Rows that were given less have no rank"
     else:
-        what = "the smallest budget of a row that takes steps. --horizon sets another"
-    return [
-        f"All runs of a block are read up to one point, its horizon, which the title names, and no further: {what}."
-    ]
+        what = "the smallest budget among its rows, learners without steps not counted. --horizon sets another"
+    return [f"Each table reads all its runs up to one point, its horizon, which its title names: {what}."]
 
 
-def _score_explained(question: Question, blocks: bool) -> list[str]:
-    target = f"{100 * question.target:g} %"
+def _estimate_explained(question: Question, target: str, blocks: bool) -> str:
     if blocks:
-        return [f"mean rank: over the blocks, in each of which rows are ranked {_by(question, target)}."]
-    enclosed = (
-        "interval: two of the runs in order, which enclose the median of all possible runs with the probability under "
-        f"level, whatever the distribution; from {FEWEST} runs on."
-    )
+        return f"over the blocks, in each of which rows are ranked {_by(question, target)}."
     if question.by == "fraction":
-        return [
-            "needs: the smallest share of the pairs, of those that were tried, whose median test accuracy reaches "
-            f"{target}. interval: more than a share that surely does not suffice, up to one that surely does, by the "
-            "intervals of those medians (two of the runs in order); what was not tried is not known.",
-        ]
+        return (
+            f"the smallest share of the pairs, of those that were tried, whose median test accuracy reaches {target}."
+        )
     if question.by == "accuracy":
-        return ["median: test accuracy at the horizon, of the middle run (of two: their midpoint).", enclosed]
-    return [
-        f"median: {NAMES[question.by]} until {target} of the test pairs are right, of the middle run of all (of two: "
-        "their midpoint); a run that does not get there counts as the slowest. mean: of all runs, those that do not "
-        "get there counted at the horizon.",
-        f"{enclosed} Its low end is the evaluation before the crossing.",
-    ]
+        return "test accuracy at the horizon, or at a run's end before it, of the middle run (of two: their midpoint)."
+    return (
+        f"{NAMES[question.by]} until {target} of the test pairs are right, of the middle run of all (of two: their "
+        "midpoint); a run that does not get there counts as the slowest."
+    )
+
+
+def _spread_explained(question: Question) -> dict[str, str]:
+    if question.by == "fraction":
+        what = (
+            "more than a share that surely does not suffice, up to one that surely does, by the intervals of those "
+            "medians (two of the runs in order); what was not tried is not known."
+        )
+        return {"interval": what, "conf.": "with what probability it holds the smallest share that suffices."}
+    before = "" if question.by == "accuracy" else " Its low end is the evaluation before the crossing."
+    mean = "" if question.by == "accuracy" else ", those that do not get there counted at the horizon"
+    return {
+        "interval": "two of the runs in order, which enclose the median of all possible runs; "
+        f"from {FEWEST} runs on.{before}",
+        "conf.": "with what probability they do, whatever the distribution.",
+        "mean": f"of all runs{mean}.",
+    }
 
 
 def _by(question: Question, target: str) -> str:
@@ -83,34 +126,29 @@ def _by(question: Question, target: str) -> str:
     return f"by the share of the pairs that {target} takes"
 
 
-def _crossing_explained(question: Question) -> list[str]:
-    if question.by == "fraction":
-        return []
-    target = f"{100 * question.target:g} %"
+def _solved_explained(question: Question, target: str) -> dict[str, str]:
     if question.crossing == "first":
-        return [f"solved: runs that reach {target} at any evaluation, whatever comes after; {_chance()}"]
-    return [
-        f"solved: runs that reach {target} and hold it up to the horizon, which is {CONFIRMATION:g} times the step at "
-        f"which they got there, or more; {_chance()}",
-        "?: so many more hold it at the end, but not yet for so long: they may or may not be solved.",
-    ]
+        what = f"runs that reach {target} at any evaluation, whatever comes after."
+    else:
+        what = (
+            f"runs that reach {target} and hold it to the horizon, or to their end before it, provided that this is at "
+            f"least {CONFIRMATION:g} times the step at which they got there; +k?: k more hold it at the end, but not "
+            "yet for so long (unconfirmed)."
+        )
+    interval = f"exact {100 * LEVEL:g} % interval of the probability that a run is solved (Clopper–Pearson)."
+    return {"solved": what, "P(solved)": interval}
 
 
-def _chance() -> str:
-    return f"chance: exact {100 * LEVEL:g} % interval of the probability that a run is (Clopper–Pearson)."
-
-
-def _places_explained(question: Question, blocks: bool) -> str:
-    if blocks:
-        return "ranks: by Nemenyi's test. beats next: share of the blocks in which a row is before the next, ties half."
+def _places_explained(question: Question) -> str:
     if question.by == "fraction":
-        return "ranks: where a row's place may lie, by intervals that do not overlap."
+        return "where a row's place may lie, by intervals that do not overlap."
+    means = "mean accuracy" if question.by == "accuracy" else f"the mean logarithm of {NAMES[question.by]}"
     few = f"{100 * rank_level(FEWEST):.1f} % for {FEWEST} runs; none below {FEWEST}"
     return (
-        f"ranks: where a row's true place lies, with a probability of {100 * LEVEL:g} % ({few}). Rows are compared by "
-        "the seeds that they share (exact sign-flip test; a paired t test where that cannot be sure enough; an "
-        "unpaired one without common seeds), with Holm's correction over each row's comparisons. beats next: "
-        "probability that a run does better than one of the next row, ties half."
+        f"where a row's place by {means} lies, with a probability of {100 * LEVEL:g} % ({few}); rows stand in the "
+        "order of their medians. They are compared by the seeds that they share (exact sign-flip test of up to "
+        f"{MOST_FLIPPED}; a paired t test of more, or where so few cannot be sure enough; below {FEWEST} an unpaired "
+        "one), with Holm's correction over each row's comparisons."
     )
 
 

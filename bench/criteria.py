@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench import statistics
-from bench.observations import Observation
+from bench.observations import Crossing, Observation
 from bench.runs import TIMED, Question, grouped
 from bench.statistics import Bounds, Estimate, Sample
 
@@ -21,8 +21,12 @@ ACCURACY_SPACING = 0.001
 """Deviations of accuracy below a tenth of a percent are not trusted: a table prints no more digits."""
 SMALLEST = {"steps": 1.0, "flops": 1.0, "seconds": 1e-6}
 """Costs below this count as this where logarithms are compared."""
+LARGEST = 1e30
+"""What counts for never where no row takes steps, and so none has a horizon."""
 HALF = 0.5
-"""A run whose accuracy is below so much of its row's median is told of."""
+WORTH_TELLING = 0.1
+"""A run whose accuracy is below half of its row's median is told of where that median is at least so large, and one
+above a half where the median is below a quarter."""
 
 
 class Score(NamedTuple):
@@ -62,9 +66,20 @@ def _by_accuracy(seen: Sequence[Observation]) -> Score:
     middle = statistics.median_interval(x)
     mean = float(x.mean())
     assert middle.value is not None
-    failed = sorted(a for a in x if a < HALF * middle.value)
-    remarks = [f"{len(failed)} of {len(x)} runs fail, with {_percents(failed)}"] if failed else []
-    return Score(middle, (-round(middle.value, DIGITS), -round(mean, DIGITS)), seen, mean, remarks)
+    order = (-round(middle.value, DIGITS), -round(mean, DIGITS))
+    return Score(middle, order, seen, mean, _far_from(middle.value, sorted(x.tolist())))
+
+
+def _far_from(middle: float, sorted_n: Sequence[float]) -> list[str]:
+    """What is to be said of runs that end far below the median, or far above it."""
+    below = [x for x in sorted_n if x < HALF * middle and middle >= WORTH_TELLING]
+    above = [x for x in sorted_n if x >= HALF and middle < HALF**2]
+    remarks = []
+    if below:
+        remarks.append(f"{len(below)} of {len(sorted_n)} runs end below half of the median, at {_percents(below)}")
+    if above:
+        remarks.append(f"{len(above)} of {len(sorted_n)} runs end far above the median, at {_percents(above)}")
+    return remarks
 
 
 def _percents(values: Sequence[float]) -> str:
@@ -83,17 +98,25 @@ def _by_cost(seen: Sequence[Observation], horizon: float | None) -> Score:
         return Score(Estimate(None), None, seen)
     after, early, late = np.array([(c.after, c.early, c.late) for c in crossings]).T
     interval = statistics.median_interval(late, low=after)
-    lost, kept = ((statistics.median(x), float(np.minimum(x, _beyond(horizon)).mean())) for x in (late, early))
+    worst = LARGEST if horizon is None else horizon
+    lost, kept = ((statistics.median(x), float(np.minimum(x, worst).mean())) for x in (late, early))
     estimate = interval if lost[0] == kept[0] else replace(interval, value=None)
-    mean = lost[1] if lost[1] == kept[1] and math.isfinite(lost[1]) else None
-    solved = sum(c.solved for c in crossings)
-    missed = len(crossings) - solved
-    remarks = [f"{missed} of {len(crossings)} runs are not known to get there"] if solved and missed else []
-    return Score(estimate, tuple(float(f"{x:.{DIGITS}g}") for x in (*lost, *kept)), seen, mean, remarks)
+    mean = lost[1] if lost[1] == kept[1] and (horizon is not None or np.isfinite(late).all()) else None
+    return Score(estimate, tuple(float(f"{x:.{DIGITS}g}") for x in (*lost, *kept)), seen, mean, _outcomes(crossings))
 
 
-def _beyond(horizon: float | None) -> float:
-    return math.inf if horizon is None else horizon
+def _outcomes(crossings: Sequence[Crossing]) -> list[str]:
+    """How runs ended that did not all end alike."""
+    n, solved = len(crossings), sum(c.solved for c in crossings)
+    unconfirmed, stopped = sum(c.unconfirmed for c in crossings), sum(c.stopped for c in crossings)
+    counts = {
+        "solved": solved,
+        "unconfirmed": unconfirmed,
+        "ended before the horizon without it": stopped,
+        "not there at the horizon": n - solved - unconfirmed - stopped,
+    }
+    told = [f"{count} {what}" for what, count in counts.items() if count]
+    return [f"of {n} runs {', '.join(told)}"] if len(told) > 1 or stopped else []
 
 
 def _by_fraction(seen: Sequence[Observation], target: float) -> Score:
@@ -145,10 +168,9 @@ def sample(seen: Sequence[Observation], question: Question, horizon: float | Non
         x = -accuracies(seen)
         return Sample(keys, x, x, ACCURACY_SPACING)
     crossings = [one.crossing for one in seen if one.crossing is not None]
-    least, most = SMALLEST[question.unit], _beyond(horizon)
-    low, high = (
-        np.log(np.clip([getattr(c, end) for c in crossings], least, max(most, least))) for end in ("early", "late")
-    )
+    least = SMALLEST[question.unit]
+    most = LARGEST if horizon is None else max(horizon, least)
+    low, high = (np.log(np.clip([getattr(c, end) for c in crossings], least, most)) for end in ("early", "late"))
     return Sample(keys, low, high, max(c.spacing for c in crossings))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics import confirmed
-from bench.runs import Question, Run
+from bench.runs import TIMED, Question, Run
 
 __all__ = ["Crossing", "Observation", "horizon_of", "observe", "row_budget"]
 
@@ -20,8 +20,8 @@ ROUNDING = 1 + 1e-9
 class Crossing(NamedTuple):
     """When a run reached the target, as far as its evaluations within the horizon tell.
 
-    :param after: the cost of the evaluation before, at which it was not there yet; of a run that did not get there,
-        the cost up to which it was watched.
+    :param after: the cost of the evaluation before, at which it was not there yet; of a run that did not get there, of
+        its last evaluation.
     :param early: the cost at its crossing, taken as one that lasts; infinite where there is none.
     :param late: the same, taken as one that will be lost: infinite while it is not confirmed.
     :param stands: whether it holds to the end, confirmed or not.
@@ -44,6 +44,11 @@ class Crossing(NamedTuple):
     def unconfirmed(self) -> bool:
         """Whether it holds to the end, which came too early to confirm it."""
         return self.stands and not self.solved
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run ended before the horizon without it."""
+        return not self.stands and math.isfinite(self.early)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +105,14 @@ def observe(run: Run, question: Question, horizon: float | None) -> tuple[Observ
     step = min(run.last, within)
     count = int(np.searchsorted(run.curve.steps_T, step, side="right"))
     diverged = _diverged(run, step, count)
-    accuracy = 0.0 if diverged else float(run.curve.test_T[count - 1]) if count else math.nan
-    if math.isnan(accuracy):
-        return None, "without a test accuracy"
+    accuracy = 0.0 if diverged else float(run.curve.test_T[count - 1]) if count else 0.0
+    timed = question.by in TIMED
+    if math.isnan(accuracy) or not (count or diverged or timed):
+        return None, "without a test accuracy" if count else "not evaluated by then"
     crossing = _crossing(run, question, horizon, step, count, diverged)
     whole, wanted = step == run.last, run.budget if horizon is None else within
     gap = "of unknown FLOPs" if crossing is None else CUT.get(run.status) if whole and run.last < wanted else None
-    train = float(run.curve.train_T[count - 1])
+    train = float(run.curve.train_T[count - 1]) if count else math.nan
     seen = Observation(
         run=run,
         step=step,
@@ -132,26 +138,29 @@ def _diverged(run: Run, step: int, count: int) -> bool:
 def _crossing(
     run: Run, question: Question, horizon: float | None, step: int, count: int, diverged: bool
 ) -> Crossing | None:
-    """The crossing within the first ``count`` evaluations of a run that was read up to a step."""
-    unit, watched = question.unit, run.cost(step, question.unit)
-    if watched is None:
+    """The crossing within the first ``count`` evaluations of a run read up to a step; None where costs are unknown."""
+    unit, steps_T = question.unit, run.curve.steps_T
+    if run.cost(step, unit) is None:
         return None
-    beyond = math.inf if horizon is None else horizon
-    never = Crossing(beyond, math.inf, math.inf)
-    if diverged:
+
+    def cost(at: float) -> float:
+        return run.cost(at, unit) or 0.0
+
+    looked = int(steps_T[count - 1]) if count else 0
+    never = Crossing(cost(looked) if run.iterative else math.inf, math.inf, math.inf)
+    if diverged and question.crossing != "first":
         return never
     first = _start(run.curve.test_T[:count] >= question.target, question.crossing)
     if first is None:
-        over = not run.iterative or step >= (run.budget if horizon is None else run.steps_within(horizon, unit))
-        return never if over else Crossing(watched, watched, math.inf)
-    steps_T = run.curve.steps_T
+        over = diverged or not run.iterative
+        over = over or step >= (run.budget if horizon is None else run.steps_within(horizon, unit))
+        return never if over else Crossing(cost(looked), cost(step), math.inf)
     at, before = int(steps_T[first]), int(steps_T[first - 1]) if first else 0
-    early, after = (run.cost(s, unit) or 0.0 for s in (at, before))
-    if early > beyond * ROUNDING:  # a closed form that costs more than the horizon
-        return never
-    lasts = question.crossing == "first" or confirmed(at, step)
+    if horizon is not None and cost(at) > horizon * ROUNDING:  # a closed form that costs more than the horizon
+        return Crossing(horizon, math.inf, math.inf)
+    lasts = question.crossing == "first" or confirmed(at, looked)
     spacing = math.log(min(2.0, at / before)) if before else math.log(2.0) if at else 0.0
-    return Crossing(after, early, early if lasts else math.inf, True, spacing)
+    return Crossing(cost(before), cost(at), cost(at) if lasts else math.inf, True, spacing)
 
 
 def _start(holds_T: NDArray[np.bool_], crossing: str) -> int | None:

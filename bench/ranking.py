@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import statistics
 from bench.blocks import compared
-from bench.captions import explained
+from bench.captions import explained, legend
 from bench.criteria import beats, sample
 from bench.errors import RequestError, one_of
 from bench.metrics import TARGETS
@@ -92,7 +92,8 @@ def rank(
         rows, comparison = compared([one for table in tables for one in table])
     else:
         rows, comparison = [row for table in tables for row in _placed(table, question)], None
-    return Ranking(question, rows, [*notes, *explained(question, rows, comparison)], comparison)
+    lines = [*notes, *explained(question, rows, comparison)]
+    return Ranking(question, rows, lines, legend(question, blocks), comparison)
 
 
 def _question(by: str, target: float, crossing: str, horizon: float | None) -> Question:
@@ -158,8 +159,9 @@ def _placed(block: Sequence[Scored], question: Question) -> list[Row]:
     for one, span, beat in zip(ranked, _rank_intervals(ranked, question), better, strict=True):
         place = first[one.score.order]
         low, high = (None, None) if span is None else (min(span[0], place), max(span[1], place))
-        level = None if span is None or question.by == "fraction" else statistics.rank_level(one.row.n)
-        level = one.row.level if question.by == "fraction" else level
+        level = one.row.level
+        if question.by != "fraction":
+            level = None if span is None else statistics.rank_level(len({seen.key for seen in one.score.seen}))
         rows.append(replace(one.row, rank=place, rank_low=low, rank_high=high, rank_level=level, improvement=beat))
     return [*rows, *others]
 

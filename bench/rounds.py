@@ -22,6 +22,7 @@ from bench.dashboard import artifacts_folder, keep_picture
 from bench.errors import StoreError
 from bench.execute import Board, Job, Unit
 from bench.owners import Owner
+from bench.rules import reached_by
 from bench.runs import many
 from bench.search_progress import Telling, about, in_training, time_left
 from bench.spec import Family, Spec
@@ -180,9 +181,7 @@ class Rounds:
                 if len(trial.ordered) == len(trial.units):
                     self._tell(trial)
         if record["id"] in {spec.id for spec in self.fresh}:
-            step = record["steps_to"]["test"]["0.99"]
-            crossed = "99 % not reached" if step is None else f"99 % at step {step:,}"
-            self._speak(f"fresh seed {record['spec']['seed']}: {record['status']}, {crossed}")
+            self._speak(f"fresh seed {record['spec']['seed']}: {record['status']}, {reached_by(record)}")
 
     def end(self) -> None:
         """Fail what is still in work: it was interrupted, and does not count; what is known of its cost does."""
@@ -496,8 +495,8 @@ class Rounds:
         """What the winner's fresh seeds take."""
         found, steps = self._attributes(number), max(unit.budget.steps for unit in units)
         found = {**self._attributes(found.get("same_as", number)), **found}
-        whole = f"to the end of {steps:,} steps each" if steps else "each"
-        what = f"now it is trained on {many(len(units), 'fresh seed')}, {whole}, and tested on the vault"
+        whole = f", to the end of {steps:,} steps each," if steps else ""
+        what = f"now it is trained on {many(len(units), 'fresh seed')}{whole} and tested on the vault"
         if (steps and not found.get("steps")) or "seconds" not in found:
             return what
         share = steps / found["steps"] if steps else 1 / self.planned.seeds

@@ -27,6 +27,7 @@ class Row:
     :param mean: test accuracy over the runs; of a cost, with all that did not get there counted at the horizon.
     :param solved: share of the runs that reached the target, ``solved_low`` to ``solved_high`` its 95 % interval.
     :param unconfirmed: number of runs that hold the target at the end, too early to be confirmed.
+    :param stopped: number of runs that ended before the horizon without the target.
     :param horizon: up to where all runs of the block were read: a step, seconds or FLOPs.
     :param improvement: probability that a run of this row beats one of the next.
     :param probes: what the encoding alone gives away; `gives_away` where that reaches the target.
@@ -61,6 +62,7 @@ class Row:
     solved_low: float | None
     solved_high: float | None
     unconfirmed: int
+    stopped: int
     horizon: float | None
     probes: dict[str, float | None]
     gives_away: bool
@@ -103,10 +105,12 @@ class Ranking:
     """Rows, best first, block by block, and what is to be said of them.
 
     :param caption: lines for below the table.
+    :param legend: what each column means, by its name.
     :param comparison: of the rows over all blocks, where that was asked for.
     """
 
     question: Question
     rows: list[Row]
     caption: list[str]
+    legend: dict[str, str]
     comparison: Comparison | None = None

@@ -115,11 +115,11 @@ class Run:
 
     :param key: the config as text: equal for runs of one row.
     :param seeds: seed, seed of the split, of the encoder and of the learner.
-    :param status: "failed" also where the run was never evaluated.
     :param last: its last step, 0 for a closed form; None where it was never evaluated.
     :param budget: of steps.
     :param diagonal: accuracy of the test pairs a = b at the last step.
-    :param seconds: of training, up to the last step, as the FLOPs.
+    :param seconds: of training, up to the last step.
+    :param flops: likewise; None also of records of earlier versions, which counted products alone.
     :param tuning: the study that chose its settings, and what that cost; None where none did.
     """
 
@@ -266,7 +266,7 @@ def _run(
         config=configs.setdefault(key, config),
         seeds=(spec["seed"], spec["split_seed"], *(spec[o].get("random_state") for o in ("encoder", "learner"))),
         fraction=spec["train_fraction"],
-        status=record["status"] if last is not None else "failed",
+        status=record["status"],
         last=last,
         budget=_number(record["budget"], "steps"),
         curve=_curve(record["curve"], grids),
@@ -274,7 +274,7 @@ def _run(
         probes={name: _share(probes, name) if name in probes else None for name in PROBES},
         parameters=_number(record, "parameters"),
         seconds=_number(record["seconds"], "train"),
-        flops=_number(record, "flops"),
+        flops=_number(record, "flops") if "held" in record else None,
         device=f"{record['environment']['device']} ({record['environment'].get('processor')})",
         tuning=record.get("tuning"),
     )

@@ -39,15 +39,17 @@ def scored(runs: Sequence[Run], question: Question, horizon: float | None) -> Sc
 
 
 def amount(cost: float, unit: str) -> str:
-    """As "1,000 steps", "2.5 seconds" or "1.3e+12 FLOPs"."""
-    number = f"{cost:,.0f}" if unit == "steps" else f"{cost:.3g}"
-    return f"{number} {'FLOPs' if unit == 'flops' else unit}"
+    """As "1,000 steps", "2.5 seconds" or "1.30e12 FLOPs"."""
+    if unit == "flops":
+        return f"{cost:.2e} FLOPs".replace("e+", "e")
+    return f"{cost:,.0f} steps" if unit == "steps" else f"{cost:.3g} seconds"
 
 
 def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Question, horizon: float | None) -> Scored:
     seen, config, block = found.seen, runs[0].config, runs[0].block
     crossings = [one.crossing for one in seen if one.crossing is not None]
-    solved = statistics.solved_interval(sum(c.solved for c in crossings), len(seen)) if seen else Estimate(None)
+    told = bool(seen) and len(crossings) == len(seen)
+    solved = statistics.solved_interval(sum(c.solved for c in crossings), len(seen)) if told else Estimate(None)
     tests = [one.accuracy for one in seen]
     probes = {name: mean([run.probes[name] for run in runs]) for name in PROBES}
     sizes = [run.parameters for run in runs if run.parameters is not None]
@@ -71,6 +73,7 @@ def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Que
         solved_low=solved.low,
         solved_high=solved.high,
         unconfirmed=sum(c.unconfirmed for c in crossings),
+        stopped=sum(c.stopped for c in crossings),
         horizon=horizon,
         probes=probes,
         gives_away=any(value is not None and value >= question.target for value in probes.values()),

@@ -105,9 +105,10 @@ def median_interval(
     lows, highs = (np.sort(x if end is None else _sample("median_interval", end)) for end in (low, high))
     middle = _finite(median(x))
     rank, holds = _order_statistic(len(x), level)
-    if holds < LEAST_LEVEL:
+    low_end, high_end = _finite(lows[rank - 1]), _finite(highs[len(x) - rank])
+    if holds < LEAST_LEVEL or (low_end is None and high_end is None):
         return Estimate(middle)
-    return Estimate(middle, _finite(lows[rank - 1]), _finite(highs[len(x) - rank]), holds)
+    return Estimate(middle, low_end, high_end, holds)
 
 
 @lru_cache(maxsize=1024)
@@ -165,7 +166,7 @@ class Sample:
     """The runs of one row as ranks compare them; smaller is better.
 
     :param keys: of each run what it shares with runs of other rows: its seed and split.
-    :param low, high: (n,), between which each value is known to lie.
+    :param low, high: (n,), between which each value is known to lie; finite.
     :param spacing: below this, a deviation says nothing: how finely the values are known.
     """
 
@@ -185,13 +186,14 @@ def rank_intervals(rows: Sequence[Sample], only: Sequence[int] | None = None) ->
 
     low = 1 + number of rows significantly better,   high = M − number significantly worse.
 
-    A row is compared with every other, with Holm's correction over its own comparisons, so that each interval, taken
-    alone, holds all ranks that ties admit with the probability of `rank_level`. Rows of fewer than five runs are told
-    from no other. Two rows are compared by the m seeds that they have in common:
+    Rows differ where the means of their values do. A row is compared with every other, with Holm's correction over its
+    own comparisons, so that each interval, taken alone, holds all ranks that ties admit with the probability of
+    `rank_level`. Rows of fewer than five runs are told from no other. Two rows are compared by the m seeds that they
+    have in common:
 
     - m large enough that the smallest p-value of the exact sign-flip test, 2^(1−m), can pass Holm's first step
-      (six for two rows): that test on the sum of the differences;
-    - smaller m, from five on: a paired t test whose deviation is at least the spacing of the values;
+      (six for two rows), and at most 30: that test on the sum of the differences;
+    - other m, from five on: a paired t test whose deviation is at least the spacing of the values;
     - fewer than five in common: a t test of the two means as if both rows spread as much as the wider one, with the
       degrees of freedom of the smaller. Welch's would take five runs that agree by luck for runs that cannot
       differ.
@@ -205,10 +207,21 @@ def rank_intervals(rows: Sequence[Sample], only: Sequence[int] | None = None) ->
 
     :param only: of which rows the interval is asked for, by number; all by default.
     """
-    enough = [i for i, row in enumerate(rows) if len(row.low) >= FEWEST]
+    rows = [_each_key_once(row) for row in rows]
+    enough = [i for i, row in enumerate(rows) if len(row.keys) >= FEWEST]
     table, number = _Table([rows[i] for i in enough]), {i: place for place, i in enumerate(enough)}
     asked = range(len(rows)) if only is None else only
     return [table.place(number[i], len(rows), 1 - LEVEL) if i in number else None for i in asked]
+
+
+def _each_key_once(row: Sample) -> Sample:
+    """Runs of one key, which are no more independent than their split, as their mean."""
+    keys, place_n = list(dict.fromkeys(row.keys)), {key: i for i, key in enumerate(dict.fromkeys(row.keys))}
+    if len(keys) == len(row.keys):
+        return row
+    places_n = [place_n[key] for key in row.keys]
+    low, high = (np.bincount(places_n, x) / np.bincount(places_n) for x in (row.low, row.high))
+    return Sample(keys, low, high, row.spacing)
 
 
 class _Table:

@@ -51,6 +51,8 @@ class Task:
     modulus: int | None
 
     def __post_init__(self) -> None:
+        for values, what in ((self.pairs_N2, "questions"), (self.answers_N, "answers")):
+            self._require(isinstance(values, np.ndarray), f"a numpy array of {what}", type(values).__name__)
         # Splits and protocols look at a and b alone: of three operands most permutations would leak into training.
         shape = np.shape(self.pairs_N2)
         operands = shape[1] if len(shape) == 2 else None

@@ -163,7 +163,10 @@ class Tuning:
         return training.flops(0, steps)
 
     def command_of(self, params: Mapping[str, Any]) -> str:
-        """The command line that trains what a trial drew, on seeds of its own and for as long."""
+        """The command line that trains what a trial drew for as long, on seeds from 0, which the trials had too.
+
+        It is tested on all pairs that do not train it, those of the vault and those that chose the setting among them.
+        """
         spec = self.family(self.space.draw(FixedTrial(dict(params)))).first
         return run_command(spec, self.limits, self.fresh or FRESH, self.results)
 

@@ -115,7 +115,7 @@ def test_rows_are_ranked_by_the_median_over_seeds() -> None:
     }
     assert high.improvement == pytest.approx((3 + 2.5 + 0) / 9)
     assert ranking.rows[-1].improvement is None
-    assert high.remarks == ["1 of 3 runs fail, with 10.0 %"]
+    assert high.remarks == ["1 of 3 runs end below half of the median, at 10.0 %"]
 
 
 def test_equal_medians_are_ordered_by_the_mean() -> None:
@@ -223,7 +223,7 @@ def test_accuracy_at_the_horizon() -> None:
     assert rows["full"].steps == [450, 450]
     assert rows["full"].seconds == pytest.approx(0.9)
     assert rows["full"].diagonal is None  # it is known of the end alone
-    assert by_learner(rank(records=records, horizon=50))["full"].incomplete == ["2 without a test accuracy"]
+    assert by_learner(rank(records=records, horizon=50))["full"].incomplete == ["2 not evaluated by then"]
 
 
 def test_a_block_is_read_up_to_its_smallest_budget(command: Command, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_run_that_never_reaches_the_target_counts_as_the_slowest() -> None:
     assert row.solved == pytest.approx(0.6)
     assert row.mean == pytest.approx((100 + 200 + 300 + 1000 + 1000) / 5)
     assert (row.low, row.high, row.level) == (0, None, 0.9375)  # the first crossed after step 0
-    assert row.remarks == ["2 of 5 runs are not known to get there"]
+    assert row.remarks == ["of 5 runs 3 solved, 2 not there at the horizon"]
 
 
 def test_the_low_end_of_steps_is_the_evaluation_before() -> None:
@@ -409,6 +409,80 @@ def test_a_closed_form_dearer_than_the_horizon_is_not_known_to_be_slower() -> No
     ranking = rank(records=[*ridge, *solving("mlp", *[None] * 8, seconds=2.0)], by="seconds")
     assert order(ranking) == [(1, "mlp"), (1, "ridge")]
     assert [(row.rank_low, row.rank_high) for row in ranking.rows] == [(1, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("by", ["steps", "seconds", "flops"])
+def test_a_folder_of_closed_forms_alone(by: str) -> None:
+    """They have no horizon, and the one that does not solve the task never will."""
+    ridge = [run("ridge", s, [1.0 if s < 3 else 0.2], steps=[0], budget=0) for s in range(6)]
+    knn = [run("knn", s, [0.2], steps=[0], budget=0) for s in range(6)]
+    ranking = rank(records=[*knn, *ridge], by=by)
+    assert order(ranking) == [(1, "ridge"), (2, "knn")]
+    assert [(row.estimate, row.horizon) for row in ranking.rows] == [(None, None), (None, None)]
+    assert (ranking.rows[1].low, ranking.rows[1].high, ranking.rows[1].level) == (None, None, None)
+    assert [row.rank_low for row in ranking.rows] == [1, 1]
+
+
+def test_only_an_evaluation_confirms() -> None:
+    """A horizon between two evaluations shows no more than the first of them."""
+    falls = [run("mlp", seed, [1.0, *[0.2] * 9]) for seed in range(5)]
+    [row] = rank(records=falls, by="steps", horizon=149).rows
+    assert (row.solved, row.unconfirmed, row.estimate) == (0.0, 5, None)
+    late = [run("mlp", seed, [0.2, *[1.0] * 9]) for seed in range(5)]
+    [row] = rank(records=late, by="steps", horizon=150).rows
+    assert (row.low, row.high) == (100, None)  # it may cross at 101
+
+
+def test_a_horizon_before_the_first_evaluation() -> None:
+    fast, slow = solving("fast", *[100] * 5, seconds=0.01), solving("slow", *[100] * 5, seconds=100.0)
+    ranking = rank(records=[*fast, *slow], by="seconds", crossing="first")
+    assert order(ranking) == [(1, "fast"), (2, "slow")]
+    assert ranking.rows[1].incomplete == []
+
+
+def test_runs_of_one_seed_and_split_count_once_in_ranks() -> None:
+    """Rows of equal distributions, each with two learners' seeds for every split."""
+    a = [run("a", s, [0.1] * 9 + [x]) for s in range(6) for x in (0.2, 0.9)]
+    b = [run("b", s, [0.1] * 9 + [x]) for s in range(6) for x in (0.9, 0.2)]
+    for place, record in enumerate([*a, *b]):
+        record["spec"]["learner"]["random_state"] = place
+        record["id"] = f"{place:016x}"
+    for records in ([*a, *b], [*b[::-1], *a[::-1]]):
+        rows = rank(records=records).rows
+        assert [(row.n, row.rank_low, row.rank_high) for row in rows] == [(12, 1, 2)] * 2
+
+
+def test_unknown_flops_leave_the_share_of_solved_runs_unknown() -> None:
+    rows = by_learner(rank(records=[*solving("a", 200, flops=None), *solving("b", 300)], by="flops"))
+    assert (rows["a"].solved, rows["a"].solved_low) == (None, None)
+    old = solving("old", 200)
+    del old[0]["held"]  # it counted products alone
+    assert rank(records=old, by="flops").rows[0].incomplete == ["1 of unknown FLOPs"]
+
+
+def test_runs_that_stopped_before_the_horizon_are_told_of() -> None:
+    stopped = [run("mlp", s, [0.95] * 4, steps=STEPS[:4], budget=1000) for s in range(5)]
+    [row] = rank(records=stopped, by="steps").rows
+    assert (row.stopped, row.estimate) == (5, None)
+    assert row.remarks == ["of 5 runs 5 ended before the horizon without it"]
+
+
+def test_a_run_that_broke_off_before_its_first_evaluation_says_so() -> None:
+    record = run("mlp", 0, [], steps=[], status="timeout", budget=100)
+    assert rank(records=[record, *ending("other", 0.5)]).rows[1].incomplete == ["1 timed out"]
+
+
+def test_a_first_crossing_counts_whatever_comes_after() -> None:
+    curve = [0.2, 1.0, 1.0, None]
+    diverged = [run("mlp", s, curve, steps=STEPS[:4], status="diverged", budget=1000) for s in range(3)]  # type: ignore[arg-type]
+    assert rank(records=diverged, by="steps", crossing="first").rows[0].estimate == 200
+    assert rank(records=diverged, by="steps").rows[0].solved == 0
+
+
+def test_a_few_runs_far_above_the_median_are_told_of() -> None:
+    [row] = rank(records=ending("mlp", 0.01, 0.012, 0.99, 0.995, 0.011)).rows
+    assert row.remarks == ["2 of 5 runs end far above the median, at 99.0 % to 99.5 %"]
+    assert rank(records=ending("mlp", 0.01, 0.0104, 0.004, 0.011, 0.0099)).rows[0].remarks == []
 
 
 # Fractions
@@ -745,21 +819,22 @@ def test_runs_on_the_same_splits_are_named() -> None:
 @pytest.mark.parametrize(
     ("by", "method"),
     [
-        ("accuracy", "median: test accuracy at the horizon, of the middle run"),
-        ("steps", "median: steps until 99 % of the test pairs are right, of the middle run of all"),
+        ("accuracy", "test accuracy at the horizon, or at a run's end before it, of the middle run"),
+        ("steps", "steps until 99 % of the test pairs are right, of the middle run of all"),
         ("seconds", "seconds of training until 99 %"),
         ("flops", "FLOPs of training until 99 %"),
         ("fraction", "whose median test accuracy reaches 99 %"),
     ],
 )
 def test_the_caption_says_what_was_done(by: str, method: str) -> None:
-    caption = " ".join(rank(records=ending("mlp", 0.5, 0.6), by=by).caption)
-    assert method in caption
-    assert "what the encoding alone gives away" in caption
-    assert ("hold it up to the horizon, which is 1.5 times" in caption) == (by != "fraction")
+    ranking = rank(records=ending("mlp", 0.5, 0.6), by=by)
+    caption, legend = " ".join(ranking.caption), " ".join(ranking.legend.values())
+    assert method in legend
+    assert "what the encoding alone gives away" in legend
+    assert ("at least 1.5 times the step at which they got there" in legend) == (by != "fraction")
     assert "diverged" not in caption
-    assert "the smallest budget of a row" in caption
-    assert "the smallest budget of a row" not in " ".join(rank(records=ending("mlp", 0.5), horizon=1000).caption)
+    assert "the smallest budget among its rows" in caption
+    assert "the smallest budget among its rows" not in " ".join(rank(records=ending("mlp", 0.5), horizon=1000).caption)
 
 
 def test_labels_say_what_makes_rows_differ() -> None:

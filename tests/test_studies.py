@@ -15,7 +15,8 @@ from conftest import PATIENCE
 from optuna.trial import TrialState
 
 import bench
-from bench.studies import gpus, grokking, kills, mlp_overhead, optimizers, precision, search_speed
+from bench.errors import RequestError
+from bench.studies import gpus, grokking, kills, league, mlp_overhead, optimizers, precision, search_speed
 
 START = datetime(2026, 1, 1)
 
@@ -89,14 +90,14 @@ def test_without_a_name_a_study_lists_what_there_is_and_what_it_costs(
     study: str, word: str, names: Any, tmp_path: Any
 ) -> None:
     command = [sys.executable, "-m", f"bench.studies.{study}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=with_source())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, env=with_source())
     assert done.returncode == 2
     listed = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
     assert [line.partition(":")[0] for line in listed] == list(names)
     assert all("on an H200" in line and "CPU core" in line for line in listed)
     assert done.stderr == f"Nothing has run: name {word}s of the above, or all.\n"
     assert not list(tmp_path.iterdir())
-    done = subprocess.run([*command, "nope"], capture_output=True, text=True, timeout=60, env=with_source())
+    done = subprocess.run([*command, "nope"], capture_output=True, text=True, timeout=PATIENCE, env=with_source())
     assert done.returncode == 2
     assert f"{word} must be one of" in done.stderr.splitlines()[-1]
 
@@ -177,3 +178,15 @@ def test_wrong_requests_are_told(study: str, arguments: list[str], words: str) -
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert words in done.stderr.splitlines()[-1]
+
+
+def test_a_league_is_of_one_block(tmp_path: Any) -> None:
+    request = {"encoder": "onehot", "learner": "ridge", "results": tmp_path}
+    bench.run(**request, modulus=7, seeds=2)
+    bench.run(**request | {"learner": "quadratic"}, modulus=7, steps=3, seeds=2)
+    header, *rows = league.table(str(tmp_path))
+    assert header == ["encoding", "ridge", "bilinear", "1-NN", "quadratic, 3 steps"]
+    assert [row[0] for row in rows] == ["onehot+concat"]
+    bench.run(**request, modulus=11)
+    with pytest.raises(RequestError, match="A league is of one task"):
+        league.table(str(tmp_path))

@@ -206,13 +206,12 @@ class Column:
 
 
 def _columns(ranking: Any) -> list[Column]:
+    from bench.captions import estimate_name
     from bench.display import percent
 
     by, mean_rank = ranking.question.by, ranking.comparison is not None
     target = ranking.question.target
     score = _score(by, mean_rank)
-    unit = {"steps": " steps", "seconds": " time", "flops": " FLOPs"}.get(by, "")
-    named = "mean rank" if mean_rank else "needs" if by == "fraction" else f"median{unit}"
     second = {"accuracy": percent}.get(by, score)
     return [
         Column("#", lambda row: _text(row.rank)),
@@ -220,16 +219,16 @@ def _columns(ranking: Any) -> list[Column]:
         Column("", lambda row: row.label),
         Column("group", _grouper(ranking)),
         Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}"),
-        Column(named, lambda row: _estimate(row, score, by)),
+        Column(estimate_name(ranking.question, mean_rank), lambda row: _estimate(row, score, by)),
         Column("best–worst" if mean_rank else "interval", lambda row: _interval(row, score)),
-        Column("level", lambda row: "–" if row.level is None else f"{100 * row.level:.1f}%", 8),
+        Column("conf.", lambda row: "–" if row.level is None else f"{100 * row.level:.1f}%", 8),
         Column("mean", lambda row: "–" if mean_rank else second(row.mean), 5),
         Column("beats next", lambda row: _text(row.improvement, ".2f"), 6),
         Column("solved", lambda row: _solved(row, mean_rank), 8),
-        Column("chance", _chance, 7),
+        Column("P(solved)", _chance, 7),
         Column("tried", _tried, 7),
         Column("test", lambda row: "" if by == "accuracy" and not mean_rank else percent(row.test_accuracy), 4),
-        Column("runs", lambda row: "" if mean_rank or by != "accuracy" else _range(row), 4),
+        Column("min–max", lambda row: "" if mean_rank or by != "accuracy" else _range(row), 4),
         Column("ridge", lambda row: _probe(row, "ridge", target), 7),
         Column("bilinear", lambda row: _probe(row, "bilinear", target), 7),
         Column("1-NN", lambda row: _probe(row, "knn", target), 7),
@@ -248,7 +247,9 @@ def _estimate(row: Any, score: Callable[[float | None], str], by: str) -> str:
     if by == "fraction":
         return "none tried"
     maybe = round((row.solved or 0.0) * row.n) + row.unconfirmed
-    return "unconfirmed" if 2 * maybe > row.n else "not reached"
+    if 2 * maybe > row.n:
+        return "unconfirmed"
+    return "unknown" if 2 * (maybe + row.stopped) > row.n else "not reached"
 
 
 def _chance(row: Any) -> str:
@@ -289,8 +290,8 @@ def _duration(seconds: float | None) -> str:
 
 
 def _flops(flops: float | None) -> str:
-    """As 1.3e12."""
-    digits, e, exponent = _text(flops, ".1e").partition("e")
+    """As 1.30e12."""
+    digits, e, exponent = _text(flops, ".2e").partition("e")
     return f"{digits}e{int(exponent)}" if e else digits
 
 
@@ -302,6 +303,8 @@ def _interval(row: Any, score: Callable[[float | None], str]) -> str:
     """As "98.1–99.2%", "400–∞"; "–" where there is none."""
     if row.low is None and row.high is None:
         return "–"
+    if row.high is None and row.fractions:
+        return f">{score(row.low)}"
     low, high = "0" if row.low is None else score(row.low), "∞" if row.high is None else score(row.high)
     shared = next((unit for unit in ("%", "min", "s") if low.endswith(unit) and high.endswith(unit)), "")
     return _ends(low.removesuffix(shared), high.removesuffix(shared)) + shared
@@ -368,7 +371,9 @@ def _print_json(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> No
 
     rows = [row.to_dict() for _, rows in tables for row in rows]
     comparison = None if ranking.comparison is None else ranking.comparison.to_dict()
-    print_json(**vars(ranking.question), rows=rows, comparison=comparison, caption=ranking.caption)
+    print_json(
+        **vars(ranking.question), rows=rows, comparison=comparison, caption=ranking.caption, legend=ranking.legend
+    )
 
 
 def _print_tables(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> None:
@@ -384,11 +389,26 @@ def _print_tables(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> 
         for line in _footnotes(rows):
             console().print(Text(line, style="dim"))
         click.echo()
-    lines = list(ranking.caption)
+    lines = [*ranking.caption, *_cut_short(ranking, tables)]
+    alone = max(len(rows) for _, rows in tables) < 2
+    lines += _explained(ranking, [c.name for c in shown if not (alone and c.name == "ranks")])
     if hidden:
         lines.append(f"Left out for want of room: {', '.join(c.name for c in hidden)}; --format csv has everything.")
     for line in lines:
         console().print(Text(line, style="dim"))
+
+
+def _explained(ranking: Any, names: Sequence[str]) -> list[str]:
+    """What these columns mean."""
+    return [f"{name}: {ranking.legend[name]}" for name in names if name in ranking.legend]
+
+
+def _cut_short(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> list[str]:
+    """What --top leaves out."""
+    shown = sum(len(rows) for _, rows in tables)
+    if shown == len(ranking.rows):
+        return []
+    return [f"{shown} of {len(ranking.rows)} rows shown (--top); rows of equal scores stand in alphabetical order."]
 
 
 def _give_way(columns: Sequence[Column], tables: Sequence[tuple[str, Sequence[Any]]]) -> list[Column]:
@@ -418,7 +438,7 @@ def _print_markdown(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -
             click.echo(f"| {' | '.join(line)} |")
         notes = _footnotes(rows)
         click.echo("".join(f"\n{note.replace('*', chr(92) + '*')}\n" for note in notes) or "")
-    for line in ranking.caption:
+    for line in [*ranking.caption, *_explained(ranking, [column.name for column in columns])]:
         click.echo(f"- {line}")
 
 

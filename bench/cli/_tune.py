@@ -1,7 +1,5 @@
 """``bench tune``."""
 
-import math
-from statistics import median
 from typing import Any
 
 import click
@@ -235,6 +233,7 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import print_json, print_table
+    from bench.rules import crossed_by
     from bench.tuning import shown
 
     if as_json:
@@ -259,20 +258,16 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         front = [[str(one["number"]), *map(shown, one["value"])] for one in done.front]
         print_table("Pareto front", ["trial", *named], front)
     flops = "" if done.cost["flops"] is None else f"{done.cost['flops']:.3g} FLOPs and "
-    click.echo(f"\nTuning took {flops}{done.cost['seconds']:.0f} s of training cells.")
+    click.echo(f"\nTuning took {flops}{done.cost['seconds']:.0f} s, summed over all trainings.")
     if done.cells:
         click.echo("")
         _tables.print_records(done.cells, planned.results)
         click.echo("test: on pairs of the vault, which no trial saw.")
-        crossings = ("steps_to", "held", "sustained_steps_to")
-        first, held, sure = ([r[key]["test"]["0.99"] for r in done.cells if key in r] for key in crossings)
-        reached, kept, confirmed = (sum(step is not None for step in steps) for steps in (first, held, sure))
-        middle = median(math.inf if step is None else step for step in first)
-        half = f"median step {middle:,g}, " if middle < math.inf else ""
-        lasted = f"held to the end by {kept}, confirmed for {confirmed}"
-        click.echo(f"99 % of them: reached by {reached} of {len(first)} seeds, {half}{lasted}.")
+        click.echo(f"{crossed_by(done.cells)}.")
     click.echo(f"Study {done.study!r} in {done.storage}.")
-    click.echo("\nTo train this setting by itself, tested on all pairs that do not train it:")
+    click.echo(
+        "\nTo train this setting by itself, tested on all pairs that do not train it, those that chose it included:"
+    )
     click.echo(f"  {done.command}")
 
 

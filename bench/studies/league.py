@@ -13,7 +13,7 @@ import sys
 from collections import defaultdict
 
 from bench.display import percent
-from bench.errors import BenchError
+from bench.errors import BenchError, RequestError
 from bench.ranking import Row, rank
 
 __all__ = ["cell", "main", "table"]
@@ -34,9 +34,14 @@ def cell(row: Row) -> str:
 def table(results: str) -> list[list[str]]:
     """Header and rows of the league of a results folder.
 
-    :raises RequestError, StoreError: as `bench.rank`.
+    :raises RequestError: where it holds several tasks, protocols or fractions, or nothing.
+    :raises StoreError: as `bench.rank`.
     """
-    learners = list(dict.fromkeys(row.learner for row in rank(results=results).rows))
+    found = rank(results=results).rows
+    titles = list(dict.fromkeys(row.title for row in found))
+    if len(titles) > 1:
+        raise RequestError(f"A league is of one task, protocol and fraction, got {'; '.join(titles)}.")
+    learners = list(dict.fromkeys(row.learner for row in found))
     rows = [row for learner in learners for row in rank(results=results, learner=learner).rows]
     cells: dict[str, dict[str, str]] = defaultdict(dict)
     medians: dict[str, list[float]] = defaultdict(list)
