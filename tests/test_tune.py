@@ -48,7 +48,7 @@ from bench.splits import draw_vault
 from bench.storage import close_storage, default_url, open_storage
 from bench.store import Store
 from bench.studies import optimizers
-from bench.tunes import Tuned, Tuning, plan_tune
+from bench.tunes import Tuned, Tuning, _agree, plan_tune
 from bench.tuning import (
     Most,
     best_of,
@@ -969,6 +969,21 @@ def test_a_search_whose_best_trial_ran_out_of_time_has_failed(tmp_path: Path, co
     done = command("tune", *late, "--results", tmp_path)
     assert done.code == 1
     assert "The best trial ran out of time, as did 2 of 2 in all" in done.err
+
+
+@pytest.mark.parametrize(("before", "now"), [(None, 500), (500, None)])
+def test_a_limit_that_nobody_set_is_the_learners_default(tmp_path: Path, before: int | None, now: int | None) -> None:
+    of_study, asked = (
+        plan_tune(
+            encoder="onehot", learner="quadratic", modulus=7, trials=2, steps=steps, device="cpu", results=tmp_path
+        )
+        for steps in (before, now)
+    )
+    study = optuna.create_study()
+    _agree(of_study, study)
+    said = {None: "the learner's default", 500: "500"}
+    with pytest.raises(RequestError, match=f"its limit of steps is {said[before]}, not {said[now]}"):
+        _agree(asked, study)
 
 
 START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--objective", "accuracy")
