@@ -612,6 +612,14 @@ def test_a_winner_that_is_not_confirmed_is_told(tmp_path: Path, command: Command
     assert doubt in get_note(study)
 
 
+@pytest.mark.usefixtures("inline")
+def test_that_a_winner_did_not_hold_it_is_said_once_on_stdout(tmp_path: Path, command: Command) -> None:
+    what = ("--encoder", "onehot", "--learner", "quadratic", "--modulus", 7, "--device", "cpu", "--results", tmp_path)
+    done = command("tune", *what, "--trials", 1, "--steps", 3, "--fresh", 0, "--jobs", 1)
+    assert "not held within 3 steps, which counts as" in done.out
+    assert "Note that" not in done.out
+
+
 def last_unconfirmed(seeds: int, fixed: dict[str, Any], like: Tuning) -> int:
     """The last step at which a seed of a trial crosses 99 %, all of which hold it."""
     found = like.family({"encoder": "onehot", "learner": "quadratic", "settings": fixed})

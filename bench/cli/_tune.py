@@ -249,7 +249,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
     rows = [[name, shown(value)] for name, value in done.best["params"].items()]
     told = ", ".join(_worth(name, value, done.best, planned) for name, value in worth)
     click.echo(f"Trial {done.best['number']}, the best of {done.trials}: {told}")
-    if done.best["doubt"]:
+    if done.best["doubt"] and done.best["held"] is not None:  # else the line above says it
         click.echo(f"Note that {done.best['doubt']}.")
     print_table(None, ["parameter", "value"], rows)
     if done.front:
