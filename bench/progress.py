@@ -13,6 +13,7 @@ from bench.display import percent, ranges
 from bench.durations import Duration
 from bench.harness import Moment
 from bench.slots import UnderWay
+from bench.spec import Spec
 from bench.store import Record
 from bench.sweeps import Sweep
 
@@ -26,6 +27,25 @@ FIRST_LINES = 5
 """Records that get a line of their own before lines become rare."""
 
 
+CONDITIONS: dict[str, Callable[[Spec], str]] = {
+    "train_fraction": lambda spec: f"{100 * spec.train_fraction:g} % train",
+    "modulus": lambda spec: f"mod {spec.modulus}" if spec.modulus is not None else "",
+    "task": lambda spec: spec.task,
+    "pairs": lambda spec: f"{spec.protocol} pairs",
+}
+"""What a label does not say, by the key of a grid."""
+
+
+def namer(planned: Sweep) -> Callable[[Spec], str]:
+    """Names cells without their seeds: by their label and by the conditions that differ within a sweep.
+
+    As "onehot+concat → quadratic, 30 % train, mod 11".
+    """
+    asked = {key: {entry.request.get(key) for entry in planned.entries} for key in CONDITIONS}
+    differing = [tell for key, tell in CONDITIONS.items() if len(asked[key]) > 1]
+    return lambda spec: ", ".join(filter(None, [spec.label, *(tell(spec) for tell in differing)]))
+
+
 class _Tally:
     """How many cells are over, and how long the rest takes.
 
@@ -33,9 +53,9 @@ class _Tally:
     """
 
     def __init__(self, planned: Sweep, slots: int) -> None:
-        self.planned = planned
+        self.planned, self.name_of = planned, namer(planned)
         self.started = time.monotonic()
-        self.total, self.over, self.bad = len(planned.todo), 0, 0
+        self.total, self.over, self.bad, self.interrupted = len(planned.todo), 0, 0, 0
         self.took: dict[str, Duration] = {}
         self.done = 0.0
         self.stored = {planned.id(place): of_it for place, of_it in planned.stored.items()}
@@ -49,6 +69,9 @@ class _Tally:
 
     def add(self, record: Record) -> None:
         """A record came in."""
+        if record["status"] == "interrupted":
+            self.interrupted += 1
+            return
         self.over += 1
         self.bad += record["status"] in ("failed", "timeout", "diverged")
         learner, (steps, seconds) = record["spec"]["learner"]["name"], self.stored.get(record["id"], (0, 0.0))
@@ -76,36 +99,42 @@ class _Tally:
         return max(0.0, seconds * self.pace - (time.monotonic() - self.paced_at)), unknown
 
     def said(self) -> str:
-        """As "37 of 200 cells, 2 of them failed, about 5 min left and 30 cells of learners not seen yet"."""
+        """As "37 of 200 cells, 2 of them failed, about 5 min left and 30 cells of learners not seen yet".
+
+        After a stop as "37 of 200 cells done, 2 interrupted, 161 not begun".
+        """
         left, unknown = self.seconds_left()
-        parts = [f"{self.over:,} of {self.total:,} cells"]
+        parts = [f"{self.over:,} of {self.total:,} cells{' done' if self.interrupted else ''}"]
         if self.bad:
             parts.append(f"{self.bad:,} of them failed, diverged or ran out of time")
-        if self.over < self.total and (left or not unknown):
+        if self.interrupted:
+            rest = self.total - self.over - self.interrupted
+            parts += [f"{self.interrupted:,} interrupted", *([f"{rest:,} not begun"] if rest else [])]
+        elif self.over < self.total and (left or not unknown):
             time_left = f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left"
             parts.append(f"{time_left} and {unknown:,} cells of learners not seen yet" if unknown else time_left)
         return ", ".join(parts)
 
 
-def what_is_under_way(jobs: Sequence[UnderWay]) -> str:
+def what_is_under_way(jobs: Sequence[UnderWay], name_of: Callable[[Spec], str]) -> str:
     """As "onehot → quadratic, seeds 0–4: step 12 of 60 for 8 s; and 2 other jobs"."""
-    said = [_at(job) for job in jobs[:MOST_JOBS]]
+    said = [_at(job, name_of) for job in jobs[:MOST_JOBS]]
     more = len(jobs) - len(said)
     return "; ".join([*said, *([f"and {more:,} other job{'s' if more > 1 else ''}"] if more else [])])
 
 
-def _at(job: UnderWay) -> str:
-    labels = list(dict.fromkeys(cell.label for cell in job.cells))
+def _at(job: UnderWay, name_of: Callable[[Spec], str]) -> str:
+    names = list(dict.fromkeys(map(name_of, job.cells)))
     seeds = ranges([cell.seed for cell in job.cells])
-    one = f"{labels[0]}, seed{'s' if len(job.cells) > 1 else ''} {seeds}"
-    who = one if len(labels) == 1 else f"{len(job.cells)} cells, as {labels[0]}"
+    one = f"{names[0]}, seed{'s' if len(job.cells) > 1 else ''} {seeds}"
+    who = one if len(names) == 1 else f"{len(job.cells)} cells, as {names[0]}"
     slowest = min(job.moments, key=lambda moment: (moment.step, moment.id), default=None)
     return f"{who}: {_how_far(slowest)} for {job.seconds:.0f} s"
 
 
 def _how_far(slowest: Moment | None) -> str:
     if slowest is None or not slowest.budget:
-        return "begun"
+        return "running"
     note = f" ({slowest.note})" if slowest.note else ""
     return f"step {slowest.step:,} of {slowest.budget:,}{note}"
 
@@ -124,10 +153,11 @@ def sweep_progress(
         yield told
 
 
-def _outcome(record: Record) -> str:
+def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:
     result = f"test {percent(record['final']['test_accuracy'])}"
     words = result if record["error"] is None else " ".join(record["error"]["message"].split())
-    return f"{record['label']}, seed {record['spec']['seed']}: {record['status']}, {words}"
+    spec = Spec.from_dict(record["spec"])
+    return f"{name_of(spec)}, seed {spec.seed}: {record['status']}, {words}"
 
 
 @contextmanager
@@ -137,13 +167,13 @@ def _bar(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator
         task = bars.add_task(tally.said(), total=tally.total)
 
         def shown() -> str:
-            return "\n".join([tally.said(), *map(_at, under_way()[:MOST_JOBS])])
+            return "\n".join([tally.said(), *(_at(job, tally.name_of) for job in under_way()[:MOST_JOBS])])
 
         def told(record: Record | None) -> None:
             if record is not None:
                 tally.add(record)
                 if record["status"] != "done":
-                    bars.console.print(_outcome(record), markup=False, highlight=False)
+                    bars.console.print(_outcome(record, tally.name_of), markup=False, highlight=False)
             bars.update(task, completed=tally.over, description=shown())
 
         yield told
@@ -162,9 +192,9 @@ def _lines(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterat
         if record is not None:
             tally.add(record)
             if record["status"] != "done" or tally.over <= FIRST_LINES:
-                say(_outcome(record))
+                say(_outcome(record, tally.name_of))
         if time.monotonic() - last > LINES_EVERY:
-            jobs = what_is_under_way(under_way())
+            jobs = what_is_under_way(under_way(), tally.name_of)
             say(f"{tally.said()}{f'; under way: {jobs}' if jobs else ''}")
 
     yield told

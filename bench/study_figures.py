@@ -3,6 +3,7 @@
 Figures are plotly's plain dictionaries, so that nothing here needs plotly. Colours hold on light and dark pages.
 """
 
+import json
 import math
 import warnings
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from optuna.importance import get_param_importances
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from bench.runs import many
 from bench.tuning import shown
 
 __all__ = ["figures", "history", "importances", "learning_curves", "pareto_front", "summary"]
@@ -62,7 +64,7 @@ def summary(study: Study, names: Sequence[str]) -> Figure | None:
     best = (study.best_trials if len(names) > 1 else _best_first(study, trials))[0]
     best = best if chosen is None else study.get_trials(deepcopy=False)[chosen]
     judged = ", ".join(f"{name} {shown(value)}" for name, value in zip(names, best.values, strict=True))
-    worth = judged if len(names) > 1 or _reached(best) else f"99 % not held by every seed, which counts as {judged}"
+    worth = judged if len(names) > 1 or not _is_timed(study) or _reached(best) else _not_held(study, names[0], best)
     unconfirmed = best.user_attrs.get("unconfirmed", 0)
     doubt = f"<br>NOTE: {unconfirmed} of its seeds held 99 %, but not yet to 1.5 times that step" if unconfirmed else ""
     rows = {
@@ -82,6 +84,13 @@ def summary(study: Study, names: Sequence[str]) -> Figure | None:
     return {"data": [table], "layout": layout | {"showlegend": False}}
 
 
+def _not_held(study: Study, name: str, best: FrozenTrial) -> str:
+    """As "99 % not held; counts as 1,000 steps"."""
+    alone = json.loads(study.user_attrs["what"]).get("seeds") == 1
+    unit = name.partition(" ")[0]
+    return f"99 % not held{'' if alone else ' by every seed'}; counts as {shown(best.values[0])} {unit}"
+
+
 def _unbold(text: str) -> str:
     """Markdown as plotly writes it, a sentence or clause a line."""
     return text.replace("**", "").replace("; ", ";<br>").replace(" (", "<br>(")
@@ -91,7 +100,8 @@ def history(study: Study, name: str) -> Figure | None:
     """The value of every trial by its number, on a logarithmic axis where steps or FLOPs are counted.
 
     Trials that did not hold 99 % have no number of steps: they are marked as such above the others, as are those that
-    diverged or failed. None where no trial is over, or the study is not tune's.
+    diverged or failed. Where no trial held it, the marks are at what the trials count as. None where no trial is over,
+    or the study is not tune's.
     """
     over = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
     done = _complete(over)
@@ -102,11 +112,12 @@ def history(study: Study, name: str) -> Figure | None:
     never = [trial for trial in done if trial not in reached]
     sure = [trial for trial in reached if not trial.user_attrs.get("unconfirmed")]
     high = max([trial.values[0] for trial in reached], default=max(trial.values[0] for trial in done)) * 1.5
+    above = high if reached else None
     marks = {
         "held and confirmed" if timed else "complete": (sure, COLOURS[0], "circle", None),
         "held, not confirmed yet": ([t for t in reached if t not in sure], COLOURS[0], "circle-open", None),
-        "not reached": ([t for t in never if not _diverged(t)], COLOURS[1], "triangle-up", high),
-        "diverged": ([t for t in never if _diverged(t)], COLOURS[3], "x", high),
+        "not reached": ([t for t in never if not _diverged(t)], COLOURS[1], "triangle-up", above),
+        "diverged": ([t for t in never if _diverged(t)], COLOURS[3], "x", above),
         "failed": ([t for t in over if timed and t not in done], INK, "x-thin-open", high),
     }
     traces = [_marked(label, *mark) for label, mark in marks.items() if mark[0]]
@@ -114,10 +125,16 @@ def history(study: Study, name: str) -> Figure | None:
     if best:
         line = {"color": COLOURS[2], "width": 2, "shape": "hv"}
         traces.append(_line(best, "best so far", line) | {"mode": "lines"})
-    below = f"{len(reached)} of {len(over)} trials reached it; marks above the others did not" if timed else ""
+    below = _below(len(reached), len(over)) if timed else ""
     x = {"title": {"text": "trial"}, "rangemode": "tozero"}
     y = {"title": {"text": name}, **({"type": "log"} if timed else {})}
     return {"data": traces, "layout": _layout("Trials", below, x, y)}
+
+
+def _below(reached: int, over: int) -> str:
+    if reached:
+        return f"{reached} of {over} trials reached it; marks above the others did not"
+    return f"none of {many(over, 'trial')} held 99 %: marks show what they count as"
 
 
 def _is_timed(study: Study) -> bool:

@@ -621,7 +621,7 @@ def _agree(planned: Tuning, study: Any) -> None:
     for name, before in stored.items():  # what an older version did not say agrees
         now = planned.what.get(name)
         if before != now:
-            differ = f"its {name} is {_plain(before)}, not {_plain(now)}"
+            differ = f"its {name} is {_plain(name, before)}, not {_plain(name, now)}"
             raise RequestError(f"The study {planned.study!r} is of something else: {differ}. --study names another.")
 
 
@@ -637,7 +637,9 @@ def _shown(planned: Tuning, study: Any, best: dict[str, Any] | None = None) -> d
     return {"note": note, "metrics": metrics, "of_trial": of_trial, "artifacts": artifacts}
 
 
-def _plain(value: Any) -> str:
+def _plain(name: str, value: Any) -> str:
+    if value is None and name.startswith("limit of "):
+        return "none" if name == "limit of seconds" else "the learner's default"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -206,10 +206,10 @@ def test_figures_show_every_trial_and_the_best_ones_above() -> None:
     assert best[-1]["y"] == pytest.approx([value for step, value in winner.items() if step > 0], rel=1e-3)
 
 
-def of_tune(trials: dict[int, tuple[float, dict[str, Any]]]) -> optuna.Study:
+def of_tune(trials: dict[int, tuple[float, dict[str, Any]]], seeds: int = 1) -> optuna.Study:
     """A study as tune makes it, of values and attributes by number."""
     study = optuna.create_study()
-    study.set_user_attr("what", '{"unit": "steps and FLOPs"}')
+    study.set_user_attr("what", json.dumps({"unit": "steps and FLOPs", "seeds": seeds}))
     ends = "it ends at 99.8% (99.6% to 100.0%, n = 3 fresh seeds)"
     study.set_user_attr("tested", f"**On the vault** {ends}; 99 % reached by 3.")
     for value, attributes in trials.values():
@@ -242,9 +242,18 @@ def test_the_first_page_says_what_came_of_it() -> None:
     said = " ".join(table["cells"]["values"][1])
     assert f"trial 3 of 4: {METRIC} 29" in said
     assert "On the vault it ends at 99.8%" in said
-    never = of_tune({0: HISTORY[0]})
-    [table] = figures(never, [METRIC], "validation accuracy")["a-result"]["data"]
-    assert f"99 % not held by every seed, which counts as {METRIC} 1,823" in table["cells"]["values"][1][0]
+
+
+@pytest.mark.parametrize(("seeds", "who"), [(1, ""), (2, " by every seed")])
+def test_where_no_trial_held_it_all_is_shown_as_it_counts(seeds: int, who: str) -> None:
+    never = of_tune({0: HISTORY[0], 1: HISTORY[1]}, seeds)
+    drawn = figures(never, [METRIC], "validation accuracy")
+    [table] = drawn["a-result"]["data"]
+    assert table["cells"]["values"][1][0] == f"trial 0 of 2: 99 % not held{who}; counts as 1,823 steps"
+    traces = {trace["name"]: (trace["x"], trace["y"]) for trace in drawn["b-history"]["data"]}
+    assert traces == {"not reached": ([0], [1823.0]), "diverged": ([1], [4500.0])}
+    said = drawn["b-history"]["layout"]["title"]["text"]
+    assert "none of 2 trials held 99 %: marks show what they count as" in said
 
 
 def test_trials_have_a_note_once_and_a_picture(tmp_path: Path) -> None:

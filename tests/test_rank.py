@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -619,6 +620,21 @@ def test_winners_of_equal_rules_have_boards_of_their_own(command: Command, tmp_p
     assert "50 % train · tuned: 64 trials" in shown.out
     with pytest.raises(RequestError, match="all records here are of tuned rows"):
         rank(records=by_trials, blocks=True)
+
+
+def test_long_numbers_in_labels_are_short_where_rows_still_differ(tmp_path: Path, command: Command) -> None:
+    rates = {"a": 0.020961900543150613, "b": 0.0314159265, "c": 0.0314159999, "d": 0.015}
+    records = [
+        record | {"label": f"onehot → quadratic(lr={rate})"}
+        for name, rate in rates.items()
+        for record in ending(name, 0.5)
+    ]
+    folder = str(stored(tmp_path, records))
+    for form in ("table", "markdown"):
+        shown = command("rank", "--results", folder, "--format", form).out
+        assert set(re.findall(r"lr=([\d.]+)", shown)) == {"0.02096", "0.0314159265", "0.0314159999", "0.015"}
+    assert "lr=0.020961900543150613" in command("rank", "--results", folder, "--format", "csv").out
+    assert "lr=0.020961900543150613" in command("rank", "--results", folder, "--json").out
 
 
 def test_winners_on_other_vaults_or_of_more_seeds_are_ranked_apart() -> None:

@@ -23,6 +23,7 @@ from conftest import PATIENCE, SMALL, Finished, read_until, wait_until
 import bench
 from bench import api, execute, harness
 from bench.cells import Cell, prepare
+from bench.cli._tables import _spread
 from bench.errors import RequestError, StoreError
 from bench.harness import Outcome, train
 from bench.metrics import evaluation_steps
@@ -529,6 +530,26 @@ def test_epochs_and_steps(command: Command) -> None:
     assert steps("--set", "learner.batch_size=100", "--epochs", 1) == 24
 
 
+def test_the_head_line_has_four_digits_and_all_with_verbose(tmp_path: Path, command: Command) -> None:
+    settings = ("--set", "learner.lr=0.020961900543150613", "--steps", 3, "--seeds", 2, "--device", "cpu")
+    call = ("run", "--encoder", "onehot", "--learner", "quadratic", "--modulus", 7, *settings, "--results", tmp_path)
+    short, whole = (command(*call, *more, "--quiet").out for more in ((), ("--verbose",)))
+    assert "quadratic(lr=0.02096)" in short
+    assert "lr=0.020961900543150613" in whole
+    assert "time: of a seed, its share of the fleet: training, evaluation and probes." in short
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "said"),
+    [
+        ((0.988, 0.997, 0.994), "n = 3 seeds, mean 99.3 %, standard deviation 0.46 points, range 98.8 to 99.7 %"),
+        ((1.0, 0.99996), "n = 2 seeds, mean 99.9 %, standard deviation 0.0028 points, range 99.9 to 100.0 %"),
+    ],
+)
+def test_the_spread_over_seeds_is_in_percent_and_points(accuracies: tuple[float, ...], said: str) -> None:
+    assert _spread(accuracies) == said
+
+
 def test_table_names_the_pipeline_and_its_probes(tmp_path: Path, command: Command) -> None:
     done = command(*RUN, "--epochs", 3, "--results", tmp_path, "--seeds", 2, "--jobs", 1)
     assert done.code == 0
@@ -536,7 +557,8 @@ def test_table_names_the_pipeline_and_its_probes(tmp_path: Path, command: Comman
     assert "onehot → concat → no SDR → mlp(hidden_layer_sizes=(24)) ! 14 pairs" in words
     full = " ".join(command(*RUN, "--epochs", 3, "--results", tmp_path, "--verbose", "--quiet").out.split())
     assert "onehot(n_values=None, sparse_output=False) → concat → no SDR → mlp(hidden_layer_sizes=(24), head=" in full
-    for word in ("ridge", "1-NN", "mean", "n = 2 seeds", "standard deviation", "unordered pairs (a ≤ b)"):
+    assert "its share of the fleet" not in words
+    for word in ("ridge", "1-NN", "mean", "n = 2 seeds, mean ", "standard deviation", "unordered pairs (a ≤ b)"):
         assert word in words
     oracle = command("run", "--encoder", "phasor", "--learner", "ridge", "--results", tmp_path, "--quiet").out
     assert "An oracle" in oracle

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -600,11 +601,41 @@ def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
         [line] = capsys.readouterr().err.splitlines()
         assert "0 of 12 cells; under way: onehot+concat → quadratic, seeds 0–1, 3: step 12 of 60 for 71 s; " in line
         assert line.endswith(
-            "seed 0: begun for 9 s; onehot+concat → quadratic, seed 0: begun for 8 s; and 2 other jobs"
+            "seed 0: running for 9 s; onehot+concat → quadratic, seed 0: running for 8 s; and 2 other jobs"
         )
         now = 15.0
         told(None)
         assert capsys.readouterr().err == ""
+
+
+def test_cells_of_one_label_are_told_apart_by_what_differs_within_the_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = {"encoder": "onehot", "learner": "ridge", "train_fraction": [0.3, 0.5], "modulus": [7, 11], "task": "add"}
+    records = list(bench.sweep(grid, results=tmp_path / "a", jobs=1))
+    planned = plan_sweep(grid, results=tmp_path / "b")
+    with progress.sweep_progress(planned, list) as told:
+        told(records[1])
+    assert "onehot+concat → ridge, 30 % train, mod 11, seed 0: done" in capsys.readouterr().err
+    job = UnderWay(tuple(replace(planned.spec(0), seed=seed) for seed in range(3)), (), 10.0)
+    said = progress.what_is_under_way([job], progress.namer(planned))
+    assert said == "onehot+concat → ridge, 30 % train, mod 7, seeds 0–2: running for 10 s"
+
+
+def test_after_a_stop_no_time_is_left_and_interrupted_cells_are_not_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = {"encoder": "onehot", "learner": "ridge", "modulus": 7, "seeds": 4}
+    records = list(bench.sweep(grid, results=tmp_path / "a", jobs=1))
+    for stopped, said in (
+        (1, "1 of 4 cells done, 1 interrupted, 2 not begun"),
+        (3, "1 of 4 cells done, 3 interrupted"),
+    ):
+        with progress.sweep_progress(plan_sweep(grid, results=tmp_path / "b"), list) as told:
+            told(records[0])
+            for record in records[1 : 1 + stopped]:
+                told({**record, "status": "interrupted"})
+        assert capsys.readouterr().err.splitlines()[-1].endswith(f"] {said}")
 
 
 def test_slots_tell_what_they_are_at(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ from bench.splits import draw_vault
 from bench.storage import close_storage, default_url, open_storage
 from bench.store import Store
 from bench.studies import optimizers
-from bench.tunes import Tuned, Tuning, plan_tune
+from bench.tunes import Tuned, Tuning, _agree, plan_tune
 from bench.tuning import (
     Most,
     best_of,
@@ -450,7 +450,8 @@ def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
     assert len(trials_of(tmp_path)) == 10
     shown = command(*call)
     assert "steps" in shown.out
-    assert "Tuning took" in shown.out
+    assert re.search(r"Tuning took \d\.\d\de\d+ FLOPs and \d+ s", shown.out)
+    assert "% train, 10 % validate, 20 % vault" in shown.out
     longer = command(*("tune", *options, "--trials", 11, *more[2:], *space))
     assert longer.code == 2
     assert "its vault was opened after 10 trials" in longer.error
@@ -610,6 +611,14 @@ def test_a_winner_that_is_not_confirmed_is_told(tmp_path: Path, command: Command
         assert doubt in where
     study = optuna.load_study(study_name="s", storage=open_storage(default_url(tmp_path / "r")))
     assert doubt in get_note(study)
+
+
+@pytest.mark.usefixtures("inline")
+def test_that_a_winner_did_not_hold_it_is_said_once_on_stdout(tmp_path: Path, command: Command) -> None:
+    what = ("--encoder", "onehot", "--learner", "quadratic", "--modulus", 7, "--device", "cpu", "--results", tmp_path)
+    done = command("tune", *what, "--trials", 1, "--steps", 3, "--fresh", 0, "--jobs", 1)
+    assert "not held within 3 steps, which counts as" in done.out
+    assert "Note that" not in done.out
 
 
 def last_unconfirmed(seeds: int, fixed: dict[str, Any], like: Tuning) -> int:
@@ -969,6 +978,21 @@ def test_a_search_whose_best_trial_ran_out_of_time_has_failed(tmp_path: Path, co
     done = command("tune", *late, "--results", tmp_path)
     assert done.code == 1
     assert "The best trial ran out of time, as did 2 of 2 in all" in done.err
+
+
+@pytest.mark.parametrize(("before", "now"), [(None, 500), (500, None)])
+def test_a_limit_that_nobody_set_is_the_learners_default(tmp_path: Path, before: int | None, now: int | None) -> None:
+    of_study, asked = (
+        plan_tune(
+            encoder="onehot", learner="quadratic", modulus=7, trials=2, steps=steps, device="cpu", results=tmp_path
+        )
+        for steps in (before, now)
+    )
+    study = optuna.create_study()
+    _agree(of_study, study)
+    said = {None: "the learner's default", 500: "500"}
+    with pytest.raises(RequestError, match=f"its limit of steps is {said[before]}, not {said[now]}"):
+        _agree(asked, study)
 
 
 START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--objective", "accuracy")

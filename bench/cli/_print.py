@@ -17,7 +17,7 @@ from rich.text import Text
 
 from bench.schema import SCHEMA
 
-__all__ = ["console", "print_json", "print_table", "print_tracebacks", "significant"]
+__all__ = ["console", "exponential", "four_digits", "print_json", "print_table", "print_tracebacks", "significant"]
 
 WIDTH_OF_A_FILE = 118
 WIDE = 100
@@ -96,6 +96,25 @@ def significant(value: float, digits: int = 3) -> str:
         return f"{value:g}"
     rounded = float(f"{value:.{digits}g}")
     return f"{rounded:,.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def four_digits(value: float) -> str:
+    """A setting with at most four significant digits.
+
+    >>> [four_digits(x) for x in (0.020961900543150613, 0.1, 1e-05, 12345.678)]
+    ['0.02096', '0.1', '1e-05', '12350.0']
+    """
+    return str(float(f"{value:.4g}"))
+
+
+def exponential(value: float) -> str:
+    """A large number, as FLOPs.
+
+    >>> exponential(4.5512e10)
+    '4.55e10'
+    """
+    digits, _, exponent = f"{value:.2e}".partition("e")
+    return f"{digits}e{int(exponent)}"
 
 
 def _is_number(cell: str) -> bool:

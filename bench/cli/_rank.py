@@ -2,9 +2,10 @@
 
 import csv
 import json
+import re
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from string import ascii_letters
@@ -25,6 +26,11 @@ MANY = 8
 """So many ranks, and so many rows that fail sometimes, are named in footnotes."""
 FEWEST = 5
 """Runs from which on there are intervals: `bench.statistics.FEWEST`, which help and completion do not import."""
+
+
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
+MOST_DIGITS = 6
+"""Numbers in labels with more significant digits are shortened."""
 
 
 @click.command()
@@ -205,7 +211,39 @@ class Column:
     need: int = 9
 
 
-def _columns(ranking: Any) -> list[Column]:
+def _short(label: str) -> str:
+    """A label with four significant digits of its long numbers, whole ones as they are.
+
+    >>> _short("onehot+concat → mlp(lr=0.020961900543150613, betas=[0.9, 0.98], seed=12345678)")
+    'onehot+concat → mlp(lr=0.02096, betas=[0.9, 0.98], seed=12345678)'
+    """
+    from bench.cli._print import four_digits
+
+    def shortened(found: re.Match[str]) -> str:
+        mantissa = found[0].partition("e")[0].replace(".", "").lstrip("0")
+        whole = found[0].isdigit()
+        return found[0] if whole or len(mantissa) <= MOST_DIGITS else four_digits(float(found[0]))
+
+    return NUMBER.sub(shortened, label)
+
+
+def _short_labels(labels: Iterable[str]) -> dict[str, str]:
+    """Short labels of one table by their labels, those whole that would look the same."""
+    short = {label: _short(label) for label in labels}
+    counts = Counter(short.values())
+    return {label: shown if counts[shown] == 1 else label for label, shown in short.items()}
+
+
+def _labels(tables: Sequence[tuple[str, Sequence[Any]]]) -> dict[int, str]:
+    """How rows are named for people, by the row's identity."""
+    names: dict[int, str] = {}
+    for _, rows in tables:
+        short = _short_labels(row.label for row in rows)
+        names |= {id(row): short[row.label] for row in rows}
+    return names
+
+
+def _columns(ranking: Any, names: Mapping[int, str]) -> list[Column]:
     from bench.captions import estimate_name
     from bench.display import percent
 
@@ -216,7 +254,7 @@ def _columns(ranking: Any) -> list[Column]:
     return [
         Column("#", lambda row: _text(row.rank)),
         Column("ranks", lambda row: "–" if row.rank_low is None else _ends(str(row.rank_low), str(row.rank_high)), 8),
-        Column("", lambda row: row.label),
+        Column("", lambda row: names[id(row)]),
         Column("group", _grouper(ranking)),
         Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}"),
         Column(estimate_name(ranking.question, mean_rank), lambda row: _estimate(row, score, by)),
@@ -291,8 +329,9 @@ def _duration(seconds: float | None) -> str:
 
 def _flops(flops: float | None) -> str:
     """As 1.30e12."""
-    digits, e, exponent = _text(flops, ".2e").partition("e")
-    return f"{digits}e{int(exponent)}" if e else digits
+    from bench.cli._print import exponential
+
+    return "–" if flops is None else exponential(flops)
 
 
 def _ends(low: str, high: str) -> str:
@@ -345,17 +384,22 @@ def _grouper(ranking: Any) -> Callable[[Any], str]:
 def _shown(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> list[Column]:
     """The columns that say something of any row."""
     rows = [row for _, rows in tables for row in rows]
-    return [column for column in _columns(ranking) if any(column.cell(row) not in ("", "–") for row in rows)]
+    return [
+        column
+        for column in _columns(ranking, _labels(tables))
+        if any(column.cell(row) not in ("", "–") for row in rows)
+    ]
 
 
 def _footnotes(rows: Sequence[Any]) -> list[str]:
     """What the marks stand for."""
+    names = _short_labels(row.label for row in rows)
     reasons: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         if row.incomplete:
-            reasons["; ".join(row.incomplete)].append(row.label if row.rank is None else f"#{row.rank}")
+            reasons["; ".join(row.incomplete)].append(names[row.label] if row.rank is None else f"#{row.rank}")
     lines = [f"* incomplete, {reason}: {', '.join(n[:MANY])}{' …' * (len(n) > MANY)}" for reason, n in reasons.items()]
-    lines += [f"#{row.rank} {row.label}: {'; '.join(row.remarks)}." for row in rows if row.remarks][:MANY]
+    lines += [f"#{row.rank} {names[row.label]}: {'; '.join(row.remarks)}." for row in rows if row.remarks][:MANY]
     if any(row.gives_away for row in rows):
         lines.append("† the probe reaches the target by itself: the encoding gives the answer away.")
     if any(0 < row.n < FEWEST for row in rows):

@@ -232,7 +232,7 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
-    from bench.cli._print import print_json, print_table
+    from bench.cli._print import exponential, print_json, print_table
     from bench.rules import crossed_by
     from bench.tuning import shown
 
@@ -249,7 +249,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
     rows = [[name, shown(value)] for name, value in done.best["params"].items()]
     told = ", ".join(_worth(name, value, done.best, planned) for name, value in worth)
     click.echo(f"Trial {done.best['number']}, the best of {done.trials}: {told}")
-    if done.best["doubt"]:
+    if done.best["doubt"] and done.best["held"] is not None:  # else the line above says it
         click.echo(f"Note that {done.best['doubt']}.")
     print_table(None, ["parameter", "value"], rows)
     if done.front:
@@ -257,7 +257,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         named = [str(name) for name in planned.objectives]
         front = [[str(one["number"]), *map(shown, one["value"])] for one in done.front]
         print_table("Pareto front", ["trial", *named], front)
-    flops = "" if done.cost["flops"] is None else f"{done.cost['flops']:.3g} FLOPs and "
+    flops = "" if done.cost["flops"] is None else f"{exponential(done.cost['flops'])} FLOPs and "
     click.echo(f"\nTuning took {flops}{done.cost['seconds']:.0f} s, summed over all trainings.")
     if done.cells:
         click.echo("")
