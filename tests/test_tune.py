@@ -1124,7 +1124,7 @@ def test_a_line_for_each_trial_is_for_those_who_ask(tmp_path: Path, command: Com
     assert len(per_trial.findall(long.err)) == 4
     for done in (brief, long):
         assert re.search(r"\] trial \d is the winner\n", done.err)
-        assert "now it is trained on 2 fresh seeds, each, and tested on the vault" in done.err
+        assert "now it is trained on 2 fresh seeds and tested on the vault" in done.err
 
 
 @pytest.mark.usefixtures("inline")
