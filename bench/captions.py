@@ -32,6 +32,11 @@ def reading_of(row: Row, question: Question) -> str:
 def explained(question: Question, rows: Sequence[Row], comparison: Comparison | None = None) -> list[str]:
     """What is to be known of the rows."""
     lines = [*_horizon_explained(question, rows), *_boards_explained(rows)]
+    if question.by == "flops":
+        lines.append(
+            "FLOPs count all arithmetic alike, which is not time: an elementwise operation, of which forward-forward "
+            "is made, takes 20 to 40 times as long as one of a matrix product (one core, default learners)."
+        )
     if any(row.diverged for row in rows):
         lines.append("A diverged run counts with accuracy 0 and as one that does not hold the target.")
     return lines if comparison is None else [*lines, *_compared(comparison)]

@@ -849,6 +849,7 @@ def test_the_caption_says_what_was_done(by: str, method: str) -> None:
     assert "what the encoding alone gives away" in legend
     assert ("at least 1.5 times the step at which they got there" in legend) == (by != "fraction")
     assert "diverged" not in caption
+    assert ("which is not time" in caption) == (by == "flops")
     assert "the smallest budget among its rows" in caption
     assert "the smallest budget among its rows" not in " ".join(rank(records=ending("mlp", 0.5), horizon=1000).caption)
 
