@@ -60,20 +60,20 @@ def legend(question: Question, blocks: bool = False) -> dict[str, str]:
         **({} if question.by == "fraction" else _solved_explained(question, target)),
         "ranks": _places_explained(question),
         "beats next": "probability that a run does better than one of the next row, ties half.",
-        "tried": "shares of the pairs, and how many.",
+        "tried": "smallest to largest share of the pairs that was tried (how many).",
         "test": "median test accuracy at the horizon.",
         "min–max": "the lowest and the highest run.",
         **_readouts(),
         "a=b": "mean accuracy on the test pairs of equal operands.",
         "params": "trainable numbers.",
         "steps": f"{used}: fewest–most.",
-        "training": f"time {used}, without evaluation and probes: mean of the runs.",
+        "training": f"time of training steps {used}, without compiling, evaluation and probes: mean of the runs.",
         "FLOPs": f"{used}: mean of the runs.",
     }
 
 
 def _readouts() -> dict[str, str]:
-    what = "test accuracy of a simple readout of the same codes, what the encoding alone gives away"
+    what = "mean test accuracy of a simple readout of the same codes, what the encoding alone gives away"
     return {
         "ridge": f"{what}: a linear one.",
         "bilinear": f"{what}: one that is linear in products of the operands' codes.",
@@ -96,13 +96,18 @@ def _estimate_explained(question: Question, target: str, blocks: bool) -> str:
         return f"over the blocks, in each of which rows are ranked {_by(question, target)}."
     if question.by == "fraction":
         return (
-            f"the smallest share of the pairs, of those that were tried, whose median test accuracy reaches {target}."
+            "the smallest share of the pairs, of those that were tried, whose median test accuracy reaches "
+            f"{target}; n, solved and test are of the runs at that share, else at the largest tried."
         )
     if question.by == "accuracy":
         return "test accuracy at the horizon, or at a run's end before it, of the middle run (of two: their midpoint)."
+    until = f"until {target} of the test pairs are right"
+    held = f"up to where {target} of the test pairs are right and stay so"
+    unsure = "; unconfirmed: more than half hold it at the end, too few of them for long enough. Both are the slowest"
+    maybe = "" if question.crossing == "first" else unsure
     return (
-        f"{NAMES[question.by]} until {target} of the test pairs are right, of the middle run of all (of two: their "
-        "midpoint); a run that does not get there counts as the slowest."
+        f"{NAMES[question.by]} {until if question.crossing == 'first' else held}, of the middle run of all (of two: "
+        f"their midpoint). not reached: half of the runs or more do not get there{maybe}."
     )
 
 
@@ -149,11 +154,12 @@ def _places_explained(question: Question) -> str:
         return "where a row's place may lie, by intervals that do not overlap."
     means = "mean accuracy" if question.by == "accuracy" else f"the mean logarithm of {NAMES[question.by]}"
     few = f"{100 * rank_level(FEWEST):.1f} % for {FEWEST} runs; none below {FEWEST}"
+    counted = "" if question.by == "accuracy" else ", which counts what is not there, or unconfirmed, at the horizon"
     return (
-        f"where a row's place by {means} lies, with a probability of {100 * LEVEL:g} % ({few}); rows stand in the "
-        "order of their medians. They are compared by the seeds that they share (exact sign-flip test of up to "
-        f"{MOST_FLIPPED}; a paired t test of more, or where so few cannot be sure enough; below {FEWEST} an unpaired "
-        "one), with Holm's correction over each row's comparisons."
+        f"where a row's place by {means} lies, each taken alone with a probability of {100 * LEVEL:g} % ({few}). Rows "
+        f"stand in the order of their medians, equal ones or none by the mean{counted}. Two rows are compared by the "
+        f"seeds that they share: an exact sign-flip test of up to {MOST_FLIPPED} where so many can pass Holm's "
+        f"correction over a row's comparisons, else a paired t test; below {FEWEST} in common an unpaired one."
     )
 
 

@@ -836,9 +836,9 @@ def test_runs_on_the_same_splits_are_named() -> None:
     ("by", "method"),
     [
         ("accuracy", "test accuracy at the horizon, or at a run's end before it, of the middle run"),
-        ("steps", "steps until 99 % of the test pairs are right, of the middle run of all"),
-        ("seconds", "seconds of training until 99 %"),
-        ("flops", "FLOPs of training until 99 %"),
+        ("steps", "steps up to where 99 % of the test pairs are right and stay so, of the middle run of all"),
+        ("seconds", "seconds of training up to where 99 %"),
+        ("flops", "FLOPs of training up to where 99 %"),
         ("fraction", "whose median test accuracy reaches 99 %"),
     ],
 )

@@ -536,7 +536,7 @@ def test_the_head_line_has_four_digits_and_all_with_verbose(tmp_path: Path, comm
     short, whole = (command(*call, *more, "--quiet").out for more in ((), ("--verbose",)))
     assert "quadratic(lr=0.02096)" in short
     assert "lr=0.020961900543150613" in whole
-    assert "time: of a seed, its share of the fleet: training, evaluation and probes." in short
+    assert "time: of a seed, its share of the fleet: all of it, compiling included." in short
 
 
 @pytest.mark.parametrize(

@@ -450,7 +450,7 @@ def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
     assert len(trials_of(tmp_path)) == 10
     shown = command(*call)
     assert "steps" in shown.out
-    assert re.search(r"Tuning took \d\.\d\de\d+ FLOPs and \d+ s", shown.out)
+    assert re.search(r"The search took \d\.\d\de\d+ FLOPs and \d+ s", shown.out)
     assert "% train, 10 % validate, 20 % vault" in shown.out
     longer = command(*("tune", *options, "--trials", 11, *more[2:], *space))
     assert longer.code == 2

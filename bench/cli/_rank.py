@@ -283,7 +283,7 @@ def _estimate(row: Any, score: Callable[[float | None], str], by: str) -> str:
     if row.estimate is not None or row.rank is None:
         return score(row.estimate)
     if by == "fraction":
-        return "none tried"
+        return "none of them"
     maybe = round((row.solved or 0.0) * row.n) + row.unconfirmed
     if 2 * maybe > row.n:
         return "unconfirmed"
@@ -452,7 +452,9 @@ def _cut_short(ranking: Any, tables: Sequence[tuple[str, Sequence[Any]]]) -> lis
     shown = sum(len(rows) for _, rows in tables)
     if shown == len(ranking.rows):
         return []
-    return [f"{shown} of {len(ranking.rows)} rows shown (--top); rows of equal scores stand in alphabetical order."]
+    return [
+        f"{shown} of {len(ranking.rows)} rows shown (--top); rows of equal median and mean stand in alphabetical order."
+    ]
 
 
 def _give_way(columns: Sequence[Column], tables: Sequence[tuple[str, Sequence[Any]]]) -> list[Column]:

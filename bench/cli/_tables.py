@@ -261,7 +261,7 @@ def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, A
         "and of a linear readout of products of the two operands' codes."
     )
     if any(r["replicas"] > 1 for r in records):
-        lines.append("time: of a seed, its share of the fleet: training, evaluation and probes.")
+        lines.append("time: of a seed, its share of the fleet: all of it, compiling included.")
     made = records[0]["environment"]
     cell = f"{made['device']} ({made['processor']}), {made['threads']} thread{'s' if made['threads'] > 1 else ''}"
     size = records[0]["parameters"]

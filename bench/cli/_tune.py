@@ -258,7 +258,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         front = [[str(one["number"]), *map(shown, one["value"])] for one in done.front]
         print_table("Pareto front", ["trial", *named], front)
     flops = "" if done.cost["flops"] is None else f"{exponential(done.cost['flops'])} FLOPs and "
-    click.echo(f"\nTuning took {flops}{done.cost['seconds']:.0f} s, summed over all trainings.")
+    click.echo(f"\nThe search took {flops}{done.cost['seconds']:.0f} s, summed over its trials.")
     if done.cells:
         click.echo("")
         _tables.print_records(done.cells, planned.results)
