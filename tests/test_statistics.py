@@ -193,13 +193,13 @@ def test_ranks_mirror(values: list[list[float]]) -> None:
     assert [(m + 1 - high, m + 1 - low) for low, high in mirrored] == found  # type: ignore[misc]
 
 
-def test_ranks_of_ten_thousand_records_tell_far_rows_apart() -> None:
+def test_ranks_of_five_thousand_records_tell_far_rows_apart() -> None:
     rng = np.random.default_rng(0)
-    found = rank_intervals([row(*rng.normal(i / 500, 0.02, 20)) for i in range(500)])
+    found = rank_intervals([row(*rng.normal(i / 250, 0.02, 20)) for i in range(250)])
     low, high = np.array(found).T
-    assert (low <= np.arange(1, 501)).all()
-    assert (np.arange(1, 501) <= high).all()
-    assert (high - low).mean() < 60
+    assert (low <= np.arange(1, 251)).all()
+    assert (np.arange(1, 251) <= high).all()
+    assert (high - low).mean() < 30
 
 
 def test_friedman_by_hand() -> None:

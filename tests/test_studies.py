@@ -81,25 +81,31 @@ def test_a_sweep_on_gpus_is_summed_up() -> None:
 @pytest.mark.parametrize(
     ("study", "word", "names"),
     [
-        ("grokking", "ROW", grokking.ROWS),
-        ("optimizers", "ARM", optimizers.ARMS),
-        ("precision", "ROUTE", precision.ROUTES),
+        (grokking, "ROW", grokking.ROWS),
+        (optimizers, "ARM", optimizers.ARMS),
+        (precision, "ROUTE", precision.ROUTES),
     ],
 )
 def test_without_a_name_a_study_lists_what_there_is_and_what_it_costs(
-    study: str, word: str, names: Any, tmp_path: Any
+    study: Any,
+    word: str,
+    names: Any,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = [sys.executable, "-m", f"bench.studies.{study}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, env=with_source())
-    assert done.returncode == 2
-    listed = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        call(study, monkeypatch)
+    said = capsys.readouterr()
+    listed = [line for line in said.out.splitlines() if not line.startswith(" ")]
     assert [line.partition(":")[0] for line in listed] == list(names)
     assert all("on an H200" in line and "CPU core" in line for line in listed)
-    assert done.stderr == f"Nothing has run: name {word}s of the above, or all.\n"
+    assert said.err == f"Nothing has run: name {word}s of the above, or all.\n"
     assert not list(tmp_path.iterdir())
-    done = subprocess.run([*command, "nope"], capture_output=True, text=True, timeout=PATIENCE, env=with_source())
-    assert done.returncode == 2
-    assert f"{word} must be one of" in done.stderr.splitlines()[-1]
+    with pytest.raises(SystemExit, match="2"):
+        call(study, monkeypatch, "nope")
+    assert f"{word} must be one of" in capsys.readouterr().err.splitlines()[-1]
 
 
 def with_source() -> dict[str, str]:
