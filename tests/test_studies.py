@@ -1,12 +1,10 @@
 """Studies: what they count. What they measure takes longer than a test may."""
 
 import json
-import os
 import subprocess
 import sys
 from argparse import Namespace
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,10 +104,6 @@ def test_without_a_name_a_study_lists_what_there_is_and_what_it_costs(
     with pytest.raises(SystemExit, match="2"):
         call(study, monkeypatch, "nope")
     assert f"{word} must be one of" in capsys.readouterr().err.splitlines()[-1]
-
-
-def with_source() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 def call(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
