@@ -22,7 +22,6 @@ from bench.dashboard import artifacts_folder, keep_picture
 from bench.errors import StoreError
 from bench.execute import Board, Job, Unit
 from bench.owners import Owner
-from bench.rules import reached_by
 from bench.runs import many
 from bench.search_progress import Telling, about, in_training, time_left
 from bench.spec import Family, Spec
@@ -42,6 +41,7 @@ from bench.tuning import (
     learning_curve,
     make_sampler,
     measures,
+    reached_by,
     rounded,
     shown,
     values_of,

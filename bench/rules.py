@@ -1,31 +1,27 @@
 """What a study tunes under which rules, in words, and the command that asks for it."""
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
-from statistics import fmean, median
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from bench import registry
 from bench.display import percent
-from bench.metrics import crossings
 from bench.runs import many
 from bench.spaces import Range
 from bench.spec import Spec, family, parameters
 from bench.storage import shown_url
 from bench.store import Record
-from bench.tuning import doubt_of, label_of, shown
+from bench.tuning import crossed_by, doubt_of, label_of, shown
 
 if TYPE_CHECKING:
     from bench.tunes import Tuning
 
 __all__ = [
     "command_of",
-    "crossed_by",
     "limits_of",
     "note_of",
     "note_of_trial",
-    "reached_by",
     "rules_of",
     "run_command",
     "tested_of",
@@ -189,25 +185,3 @@ def tested_of(cells: Sequence[Record]) -> str | None:
         return None
     mean, span = percent(fmean(ends)), f"{percent(min(ends))} to {percent(max(ends))}"
     return f"**On the vault** it ends at {mean} ({span}, n = {many(len(ends), 'fresh seed')}); {crossed_by(cells)}."
-
-
-def crossed_by(cells: Sequence[Record]) -> str:
-    """How many of some cells reached 99 % of the test pairs, held it and are confirmed, and from which step on."""
-    found = [crossings(cell["curve"], ["test"]) for cell in cells]  # records of earlier versions do not say what held
-    keys = ("steps_to", "held", "sustained_steps_to")
-    first, held, sure = ([one[key]["test"]["0.99"] for one in found] for key in keys)
-    counts = [sum(step is not None for step in steps) for steps in (first, held, sure)]
-    middle = median(math.inf if span is None else span[0] for span in held)
-    start = "" if middle == math.inf else f", from step {middle:,.1f}".removesuffix(".0") + " in the median"
-    return (
-        f"99 % of the vault's pairs reached by {counts[0]} of {many(len(cells), 'seed')}, held to the end by "
-        f"{counts[1]}{start}, confirmed (to 1.5 times that step) for {counts[2]}"
-    )
-
-
-def reached_by(record: Record) -> str:
-    """Whether a run reached 99 % of the test pairs and held it."""
-    found = {key: of["test"]["0.99"] for key, of in crossings(record["curve"], ["test"]).items()}
-    if found["held"] is not None:
-        return f"99 % held from step {found['held'][0]:,}"
-    return "99 % not reached" if found["steps_to"] is None else f"99 % reached at step {found['steps_to']:,}, not held"

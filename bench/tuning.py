@@ -1,14 +1,17 @@
 """The arithmetic of tuning: what a trial is worth, when a rule is met, which seeds and samplers trials take."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from bench.errors import RequestError, one_of
-from bench.metrics import CONFIRMATION
+from bench.metrics import CONFIRMATION, crossings
+from bench.runs import many
 from bench.store import Record
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "check_sampler",
     "claimed",
     "counted",
+    "crossed_by",
     "doubt_of",
     "fresh_seeds",
     "goes_on",
@@ -29,6 +33,7 @@ __all__ = [
     "make_sampler",
     "measures",
     "objectives_of",
+    "reached_by",
     "rounded",
     "shown",
     "trial_seeds",
@@ -387,3 +392,25 @@ def check_sampler(name: str, n_objectives: int) -> None:
         raise RequestError("--sampler cmaes takes one objective: use nsgaii for two.")
     if name == "cmaes" and find_spec("cmaes") is None:
         raise RequestError("--sampler cmaes needs the package 'cmaes': pip install 'mod97[cmaes]'.")
+
+
+def crossed_by(cells: Sequence[Record]) -> str:
+    """How many of some cells reached 99 % of the test pairs, held it and are confirmed, and from which step on."""
+    found = [crossings(cell["curve"], ["test"]) for cell in cells]  # records of earlier versions do not say what held
+    keys = ("steps_to", "held", "sustained_steps_to")
+    first, held, sure = ([one[key]["test"]["0.99"] for one in found] for key in keys)
+    counts = [sum(step is not None for step in steps) for steps in (first, held, sure)]
+    middle = median(math.inf if span is None else span[0] for span in held)
+    start = "" if middle == math.inf else f", from step {middle:,.1f}".removesuffix(".0") + " in the median"
+    return (
+        f"99 % of the vault's pairs reached by {counts[0]} of {many(len(cells), 'seed')}, held to the end by "
+        f"{counts[1]}{start}, confirmed (to 1.5 times that step) for {counts[2]}"
+    )
+
+
+def reached_by(record: Record) -> str:
+    """Whether a run reached 99 % of the test pairs and held it."""
+    found = {key: of["test"]["0.99"] for key, of in crossings(record["curve"], ["test"]).items()}
+    if found["held"] is not None:
+        return f"99 % held from step {found['held'][0]:,}"
+    return "99 % not reached" if found["steps_to"] is None else f"99 % reached at step {found['steps_to']:,}, not held"

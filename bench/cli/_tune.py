@@ -233,8 +233,7 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import exponential, print_json, print_table
-    from bench.rules import crossed_by
-    from bench.tuning import shown
+    from bench.tuning import crossed_by, shown
 
     if as_json:
         rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
