@@ -202,10 +202,6 @@ SWEEP_RIDGE = (
     *("--jobs", "1", "--quiet"),
 )
 RIDGE = ("run", "--encoder", "onehot", "--learner", "ridge", "--modulus", "7", "--jobs", "1", "--quiet")
-SPEED = (
-    *("speed", "--learner", "torch-mlp", "--set", "learner.hidden_layer_sizes=8", "--device", "cpu", "--replicas", "1"),
-    *("--precision", "float32", "--seconds", "0.05", "--eager", "--no-run", "--quiet"),
-)
 VALUE: dict[str, tuple[str, ...]] = {
     "list": ("list",),
     "run-stored": (*RUN_MLP, "--steps", "16"),
@@ -229,9 +225,11 @@ SHAPE: dict[str, tuple[str, ...]] = {
     "sweep-stored": SWEEP_RIDGE,
     "sweep-dry": (*SWEEP, "--dry-run"),
     "doctor": ("doctor",),
-    "speed": SPEED,
 }
-"""Commands whose document says how long something took or where it ran: only keys and types are the same."""
+"""Commands whose document says how long something took or where it ran: only keys and types are the same.
+
+`speed` is not among them: it takes ten seconds, and tests/test_speed.py looks at its document.
+"""
 TEXTS: dict[str, tuple[str, ...]] = {
     "rank.txt": ("rank",),
     "rank-steps.txt": ("rank", "--by", "steps", "--target", "0.95", "--crossing", "first"),
