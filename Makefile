@@ -22,7 +22,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 golden: $(READY)
-	$(BIN)/python -m bench.golden tests/golden $(NAMES)
+	$(BIN)/python -m bench.recipes.golden tests/golden $(NAMES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

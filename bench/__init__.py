@@ -25,9 +25,13 @@ if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
 def __getattr__(name: str) -> Any:
     # Nothing heavy is imported before it is needed: `python -m bench --help` passes through here.
     if name in __all__:
-        where = {"rank": "bench.ranking", "sweep": "bench.sweeps", "plan_sweep": "bench.sweeps"}
-        where |= {"tune": "bench.tunes", "plan_tune": "bench.tunes"}
-        return getattr(import_module(where.get(name, "bench.api")), name)
+        where = {
+            "rank": "bench.ranking.league",
+            "sweep": "bench.scheduling.sweep",
+            "plan_sweep": "bench.scheduling.sweep",
+        }
+        where |= {"tune": "bench.tuning.tune", "plan_tune": "bench.tuning.tune"}
+        return getattr(import_module(where.get(name, "bench.scheduling.run")), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
 
 

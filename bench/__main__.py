@@ -2,7 +2,7 @@
 
 import sys
 
-from bench.shadows import shadow
+from bench.cli._shadows import shadow
 
 
 def main() -> int:

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from encoders import Codes
 from encoders._check import is_number, require, require_choice, require_flag, require_integer, require_number
 from learners._base import Learner, Problem, Setting, Training
-from learners._fleet.losses import LOSSES
-from learners._fleet.modules import Network
 from learners._fleet.training import FleetTraining
+from learners._nets.losses import LOSSES
+from learners._nets.modules import Network
 from learners.optim import (
     Transformation,
     adam,

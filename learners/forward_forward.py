@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from encoders import Codes
 from encoders._check import require, require_choice, require_flag, require_integer, require_number
-from learners._fleet.modules import Network
-from learners._goodness import ACTIVATIONS, CONTRASTS, NORMS, GoodnessNet
+from learners._nets.goodness import ACTIVATIONS, CONTRASTS, NORMS, GoodnessNet
+from learners._nets.modules import Network
 from learners._torch import WIDTHS, TorchLearner
 
 THETA: Final = {"mean": 2.0, "sum": 2.0, "reconstruction": 0.5}

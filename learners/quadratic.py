@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from encoders._check import require_integer, require_number
-from learners._fleet.modules import Embedding, Linear, Network, Noise
+from learners._nets.modules import Embedding, Linear, Network, Noise
 from learners._torch import WIDTHS, TorchLearner
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from encoders._check import require_choice, require_integer, require_integers, require_number
-from learners._fleet.kernels import product
-from learners._fleet.modules import ACTIVATIONS, Linear, Network, Noise
+from learners._kernels.products import product
+from learners._nets.modules import ACTIVATIONS, Linear, Network, Noise
 from learners._torch import WIDTHS, TorchLearner
 
 

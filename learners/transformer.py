@@ -6,8 +6,8 @@ import numpy as np
 
 from encoders import Codes
 from encoders._check import require, require_choice, require_integer, require_number
-from learners._decoder import Decoder
-from learners._fleet.modules import ACTIVATIONS, Network
+from learners._nets.decoder import Decoder
+from learners._nets.modules import ACTIVATIONS, Network
 from learners._torch import TorchLearner
 
 

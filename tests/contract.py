@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
-from bench import registry
-from bench.space import Recorder, Sampler
-from bench.spec import documentation, parameters
+from bench.specs import registry
+from bench.specs.resolve import documentation, parameters
+from bench.specs.stand_ins import Recorder, Sampler
 
 
 def discovered(kind: registry.Kind) -> list[Any]:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cells import prepare
-from bench.judge import Judge
-from bench.spec import family
+from bench.harness.evaluation import Judge
+from bench.specs.cell import prepare
+from bench.specs.resolve import family
 
 REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 13, "train_fraction": 0.5}
 OTHERS: list[dict[str, Any]] = [

@@ -15,10 +15,10 @@ from click.shell_completion import ShellComplete
 from conftest import Finished
 
 import bench
-from bench import registry
 from bench.cli import cli
-from bench.spec import documentation
-from bench.tasks import TASKS
+from bench.specs import registry
+from bench.specs.resolve import documentation
+from bench.tasks.modular import TASKS
 from learners import ForwardForward
 
 Command = Callable[..., Finished]
@@ -337,7 +337,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         template.replace("class OneHot(", "class Mine(").replace("version = 1", "version = 7")
     )
     (package / "task.py").write_text(
-        "from bench.tasks import TASKS\ndef twice(modulus=97, factor=2):\n    return TASKS['add'](modulus=modulus)\n"
+        "from bench.tasks.modular import TASKS\n"
+        "def twice(modulus=97, factor=2):\n    return TASKS['add'](modulus=modulus)\n"
     )
     info = tmp_path / "others-1.0.dist-info"
     info.mkdir()

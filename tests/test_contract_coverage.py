@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
+from bench.specs import registry
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cells import Cell, prepare
-from bench.spec import resolve
+from bench.specs.cell import Cell, prepare
+from bench.specs.resolve import resolve
 from encoders import Codes
 from learners import MLP, Problem, Ridge
 from learners._base import Setting

@@ -24,11 +24,11 @@ import pytest
 from conftest import PATIENCE, Finished, wait_until
 from optuna.trial import TrialState
 
-from bench.dashboard import _drawing, decorate, keep_picture
-from bench.dashboard import _redraw as redraw
 from bench.errors import RequestError, StoreError
-from bench.storage import close_storage, default_url, open_storage
-from bench.study_figures import POINTS, figures
+from bench.reports.figures.study import POINTS, figures
+from bench.tuning.dashboard.server import _drawing, decorate, keep_picture
+from bench.tuning.dashboard.server import _redraw as redraw
+from bench.tuning.storage.open import close_storage, default_url, open_storage
 
 Command = Callable[..., Finished]
 
@@ -152,7 +152,7 @@ def test_where_a_value_is_small_a_figure_has_pieces(monkeypatch: pytest.MonkeyPa
     decorate(study, note=NOTE, figures=True)
     before = shown(study)["plots"]
     for dialect in ("mysql", ""):  # from one piece to many, and back
-        monkeypatch.setattr("bench.dashboard._dialect", lambda study, dialect=dialect: dialect)
+        monkeypatch.setattr("bench.tuning.dashboard.server._dialect", lambda study, dialect=dialect: dialect)
         decorate(study, note=NOTE, figures=True)
         found = study._storage.get_study_system_attrs(study._study_id)
         pieces = [v for k, v in found.items() if k.startswith("dashboard:plot_data:learning-curves:") and v]
@@ -507,7 +507,7 @@ def test_the_server_draws_what_tune_has_made(tmp_path: Path) -> None:
 def test_figures_follow_a_study_while_it_is_served(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While this test adds trials, none is drawn: a drawing that counts some of them shows some more."""
     pytest.importorskip("plotly")
-    monkeypatch.setattr("bench.dashboard.REDRAW", 0.05)
+    monkeypatch.setattr("bench.tuning.dashboard.server.REDRAW", 0.05)
     drawing, looks = threading.Lock(), 0
 
     def look(*arguments: Any) -> None:
@@ -516,7 +516,7 @@ def test_figures_follow_a_study_while_it_is_served(url: str, tmp_path: Path, mon
             redraw(*arguments)
             looks += 1
 
-    monkeypatch.setattr("bench.dashboard._redraw", look)
+    monkeypatch.setattr("bench.tuning.dashboard.server._redraw", look)
     storage, threads = open_storage(url.format(tmp_path)), threading.active_count()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)

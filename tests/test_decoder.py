@@ -10,8 +10,8 @@ from twins import plain_decoder
 
 from learners import Transformer
 from learners._fleet import kernels
-from learners._fleet.hidden import hidden_layer
-from learners._fleet.kernels import LARGEST_TABLE, gather
+from learners._kernels.hidden import hidden_layer
+from learners._kernels.products import LARGEST_TABLE, gather
 
 BATCH = 40
 
@@ -76,7 +76,7 @@ def test_nor_do_the_operators_of_many_replicas(config: dict[str, Any], monkeypat
 
 
 def test_nor_does_a_hidden_layer_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("learners._decoder.fits", lambda x, width: True)
+    monkeypatch.setattr("learners._nets.decoder.fits", lambda x, width: True)
     for bias in (False, True):
         compare({"bias": bias, "activation": "relu"}, n_codes=9, whole=False)
 

@@ -21,7 +21,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from bench import golden, registry
+from bench.recipes import golden
+from bench.specs import registry
 from encoders import Encoder, Invertible, PairEncoder
 
 every_encoder = pytest.mark.parametrize("name", discovered("encoder"))

@@ -13,19 +13,19 @@ from torch import nn
 from torch.func import functional_call
 
 import bench
-from bench.cells import prepare
 from bench.errors import RequestError
-from bench.execute import Job, Unit, _threads
-from bench.harness import Outcome, train
-from bench.spec import Budget, resolve
+from bench.executors.worker import Job, Unit, _threads
+from bench.harness.train import Outcome, train
+from bench.specs.cell import prepare
+from bench.specs.resolve import Budget, resolve
 from encoders import Codes
 from learners import ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
 from learners._fleet import training as fleet
 from learners._fleet.batches import batch_rows
-from learners._fleet.losses import LOSSES, stablemax
-from learners._fleet.modules import Noise
 from learners._fleet.program import Looker, Stepper
 from learners._fleet.training import EXAMPLES_AT_ONCE, FleetTraining
+from learners._nets.losses import LOSSES, stablemax
+from learners._nets.modules import Noise
 from learners.optim.noise import key as noise_key
 
 P = 7

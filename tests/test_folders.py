@@ -19,10 +19,10 @@ import pytest
 from conftest import Finished
 
 import bench
-from bench import folders
 from bench.errors import FolderError, RequestError, StoreError
-from bench.folders import clean, merge
-from bench.store import Store, check_folder
+from bench.results import merge as folders
+from bench.results.merge import clean, merge
+from bench.results.store import Store, check_folder
 
 Command = Callable[..., Finished]
 TEMPLATE = json.loads((Path(__file__).parent / "record.json").read_text())
@@ -334,7 +334,7 @@ def test_the_target_may_go_further_meanwhile(tmp_path: Path, monkeypatch: pytest
 FULL = """
 import resource, signal, sys
 from bench.errors import StoreError
-from bench import folders
+from bench.results import merge as folders
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 folders.TOGETHER = 1
@@ -389,7 +389,7 @@ def test_whichever_file_comes_last_it_goes_on(tmp_path: Path, monkeypatch: pytes
 
 MERGER = """
 import sys
-from bench import folders
+from bench.results import merge as folders
 folders.TOGETHER = 4
 
 def told(*how):
@@ -547,7 +547,7 @@ def test_a_cell_that_a_process_has_in_hand_keeps_its_checkpoint(tmp_path: Path) 
 
 CLAIMER = """
 import sys
-from bench.claims import Claims
+from bench.results.leases import Claims
 claims = Claims(sys.argv[1])
 claims.take([sys.argv[2]])
 print("ready", flush=True)
@@ -576,7 +576,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 import numpy as np
 from test_folders import A, at
-from bench.store import Store
+from bench.results.store import Store
 store = Store(sys.argv[1])
 print("ready", flush=True)
 missing = 0

@@ -12,10 +12,10 @@ from torch import Tensor
 
 import bench
 from bench.errors import RequestError
-from bench.spec import resolve
+from bench.specs.resolve import resolve
 from learners import ForwardForward
-from learners._fleet.modules import Noise
-from learners._goodness import GoodnessNet, softmax, symba, threshold, winners
+from learners._nets.goodness import GoodnessNet, softmax, symba, threshold, winners
+from learners._nets.modules import Noise
 
 P, WIDTH = 5, 6
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -112,7 +112,7 @@ def test_scores_are_the_summed_goodness_of_every_label(name: str) -> None:
 def test_scores_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     _, network = made("four")
     whole = network(TABLE, INDEX)
-    monkeypatch.setattr("learners._goodness.LARGEST", 4 * P * WIDTH)
+    monkeypatch.setattr("learners._nets.goodness.LARGEST", 4 * P * WIDTH)
     pieces = network(TABLE, INDEX)
     # On some processors sums of another length are added in another order.
     for a, b in zip(whole, pieces, strict=True):

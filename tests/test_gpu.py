@@ -13,8 +13,8 @@ from torch.func import grad, vmap
 
 import bench
 from learners import Problem, Setting, Transformer
-from learners._fleet.hidden import hidden_layer
 from learners._fleet.training import FleetTraining
+from learners._kernels.hidden import hidden_layer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -86,7 +86,7 @@ def test_a_step_with_such_a_layer_is_the_plain_one_up_to_rounding(monkeypatch: p
         found.append(moves(training, 1))
         [group] = training.groups
         fused.append("mod97.rectified" in str(group.program.traced.graph))
-        monkeypatch.setattr("learners._decoder.fits", lambda x, width: False)
+        monkeypatch.setattr("learners._nets.decoder.fits", lambda x, width: False)
         monkeypatch.setattr("learners._fleet.trace._traces", {})
     assert fused == [True, False]
     one, other = found

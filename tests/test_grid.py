@@ -7,8 +7,8 @@ import pytest
 
 import bench
 from bench.errors import RequestError
-from bench.grid import Grid, read
-from bench.spec import resolve
+from bench.scheduling.grid import Grid, read
+from bench.specs.resolve import resolve
 
 
 def requests(document: Any) -> list[dict[str, Any]]:

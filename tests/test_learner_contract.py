@@ -16,7 +16,8 @@ from contract import (
 )
 from sklearn.base import clone
 
-from bench import golden, registry
+from bench.recipes import golden
+from bench.specs import registry
 from encoders import Codes
 from learners import Learner, Problem, Training
 

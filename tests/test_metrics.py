@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.metrics import (
+from bench.results.curves import (
     crossings,
     evaluation_steps,
     first_crossing,

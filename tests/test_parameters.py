@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from bench import registry
-from bench.spec import parameters
+from bench.specs import registry
+from bench.specs.resolve import parameters
 from encoders import Codes
 from learners import Problem
 from learners._torch import TorchLearner

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from conftest import Finished
 
-from bench import registry
-from bench.contracts import fault_of_class
-from bench.tasks import TASKS, Task
+from bench.specs import registry
+from bench.specs.contracts import fault_of_class
+from bench.tasks.modular import TASKS, Task
 from encoders import Encoder, OneHot
 from learners import Learner, Ridge
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 
 TASKS_OF_OTHERS = """
 import numpy as np
-from bench.tasks import Task
+from bench.tasks.modular import Task
 
 def triple(modulus=5):
     triples = np.stack(np.meshgrid(*[np.arange(modulus)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -60,7 +60,7 @@ class NoSuggest(ClosedForm):
 '''
 REFUSED = {
     ("task", "triple"): "The task 'triple' must have exactly 2 operands, got 3",
-    ("task", "nothing"): "it must make a bench.tasks.Task, got dict",
+    ("task", "nothing"): "it must make a bench.tasks.modular.Task, got dict",
     ("task", "needy"): "its parameter 'modulus' must have a default",
     ("encoder", "no-check"): "it lacks check and suggest",
     ("learner", "no-suggest"): "it lacks suggest",
@@ -223,10 +223,8 @@ def test_a_file_of_the_checkout_is_read_and_not_imported(tmp_path: Path) -> None
     (tmp_path / "learners" / "mixed.py").write_text(
         "from nowhere_to_be_read import Part\n" + head.format("learners", "Learner", "Mixed")
     )
-    code = (
-        "from bench import registry as r; print([(n, l.unavailable) for k in r.KINDS for n, l in r.listings(k).items() "
-    )
-    code += "if l.unavailable])"
+    code = "from bench.specs import registry as r; print([(n, l.unavailable) for k in r.KINDS "
+    code += "for n, l in r.listings(k).items() if l.unavailable])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, env={"PYTHONPATH": "."}
     )

@@ -9,12 +9,12 @@ import pytest
 from conftest import Finished
 
 import bench
-from bench import api
-from bench.cells import Cell, prepare
 from bench.cli._tables import print_records
-from bench.probes import PROBES, matched_products, probes, remembered
-from bench.spec import resolve
-from bench.store import Store
+from bench.harness.probes import PROBES, matched_products, probes, remembered
+from bench.results.store import Store
+from bench.scheduling import run as api
+from bench.specs.cell import Cell, prepare
+from bench.specs.resolve import resolve
 from encoders import OneHot, Residue
 
 

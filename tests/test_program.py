@@ -23,18 +23,18 @@ from torch._dynamo.utils import counters
 
 import bench
 from learners import Quadratic, Setting, Transformer
-from learners._decoder import _sinusoids
 from learners._fleet import compiler as compiling
 from learners._fleet import kept, kernels
 from learners._fleet import program as programs
 from learners._fleet import trace as tracing
 from learners._fleet import training as fleet
 from learners._fleet.compiler import Compiler, worth_shrinking, worthwhile
-from learners._fleet.kernels import matmul, product
 from learners._fleet.memory import out_of_memory
 from learners._fleet.program import BLOCK, Stepper
 from learners._fleet.trace import Work, aligned, trace
 from learners._fleet.training import FleetTraining
+from learners._kernels.products import matmul, product
+from learners._nets.decoder import _sinusoids
 
 MANY = 10**9
 
@@ -504,7 +504,7 @@ def test_aligned_products_are_the_same(shape: tuple[int, ...], first: bool, seco
 def test_onehot_codes_are_looked_up_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for looks_up in (True, False):
-        monkeypatch.setattr("learners._decoder.Decoder.looks_up", looks_up)
+        monkeypatch.setattr("learners._nets.decoder.Decoder.looks_up", looks_up)
         monkeypatch.setattr(tracing, "_traces", {})
         training = begin("transformer", range(3))
         training.advance(12, range(3))

@@ -18,12 +18,12 @@ from conftest import Finished
 from rich.console import Console
 
 from bench.cli import _print
-from bench.diagram import compare, critical_difference
 from bench.errors import RequestError, StoreError
-from bench.metrics import crossings
-from bench.ranking import BY, Ranking, Row, rank
-from bench.statistics import Friedman
-from bench.store import Store
+from bench.ranking.league import BY, Ranking, Row, rank
+from bench.ranking.statistics import Friedman
+from bench.reports.figures.critical_difference import compare, critical_difference
+from bench.results.curves import crossings
+from bench.results.store import Store
 
 Command = Callable[..., Finished]
 Made = dict[str, Any]

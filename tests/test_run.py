@@ -21,14 +21,16 @@ import torch
 from conftest import PATIENCE, SMALL, Finished, read_until, wait_until
 
 import bench
-from bench import api, execute, harness
-from bench.cells import Cell, prepare
 from bench.cli._tables import _spread
 from bench.errors import RequestError, StoreError
-from bench.harness import Outcome, train
-from bench.metrics import evaluation_steps
-from bench.spec import Budget, resolve
-from bench.store import Store
+from bench.executors import worker as execute
+from bench.harness.train import Outcome, train
+from bench.harness.train import train as harness
+from bench.results.curves import evaluation_steps
+from bench.results.store import Store
+from bench.scheduling import run as api
+from bench.specs.cell import Cell, prepare
+from bench.specs.resolve import Budget, resolve
 from encoders import Cycle
 from learners import MLP
 

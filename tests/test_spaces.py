@@ -15,10 +15,10 @@ from test_tune import Inline, trials_of
 import bench
 from bench.cli._tune import _choices, _worth
 from bench.errors import RequestError
-from bench.rules import command_of, rules_of
-from bench.spaces import Range, make_space
-from bench.storage import close_storage, open_storage
-from bench.tunes import plan_tune
+from bench.tuning.dashboard.notes import command_of, rules_of
+from bench.tuning.space.space import Range, make_space
+from bench.tuning.storage.open import close_storage, open_storage
+from bench.tuning.tune import plan_tune
 
 Command = Callable[..., Finished]
 ONEHOT = {"encoder": "onehot", "modulus": 7, "validation_fraction": 0.2}
@@ -33,7 +33,7 @@ MLP = ONEHOT | {
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.early.ProcessPoolExecutor", Inline)
+    monkeypatch.setattr("bench.executors.warm.ProcessPoolExecutor", Inline)
 
 
 def study_in(folder: Path) -> Any:
@@ -246,13 +246,13 @@ def test_a_round_is_at_least_one_trial_and_told(command: Command, tmp_path: Path
 def test_a_round_asks_for_so_many_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sampler is made for each round, from how many trials there are by then."""
     made: list[int] = []
-    known = bench.rounds.make_sampler
+    known = bench.tuning.rounds.make_sampler
 
     def counting(name: str, entropy: Any, *more: int) -> Any:
         made.append(entropy[1])
         return known(name, entropy, *more)
 
-    monkeypatch.setattr("bench.rounds.make_sampler", counting)
+    monkeypatch.setattr("bench.tuning.rounds.make_sampler", counting)
     bench.tune(**RIDGE, trials=7, at_once=3, fresh=0, results=tmp_path, jobs=1)
     assert made[:3] == [0, 3, 6]
 
@@ -313,7 +313,7 @@ def test_of_two_that_begin_a_study_one_says_what_it_is(tmp_path: Path, monkeypat
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr("bench.tunes.owner_of", lambda study, *where: Second(study))
+    monkeypatch.setattr("bench.tuning.tune.owner_of", lambda study, *where: Second(study))
     with pytest.raises(RequestError, match="its task is multiply, not add"):
         bench.tune(**RIDGE, trials=2, study="s", results=tmp_path, jobs=1)
 

@@ -12,12 +12,12 @@ import torch
 from conftest import wait_until
 from torch.nn import functional as F
 
-from bench.api import places
-from bench.cells import prepare
 from bench.errors import RequestError
-from bench.scripts import PlainTransformer, Script, plain_module
-from bench.spec import resolve
-from bench.speed import WINDOWS, ProcessPoolExecutor, _fleets, _rates, _row, measure
+from bench.recipes.measurements.plain_script import PlainTransformer, Script, plain_module
+from bench.recipes.measurements.speed import WINDOWS, ProcessPoolExecutor, _fleets, _rates, _row, measure
+from bench.scheduling.run import places
+from bench.specs.cell import prepare
+from bench.specs.resolve import resolve
 from learners import Quadratic, TorchMLP, Transformer
 
 
@@ -99,7 +99,7 @@ def test_what_nobody_wrote_plainly_is_refused(learner: Any, message: str) -> Non
 
 
 def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.speed.RUN_STEPS", 40)
+    monkeypatch.setattr("bench.recipes.measurements.speed.RUN_STEPS", 40)
     quick = ("--seconds", 0.05, "--replicas", "1,2", "--precision", "float32", "--eager", "--device", "cpu")
     small = ("--learner", "quadratic", "--set", "learner.width=8")
     done = command("speed", *small, *quick, "--json", "--quiet")
@@ -123,7 +123,7 @@ def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_a_load_beside_one_window_is_in_that_window_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, taken = [0.0], iter([7.0, 1.0, 1.0, 8.0, 0.5, 1.0])  # the first warms up, during the fourth there is a load
-    monkeypatch.setattr("bench.speed.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr("bench.recipes.measurements.speed.time", SimpleNamespace(perf_counter=lambda: clock[0]))
 
     def run(steps: int) -> None:
         clock[0] += next(taken)
@@ -144,9 +144,9 @@ def test_a_row_is_of_medians_summed_over_processes() -> None:
 
 def test_scripts_are_timed_before_and_after_the_fleets(monkeypatch: pytest.MonkeyPatch) -> None:
     told = iter([[5.0, 1.0], [9.0, 7.0], [3.0, 1.0], [7.0, 7.0]])  # usual and lean, before and after
-    monkeypatch.setattr("bench.speed._rates", lambda run, device, seconds: next(told))
+    monkeypatch.setattr("bench.recipes.measurements.speed._rates", lambda run, device, seconds: next(told))
     fleet = {"rates": [40.0], "flops": 1, "compiled": False, "compile": 0.0, "memory": None}
-    monkeypatch.setattr("bench.speed._fleets", lambda *arguments: [fleet])
+    monkeypatch.setattr("bench.recipes.measurements.speed._fleets", lambda *arguments: [fleet])
     found = measure("quadratic", device="cpu", replicas=[1], precisions=["float32"], whole_run=False)
     assert found.usual_script_steps_per_second == 2.0
     assert found.script_ranges == {"usual": (1.0, 5.0), "lean": (7.0, 9.0)}
@@ -163,8 +163,8 @@ def failing(*arguments: Any) -> Any:
 
 
 def test_who_waits_for_a_part_that_failed_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.speed._fleet", failing)
-    monkeypatch.setattr("bench.speed.places", lambda *arguments: [("cpu", 1), ("cpu", 1)])
+    monkeypatch.setattr("bench.recipes.measurements.speed._fleet", failing)
+    monkeypatch.setattr("bench.recipes.measurements.speed.places", lambda *arguments: [("cpu", 1), ("cpu", 1)])
     ended: list[bool] = []
     shutdown = ProcessPoolExecutor.shutdown
 
@@ -172,7 +172,7 @@ def test_who_waits_for_a_part_that_failed_is_ended(monkeypatch: pytest.MonkeyPat
         ended.append(kill_workers)
         shutdown(pool, wait=wait, kill_workers=kill_workers)
 
-    monkeypatch.setattr("bench.speed.ProcessPoolExecutor.shutdown", ending)
+    monkeypatch.setattr("bench.recipes.measurements.speed.ProcessPoolExecutor.shutdown", ending)
     with pytest.raises(MemoryError, match="too many"):
         _fleets("quadratic", "onehot", None, "float32", 2, "cpu", 1.0, False)
     assert ended == [True]  # a process that is not ended would wait for ten minutes
@@ -180,7 +180,7 @@ def test_who_waits_for_a_part_that_failed_is_ended(monkeypatch: pytest.MonkeyPat
 
 def test_processes_end_with_the_one_that_they_measure_for() -> None:
     program = (
-        "import os, time\nfrom bench.speed import _processes\nif __name__ == '__main__':\n"
+        "import os, time\nfrom bench.recipes.measurements.speed import _processes\nif __name__ == '__main__':\n"
         "  with _processes(1, 'cpu') as pool:\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n    pool.submit(time.sleep, 3600).result()\n"
     )
@@ -204,9 +204,9 @@ def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.Mo
     def interrupted(**request: Any) -> list[Any]:
         return [{"status": "interrupted"}]
 
-    monkeypatch.setattr("bench.speed.run_cells", interrupted)
+    monkeypatch.setattr("bench.recipes.measurements.speed.run_cells", interrupted)
     monkeypatch.setattr(
-        "bench.speed._fleets",
+        "bench.recipes.measurements.speed._fleets",
         lambda *arguments: [{"flops": 1, "rates": [1.0], "compiled": False, "compile": 0.0, "memory": None}],
     )
     done = command("speed", "--learner", "quadratic", "--seconds", 0.01, "--replicas", 1, "--device", "cpu", "--json")
@@ -239,11 +239,11 @@ def test_fleets_spread_over_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> N
     assert places("cpu", 1, many, 8) == [("cpu", 8)]
     assert places("cpu", 3, many, 8) == [("cpu", 2)] * 3
     assert places("cpu", 20, 100, 8) == [("cpu", 8)]  # a process would cost more than it saves
-    monkeypatch.setattr("bench.api.gpus", lambda: 4)
+    monkeypatch.setattr("bench.scheduling.run.gpus", lambda: 4)
     assert places("cuda", 1024, many, 16) == [(f"cuda:{i}", 1) for i in range(4)]
     assert places("cuda", 2, many, 16) == [("cuda:0", 1), ("cuda:1", 1)]
     assert places("cuda:2", 64, many, 16) == [("cuda:2", 1)]
-    monkeypatch.setattr("bench.api.gpus", lambda: 1)
+    monkeypatch.setattr("bench.scheduling.run.gpus", lambda: 1)
     assert places("cuda", 64, many, 16) == [("cuda", 1)]
 
 

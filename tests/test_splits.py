@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.api import count_train
-from bench.cells import drawn
-from bench.spec import resolve
-from bench.splits import PROTOCOLS, Protocol, Split, default_protocol, draw_vault, eligible, given_away, split
-from bench.tasks import OPERATIONS, TASKS, Task
+from bench.scheduling.run import count_train
+from bench.specs.cell import drawn
+from bench.specs.resolve import resolve
+from bench.specs.splits import PROTOCOLS, Protocol, Split, default_protocol, draw_vault, eligible, given_away, split
+from bench.tasks.modular import OPERATIONS, TASKS, Task
 
 tasks = st.sampled_from(["add", "subtract", "divide", "quad", "cube-y"])
 protocols = st.sampled_from(PROTOCOLS)
@@ -131,7 +131,7 @@ def test_training_pairs_are_counted_once_for_splits_of_one_size(
     specs = resolve(**request, vault=vault, seeds=range(6))
     sizes = [len(drawn(spec, spec.make_task()).train) for spec in specs]
     assert [count_train(spec) for spec in specs] == sizes
-    monkeypatch.setattr("bench.api.drawn", None)
+    monkeypatch.setattr("bench.scheduling.run.drawn", None)
     assert [count_train(spec) for spec in reversed(specs)] == sizes[::-1]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.statistics import (
+from bench.ranking.statistics import (
     FEWEST,
     Bounds,
     Estimate,
@@ -24,7 +24,7 @@ from bench.statistics import (
     sign_flip,
     solved_interval,
 )
-from bench.studies.coverage import (
+from bench.recipes.measurements.coverage import (
     ACCURACIES,
     EQUAL_ROWS,
     FRACTIONS,
@@ -36,7 +36,7 @@ from bench.studies.coverage import (
     rank_line,
     solved_line,
 )
-from bench.studies.grokking import crossing
+from bench.recipes.measurements.grokking import crossing
 
 REPEATS = 300
 
@@ -213,7 +213,7 @@ def test_friedman_by_hand() -> None:
         friedman(np.ones((3, 2)))
 
 
-# --- coverage: bench.studies.coverage with few draws; the whole of it takes hours
+# --- coverage: bench.recipes.measurements.coverage with few draws; the whole of it takes hours
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -246,7 +246,7 @@ def test_ranks_cover(shape: str, n: int) -> None:
 
 def test_a_line_knows_that_it_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extremes of five runs do not hold the mean as often: of a skewed distribution the study says so."""
-    from bench.studies import coverage
+    from bench.recipes.measurements import coverage
 
     quantile = ACCURACIES["10 % at 0.01, else U(0.80, 0.95)"]
     mean = float(quantile(np.linspace(0.0005, 0.9995, 1000)).mean())

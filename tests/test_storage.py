@@ -17,8 +17,8 @@ import pytest
 from conftest import PATIENCE, Finished, wait_until
 
 from bench.errors import RequestError, StoreError
-from bench.owners import owner_of
-from bench.storage import JournalLock, close_storage, default_url, open_storage, shown_url, together
+from bench.tuning.storage.open import JournalLock, close_storage, default_url, open_storage, shown_url, together
+from bench.tuning.storage.ownership import owner_of
 
 Command = Callable[..., Finished]
 
@@ -43,7 +43,7 @@ def python(program: str, *arguments: object, **options: Any) -> subprocess.Popen
 
 WRITES = """
 import optuna
-from bench.storage import default_url, open_storage
+from bench.tuning.storage.open import default_url, open_storage
 optuna.create_study(study_name="one", storage=open_storage(default_url("results")))
 """
 
@@ -73,7 +73,7 @@ def test_a_journal_stays_the_same_where_the_folder_changes(tmp_path: Path, monke
 COUNTS = """
 import sys, threading, time
 from pathlib import Path
-from bench.storage import JournalLock
+from bench.tuning.storage.open import JournalLock
 folder, lock = Path(sys.argv[1]), JournalLock(Path(sys.argv[1]) / "journal")
 def count():
     for _ in range(20):
@@ -179,7 +179,7 @@ def test_one_thread_of_one_process_writes_at_a_time(tmp_path: Path) -> None:
 HOLDS = """
 import sys, time
 from pathlib import Path
-from bench.storage import JournalLock
+from bench.tuning.storage.open import JournalLock
 lock = JournalLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
@@ -192,7 +192,7 @@ def test_a_lock_ends_with_its_process(tmp_path: Path, monkeypatch: pytest.Monkey
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        monkeypatch.setattr("bench.storage.LOCKED", 0.1)
+        monkeypatch.setattr("bench.tuning.storage.open.LOCKED", 0.1)
         with pytest.raises(StoreError, match=r"has been locked by another process"):
             lock.acquire()
     finally:
@@ -205,7 +205,7 @@ def test_a_lock_ends_with_its_process(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_thread_that_was_interrupted_before_it_could_release_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.storage.LOCKED", 0.1)
+    monkeypatch.setattr("bench.tuning.storage.open.LOCKED", 0.1)
     lock, refused = JournalLock(tmp_path / "journal"), []
     lock.acquire()
     lock.acquire()
@@ -243,8 +243,8 @@ def test_signals_are_heard_while_a_lock_is_waited_for(tmp_path: Path, monkeypatc
             os.kill(os.getpid(), signal.SIGTERM)
         pause(seconds)
 
-    monkeypatch.setattr("bench.storage.time", SimpleNamespace(sleep=pausing, monotonic=time.monotonic))
-    monkeypatch.setattr("bench.storage.LOCKED", PATIENCE)
+    monkeypatch.setattr("bench.tuning.storage.open.time", SimpleNamespace(sleep=pausing, monotonic=time.monotonic))
+    monkeypatch.setattr("bench.tuning.storage.open.LOCKED", PATIENCE)
     try:
         waiting.acquire()
         waiting.release()

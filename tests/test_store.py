@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.errors import FolderError, RequestError, StoreError
-from bench.store import Store
+from bench.results.store import Store
 
 ID = "0123456789abcdef"
 
@@ -141,16 +141,16 @@ def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pyt
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free.append(staged.path.name)
 
-    monkeypatch.setattr("bench.store._flush", flush)
+    monkeypatch.setattr("bench.results.store._flush", flush)
     store.keep(at(3), {"w": np.ones(2)})
     assert sorted(free) == [f"{ID}-3.npz", f"{ID}.json"]
 
     def overtake(staged: Any) -> None:
-        monkeypatch.setattr("bench.store._flush", lambda staged: None)
+        monkeypatch.setattr("bench.results.store._flush", lambda staged: None)
         other.keep(at(9), {"w": np.full(2, 9.0)})
 
-    monkeypatch.setattr("bench.store.WRITERS", 1)
-    monkeypatch.setattr("bench.store._flush", overtake)
+    monkeypatch.setattr("bench.results.store.WRITERS", 1)
+    monkeypatch.setattr("bench.results.store._flush", overtake)
     store.keep(at(5), {"w": np.full(2, 5.0)})
     assert store.find("0")["label"] == "9"
     assert sorted(path.name for path in store.checkpoints.iterdir()) == [f"{ID}-9.npz"]
@@ -162,7 +162,7 @@ def test_a_large_checkpoint_is_the_same_file(tmp_path: Path, monkeypatch: pytest
     state = {"w.x": np.arange(1000.0), "step": np.array(3)}
     store.write_state(ID, 3, state)
     small = store._state_path(ID, 3).read_bytes()
-    monkeypatch.setattr("bench.store.AT_ONCE", 100)
+    monkeypatch.setattr("bench.results.store.AT_ONCE", 100)
     store.write_state(ID, 3, state)
     assert len(store._state_path(ID, 3).read_bytes()) == len(small)
     again = store.read_state(ID, 3)
@@ -212,8 +212,8 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
             (tmp_path / ".lock").unlink()
             (tmp_path / ".lock").mkdir()
 
-    monkeypatch.setattr("bench.store.WRITERS", 1)
-    monkeypatch.setattr("bench.store._flush", lose)
+    monkeypatch.setattr("bench.results.store.WRITERS", 1)
+    monkeypatch.setattr("bench.results.store._flush", lose)
     with pytest.raises(StoreError, match="cannot be used") as lost:
         store.keep(at(50), {"w": np.ones(2)})
     assert lost.value.exit_code == 1  # the request was right
@@ -245,7 +245,7 @@ def test_checkpoints(tmp_path: Path) -> None:
 
 FULL = """
 import json, resource, signal, sys
-from bench.store import Store
+from bench.results.store import Store
 from bench.errors import StoreError
 store = Store(sys.argv[1], create=True)
 record = json.loads(open(sys.argv[2]).read())
@@ -272,7 +272,7 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
 
 WRITER = """
 import json, sys
-from bench.store import Store
+from bench.results.store import Store
 store = Store(sys.argv[1], create=True)
 record = json.loads(open(sys.argv[2]).read())
 print("ready", flush=True)

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 import bench
 from bench.errors import RequestError
-from bench.studies import gpus, grokking, kills, league, mlp_overhead, optimizers, precision, search_speed
+from bench.recipes.measurements import gpus, grokking, kills, league, mlp_overhead, optimizers, precision, search_speed
 
 START = datetime(2026, 1, 1)
 
@@ -39,7 +39,9 @@ def test_a_search_is_timed_from_its_first_question_to_its_last_answer() -> None:
 
 
 def test_what_workers_of_gpus_import_can_be_imported() -> None:
-    done = subprocess.run([sys.executable, "-c", "from bench.early import _import; _import()"], timeout=PATIENCE)
+    done = subprocess.run(
+        [sys.executable, "-c", "from bench.executors.warm import _import; _import()"], timeout=PATIENCE
+    )
     assert done.returncode == 0
 
 
@@ -174,7 +176,7 @@ def test_studies_announce_what_they_do_before_they_begin(
     ],
 )
 def test_wrong_requests_are_told(study: str, arguments: list[str], words: str) -> None:
-    command = [sys.executable, "-m", f"bench.studies.{study}", *arguments]
+    command = [sys.executable, "-m", f"bench.recipes.measurements.{study}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert words in done.stderr.splitlines()[-1]

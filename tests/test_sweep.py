@@ -18,19 +18,21 @@ import pytest
 from conftest import PATIENCE, Finished, read_until, wait_until
 
 import bench
-from bench import early, progress, sweeps
-from bench.cells import prepare
-from bench.claims import Claims, in_hand
-from bench.early import isolated
+from bench.cli._progress import sweep as progress
 from bench.errors import RequestError, StoreError
-from bench.execute import Board, Job, Unit, failed
-from bench.folders import clean
-from bench.grid import Grid
-from bench.harness import Moment
-from bench.slots import Slots, UnderWay, _Slot
-from bench.spec import Budget, family
-from bench.store import Store
-from bench.sweeps import plan_sweep, run_sweep
+from bench.executors import warm as early
+from bench.executors.local import Slots, UnderWay, _Slot
+from bench.executors.warm import isolated
+from bench.executors.worker import Board, Job, Unit, failed
+from bench.harness.train import Moment
+from bench.results.leases import Claims, in_hand
+from bench.results.merge import clean
+from bench.results.store import Store
+from bench.scheduling import sweep as sweeps
+from bench.scheduling.grid import Grid
+from bench.scheduling.sweep import plan_sweep, run_sweep
+from bench.specs.cell import prepare
+from bench.specs.resolve import Budget, family
 
 Command = Callable[..., Finished]
 SMALL = {"encoder": ["onehot", "phasor"], "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
@@ -183,8 +185,8 @@ def test_two_sweeps_of_one_folder_do_no_cell_twice(tmp_path: Path) -> None:
 
 
 def test_kills_lose_at_most_the_cells_in_flight(tmp_path: Path) -> None:
-    """A short burst of bench.studies.kills."""
-    from bench.studies.kills import burst
+    """A short burst of bench.recipes.measurements.kills."""
+    from bench.recipes.measurements.kills import burst
 
     told = burst(tmp_path, kills=5, seed=3, longest=4.0)
     assert told.kills == 5
@@ -197,7 +199,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
     grid.write_text(
         "encoder: onehot\nlearner: [ridge, {mlp: {epochs: 400000, hidden_layer_sizes: [[8]]}}]\nmodulus: 7\n"
     )
-    program = "from bench import cli, progress; progress.LINES_EVERY = 0.1; cli.main()"
+    program = "from bench import cli; from bench.cli._progress import sweep; sweep.LINES_EVERY = 0.1; cli.main()"
     command = [sys.executable, "-c", program, "sweep", str(grid), "--results", str(tmp_path / "r"), "--jobs", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     read_until(process, process.stderr, r"→ mlp.*, seed 0: step [1-9]")
@@ -210,7 +212,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
 
 def test_claims_die_with_their_process(tmp_path: Path) -> None:
     program = (
-        "import sys, time\nfrom bench.claims import Claims\nc = Claims(sys.argv[1])\n"
+        "import sys, time\nfrom bench.results.leases import Claims\nc = Claims(sys.argv[1])\n"
         "print(sorted(c.take(['a', 'b'])), flush=True)\ntime.sleep(3600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
@@ -231,7 +233,7 @@ def test_claims_die_with_their_process(tmp_path: Path) -> None:
 def test_cells_of_another_process_are_waited_for_and_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.slots.PATIENCE", 0.05)
+    monkeypatch.setattr("bench.executors.local.PATIENCE", 0.05)
     Store(tmp_path, create=True)
     planned = plan_sweep(SMALL, results=tmp_path)
     other = Claims(tmp_path)
@@ -320,7 +322,7 @@ def test_planning_keeps_few_data_sets(tmp_path: Path, monkeypatch: pytest.Monkey
             built.append(len(known))
         return prepare(spec, known)
 
-    monkeypatch.setattr("bench.sweeps.prepare", counting)
+    monkeypatch.setattr("bench.scheduling.sweep.prepare", counting)
     fractions = [0.3, 0.4, 0.5, 0.6, 0.7]
     request = {"encoder": "onehot", "modulus": 11, "train_fraction": fractions}
     plan_sweep(Grid.of(request | {"learner": "mlp"}, "mine"), results=tmp_path)
@@ -364,7 +366,7 @@ def test_a_hard_limit_ends_a_cell_that_overruns(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.slots.GRACE", 3.0)
+    monkeypatch.setattr("bench.executors.local.GRACE", 3.0)
     slow = {"mlp": {"hidden_layer_sizes": [[6000, 6000]], "epochs": 1, "seconds": 0.5}}
     grid = {"encoder": "onehot", "learner": [slow, "ridge"]}
     first, second = bench.sweep(grid, results=tmp_path, jobs=1)
@@ -384,7 +386,7 @@ def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.
     def growing(job: Any, on: Any) -> None:
         raise RuntimeError(f"{os.getpid()} {process_executor._MAX_MEMORY_LEAK_SIZE}")
 
-    monkeypatch.setattr("bench.slots.run_job", growing)
+    monkeypatch.setattr("bench.executors.local.run_job", growing)
     limits = []
     for device in ("cpu", "cuda"):
         slot = _Slot(device)
@@ -408,11 +410,11 @@ def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
 
     def telling(job: Any, on: Any) -> None:
-        from bench.execute import _local
+        from bench.executors.worker import _local
 
         raise RuntimeError(f"{os.environ['CUDA_VISIBLE_DEVICES']} {_local(job.device)} {_local('cuda:9')}")
 
-    monkeypatch.setattr("bench.slots.run_job", telling)
+    monkeypatch.setattr("bench.executors.local.run_job", telling)
     slot = _Slot(device)
     slot.start(Job((), device), Board(tmp_path))
     assert slot.future is not None
@@ -435,7 +437,7 @@ def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.Monke
     def telling(job: Any, on: Any) -> None:
         raise RuntimeError(f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']} {'torch' in sys.modules}")
 
-    monkeypatch.setattr("bench.slots.run_job", telling)
+    monkeypatch.setattr("bench.executors.local.run_job", telling)
     slot = _Slot("cuda:1")
     slot.start(Job((), "cuda:1"), Board(tmp_path))
     assert slot.future is not None
@@ -468,7 +470,7 @@ def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPat
 
 def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gives back the memory of its GPU, which takes time: here they wait until all of them are at it."""
-    monkeypatch.setattr("bench.slots.LEAVE", PATIENCE)
+    monkeypatch.setattr("bench.executors.local.LEAVE", PATIENCE)
     together = threading.Barrier(3, timeout=PATIENCE)
     slots = Slots(["cpu"] * 3, Board(tmp_path), lambda record: None)
     for slot in slots.slots:
@@ -481,7 +483,7 @@ def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_wrong_request_waits_for_no_process(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from bench import early; from bench.cli import main; early._import = time.sleep; "
+        "import sys, time; from bench.executors import warm; from bench.cli import main; warm._import = time.sleep; "
         "submit = early.ProcessPoolExecutor.submit; "
         "early.ProcessPoolExecutor.submit = lambda pool, work: submit(pool, work, 3600); main(sys.argv[1:])"
     )
@@ -511,7 +513,7 @@ def test_a_process_that_died_while_idle_is_replaced(tmp_path: Path, monkeypatch:
     def told(job: Any, on: Any) -> int:
         return os.getpid()
 
-    monkeypatch.setattr("bench.slots.run_job", told)
+    monkeypatch.setattr("bench.executors.local.run_job", told)
     slot, pids = _Slot("cpu"), []
     for _ in range(2):
         slot.start(Job(()), Board(tmp_path))
@@ -528,12 +530,12 @@ def test_what_a_job_has_kept_before_it_fails_stays(tmp_path: Path, monkeypatch: 
     list(bench.sweep(SMALL, results=tmp_path, jobs=1))
 
     def late(job: Any, on: Any) -> None:
-        from bench.execute import run_job
+        from bench.executors.worker import run_job
 
         run_job(job, on)
         raise RuntimeError("too late")
 
-    monkeypatch.setattr("bench.slots.run_job", late)
+    monkeypatch.setattr("bench.executors.local.run_job", late)
     records = list(bench.sweep(SMALL, results=tmp_path, jobs=1, force=True))
     assert {record["status"] for record in records} == {"done"}
 
@@ -542,7 +544,7 @@ def test_what_a_job_raises_fails_its_cells_at_once(tmp_path: Path, monkeypatch: 
     def raising(job: Any, on: Any) -> None:
         raise RuntimeError(f"no device in process {os.getpid()}")
 
-    monkeypatch.setattr("bench.slots.run_job", raising)
+    monkeypatch.setattr("bench.executors.local.run_job", raising)
     records = list(bench.sweep(SMALL, results=tmp_path, jobs=1))
     assert {record["status"] for record in records} == {"failed"}
     assert len(records) == 12
@@ -566,7 +568,7 @@ def test_where_the_time_went(tmp_path: Path, command: Command) -> None:
 
 
 def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from bench.progress import sweep_progress
+    from bench.cli._progress.sweep import sweep_progress
 
     grid = {"encoder": "onehot", "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
     planned = plan_sweep(grid, results=tmp_path / "a")
@@ -751,8 +753,8 @@ def test_a_cell_whose_process_was_ended_at_its_limit_is_told_of(
     def endless(job: Job, on: Board) -> None:
         time.sleep(3600)
 
-    monkeypatch.setattr("bench.slots.GRACE", 0.5)
-    monkeypatch.setattr("bench.slots.run_job", endless)
+    monkeypatch.setattr("bench.executors.local.GRACE", 0.5)
+    monkeypatch.setattr("bench.executors.local.run_job", endless)
     planned = plan_sweep({"encoder": "onehot", "learner": "mlp", "modulus": 7, "seconds": 0.5}, results=tmp_path)
     assert run_sweep(planned, 1, progress.sweep_progress)
     [record] = planned.records()
@@ -813,7 +815,7 @@ def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:
 
 
 def test_fleets_of_a_group_are_of_one_size_whatever_is_left(tmp_path: Path) -> None:
-    from bench.sweeps import _Queue
+    from bench.scheduling.sweep import _Queue
 
     grid = {"encoder": "onehot", "learner": [{"quadratic": {"steps": 9}}], "modulus": 7, "seeds": 9}
     planned = plan_sweep(grid, results=tmp_path)
@@ -836,7 +838,7 @@ def test_files_of_others_in_the_claims_folder_are_left_alone(tmp_path: Path) -> 
 
 
 def test_a_cell_that_failed_elsewhere_in_the_meantime_is_not_tried_again(tmp_path: Path) -> None:
-    from bench.sweeps import _Queue
+    from bench.scheduling.sweep import _Queue
 
     Store(tmp_path, create=True)
     planned = plan_sweep(SMALL | {"learner": "ridge", "encoder": "onehot"}, results=tmp_path)

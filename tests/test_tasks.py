@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from bench.tasks import FORMULAS, OPERATIONS, TASKS
+from bench.tasks.modular import FORMULAS, OPERATIONS, TASKS
 
 
 def inverse(b: int, p: int) -> int:

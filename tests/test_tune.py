@@ -30,26 +30,21 @@ from conftest import PATIENCE, Finished, read_until, wait_until
 from optuna.storages.journal import JournalFileBackend
 
 import bench
-from bench.api import count_train
-from bench.cells import drawn, prepare
-from bench.claims import Claims
-from bench.display import percent
+from bench.cli._progress.run import percent
+from bench.cli._progress.tune import search_display
 from bench.errors import BenchError, RequestError, StoreError
-from bench.execute import Job, board, failed, run_job
-from bench.harness import Moment, train
-from bench.metrics import crossings
-from bench.owners import owner_of
-from bench.rounds import Rounds
-from bench.rules import rules_of
-from bench.search_progress import search_display
-from bench.spaces import make_space
-from bench.spec import Budget, Spec, family
-from bench.splits import draw_vault
-from bench.storage import close_storage, default_url, open_storage
-from bench.store import Store
-from bench.studies import optimizers
-from bench.tunes import Tuned, Tuning, _agree, plan_tune
-from bench.tuning import (
+from bench.executors.worker import Job, board, failed, run_job
+from bench.harness.train import Moment, train
+from bench.recipes.measurements import optimizers
+from bench.results.curves import crossings
+from bench.results.leases import Claims
+from bench.results.store import Store
+from bench.scheduling.run import count_train
+from bench.specs.cell import drawn, prepare
+from bench.specs.resolve import Budget, Spec, family
+from bench.specs.splits import draw_vault
+from bench.tuning.dashboard.notes import rules_of
+from bench.tuning.objectives import (
     Most,
     best_of,
     counted,
@@ -63,6 +58,11 @@ from bench.tuning import (
     trial_seeds,
     values_of,
 )
+from bench.tuning.rounds import Rounds
+from bench.tuning.space.space import make_space
+from bench.tuning.storage.open import close_storage, default_url, open_storage
+from bench.tuning.storage.ownership import owner_of
+from bench.tuning.tune import Tuned, Tuning, _agree, plan_tune
 from learners.ridge import Ridge
 
 Command = Callable[..., Finished]
@@ -94,7 +94,7 @@ class Inline:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.early.ProcessPoolExecutor", Inline)
+    monkeypatch.setattr("bench.executors.warm.ProcessPoolExecutor", Inline)
 
 
 def record(accuracies: list[float | None], budget: int = 100, status: str = "done") -> Any:
@@ -553,7 +553,7 @@ def test_a_cell_that_was_ended_without_a_step_is_a_failed_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = TimeoutError("It did not end at its limit of seconds.")
-    monkeypatch.setattr("bench.slots.run_job", lambda job, on: failed(job, on, late, "timeout"))
+    monkeypatch.setattr("bench.executors.local.run_job", lambda job, on: failed(job, on, late, "timeout"))
     request = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "validation_fraction": 0.2, "steps": 5}
     for number, objective in enumerate(("steps", "accuracy", "cost")):
         with pytest.raises(BenchError, match="came to a value: It did not end"):
@@ -704,7 +704,7 @@ def test_what_is_drawn_again_is_not_trained_again(tmp_path: Path, monkeypatch: p
         trained.extend(unit.spec.id for unit in job.units)
         return run_job(job, on)
 
-    monkeypatch.setattr("bench.slots.run_job", counting)
+    monkeypatch.setattr("bench.executors.local.run_job", counting)
     request = RIDGE | {"combine": ["sum", "concat"], "fix": {"learner.alpha": 1.0}, "sampler": "random"}
     done = bench.tune(**request, trials=12, at_once=4, fresh=0, results=tmp_path, jobs=1)
     assert len(trained) == len(set(trained)) == 2
@@ -747,7 +747,7 @@ def test_what_is_interrupted_is_charged(tmp_path: Path, monkeypatch: pytest.Monk
         on.stop()
         return results
 
-    monkeypatch.setattr("bench.slots.run_job", once)
+    monkeypatch.setattr("bench.executors.local.run_job", once)
     request = {"encoder": "onehot", "learner": "mlp", "modulus": 7, "validation_fraction": 0.2, "epochs": 5, "seeds": 2}
     done = bench.tune(**request, trials=1, results=tmp_path, jobs=1)
     assert not done.whole
@@ -806,7 +806,7 @@ def test_whoever_asks_for_less_goes_by_the_rule_of_the_study(tmp_path: Path, mon
     request, said = MLP_REQUEST | {"study": "s", "results": tmp_path, "jobs": 1}, []
     first, more = {"trials": 2, "compute": 1e9}, {"trials": 4, "compute": 2e9}
     with monkeypatch.context() as patched:
-        patched.setattr("bench.slots.run_job", lambda job, on: on.stop() or run_job(job, on))
+        patched.setattr("bench.executors.local.run_job", lambda job, on: on.stop() or run_job(job, on))
         for rule in (first, more):
             assert not bench.tune(**request, **rule).whole
     with pytest.raises(RequestError, match=r"goes on to 4 trials and 2e\+09 FLOPs .*, not for 9 trials and 1e\+09"):
@@ -839,7 +839,7 @@ def test_what_is_shown_changes_with_the_trials_that_are_over(tmp_path: Path) -> 
 
 
 def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.rounds.PULSE", 0)
+    monkeypatch.setattr("bench.tuning.rounds.PULSE", 0)
     said: list[str] = []
     with board() as on:
         on.post("job", [Moment(str(step), step, 100, None, None, 1.0, over=step == 5) for step in (80, 5, 60)])
@@ -848,7 +848,7 @@ def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest
 
 
 def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.harness.TOLD_EVERY", -1.0)
+    monkeypatch.setattr("bench.harness.train.TOLD_EVERY", -1.0)
     found = family(encoder="onehot", learner="quadratic", modulus=7)
     seen: list[list[bool]] = []
 
@@ -1130,7 +1130,7 @@ def test_a_line_for_each_trial_is_for_those_who_ask(tmp_path: Path, command: Com
 @pytest.mark.usefixtures("inline")
 def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, said = 0.0, list[str]()
-    monkeypatch.setattr("bench.rounds.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("bench.tuning.rounds.time", SimpleNamespace(monotonic=lambda: now))
     with board() as on:
         asked = rounds(tmp_path, on, said.append, None)
         asked.before = (0, 0.0)
@@ -1139,7 +1139,7 @@ def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, mo
             asked.study.add_trial(optuna.trial.create_trial(value=value))
         now = 10.0
         best = "best so far trial 0: validation accuracy 0.5"  # of a study that minimizes, made for this test
-        monkeypatch.setattr("bench.rounds.best_of", lambda objectives, trials: trials[0][0])
+        monkeypatch.setattr("bench.tuning.rounds.best_of", lambda objectives, trials: trials[0][0])
         assert asked.how_far() == f"2 of 8 trials, about 30 s left; {best}"
         on.post("job", [Moment("a", 60, 100, None, None, 1.0)])
         assert asked.how_far().endswith(f"{best}; 1 cell in training, the slowest at step 60 of 100")
@@ -1227,7 +1227,7 @@ def script(*arguments: Any) -> list[str]:
 HALTING = """
 import time
 from bench import cli
-from bench.rounds import Rounds
+from bench.tuning.rounds import Rounds
 
 tell = Rounds._tell
 

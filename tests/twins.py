@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learners._decoder import Decoder, _sinusoids
+from learners._nets.decoder import Decoder, _sinusoids
 
 
 def plain_decoder(network: Decoder, table_UF: Tensor, index_BS: Tensor) -> tuple[Tensor, Tensor]:

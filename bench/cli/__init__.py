@@ -90,8 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _exit_code(arguments: list[str] | None) -> int:
+    from bench.cli._shadows import shadow
     from bench.errors import BenchError
-    from bench.shadows import shadow
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -118,7 +118,7 @@ def _exit_code(arguments: list[str] | None) -> int:
     except Exception as error:
         return _say(f"{type(error).__name__}: {error} (this is a bug: --debug shows where)", 1, settings)
     finally:
-        early = sys.modules.get("bench.early")
+        early = sys.modules.get("bench.executors.warm")
         if early is not None:  # what a request that came to nothing has started
             early.end()
 

@@ -33,8 +33,8 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     stays. Sources are not changed, and after an interruption the same command goes on. The checkpoint of a record that
     is replaced goes with it. Exits with 1 where a record or checkpoint could not be used.
     """
-    from bench import folders
     from bench.cli._print import print_json
+    from bench.results import merge as folders
 
     merged = folders.merge(
         sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=_progress("records", quiet)
@@ -63,8 +63,8 @@ def clean(results: str, older_than: float | None, dry_run: bool, as_json: bool, 
     cells. A cell that a process is only about to extend begins anew where its checkpoint is gone, and loses no record;
     beside a sweep, --older-than 1 leaves the checkpoints of the last day.
     """
-    from bench import folders
     from bench.cli._print import print_json
+    from bench.results import merge as folders
 
     cleaned = folders.clean(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
     if as_json:

@@ -45,9 +45,9 @@ def info(name: str, as_json: bool) -> int:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from bench import registry
-    from bench.docstrings import describe
     from bench.errors import RequestError, one_of
+    from bench.specs import registry
+    from bench.specs.docstrings import describe
 
     wanted = registry.canonical(name)
     kind = next((kind for kind in registry.KINDS if wanted in registry.listings(kind)), None)
@@ -60,7 +60,7 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def _about_task(maker: Any) -> dict[str, Any]:
-    from bench.spec import parameters
+    from bench.specs.resolve import parameters
 
     task = maker()
     defaults = {k: v for k, v in parameters(maker).items() if k != "name"}
@@ -74,8 +74,8 @@ def _about_task(maker: Any) -> dict[str, Any]:
 
 
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
-    from bench.space import draws, ranges
-    from bench.spec import documentation, parameters
+    from bench.specs.resolve import documentation, parameters
+    from bench.specs.stand_ins import draws, ranges
 
     drawn = draws(cls.suggest)
     defaults = {k: v for k, v in parameters(cls).items() if k not in getattr(cls, "fit_parameters", ())}

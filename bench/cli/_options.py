@@ -85,7 +85,7 @@ class Number(click.ParamType):
             return self.kind(value)
         except ValueError:
             from bench.errors import RequestError
-            from bench.hints import for_several, share_hint, written_out
+            from bench.specs.hints import for_several, share_hint, written_out
 
             option = "--" + (parameter.name or "").replace("_", "-") if parameter else "it"
             if self.swept and (several := for_several(option, value)):
@@ -104,7 +104,7 @@ def name_completer(kind: Any) -> Callable[..., list[CompletionItem]]:
     """Complete names of encoders, learners or tasks, with their summaries."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from bench.registry import canonical, listings
+        from bench.specs.registry import canonical, listings
 
         found = listings(kind).values()
         begun = canonical(incomplete)
@@ -115,9 +115,9 @@ def name_completer(kind: Any) -> Callable[..., list[CompletionItem]]:
 
 def complete_settings(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete ``--set``: the parameters of the encoder, learner and task chosen so far."""
-    from bench import registry
     from bench.errors import BenchError
-    from bench.spec import settable
+    from bench.specs import registry
+    from bench.specs.resolve import settable
 
     found = []
     for kind in registry.KINDS:
@@ -137,7 +137,7 @@ def complete_settings(context: click.Context, parameter: click.Parameter, incomp
 def record_completer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete ids of the records in the results folder."""
     from bench.errors import BenchError
-    from bench.store import Store
+    from bench.results.store import Store
 
     try:
         ids = Store(context.params.get("results") or "results").ids()

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.schema import SCHEMA
+from bench.results.record import SCHEMA
 
 __all__ = ["console", "exponential", "four_digits", "print_json", "print_table", "print_tracebacks", "significant"]
 

@@ -25,7 +25,7 @@ MOST_NEEDED = 8
 MANY = 8
 """So many ranks, and so many rows that fail sometimes, are named in footnotes."""
 FEWEST = 5
-"""Runs from which on there are intervals: `bench.statistics.FEWEST`, which help and completion do not import."""
+"""Runs from which on there are intervals: `statistics.FEWEST` of `bench.ranking`, not imported for help alone."""
 
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
@@ -103,7 +103,7 @@ def rank(
 
     Tasks, moduli, protocols and fractions are ranked apart, unless --blocks compares the rows over all of them.
     """
-    from bench.ranking import rank as ranked
+    from bench.ranking.league import rank as ranked
 
     _check(request["blocks"], diagram, top, form, as_json)
     ranking = ranked(
@@ -117,7 +117,7 @@ def rank(
         **request,
     )
     if diagram is not None and ranking.comparison is not None:
-        from bench.diagram import draw
+        from bench.reports.figures.critical_difference import draw
 
         draw([row.label for row in ranking.rows[: len(ranking.comparison.ranks)]], ranking.comparison, diagram)
     tables = _tables(ranking, top)
@@ -133,8 +133,8 @@ def rank(
 
 def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_json: bool) -> None:
     """Refuse what would be refused after all records were read."""
-    from bench.diagram import check_diagram
     from bench.errors import RequestError, one_of
+    from bench.reports.figures.critical_difference import check_diagram
 
     if form not in FORMATS:
         raise RequestError(one_of("--format", form, FORMATS))
@@ -190,7 +190,7 @@ def _tables(ranking: Any, top: int | None) -> list[tuple[str, list[Any]]]:
     if ranking.comparison is not None:
         tables = [(f"Mean rank over {len(ranking.comparison.blocks)} blocks", list(ranking.rows))]
     else:
-        from bench.captions import reading_of
+        from bench.ranking.captions import reading_of
 
         tables = [
             (title, list(rows))
@@ -244,8 +244,8 @@ def _labels(tables: Sequence[tuple[str, Sequence[Any]]]) -> dict[int, str]:
 
 
 def _columns(ranking: Any, names: Mapping[int, str]) -> list[Column]:
-    from bench.captions import estimate_name
-    from bench.display import percent
+    from bench.cli._progress.run import percent
+    from bench.ranking.captions import estimate_name
 
     by, mean_rank = ranking.question.by, ranking.comparison is not None
     target = ranking.question.target
@@ -298,7 +298,7 @@ def _chance(row: Any) -> str:
 
 def _range(row: Any) -> str:
     """The lowest and the highest run."""
-    from bench.display import percent
+    from bench.cli._progress.run import percent
 
     return "–" if row.lowest is None else _ends(percent(row.lowest).removesuffix("%"), percent(row.highest))
 
@@ -308,7 +308,7 @@ def _text(value: float | None, form: str = "") -> str:
 
 
 def _score(by: str, mean_rank: bool) -> Callable[[float | None], str]:
-    from bench.display import percent
+    from bench.cli._progress.run import percent
 
     if mean_rank:
         return lambda value: _text(value, ".2f")
@@ -350,7 +350,7 @@ def _interval(row: Any, score: Callable[[float | None], str]) -> str:
 
 
 def _solved(row: Any, mean_rank: bool) -> str:
-    from bench.display import percent
+    from bench.cli._progress.run import percent
 
     if mean_rank or row.solved is None:
         return percent(row.solved)
@@ -364,7 +364,7 @@ def _tried(row: Any) -> str:
 
 
 def _probe(row: Any, name: str, target: float) -> str:
-    from bench.display import percent
+    from bench.cli._progress.run import percent
 
     value = row.probes[name]
     return f"{percent(value)}{'†' if value is not None and value >= target else ''}"

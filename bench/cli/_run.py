@@ -95,9 +95,9 @@ def run(
     Cells that are stored already are shown, not computed again; a larger budget extends them, and after an
     interruption the same command goes on.
     """
-    from bench import api
     from bench.errors import StoreError
-    from bench.store import check_folder
+    from bench.results.store import check_folder
+    from bench.scheduling import run as api
 
     check_folder(request["results"])
     request |= {"settings": parse_settings(settings), "sdr": _parse_sdr(sdr)}
@@ -130,10 +130,10 @@ def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> i
 
     Nothing is stored. Exits with 0 where every number of the curve agrees, with 1 where one does not.
     """
-    from bench import api
     from bench.cli import _tables
     from bench.cli._print import print_json, print_tracebacks
-    from bench.store import Store
+    from bench.results.store import Store
+    from bench.scheduling import run as api
 
     print_tracebacks([Store(results).find(id)])
     comparison = api.rerun(id, results=results, display=None if quiet else _display())
@@ -147,7 +147,7 @@ def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> i
 
 def _parse_sdr(sdr: str | None) -> int | str | None:
     from bench.errors import RequestError
-    from bench.hints import for_several
+    from bench.specs.hints import for_several
 
     if sdr is None or sdr == "off":
         return sdr
@@ -160,7 +160,7 @@ def _parse_sdr(sdr: str | None) -> int | str | None:
 
 
 def _display() -> Any:
-    from bench.display import progress
+    from bench.cli._progress.run import progress
 
     return progress
 

@@ -46,7 +46,7 @@ def speed(
     the held-out pairs every epoch; the lean one only trains.
     """
     from bench.cli._print import print_json
-    from bench.speed import measure
+    from bench.recipes.measurements.speed import measure
 
     found = measure(
         settings=parse_settings(settings),

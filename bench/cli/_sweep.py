@@ -76,19 +76,19 @@ def sweep(
     Cells that are stored already are not computed again; a larger budget extends them, and after an interruption, of
     whatever kind, the same command goes on. Several processes may sweep one results folder: no cell is done twice.
     """
-    from bench import early
+    from bench.executors import warm as early
 
     wanted = _from_options(settings, vary, options)
     _check(grid, wanted, jobs)
     if not dry_run:
         early.start(device)
-    from bench.store import check_folder
+    from bench.results.store import check_folder
 
     check_folder(results)
     from bench.cli import _sweep_tables as tables
-    from bench.grid import Grid, read
-    from bench.progress import sweep_progress
-    from bench.sweeps import plan_sweep, run_sweep
+    from bench.cli._progress.sweep import sweep_progress
+    from bench.scheduling.grid import Grid, read
+    from bench.scheduling.sweep import plan_sweep, run_sweep
 
     chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
     planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)

@@ -10,12 +10,12 @@ import click
 import joblib
 import numpy as np
 
-from bench.api import gpus
 from bench.cli._print import console, print_table
-from bench.display import percent
-from bench.schema import SCHEMA
-from bench.store import Record
-from bench.sweeps import ACTIONS, Sweep
+from bench.cli._progress.run import percent
+from bench.results.record import SCHEMA
+from bench.results.store import Record
+from bench.scheduling.run import gpus
+from bench.scheduling.sweep import ACTIONS, Sweep
 
 __all__ = ["show_plan", "show_results"]
 

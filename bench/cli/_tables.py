@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from bench import registry
-from bench.api import Comparison, Plan
-from bench.cells import prepare
 from bench.cli._print import console, four_digits, print_table, significant
-from bench.display import percent
-from bench.environment import source_digest
-from bench.metrics import CONFIRMATION, confirmed, crossings
-from bench.runs import many
-from bench.spec import Spec, differing
-from bench.splits import eligible, given_away
+from bench.cli._progress.run import percent
+from bench.ranking.reading import many
+from bench.results.curves import CONFIRMATION, confirmed, crossings
+from bench.results.environment import source_digest
+from bench.scheduling.run import Comparison, Plan
+from bench.specs import registry
+from bench.specs.cell import prepare
+from bench.specs.resolve import Spec, differing
+from bench.specs.splits import eligible, given_away
 
 __all__ = ["notes", "print_comparison", "print_plan", "print_records"]
 

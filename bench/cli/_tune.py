@@ -123,17 +123,17 @@ def tune(
     Trials are judged by validation pairs. The winner alone is tested, on the pairs of the vault, and its records land
     in the results folder. The same command goes on after an interruption; several processes may share a study.
     """
-    from bench import early
     from bench.errors import RequestError
+    from bench.executors import warm as early
 
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
     if not dry_run:
         early.start(request["device"])
-    from bench.store import check_folder
+    from bench.results.store import check_folder
 
     check_folder(request["results"])
-    from bench.tunes import look_at, plan_tune, run_tune
+    from bench.tuning.tune import look_at, plan_tune, run_tune
 
     planned = plan_tune(
         encoder=parted(encoder) or [],
@@ -146,7 +146,7 @@ def tune(
     )
     if dry_run:
         return _show_plan(*look_at(planned), as_json)
-    from bench.search_progress import Telling, search_display
+    from bench.cli._progress.tune import Telling, search_display
 
     debug = bool((click.get_current_context().obj or {}).get("debug"))
     if quiet:
@@ -205,7 +205,7 @@ def _choices(text: str) -> Any:
 
 def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
     from bench.cli._print import print_json, print_table
-    from bench.rules import rules_of
+    from bench.tuning.dashboard.notes import rules_of
 
     found = planned.space.describe()
     if as_json:
@@ -233,7 +233,7 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import exponential, print_json, print_table
-    from bench.tuning import crossed_by, shown
+    from bench.tuning.objectives import crossed_by, shown
 
     if as_json:
         rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
@@ -271,7 +271,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
 
 
 def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> str:
-    from bench.tuning import label_of, shown
+    from bench.tuning.objectives import label_of, shown
 
     if objective in ("accuracy", "data") or best.get("held", 0) is not None:
         return f"{label_of(objective)} {shown(value)}"

@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from learners._fleet.group import SHARED, Tensors
-from learners._fleet.modules import Embedding
 from learners._fleet.step import Rule
+from learners._nets.modules import Embedding
 
 if TYPE_CHECKING:
     from learners._base import Problem

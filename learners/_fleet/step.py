@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from learners._fleet.group import SHARED, Tensors
-from learners._fleet.kernels import stacked
-from learners._fleet.losses import LOSSES
-from learners._fleet.modules import Network, Noise
+from learners._kernels.products import stacked
+from learners._nets.losses import LOSSES
+from learners._nets.modules import Network, Noise
 from learners.optim import Context, Transformation, per_replica
 from learners.optim.noise import key, normal
 

@@ -17,11 +17,11 @@ from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
 from learners._fleet.group import SHARED, Group, Tensors
 from learners._fleet.kept import ours
-from learners._fleet.kernels import LARGEST_TABLE, tensor_cores
 from learners._fleet.memory import out_of_memory
-from learners._fleet.modules import Embedding
 from learners._fleet.program import BLOCK, Feed, Looker, Stepper
 from learners._fleet.step import SPARSITY_ROWS, Rule
+from learners._kernels.products import LARGEST_TABLE, tensor_cores
+from learners._nets.modules import Embedding
 
 if TYPE_CHECKING:
     from learners._torch import TorchLearner

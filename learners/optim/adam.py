@@ -2,7 +2,7 @@
 
 import torch
 
-from learners._fleet.kernels import settled
+from learners._kernels.products import settled
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
 __all__ = ["adam"]

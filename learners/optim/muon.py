@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from learners._fleet.kernels import matmul
+from learners._kernels.products import matmul
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
 __all__ = ["muon", "newton_schulz"]

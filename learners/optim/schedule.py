@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from learners._fleet.kernels import settled
+from learners._kernels.products import settled
 from learners.optim._core import Context, Gradients, Hyper, Transformation, per_replica, stateless
 
 __all__ = ["rate", "scale_by_rate"]

@@ -1,0 +1,201 @@
+"""Progress of a sweep on stderr: one live bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import joblib
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.cli._progress.run import percent, ranges
+from bench.executors.local import UnderWay
+from bench.harness.train import Moment
+from bench.results.store import Record
+from bench.scheduling.durations import Duration
+from bench.scheduling.sweep import Sweep
+from bench.specs.resolve import Spec
+
+__all__ = ["sweep_progress"]
+
+LINES_EVERY = 10.0
+"""Seconds without a line after which there is one that says what is under way."""
+MOST_JOBS = 3
+"""Jobs under way that are named, those that take the longest."""
+FIRST_LINES = 5
+"""Records that get a line of their own before lines become rare."""
+
+
+CONDITIONS: dict[str, Callable[[Spec], str]] = {
+    "train_fraction": lambda spec: f"{100 * spec.train_fraction:g} % train",
+    "modulus": lambda spec: f"mod {spec.modulus}" if spec.modulus is not None else "",
+    "task": lambda spec: spec.task,
+    "pairs": lambda spec: f"{spec.protocol} pairs",
+}
+"""What a label does not say, by the key of a grid."""
+
+
+def namer(planned: Sweep) -> Callable[[Spec], str]:
+    """Names cells without their seeds: by their label and by the conditions that differ within a sweep.
+
+    As "onehot+concat → quadratic, 30 % train, mod 11".
+    """
+    asked = {key: {entry.request.get(key) for entry in planned.entries} for key in CONDITIONS}
+    differing = [tell for key, tell in CONDITIONS.items() if len(asked[key]) > 1]
+    return lambda spec: ", ".join(filter(None, [spec.label, *(tell(spec) for tell in differing)]))
+
+
+class _Tally:
+    """How many cells are over, and how long the rest takes.
+
+    The rest is weighed by what such cells took: those that were stored before, and those that came in since.
+    """
+
+    def __init__(self, planned: Sweep, slots: int) -> None:
+        self.planned, self.name_of = planned, namer(planned)
+        self.started = time.monotonic()
+        self.total, self.over, self.bad, self.interrupted = len(planned.todo), 0, 0, 0
+        self.took: dict[str, Duration] = {}
+        self.done = 0.0
+        self.stored = {planned.id(place): of_it for place, of_it in planned.stored.items()}
+        self.pace, self.paced_at = 1.0 / max(1, min(slots, len(planned.todo))), self.started
+        self.left: dict[str, list[float]] = {}
+        for place in planned.todo.tolist():
+            entry = planned.entries[planned.entry[place]]
+            count = self.left.setdefault(planned.learners[entry.group], [0, 0.0])
+            count[0] += 1
+            count[1] += max(1, entry.budget.steps) - planned.stored.get(place, (0, 0.0))[0]
+
+    def add(self, record: Record) -> None:
+        """A record came in."""
+        if record["status"] == "interrupted":
+            self.interrupted += 1
+            return
+        self.over += 1
+        self.bad += record["status"] in ("failed", "timeout", "diverged")
+        learner, (steps, seconds) = record["spec"]["learner"]["name"], self.stored.get(record["id"], (0, 0.0))
+        left = self.left[learner]
+        left[0] -= 1
+        left[1] -= max(1, record["budget"]["steps"]) - steps
+        self.took.setdefault(learner, Duration()).add(record)
+        before = 0.0 if record["final"]["step"] is None else seconds  # what failed says nothing of what was stored
+        self.done += max(0.0, record["seconds"]["total"] - before)
+        # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
+        self.paced_at = time.monotonic()
+        if self.done > 0:
+            self.pace = (self.paced_at - self.started) / self.done
+
+    def seconds_left(self) -> tuple[float, int]:
+        """By what such cells took, and how many cells are of learners of which none is known."""
+        here = {self.planned.sort(entry) for entry in self.planned.entries}
+        known = {sort[0]: took for sort, took in self.planned.durations.items() if sort in here}
+        known |= {name: took for name, took in self.took.items() if took.training or name not in known}
+        ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
+        unknown = sum(int(cells) for name, (cells, _) in ahead.items() if name not in known)
+        seconds = sum(
+            known[name].seconds(cells, max(0.0, steps)) for name, (cells, steps) in ahead.items() if name in known
+        )
+        return max(0.0, seconds * self.pace - (time.monotonic() - self.paced_at)), unknown
+
+    def said(self) -> str:
+        """As "37 of 200 cells, 2 of them failed, about 5 min left and 30 cells of learners not seen yet".
+
+        After a stop as "37 of 200 cells done, 2 interrupted, 161 not begun".
+        """
+        left, unknown = self.seconds_left()
+        parts = [f"{self.over:,} of {self.total:,} cells{' done' if self.interrupted else ''}"]
+        if self.bad:
+            parts.append(f"{self.bad:,} of them failed, diverged or ran out of time")
+        if self.interrupted:
+            rest = self.total - self.over - self.interrupted
+            parts += [f"{self.interrupted:,} interrupted", *([f"{rest:,} not begun"] if rest else [])]
+        elif self.over < self.total and (left or not unknown):
+            time_left = f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left"
+            parts.append(f"{time_left} and {unknown:,} cells of learners not seen yet" if unknown else time_left)
+        return ", ".join(parts)
+
+
+def what_is_under_way(jobs: Sequence[UnderWay], name_of: Callable[[Spec], str]) -> str:
+    """As "onehot → quadratic, seeds 0–4: step 12 of 60 for 8 s; and 2 other jobs"."""
+    said = [_at(job, name_of) for job in jobs[:MOST_JOBS]]
+    more = len(jobs) - len(said)
+    return "; ".join([*said, *([f"and {more:,} other job{'s' if more > 1 else ''}"] if more else [])])
+
+
+def _at(job: UnderWay, name_of: Callable[[Spec], str]) -> str:
+    names = list(dict.fromkeys(map(name_of, job.cells)))
+    seeds = ranges([cell.seed for cell in job.cells])
+    one = f"{names[0]}, seed{'s' if len(job.cells) > 1 else ''} {seeds}"
+    who = one if len(names) == 1 else f"{len(job.cells)} cells, as {names[0]}"
+    slowest = min(job.moments, key=lambda moment: (moment.step, moment.id), default=None)
+    return f"{who}: {_how_far(slowest)} for {job.seconds:.0f} s"
+
+
+def _how_far(slowest: Moment | None) -> str:
+    if slowest is None or not slowest.budget:
+        return "running"
+    note = f" ({slowest.note})" if slowest.note else ""
+    return f"step {slowest.step:,} of {slowest.budget:,}{note}"
+
+
+@contextmanager
+def sweep_progress(
+    planned: Sweep, under_way: Callable[[], Sequence[UnderWay]], jobs: int | None = None
+) -> Iterator[Callable[[Record | None], None]]:
+    """Show how far a sweep is until the block ends; yields what is told of records, and of None in between.
+
+    :param under_way: tells what worker processes are at.
+    :param jobs: worker processes on the CPU; None takes one for each core.
+    """
+    follow = _bar if sys.stderr.isatty() else _lines
+    with follow(_Tally(planned, len(planned.slots(jobs or joblib.cpu_count()))), under_way) as told:
+        yield told
+
+
+def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:
+    result = f"test {percent(record['final']['test_accuracy'])}"
+    words = result if record["error"] is None else " ".join(record["error"]["message"].split())
+    spec = Spec.from_dict(record["spec"])
+    return f"{name_of(spec)}, seed {spec.seed}: {record['status']}, {words}"
+
+
+@contextmanager
+def _bar(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator[Callable[[Record | None], None]]:
+    columns = (BarColumn(bar_width=30), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(tally.said(), total=tally.total)
+
+        def shown() -> str:
+            return "\n".join([tally.said(), *(_at(job, tally.name_of) for job in under_way()[:MOST_JOBS])])
+
+        def told(record: Record | None) -> None:
+            if record is not None:
+                tally.add(record)
+                if record["status"] != "done":
+                    bars.console.print(_outcome(record, tally.name_of), markup=False, highlight=False)
+            bars.update(task, completed=tally.over, description=shown())
+
+        yield told
+
+
+@contextmanager
+def _lines(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator[Callable[[Record | None], None]]:
+    last = tally.started
+
+    def say(text: str) -> None:
+        nonlocal last
+        last = time.monotonic()
+        print(f"[{last - tally.started:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    def told(record: Record | None) -> None:
+        if record is not None:
+            tally.add(record)
+            if record["status"] != "done" or tally.over <= FIRST_LINES:
+                say(_outcome(record, tally.name_of))
+        if time.monotonic() - last > LINES_EVERY:
+            jobs = what_is_under_way(under_way(), tally.name_of)
+            say(f"{tally.said()}{f'; under way: {jobs}' if jobs else ''}")
+
+    yield told
+    say(tally.said())

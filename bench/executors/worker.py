@@ -1,0 +1,474 @@
+"""Run cells: over the cores, stoppable within about a second without losing what is done."""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, astuple, dataclass, field, replace
+from functools import cache, partial
+from pathlib import Path
+from pickle import PicklingError
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from bench.errors import RequestError, StoreError
+from bench.executors.memory import keep_freed_memory
+from bench.executors.warm import ONLY
+from bench.harness.probes import PROBES
+from bench.harness.train import PARTS, CheckpointError, Clock, Moment, Outcome, recall, train
+from bench.results import environment
+from bench.results.curves import crossings
+from bench.results.environment import source_digest
+from bench.results.leases import holding
+from bench.results.record import SCHEMA
+from bench.results.store import Record, State, Store
+from bench.specs import registry
+from bench.specs.cell import Cell, prepare
+from bench.specs.resolve import Budget, Spec
+from learners import Learner
+
+__all__ = [
+    "Board",
+    "Job",
+    "Result",
+    "Unit",
+    "board",
+    "check_model_path",
+    "failed",
+    "graceful",
+    "leave_with",
+    "run_job",
+    "run_jobs",
+]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One cell of a job.
+
+    :param prior: the stored record to go on from, or None to begin.
+    :param recalled: the stored record is whole, only its model is wanted.
+    :param model: where to save the fitted pipeline, or None.
+    """
+
+    spec: Spec
+    budget: Budget
+    prior: Record | None = field(default=None, repr=False)
+    recalled: bool = False
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that train side by side, as they travel to a worker process.
+
+    :param threads: of the arithmetic.
+    :param results: the results folder, or None to keep nothing.
+    :param force: what is stored gives way, whatever it is.
+    :param lease: of the process that has claimed the cells, to be held while they are in work.
+    :param source: commit and state of the source, read once.
+    :param repeats: how many jobs of this structure one worker may expect, this one included.
+    :param tuning: what records say of the study that chose their settings; None where none did.
+    """
+
+    units: tuple[Unit, ...]
+    device: str = "cpu"
+    threads: int = 1
+    results: str | None = None
+    force: bool = False
+    source: tuple[str | None, bool | None] = (None, None)
+    lease: str | None = None
+    repeats: int = 1
+    tuning: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from other jobs."""
+        return self.units[0].spec.id
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a worker hands back of a cell: the record, and what could not be written."""
+
+    record: Record
+    problem: str | None = None
+
+
+class Board:
+    """A folder through which worker processes tell how far they are and are told to stop."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.owner = os.getpid()
+        self.asked = False
+
+    def post(self, job: str, moments: Sequence[Moment]) -> None:
+        """Say how far the cells of a job are; none, once it is over."""
+        path = self.folder / f"{job}.json"
+        with suppress(OSError):
+            if moments:
+                path.with_suffix(".new").write_text(json.dumps([astuple(moment) for moment in moments]))
+                path.with_suffix(".new").replace(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def moments(self) -> list[Moment]:
+        """How far all cells in training are."""
+        found: list[Moment] = []
+        for path in self.folder.glob("*.json"):
+            with suppress(OSError, ValueError):
+                found += [Moment(*fields) for fields in json.loads(path.read_text())]
+        return found
+
+    def stop(self) -> None:
+        """Ask all cells to end at their next evaluation."""
+        self.asked = True
+        with suppress(OSError):
+            (self.folder / "stop").touch()
+
+    def stopped(self) -> bool:
+        """Whether somebody asked to stop, or the process that would collect the results is gone."""
+        orphaned = os.getpid() != self.owner and os.getppid() != self.owner
+        return orphaned or self.asked or (self.folder / "stop").exists()
+
+
+@contextmanager
+def board() -> Iterator[Board]:
+    """A board for as long as a run lasts."""
+    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
+        yield Board(folder)
+
+
+def _local(device: str) -> str:
+    """What this process calls a device."""
+    return "cuda:0" if os.environ.get(ONLY) == device else device
+
+
+def run_jobs(jobs: Sequence[Job], on: Board, processes: int, finished: Callable[[Record], None]) -> list[Result]:
+    """Run all jobs over worker processes; on Ctrl-C or SIGTERM end early with whatever is done.
+
+    :param on: the board that they report to.
+    :param processes: worker processes; with one, jobs run in this process.
+    :param finished: is told of every record, in the order in which they finish.
+    """
+    results: list[Result] = []
+    with graceful(on.stop):
+        parallel = joblib.Parallel(n_jobs=max(1, min(processes, len(jobs))), return_as="generator_unordered")
+        try:
+            for done in parallel(joblib.delayed(run_job)(job, on) for job in jobs):
+                results += done
+                for result in done:
+                    finished(result.record)
+        except TerminatedWorkerError as error:
+            if not on.stopped():
+                message = "A worker process was killed, by lack of memory perhaps; the same command goes on."
+                raise StoreError(message, [result.record for result in results]) from error
+    return results
+
+
+@contextmanager
+def graceful(stop: Callable[[], None]) -> Iterator[None]:
+    """On the first signal ask to stop, on the second stop at once. Only the main thread can listen to signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def listen(number: int, frame: Any) -> None:
+        os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
+        stop()
+        signal.signal(number, previous[signal.Signals(number)])
+
+    for number in previous:
+        signal.signal(number, listen)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def run_job(job: Job, on: Board) -> list[Result]:
+    """Run one job, in a worker process or here; nothing where a stop came before it began."""
+    if os.getpid() != on.owner:
+        # Ctrl-C reaches all processes of a terminal: the owner decides what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        leave_with(on.owner)
+    if on.stopped():
+        return []
+    keep_freed_memory()
+    with holding(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), _busy():
+        warnings.simplefilter("ignore")
+        return _Runner(job, on).run()
+
+
+@contextmanager
+def _threads(job: Job) -> Iterator[None]:
+    """As many threads of torch as the job says, and no denormal numbers, where its learner uses torch.
+
+    Weights that decay below 1e-38 make some processors take a slow path: a quadratic network of width 512 (lr 0.083,
+    decay 1.1) took 84 ms a step with them, 16 without, to the same accuracy (one core of an Intel Xeon).
+    """
+    registry.learner(job.units[0].spec.learner["name"])  # imports torch, or does not
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-40) * 1) == 0
+    torch.set_num_threads(job.threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
+
+
+_working = threading.Event()
+
+
+@contextmanager
+def _busy() -> Iterator[None]:
+    _working.set()
+    try:
+        yield
+    finally:
+        _working.clear()
+
+
+@cache
+def leave_with(owner: int) -> None:
+    """End this worker process, once it has nothing to do, when the one that it works for is gone."""
+
+    def watch() -> None:
+        while os.getppid() == owner or _working.is_set():
+            time.sleep(1.0)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Runner:
+    """Runs one job in this process and keeps what comes of it, cell by cell."""
+
+    def __init__(self, job: Job, on: Board) -> None:
+        self.job, self.on = job, on
+        self.device = _local(job.device)
+        self.clock = Clock()
+        self.results: dict[str, Result] = {}
+        self.store = Store(job.results) if job.results else None
+        self.forced = {unit.spec.id for unit in job.units} if job.force else set()
+
+    def run(self) -> list[Result]:
+        """Results in the order of the units."""
+        try:
+            return self._run()
+        finally:
+            self.on.post(self.job.name, [])
+
+    def _run(self) -> list[Result]:
+        environment.reset_peak_memory(self.device)
+        try:
+            self._train([unit for unit in self.job.units if not unit.recalled])
+        except CheckpointError as error:
+            spoiled = error.id
+            units = [replace(unit, prior=None) if unit.spec.id == spoiled else unit for unit in self.job.units]
+            self.job = replace(self.job, units=tuple(units))
+            return self._run()
+        for unit in self.job.units:
+            if unit.recalled:
+                self._recall(unit)
+        return [self.results[unit.spec.id] for unit in self.job.units if unit.spec.id in self.results]
+
+    def _train(self, units: Sequence[Unit]) -> None:
+        cells: list[Cell] = []
+        ready: list[Unit] = []
+        known: dict[str, Any] = {}
+        for unit in units:
+            try:
+                cells.append(prepare(unit.spec, known))
+                ready.append(unit)
+            except Exception as error:
+                self._fail(unit, error)
+        if not ready:
+            return
+        # A record that is trained to its end is told of; one that is kept from time to time is not.
+        try:
+            train(
+                cells,
+                [unit.budget for unit in ready],
+                lambda outcomes: self._finish([(ready[r], cells[r], outcome) for r, outcome in outcomes]),
+                [self._prior(unit) for unit in ready],
+                partial(self.on.post, self.job.name),
+                self.on.stopped,
+                self.clock,
+                self.device,
+                probed=self.on.folder,
+                repeats=self.job.repeats,
+            )
+        except CheckpointError:
+            raise
+        except (Exception, SystemExit) as error:
+            over = {id for id, result in self.results.items() if result.record["status"] != "interrupted"}
+            left = [unit for unit in ready if unit.spec.id not in over]
+            if len(left) == 1:
+                self._fail(left[0], error)
+            again = [self._from_what_is_kept(unit) for unit in left] if len(left) > 1 else []
+            for half in (again[: len(again) // 2], again[len(again) // 2 :]):
+                self.clock = Clock()  # what failed, and the other half, is no time of theirs
+                self._train(half)  # whichever of them it is, the others go on
+
+    def _from_what_is_kept(self, unit: Unit) -> Unit:
+        """The cell, to go on from what was kept of it since it was begun."""
+        if self.store is None or unit.spec.id in self.forced:
+            return unit
+        record = self.store.read(unit.spec.id)
+        return replace(unit, prior=record) if record is not None and record["status"] == "interrupted" else unit
+
+    def _prior(self, unit: Unit) -> tuple[Record, State] | None:
+        """The stored record with its checkpoint; a run whose checkpoint is gone begins anew."""
+        if unit.prior is None or self.store is None:
+            return None
+        state = self.store.read_state(unit.spec.id, unit.prior["final"]["step"])
+        return None if state is None else (unit.prior, state)
+
+    def _finish(self, some: Sequence[tuple[Unit, Cell, Outcome]]) -> None:
+        """Keep records, then models: what cannot be saved must not cost what was trained."""
+        records = [self._described(outcome.record, unit) for unit, _, outcome in some]
+        states = [outcome.state() if self.store else {} for _, _, outcome in some]
+        problems = self._keep(list(zip(records, states, strict=True)))
+        for (unit, cell, outcome), record, found in zip(some, records, problems, strict=True):
+            problem = found
+            if unit.model and record["status"] not in ("interrupted", "diverged"):
+                problem = save_model(cell, outcome.fitted(), Path(unit.model)) or problem
+            self.results[unit.spec.id] = Result(record, problem)
+
+    def _recall(self, unit: Unit) -> None:
+        """Save the model of a stored record and leave the record as it is."""
+        assert unit.prior is not None
+        assert unit.model is not None
+        problem: str | None
+        try:
+            cell = prepare(unit.spec)
+            prior = self._prior(unit)
+            learner = recall(cell, unit.prior, prior[1] if prior else None)
+            problem = save_model(cell, learner, Path(unit.model))
+        except CheckpointError as error:
+            problem = str(error)
+        self.results[unit.spec.id] = Result(unit.prior, problem)
+
+    def _fail(self, unit: Unit, error: BaseException, status: str = "failed") -> None:
+        record = self._described(_failed(unit, error, self.clock) | {"status": status}, unit)
+        [problem] = self._keep([(record, {})])
+        self.results[unit.spec.id] = Result(record, problem)
+
+    def _described(self, record: Record, unit: Unit) -> Record:
+        tuning = (unit.prior or {}).get("tuning", self.job.tuning)
+        if tuning is not None:
+            record["tuning"] = dict(tuning)
+        commit, dirty = self.job.source
+        try:
+            described = environment.describe(self.device, self.job.threads) | {"device": self.job.device}
+            record["peak_memory_bytes"] = environment.peak_memory_bytes(self.device)
+        except Exception:  # a device that does not answer is why the cell failed: that must be told
+            described = environment.describe("cpu", self.job.threads) | {"device": self.job.device, "processor": None}
+            record["peak_memory_bytes"] = None
+        learner, encoder = (record["spec"][kind]["name"] for kind in ("learner", "encoder"))
+        sources = {
+            "encoder": source_digest(registry.encoder(encoder)),
+            "learner": source_digest(registry.learner(learner)),
+        }
+        record["environment"] = described | {"git_commit": commit, "dirty": dirty, "sources": sources}
+        return record
+
+    def _keep(self, items: Sequence[tuple[Record, State]]) -> list[str | None]:
+        """Keep records and their checkpoints; returns what went wrong with each."""
+        if self.store is None:
+            return [None] * len(items)
+        problems: list[StoreError | None]
+        try:
+            problems = self.store.keep_all(items, self.forced)
+        except StoreError as error:
+            problems = [error] * len(items)
+        self.forced -= {record["id"] for record, _ in items}
+        if any(problem and not problem.minor for problem in problems):
+            self.on.stop()
+        return [str(problem) if problem else None for problem in problems]
+
+
+def failed(job: Job, on: Board, error: BaseException, status: str = "failed") -> list[Result]:
+    """Keep that the cells of a job failed for a reason that no worker process could tell.
+
+    What the job may have kept before stays: nothing is forced.
+    """
+    runner = _Runner(replace(job, force=False), on)
+    for unit in job.units:
+        runner._fail(unit, error, status)
+    return list(runner.results.values())
+
+
+def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
+    """The record of a cell that raised: all keys of a record, and the error."""
+    elapsed = dict.fromkeys(("harness", "total"), clock.elapsed)
+    measures = [f"{part}_{kind}" for kind in ("accuracy", "loss") for part in PARTS]
+    curve: dict[str, list[Any]] = {"step": [], **{measure: [] for measure in measures}}
+    return {
+        "schema": SCHEMA,
+        "id": unit.spec.id,
+        "label": unit.spec.label,
+        "status": "failed",
+        "spec": unit.spec.to_dict(),
+        "budget": asdict(unit.budget),
+        "parameters": None,
+        "final": {"step": None, **dict.fromkeys(measures)},
+        **crossings(curve, PARTS),
+        "test_accuracy_diagonal": None,
+        "seconds": {**dict.fromkeys(("train", "evaluate", "compile", "probes"), 0.0), **elapsed},
+        "replicas": 1,
+        "compiled": False,
+        "notices": [],
+        "flops": None,
+        "probes": dict.fromkeys(PROBES),
+        "curve": curve,
+        "error": {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": "".join(traceback.format_exception(error)),
+        },
+    }
+
+
+def save_model(cell: Cell, learner: Learner, path: Path) -> str | None:
+    """Save a scikit-learn pipeline from pairs to answers, for `joblib.load`; returns what went wrong."""
+    model = Pipeline([("encoder", cell.encoder), ("learner", learner)])
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        joblib.dump(model, temporary, compress=3)
+        temporary.replace(path)
+    except (OSError, PicklingError) as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        return f"The model {str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}."
+    return None
+
+
+def check_model_path(path: str, n_seeds: int) -> None:
+    """Raise RequestError unless models can be saved there, one for each seed."""
+    if n_seeds > 1 and "{seed}" not in path:
+        raise RequestError(f"--save-model needs {{seed}} in its path for {n_seeds} seeds, got {path!r}.")
+    folder = Path(path).parent
+    usable = bool(Path(path).name) and not Path(path).is_dir() and folder.is_dir() and os.access(folder, os.W_OK)
+    if not usable:
+        raise RequestError(f"--save-model must name a file in a folder that can be written to, got {path!r}.")

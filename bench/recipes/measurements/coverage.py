@@ -1,0 +1,290 @@
+"""How often do the intervals that a table prints hold the truth? A simulation.
+
+    python -m bench.recipes.measurements.coverage [--repeats 20000] [--jobs 2] [--only TEXT] [--json FILE]
+
+Every interval that `bench rank` prints, at n = 2, 3, 5, 10 and 20 runs, each line with the level that is printed beside
+it and how often it covers: medians of accuracies and of crossing times (with ties, saturated at 100 %, two modes, runs
+that never get there, crossings seen at evaluations only and not confirmed), probabilities of being solved, the fraction
+that suffices, and ranks. A rank interval covers when it holds all ranks that ties admit: in these tables all rows are
+equal, so it has to reach from the first to the last. "–" stands where n is too small for an interval and none is
+printed. A line that covers less than it says by more than three Monte Carlo errors is marked, and the command ends
+with 1.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from bench.ranking import statistics
+from bench.ranking.criteria import ACCURACY_SPACING, needed
+from bench.ranking.statistics import FEWEST, Sample, median_interval, rank_intervals, rank_level
+from bench.results.curves import CONFIRMATION, evaluation_steps
+
+__all__ = ["EQUAL_ROWS", "MEDIANS", "SIZES", "Line", "lines", "main"]
+
+Floats = NDArray[np.float64]
+Quantile = Callable[[Floats], Floats]
+
+SIZES = (2, 3, 5, 10, 20)
+TABLES = (*((rows, c) for rows in (2, 5, 14) for c in (0.0, 0.5, 0.9)), (60, 0.0))
+"""Rows of a table, and how the runs of two rows that share a seed are correlated."""
+HORIZON = 1_000
+GRID = np.array([0, *evaluation_steps(HORIZON, 1)])
+ERRORS = 3
+"""Monte Carlo errors by which a line may fall short."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was simulated of one interval.
+
+    :param level: what is printed; None where no interval is.
+    :param coverage: how often it held the truth, of ``repeats`` samples; exact where these are 0.
+    """
+
+    interval: str
+    shape: str
+    n: int
+    level: float | None
+    coverage: float | None
+    repeats: int
+
+    @property
+    def short(self) -> bool:
+        """Whether it covers less than it says, beyond what the simulation can be wrong by."""
+        if self.level is None or self.coverage is None:
+            return False
+        error = math.sqrt(self.level * (1 - self.level) / self.repeats) if self.repeats else 0.0
+        return self.coverage < self.level - ERRORS * error - 1e-9
+
+    def __str__(self) -> str:
+        numbers = ("–", "–") if self.level is None else (f"{self.level:.2%}", f"{self.coverage:.2%}")
+        return f"{self.interval:18}{self.shape:52}{self.n:3}{numbers[0]:>9}{numbers[1]:>10}{' !' * self.short}"
+
+
+def _spread(low: float, high: float) -> Quantile:
+    return lambda u: low + (high - low) * u
+
+
+def _two(share: float, first: Quantile, second: Quantile) -> Quantile:
+    """With a probability the first distribution, else the second, which is larger."""
+    return lambda u: np.where(u < share, first(u / share), second((u - share) / (1 - share)))
+
+
+def _lognormal(middle: float, deviation: float) -> Quantile:
+    return lambda u: middle * np.exp(deviation * special.ndtri(np.clip(u, 1e-12, 1 - 1e-12)))
+
+
+def _never(u: Floats) -> Floats:
+    return np.full_like(u, math.inf)
+
+
+def _one(u: Floats) -> Floats:
+    return np.ones_like(u)
+
+
+ACCURACIES: dict[str, Quantile] = {
+    "normal 0.7 ± 0.05": lambda u: 0.7 + 0.05 * special.ndtri(u),
+    "uniform 0 … 1": _spread(0.0, 1.0),
+    "exponential below 1": lambda u: 1 + 0.02 * np.log(u),
+    "exponential above 0": lambda u: -0.02 * np.log(1 - u),
+    "10 % U(0.2, 0.9), else 1": _two(0.1, _spread(0.2, 0.9), _one),
+    "40 % U(0.2, 0.9), else 1": _two(0.4, _spread(0.2, 0.9), _one),
+    "10 % at 0.01, else U(0.80, 0.95)": _two(0.1, lambda u: np.full_like(u, 0.01), _spread(0.80, 0.95)),
+    "0.3 or 0.99, half each": _two(0.5, _spread(0.29, 0.31), _spread(0.98, 1.0)),
+    "0.998 or 0.999, half each": lambda u: np.where(u < 0.5, 0.998, 0.999),
+}
+"""Distributions by their quantile functions."""
+
+TIMES: dict[str, Quantile] = {
+    "28 or 29, half each": lambda u: np.where(u < 0.5, 27.5, 28.5),
+    "lognormal 100, σ = 0.3": _lognormal(100, 0.3),
+    "lognormal 600, σ = 0.5: a fifth beyond the horizon": _lognormal(600, 0.5),
+    "30, or never for a fifth": _two(0.8, _spread(28, 33), _never),
+    "30, or never for a half": _two(0.5, _spread(28, 33), _never),
+    "30 or 500, half each": _two(0.5, _spread(28, 33), _spread(450, 550)),
+    "100, or never for a tenth": _two(0.9, _lognormal(100, 0.3), _never),
+}
+
+MEDIANS = {**ACCURACIES, **TIMES}
+EQUAL_ROWS = {**{f"accuracy, {k}": v for k, v in ACCURACIES.items()}, **{f"steps, {k}": v for k, v in TIMES.items()}}
+
+
+def seen(times: Floats, confirmed: bool = True) -> tuple[Floats, Floats, Floats]:
+    """Crossing times as evaluations tell them up to the horizon: the evaluation before, early and late readings.
+
+    :param confirmed: whether a crossing must hold to 1.5 times its step within the horizon, as sustained ones must.
+    """
+    place = np.searchsorted(GRID, np.minimum(times, HORIZON))
+    there = times <= HORIZON
+    at = GRID[np.minimum(place, len(GRID) - 1)]
+    after = np.where(there, GRID[np.maximum(place - 1, 0)], HORIZON)
+    early = np.where(there, at, math.inf)
+    late = np.where(there & (~np.array(confirmed) | (at * CONFIRMATION <= HORIZON)), at, math.inf)
+    return after, early, late
+
+
+def _true_medians(quantile: Quantile) -> tuple[float, float]:
+    """Lowest and highest number that has half of the distribution on each side."""
+    low, high = quantile(np.array([0.5 - 1e-9, 0.5 + 1e-9]))
+    return float(low), float(high)
+
+
+def _share_held(ends_R2: list[tuple[float | None, float | None]], truths: tuple[float, float]) -> float:
+    """How often an interval holds the truth; of several truths the one that it holds least often."""
+    ends = np.array([(-math.inf if a is None else a, math.inf if b is None else b) for a, b in ends_R2])
+    slack = 1e-9
+    return min(float(((ends[:, 0] <= t + slack) & (t - slack <= ends[:, 1])).mean()) for t in truths)
+
+
+def median_line(shape: str, n: int, repeats: int) -> Line:
+    """The interval of a median: of accuracies, or of crossing times as a table knows them."""
+    rng, quantile = np.random.default_rng([n, len(shape)]), MEDIANS[shape]
+    kind = "median of steps" if shape in TIMES else "median accuracy"
+    found = []
+    for _ in range(repeats):
+        x = quantile(rng.random(n))
+        if shape in TIMES:
+            after, _, late = seen(x)
+            found.append(median_interval(late, low=after))
+        else:
+            found.append(median_interval(x))
+    level = found[0].level
+    held = None if level is None else _share_held([(f.low, f.high) for f in found], _true_medians(quantile))
+    return Line(kind, shape, n, level, held, repeats)
+
+
+def solved_line(n: int) -> Line:
+    """Least coverage of `solved_interval` over the probability; no simulation."""
+    p_G = np.linspace(0.001, 0.999, 999)
+    found = [statistics.solved_interval(k, n) for k in range(n + 1)]
+    low_K, high_K = (np.array([getattr(e, end) for e in found]) for end in ("low", "high"))
+    mass_GK = stats.binom.pmf(np.arange(n + 1), n, p_G[:, None])
+    held_G = (mass_GK * ((low_K <= p_G[:, None]) & (p_G[:, None] <= high_K))).sum(axis=1)
+    return Line("chance", "least over the probability of being solved", n, statistics.LEVEL, float(held_G.min()), 0)
+
+
+def fraction_line(shape: str, shares: tuple[float, ...], n: int, repeats: int) -> Line:
+    """The interval of the fraction that suffices.
+
+    :param shares: of five fractions tried, the probability that a run reaches the target.
+    """
+    rng, target = np.random.default_rng([n, len(shape), 7]), 0.99
+    fractions = [0.1, 0.2, 0.3, 0.4, 0.5]
+    true = next((f for f, share in zip(fractions, shares, strict=True) if share >= 0.5), math.inf)
+    held, level = 0, None
+    for _ in range(repeats):
+        tried = [median_interval(np.where(rng.random(n) < share, 0.995, 0.5)) for share in shares]
+        need = needed(fractions, tried, target)
+        level = need.level
+        low, high = -math.inf if need.low is None else need.low, math.inf if need.high is None else need.high
+        held += low < true <= high
+    known = median_interval(np.zeros(n)).level if n >= FEWEST else None
+    return Line(
+        "needs", shape, n, known if level is None else level, None if known is None else held / repeats, repeats
+    )
+
+
+def rank_line(shape: str, n: int, rows: int, correlation: float, repeats: int) -> Line:
+    """The interval of a rank in a table of equal rows.
+
+    :param correlation: of the runs of two rows that share a seed; below 0 no two rows share one.
+    """
+    rng, quantile = np.random.default_rng([n, rows, len(shape)]), EQUAL_ROWS[shape]
+    shared = f"correlation {correlation:g}" if correlation >= 0 else "no seeds in common"
+    name = f"{shape}; {rows} rows, {shared}"
+    if n < FEWEST:
+        return Line("rank", name, n, None, None, repeats)
+    draw = partial(_table, rng, quantile, shape.startswith("steps"), n, rows, correlation)
+    held = sum(rank_intervals(draw(), only=[0]) == [(1, rows)] for _ in range(repeats))
+    return Line("rank", name, n, rank_level(n), held / repeats, repeats)
+
+
+def _table(
+    rng: np.random.Generator, quantile: Quantile, times: bool, n: int, rows: int, correlation: float
+) -> list[Sample]:
+    weight = max(0.0, correlation)
+    normal_Mn = math.sqrt(weight) * rng.standard_normal(n) + math.sqrt(1 - weight) * rng.standard_normal((rows, n))
+    values_Mn = quantile(special.ndtr(normal_Mn))
+    keys = [range(n) if correlation >= 0 else range(m * n, m * n + n) for m in range(rows)]
+    if not times:
+        return [Sample(k, -x, -x, ACCURACY_SPACING) for k, x in zip(keys, values_Mn, strict=True)]
+    table = []
+    for k, x in zip(keys, values_Mn, strict=True):
+        after, early, late = seen(x)
+        low, high = (np.log(np.minimum(end, HORIZON)) for end in (early, late))
+        there = early <= HORIZON
+        spacing = float(np.log(early[there] / np.maximum(after[there], early[there] / 2)).max(initial=0.0))
+        table.append(Sample(k, low, high, spacing))
+    return table
+
+
+FRACTIONS = {
+    "one suffices clearly": (0.0, 0.0, 0.0, 1.0, 1.0),
+    "slowly: 1, 20, 45, 55, 80 %": (0.01, 0.2, 0.45, 0.55, 0.8),
+    "four that nearly suffice": (0.499, 0.499, 0.499, 0.499, 0.9),
+    "none suffices, nearly": (0.499, 0.499, 0.499, 0.499, 0.499),
+    "all suffice, just": (0.501, 0.501, 0.501, 0.501, 0.501),
+}
+UNPAIRED = ("accuracy, normal 0.7 ± 0.05", "accuracy, 0.3 or 0.99, half each", "steps, 30, or never for a half")
+
+
+def lines(repeats: int, jobs: int, only: str = "") -> Iterator[Line]:
+    """All of them, as they come.
+
+    :param only: a part of the name of a shape.
+    """
+    medians, equal, fractions, unpaired = (
+        [shape for shape in shapes if only in shape] for shapes in (MEDIANS, EQUAL_ROWS, FRACTIONS, UNPAIRED)
+    )
+    work: list[Any] = [] if only else [joblib.delayed(solved_line)(n) for n in SIZES]
+    work += [joblib.delayed(median_line)(shape, n, repeats) for shape in medians for n in SIZES]
+    work += [joblib.delayed(fraction_line)(k, FRACTIONS[k], n, repeats) for k in fractions for n in SIZES]
+    work += [
+        joblib.delayed(rank_line)(shape, n, rows, correlation, repeats)
+        for shape in equal
+        for rows, correlation in TABLES
+        for n in SIZES
+    ]
+    work += [
+        joblib.delayed(rank_line)(shape, n, rows, -1.0, repeats)
+        for shape in unpaired
+        for rows in dict(TABLES)
+        for n in SIZES
+    ]
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(work)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Simulate and print; 1 where an interval covers less than it says."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--repeats", type=int, default=20_000, help="samples, or tables, for each line")
+    parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes")
+    parser.add_argument("--only", default="", metavar="TEXT", help="shapes with this in their name, as 'steps'")
+    parser.add_argument("--json", type=Path, help="file for all lines")
+    options = parser.parse_args(arguments)
+    print(f"{'interval':18}{'shape':52}{'n':>3}{'printed':>9}{'covers':>10}")
+    found = []
+    for line in lines(options.repeats, options.jobs, options.only):
+        found.append(line)
+        print(line, flush=True)
+    if options.json:
+        options.json.write_text(json.dumps([vars(line) for line in found], indent=1))
+    short = sum(line.short for line in found)
+    print(f"{len(found)} lines, {short} of which cover less than they say by more than {ERRORS} Monte Carlo errors.")
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

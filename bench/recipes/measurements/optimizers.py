@@ -1,0 +1,142 @@
+"""AdamW, GrokFast, Muon and OrthoGrad for the transformer on a + b mod 97, each tuned by the same rule.
+
+    python -m bench.recipes.measurements.optimizers ARM …|all [--fractions 0.5 0.3] [--trials 64] [--search 1]
+
+Every arm is one study of `bench tune`, with the space that the transformer suggests (step size, decay, β₂, warm-up), a
+wider range of step sizes, and whatever parameters the arm adds. All are tested on the same vault, and the winners'
+fresh seeds are the same. Steps are to 99 % of the vault's pairs, first crossings; seeds that do not get there are
+counted. Without an arm the arms are listed with what they cost. The winners' records land in the results folder:
+`python -m bench rank --results DIR` gives intervals.
+"""
+
+import argparse
+import json
+import time
+from functools import partial
+from typing import Any
+
+from bench import tune
+from bench.errors import BenchError
+from bench.recipes.measurements._telling import INTERRUPTED, about, chosen, tell, timed
+from bench.recipes.measurements.grokking import crossing
+
+RATES = "3e-4..3e-2:log"
+FILTER = {"learner.grokfast_lamb": "0.1..10:log"}
+ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "adamw": ({"learner.lr": RATES}, {}),
+    "grokfast-ema": (
+        {"learner.lr": RATES, "learner.grokfast_alpha": "0.8..0.99"} | FILTER,
+        {"learner.grokfast": "ema"},
+    ),
+    "grokfast-ma": (
+        {"learner.lr": RATES, "learner.grokfast_window": (20, 100)} | FILTER,
+        {"learner.grokfast": "ma"},
+    ),
+    "muon": (
+        {"learner.lr": "1e-3..1e-1:log", "learner.muon_rest_lr": RATES, "learner.momentum": "0.8..0.99"},
+        {"learner.optimizer": "muon"},
+    ),
+    "orthograd": ({"learner.lr": RATES}, {"learner.orthograd": True}),
+}
+"""Spaces beside the transformer's own, and what is fixed."""
+
+STEPS = {0.5: 1_500, 0.3: 5_000}
+"""Budget of a cell, by the share of the pairs that train."""
+LONGEST = 5_000
+"""Budget at any other share."""
+H200 = 10_000
+"""Steps a second of 64 replicas there, roughly: 256 made 20,000 in bfloat16 (README, "Tuning")."""
+CORE = 0.13
+"""Seconds of a step on one core of an Intel Xeon."""
+REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
+
+
+def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str, Any] | None:
+    """Tune one arm at one fraction, or go on with that; None where it was interrupted."""
+    space, fix = ARMS[arm]
+    start = time.perf_counter()
+    done = tune(
+        **REQUEST,
+        space=space,
+        fix=fix,
+        train_fraction=fraction,
+        steps=STEPS.get(fraction, LONGEST),
+        trials=options.trials,
+        seeds=options.seeds,
+        fresh=options.fresh,
+        at_once=options.round,
+        precision=options.precision,
+        device=options.device,
+        results=options.results,
+        study=f"{arm} {100 * fraction:g}%" + (f" #{options.search}" if options.search > 1 else ""),
+        say=timed(),
+    )
+    if not done.whole:
+        return None
+    return {
+        "arm": arm,
+        "fraction": fraction,
+        "search": options.search,
+        "trials": done.trials,
+        "winner": done.best and done.best["params"],
+        "validation": done.best and done.best["value"],
+        "test_95": crossing(done.cells, "test", "0.95"),
+        "test_99": crossing(done.cells, "test", "0.99"),
+        "final_test": [round(cell["final"]["test_accuracy"] or 0.0, 4) for cell in done.cells],
+        "status": sorted({cell["status"] for cell in done.cells}),
+        "flops": done.cost["flops"],
+        "cell_seconds": done.cost["seconds"],
+        "wall_seconds": time.perf_counter() - start,
+    }
+
+
+def _described(arm: str, options: argparse.Namespace) -> str:
+    """What a search of an arm is, and at most takes."""
+    space, fix = ARMS[arm]
+    settings = ", ".join([*(f"{k} {v}" for k, v in space.items()), *(f"{k}={v}" for k, v in fix.items())])
+    trainings = options.trials * options.seeds + options.fresh
+    longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
+    steps = trainings * longest
+    gpu, core = steps / H200, steps * CORE
+    cost = f"about {about(gpu)} on an H200, {about(core)} of CPU cores at most"
+    return f"{trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
+
+
+def main() -> None:
+    """Tune and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.recipes.measurements.optimizers",
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("arms", nargs="*", metavar="ARM", help=f"some of {', '.join(ARMS)}, or all")
+    parser.add_argument(
+        "--fractions", type=float, nargs="+", default=list(STEPS), help="shares of the pairs that train"
+    )
+    parser.add_argument("--trials", type=int, default=64, help="of each arm at each fraction")
+    parser.add_argument("--seeds", type=int, default=4, help="of each trial")
+    parser.add_argument("--fresh", type=int, default=20, help="seeds of each winner")
+    parser.add_argument("--round", type=int, default=16, help="trials asked for at a time")
+    parser.add_argument("--search", type=int, default=1, help="number of the search: the same with other draws")
+    parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
+    parser.add_argument("--device", default="auto", help="where to train")
+    parser.add_argument("--results", default="results", help="folder of winners' records and of the studies")
+    options = parser.parse_args()
+    arms = chosen(parser, "ARM", options.arms, {name: partial(_described, name, options) for name in ARMS})
+    if options.search < 1:
+        parser.error(f"--search must be an integer ≥ 1, got {options.search}.")
+    jobs = [(arm, fraction) for fraction in options.fractions for arm in arms]
+    tell(f"{len(jobs)} searches; the studies and the winners' records are kept in {options.results}.")
+    try:
+        for number, (arm, fraction) in enumerate(jobs):
+            tell(f"Search {number + 1} of {len(jobs)}, {arm} at {100 * fraction:g} %: {_described(arm, options)}")
+            row = measure(arm, fraction, options)
+            if row is None:
+                parser.exit(130, INTERRUPTED)
+            print(json.dumps(row), flush=True)
+    except BenchError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""What the fleet is compared with: one model, an `nn.Module`, `torch.optim`, a Python loop.
+
+Two scripts, both written plainly and without anything that would slow them down on purpose. The *usual* one does what
+public scripts for this task do: it reads loss and accuracy in every step and evaluates the held-out pairs every epoch.
+The *lean* one only trains.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from learners import Problem
+from learners._nets.losses import LOSSES
+from learners._nets.modules import ACTIVATIONS, Network, Noise
+from learners._torch import TorchLearner
+
+__all__ = ["PlainTransformer", "Script", "plain_module"]
+
+HELD_OUT_BATCH = 512
+PLAIN = {"decay": None, "grokfast": "none", "orthograd": False, "gradient_noise": 0.0, "weight_noise": 0.0}
+PLAIN |= {"schedule": "constant", "dropout": 0.0, "lora_rank": 0}
+"""What neither script has."""
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention as PyTorch offers it."""
+
+    def __init__(self, width: int, heads: int, bias: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        batch, length, width = x.shape
+        split = (batch, length, self.heads, width // self.heads)
+        q, k, v = (linear(x).view(split).transpose(1, 2) for linear in (self.query, self.key, self.value))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+class Block(nn.Module):
+    """Attention and MLP, each in a branch that begins with a layer norm."""
+
+    def __init__(self, width: int, heads: int, inner: int, activation: Callable[[Tensor], Tensor], bias: bool) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, heads, bias)
+        self.up, self.down = nn.Linear(width, inner, bias), nn.Linear(inner, width, bias)
+        self.activation = activation
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(B, T, D) → (B, T, D)."""
+        h = h + self.attention(self.norm1(h))
+        return h + self.down(self.activation(self.up(self.norm2(h))))
+
+
+class PlainTransformer(nn.Module):
+    """`learners.Transformer` with ``norm="pre"``, ``layout="slots"`` and learned positions, as one would write it.
+
+    Every position of every example is computed in every layer. Its parameters are called as the learner's are.
+    """
+
+    def __init__(self, config: Any, n_slots: int, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        width = config.width
+        self.embedding = nn.Embedding(n_features, width)
+        self.tokens = nn.Parameter(torch.empty(1, width))
+        self.positions = nn.Parameter(torch.empty(n_slots + 1, width))
+        activation = ACTIVATIONS[config.activation]
+        inner = round(config.mlp_ratio * width)
+        self.blocks = nn.ModuleList(
+            [Block(width, config.heads, inner, activation, config.bias) for _ in range(config.depth)]
+        )
+        self.norm = nn.LayerNorm(width)
+        self.readout = nn.Linear(width, n_classes, bias=False)
+
+    def forward(self, tokens_BS: Tensor) -> Tensor:
+        """Tokens (B, S) → scores (B, C)."""
+        h = torch.cat([self.embedding(tokens_BS), self.tokens.expand(len(tokens_BS), 1, -1)], dim=1) + self.positions
+        for block in self.blocks:
+            h = block(h)
+        return self.readout(self.norm(h[:, -1]))
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Take over the weights of the learner's module."""
+        renamed = {
+            ".".join(["attention" if part == "@" else part for part in _path(name)]): x for name, x in weights.items()
+        }
+        self.load_state_dict(renamed)
+
+
+def _path(name: str) -> Iterator[str]:
+    for part in name.split("."):
+        if part in ("query", "key", "value", "out"):
+            yield "@"
+        yield part
+
+
+class OfCodes(nn.Module):
+    """Any other learner's module, which is an ordinary one: given the codes of a batch."""
+
+    def __init__(self, network: Network, table_UF: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("table", table_UF)
+
+    def forward(self, tokens_BS: Tensor) -> Tensor:
+        """Tokens (B, S) → scores (B, C)."""
+        return self.network(self.table, tokens_BS)[0]
+
+
+def plain_module(learner: TorchLearner, problem: Problem) -> nn.Module:
+    """One model as a public script would have it, its weights drawn as the learner's.
+
+    :raises ValueError: for a transformer of a form that nobody wrote plainly here.
+    """
+    codes = problem.codes
+    network = learner.network(codes.n_slots, codes.n_features, problem.n_classes)
+    table = torch.as_tensor(codes.table_UF)
+    norm = math.sqrt(float((table.double() ** 2).sum(1).mean()))
+    network.reset(torch.Generator().manual_seed(learner.seed()), norm)
+    if type(learner).__name__ != "Transformer":
+        return OfCodes(network, table)
+    plain_form = {"norm": "pre", "layout": "slots", "positions": "learned", "tied": True, "tied_readout": False}
+    plain_form |= {"shared_blocks": False}
+    onehot = table.shape[0] == table.shape[1] and bool((table == torch.eye(len(table))).all())
+    if not onehot or any(getattr(learner, name) != value for name, value in plain_form.items()):
+        raise ValueError("The usual script is written for the default form of the transformer and one-hot codes.")
+    module = PlainTransformer(learner, codes.n_slots, codes.n_features, problem.n_classes)
+    module.load({name: x.detach() for name, x in network.named_parameters()})
+    return module
+
+
+class Script:
+    """Trains one model in a Python loop.
+
+    :param problem: what is learned.
+    :param held_out: rows and answers that the usual script evaluates.
+    :param usual: read loss and accuracy in every step, evaluate every epoch.
+    """
+
+    def __init__(
+        self, learner: TorchLearner, problem: Problem, held_out: tuple[Any, Any], device: str, usual: bool
+    ) -> None:
+        self.usual = usual
+        self.batch = learner.resolved_batch(len(problem.train))
+        self.module = plain_module(learner, problem).to(device)
+        tokens = torch.as_tensor(problem.codes.index_NS)
+        self.x, self.y = tokens[problem.train].to(device), torch.as_tensor(problem.y).to(device)
+        self.held_x, self.held_y = tokens[held_out[0]].to(device), torch.as_tensor(held_out[1]).to(device)
+        kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+        if learner.optimizer not in kinds:
+            raise ValueError(f"The usual script is written for adam and adamw, got {learner.optimizer!r}.")
+        for name, value in PLAIN.items():
+            if getattr(learner, name, value) != value:
+                raise ValueError(f"The usual script is written for {name}={value!r}, got {getattr(learner, name)!r}.")
+        self.optimizer = kinds[learner.optimizer](
+            self.module.parameters(), learner.lr, learner.betas, learner.eps, learner.weight_decay
+        )
+        warmup = max(1, learner.warmup)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda t: min(1.0, (t + 1) / warmup))
+        # Who has losses of its own is judged, as in every record, by what its scores say of the answers.
+        self.loss = LOSSES.get(learner.loss, learner.losses)
+        self.local = isinstance(self.module, OfCodes) and self.module.network.local
+        self.log: list[tuple[float, float]] = []
+        self._steps = self._forever()
+
+    def run(self, steps: int) -> None:
+        """Do so many steps, with what belongs to them."""
+        for _ in range(steps):
+            next(self._steps)
+
+    def _forever(self) -> Iterator[None]:
+        while True:
+            for rows in torch.randperm(len(self.x), device=self.x.device).split(self.batch):
+                scores, loss = self._forward(self.x[rows], self.y[rows])
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+                self.schedule.step()
+                if self.usual:
+                    scores = self._scores(self.x[rows]) if scores is None else scores
+                    self.log.append((loss.item(), (scores.argmax(1) == self.y[rows]).float().mean().item()))
+                yield
+            if self.usual:
+                self.log.append(self._evaluate())
+
+    def _forward(self, x: Tensor, y: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Scores, where they come with it, and the loss of a batch."""
+        if self.local:
+            key = torch.randint(1 << 32, (), device=x.device)
+            return None, self.module.network(self.module.table, x, Noise(key, torch.zeros((), device=x.device)), y)[0]
+        scores = self.module(x)
+        return scores, self.loss(scores, y).mean()
+
+    @torch.no_grad()
+    def _scores(self, x: Tensor) -> Tensor:
+        return self.module(x)
+
+    @torch.no_grad()
+    def _evaluate(self) -> tuple[float, float]:
+        loss, right = 0.0, 0.0
+        pairs = zip(self.held_x.split(HELD_OUT_BATCH), self.held_y.split(HELD_OUT_BATCH), strict=True)
+        for x, y in pairs:
+            scores = self.module(x)
+            loss += self.loss(scores, y).sum().item()
+            right += (scores.argmax(1) == y).sum().item()
+        return loss / len(self.held_y), right / len(self.held_y)

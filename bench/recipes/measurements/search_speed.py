@@ -1,0 +1,118 @@
+"""How much sooner a search is over whose trials train side by side than one that trains a replica at a time.
+
+    python -m bench.recipes.measurements.search_speed [--trials 256] [--seeds 8] [--steps 1500] …
+
+Three whole searches by the same rule, one after the other. The first asks for as many trials at a time as `bench tune`
+does by itself, each with so many seeds, and makes its programs unless an earlier command has; the second is the same
+once more, and finds them on disk. The third trains one seed of one trial after the other, and is timed from its second
+trial on, when its program is made. Seconds are those from the first trial that is asked for to the last that is told.
+Trainings differ in length, since a trial ends once it is solved: beside ratios of the time of a training stand those of
+the time of a step.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+
+from bench import tune
+from bench.errors import BenchError
+from bench.recipes.measurements._telling import tell, timed
+from bench.tuning.storage.open import close_storage, open_storage
+
+__all__ = ["figures", "measure"]
+
+
+def figures(trials: Sequence[Any], seeds: int, warm: bool) -> dict[str, Any]:
+    """Trainings, steps and seconds of a search.
+
+    :param trials: Optuna's, in the order in which they were asked for.
+    :param warm: without the first of them.
+    """
+    counted = trials[1:] if warm else trials
+    over = [trial for trial in counted if trial.state.is_finished()]
+    trained = [trial for trial in over if "same_as" not in trial.user_attrs]
+    seconds = (max(t.datetime_complete for t in over) - min(t.datetime_start for t in counted)).total_seconds()
+    steps, trainings = sum(t.user_attrs.get("steps", 0) for t in trained), seeds * len(trained)
+    failed = sum(trial.state == optuna.trial.TrialState.FAIL for trial in over)
+    return {
+        "trials": len(counted),
+        "failed": failed,
+        "trainings": trainings,
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "seconds_a_training": seconds / trainings,
+        "seconds_a_step": seconds / steps,
+    }
+
+
+def measure(options: argparse.Namespace, lone: bool) -> dict[str, Any]:
+    """One search."""
+    seeds = 1 if lone else options.seeds
+    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
+        done = tune(
+            encoder="onehot",
+            learner=options.learner,
+            modulus=options.modulus,
+            trials=options.trials,
+            seeds=seeds,
+            steps=options.steps,
+            fresh=0,
+            precision=options.precision,
+            device=options.device,
+            at_once=1 if lone else None,
+            jobs=1 if lone else None,
+            results=folder,
+            say=timed(),
+        )
+        storage = open_storage(done.storage)
+        try:
+            trials = optuna.load_study(study_name=done.study, storage=storage).get_trials(deepcopy=False)
+        finally:
+            close_storage(storage)
+    return figures(trials, seeds, warm=lone)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.recipes.measurements.search_speed",
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--trials", type=int, default=256, help="of each search")
+    parser.add_argument("--seeds", type=int, default=8, help="of a trial that trains beside others")
+    parser.add_argument("--steps", type=int, default=1_500, help="budget of a training")
+    parser.add_argument("--learner", default="transformer", help="what is tuned")
+    parser.add_argument("--modulus", type=int, default=97, help="p")
+    parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
+    parser.add_argument("--device", default="auto", help="where to train")
+    options = parser.parse_args()
+    if options.trials < 3:
+        parser.error(f"--trials must be an integer ≥ 3, got {options.trials}.")
+    trials, seeds, steps = options.trials, options.seeds, options.steps
+    side, lone_steps = trials * seeds * steps, trials * steps
+    tell(
+        f"Three searches of {trials:,} trials of up to {steps:,} steps: two of {seeds} seeds each, {side:,} steps at "
+        f"most, and one of a seed at a time, {lone_steps:,}. With the defaults about 6 minutes on an H200. The "
+        "searches are timed, so nothing is kept of them but the lines on stdout."
+    )
+    try:
+        rows: list[dict[str, Any]] = []
+        for search, lone in (("first", False), ("again", False), ("one replica at a time", True)):
+            tell(f"Search {len(rows) + 1} of 3, {search}:")
+            rows.append(measure(options, lone))
+            print(json.dumps({"search": search} | rows[-1]), flush=True)
+    except BenchError as error:
+        parser.error(str(error))
+    *rounds, one = rows
+    for name in ("seconds_a_training", "seconds_a_step"):
+        first, again = (one[name] / side_by_side[name] for side_by_side in rounds)
+        print(json.dumps({"one_at_a_time_over_side_by_side": name, "first": first, "again": again}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Where a result was made: versions, device, threads, the state of the source, and memory."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "describe",
+    "peak_memory_bytes",
+    "processor",
+    "reset_peak_memory",
+    "source_digest",
+    "source_state",
+    "versions",
+]
+
+PACKAGES = ("mod97", "numpy", "scipy", "scikit-learn", "torch", "joblib")
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that can change a result; None where one is missing."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+@cache
+def source_state() -> tuple[str | None, bool | None]:
+    """The commit that this source is at and whether files differ from it; None where it is in no repository."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return None, None
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+@cache
+def processor() -> str:
+    """The processor's name."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def source_digest(plugin: type) -> str:
+    """A fingerprint of the file that a plugin is in: when it changes and the version does not, results may be stale."""
+    file = sys.modules[plugin.__module__].__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
+
+
+def _gpu_name(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(torch.device(device))
+
+
+def describe(device: str, threads: int) -> dict[str, Any]:
+    """The ``environment`` of a record."""
+    commit, dirty = source_state()
+    return {
+        "versions": versions(),
+        "device": device,
+        "processor": processor() if device == "cpu" else _gpu_name(device),
+        "threads": threads,
+        "git_commit": commit,
+        "dirty": dirty,
+    }
+
+
+def reset_peak_memory(device: str) -> None:
+    """Start a new high-water mark of memory, of the GPU where that is the device, else of this process."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.init()  # PyTorch knows no numbered device before
+        torch.cuda.reset_peak_memory_stats(torch.device(device))
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_bytes(device: str) -> int | None:
+    """The high-water mark: of tensors on the GPU, or of this process; None where the system does not say."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(torch.device(device)))
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
+    with suppress(ImportError):
+        import resource
+
+        unit = 1 if os.uname().sysname == "Darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return None

@@ -1,0 +1,264 @@
+"""Grids: many requests written as one, from a YAML document or from options."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.errors import RequestError, one_of
+from bench.specs import registry
+from bench.specs.hints import offers, or_rather
+from bench.specs.resolve import settable
+
+__all__ = ["KEYS", "Grid", "Request", "read"]
+
+KEYS = (
+    *("encoder", "learner", "combine", "sdr", "task", "modulus", "pairs", "train_fraction", "validation_fraction"),
+    *("precision", "split_seed", "seeds", "seed", "steps", "epochs", "seconds", "stop_when_solved"),
+)
+"""What a request consists of, besides parameters: ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
+OWN = {"encoder": ("combine", "sdr"), "learner": ("steps", "epochs", "seconds", "precision", "stop_when_solved")}
+"""Keys of a request that may stand among the parameters of an encoder or a learner."""
+WHOLE = {"modulus", "seeds", "seed", "split_seed", "steps", "epochs"}
+RANGE = {"from", "to", "step", "count", "log"}
+MOST = 10_000_000
+"""Values of one range."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One combination of a grid: keyword arguments of `bench.plan`.
+
+    :param place: where it comes from, for messages.
+    """
+
+    values: dict[str, Any]
+    place: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A union of grids, each a mapping of keys to alternatives.
+
+    A list is alternatives, so that a value which is a list itself is a list in a list. ``{from, to, step}`` and
+    ``{from, to, count}`` are ranges, both ends included, evenly spaced or, with ``log: true``, by ratio. Alternatives
+    of ``encoder`` and ``learner`` may be mappings ``{NAME: {PARAMETER: alternatives}}``; "all" stands for all names.
+
+    :param name: for people.
+    :param parts: the grids.
+    """
+
+    name: str
+    parts: tuple[Mapping[str, Any], ...]
+
+    def __iter__(self) -> Iterator[Request]:
+        """All combinations, those of the last key fastest.
+
+        :raises RequestError: for a key that no request has, a key without values or a range that is none.
+        """
+        for number, part in enumerate(self.parts):
+            place = self.name if len(self.parts) == 1 else f"{self.name}, grid {number + 1}"
+            yield from _combinations(part, place)
+
+    @classmethod
+    def of(cls, document: Any, name: str = "the grid") -> "Grid":
+        """A grid from a mapping, or from a mapping of ``grids`` (a list) and of what they share.
+
+        :raises RequestError: where it is neither.
+        """
+        if not isinstance(document, Mapping):
+            raise RequestError(f"{name}: a grid is a mapping, got {_kind(document)}.")
+        shared = {str(key): value for key, value in document.items() if key not in ("grids", "name")}
+        parts = document.get("grids", [{}])
+        if not isinstance(parts, Sequence) or isinstance(parts, str) or not parts:
+            raise RequestError(f"{name}: grids must be a list of at least one grid.")
+        for part in parts:
+            if not isinstance(part, Mapping):
+                raise RequestError(f"{name}: a grid is a mapping, got {_kind(part)}.")
+        return cls(
+            str(document.get("name", name)),
+            tuple({**shared, **{str(key): value for key, value in part.items()}} for part in parts),
+        )
+
+
+def read(path: str | Path) -> Grid:
+    """A grid from a YAML file.
+
+    :raises RequestError: where there is none, or what is there is no grid.
+    """
+    try:
+        document = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise RequestError(f"The grid {str(path)!r} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        what = getattr(error, "problem", None) or str(error)
+        raise RequestError(f"The grid {str(path)!r} is no YAML document{line}: {what}.") from error
+    return Grid.of({} if document is None else document, Path(path).name)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, and 1e-3 a number."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = []
+        for place, _ in node.value:
+            key = self.construct_object(place, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", place.start_mark)
+            seen.append(key)
+        return super().construct_mapping(node, deep)
+
+
+def _scalar(text: Any) -> Any:
+    """A number where a string is one: YAML 1.1 takes 1e-3 for a word."""
+    if isinstance(text, str) and text[:1] in "+-.0123456789":
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _combinations(part: Mapping[str, Any], place: str) -> Iterator[Request]:
+    _check_keys(part, place)
+    axes = [[_one(key, value, place) for value in _alternatives(key, values, place)] for key, values in part.items()]
+    for choice in product(*axes):
+        for expanded in product(*choice):
+            values: dict[str, Any] = {"settings": {}}
+            for own in expanded:
+                values["settings"] |= own.get("settings", {})
+                values |= {key: value for key, value in own.items() if key != "settings"}
+            yield Request(values, place)
+
+
+def _check_keys(part: Mapping[str, Any], place: str) -> None:
+    """Refuse a key that is none, with the owners that have a parameter of that name."""
+    for key in part:
+        if "." not in key and key not in KEYS:
+            found = offers(
+                key, {"encoder": _settable("encoder", part), "learner": _settable("learner", part)}, near=True
+            )
+            wrong = f"Unknown key {key!r}{or_rather(found)}" if found else one_of("key", key, KEYS)
+            raise RequestError(f"{place}: {wrong}")
+
+
+def _settable(kind: str, part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parameters of each encoder or learner that a grid names; of none where it cannot be told."""
+    values = part.get(kind, ())
+    if values == "all":
+        return []
+    several = values if isinstance(values, list | tuple) else [values]
+    names = [name for value in several for name in (value if isinstance(value, Mapping) else [value])]
+    with suppress(RequestError):
+        return [settable(kind, getattr(registry, kind)(str(name))) for name in names]
+    return []
+
+
+def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
+    """What one alternative of a key adds to a request: one mapping, or several where it has alternatives itself."""
+    if "." in key:
+        return [{"settings": {key: value}}]
+    if key not in ("encoder", "learner") or not isinstance(value, Mapping):
+        return [{key: value}]
+    if len(value) != 1:
+        raise RequestError(f"{place}: {key} takes names or {{NAME: {{PARAMETER: …}}}}, got {dict(value)}.")
+    [(name, inner)] = value.items()
+    inner = {} if inner is None else inner
+    if not isinstance(inner, Mapping):
+        raise RequestError(f"{place}: the parameters of {name} are a mapping, got {_kind(inner)}.")
+    axes = []
+    for name_of, values in inner.items():
+        parameter = str(name_of)
+        own = parameter in OWN[key]
+        found = _alternatives(parameter if own else f"{key}.{parameter}", values, place)
+        axes.append([{parameter: v} if own else {"settings": {f"{key}.{parameter}": v}} for v in found])
+    combined = []
+    for choice in product(*axes):
+        settings = {k: v for one in choice for k, v in one.get("settings", {}).items()}
+        combined.append(
+            {key: name, **{k: v for one in choice for k, v in one.items() if k != "settings"}}
+            | ({"settings": settings} if settings else {})
+        )
+    return combined
+
+
+def _alternatives(key: str, values: Any, place: str) -> Sequence[Any]:
+    found = _found(key, values, place)
+    if key in WHOLE:
+        found = [int(x) if isinstance(x, float) and x.is_integer() else x for x in found]
+    if key == "sdr":  # YAML 1.1 reads off as false
+        found = ["off" if x is False else x for x in found]
+    if key == "stop_when_solved" and not all(isinstance(x, bool) for x in found):
+        raise RequestError(f"{place}: stop_when_solved is true or false, got {found[0]!r}.")
+    if key == "seeds" and len(found) > 1:
+        raise RequestError(f"{place}: seeds is how many, from 0 on; seed takes a list of them.")
+    return found
+
+
+def _found(key: str, values: Any, place: str) -> Sequence[Any]:
+    if "." not in key and key not in KEYS:
+        raise RequestError(f"{place}: {one_of('key', key, KEYS)}")
+    if key in ("encoder", "learner") and values == "all":
+        return [
+            name
+            for name, listing in registry.examined("encoder" if key == "encoder" else "learner").items()
+            if not listing.unavailable
+        ]
+    if isinstance(values, Mapping) and key not in ("encoder", "learner"):
+        return _range(key, values, place)
+    found = [_scalar(value) for value in values] if isinstance(values, list | tuple) else [_scalar(values)]
+    if not found:
+        raise RequestError(f"{place}: {key} has no values: the grid is empty.")
+    return found
+
+
+def _range(key: str, values: Mapping[str, Any], place: str) -> list[float]:
+    """Evenly spaced numbers, or such of equal ratio, from the first to the last."""
+    for name in values:
+        if str(name) not in RANGE:
+            raise RequestError(f"{place}: {key}: {one_of('key of a range', str(name), RANGE)}")
+    bounds = {name: _scalar(values.get(name)) for name in ("from", "to", "step", "count")}
+    low, high, step, count = bounds.values()
+    log = values.get("log", False)
+    numbers = [x for x in (low, high, step, count) if x is not None]
+    if not all(abs(x) < 1e100 for x in numbers if _is_number(x)):
+        raise RequestError(f"{place}: {key}: numbers of a range are below 1e100.")
+    if low is None or high is None or (step is None) == (count is None) or not all(map(_is_number, numbers)):
+        raise RequestError(f"{place}: {key}: a range has numbers from, to, and step or count.")
+    whole = all(isinstance(x, int) for x in numbers)
+    if count is None:
+        if log or step <= 0 or high < low:
+            raise RequestError(f"{place}: {key}: a range with a step goes up by a step above 0, without log.")
+        count = math.floor((high - low) / step + 1e-9) + 1
+        _check_count(key, count, place)
+        return [_round(low + i * step, whole) for i in range(count)]
+    _check_count(key, count, place)
+    if log and not (low > 0 and high > 0):
+        raise RequestError(f"{place}: {key}: a range by ratio lies above 0.")
+    shares = [i / max(1, count - 1) for i in range(int(count))]
+    return [_round(low * (high / low) ** x if log else low + (high - low) * x) for x in shares]
+
+
+def _check_count(key: str, count: Any, place: str) -> None:
+    if count != int(count) or not 1 <= count <= MOST:
+        raise RequestError(f"{place}: {key}: a range has 1 to {MOST:,} values, got {count}.")
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+
+
+def _round(x: float, whole: bool = False) -> float:
+    """0.1 + 2 · 0.1 is 0.3 here."""
+    return int(x) if whole else float(f"{x:.12g}")
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,114 @@
+"""A cell: one spec made ready to train."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import RequestError
+from bench.specs.resolve import Spec
+from bench.specs.splits import Split, draw_vault, split
+from bench.tasks.modular import Task
+from encoders import Codes, PairEncoder
+from learners import Learner, Problem
+
+__all__ = ["Cell", "drawn", "prepare"]
+
+
+NEARLY_ALL = 0.9
+"""Share of the pairs that may have a code of zeros."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A task, its split, the fitted encoder and a learner that has seen nothing yet.
+
+    The problem holds the answers of the training rows alone; the harness keeps the others to itself.
+    """
+
+    spec: Spec
+    task: Task
+    split: Split
+    encoder: PairEncoder
+    learner: Learner
+    problem: Problem
+
+    @property
+    def n_train(self) -> int:
+        """Training pairs."""
+        return len(self.split.train)
+
+    @property
+    def conflicts(self) -> int:
+        """Pairs of the protocol that share their code with a pair of another answer: no learner can tell them apart."""
+        rows = np.concatenate([self.split.train, self.split.validation, self.split.test])
+        table, index = self.problem.codes.table_UF, self.problem.codes.index_NS[rows]
+        # Entries of the table may be equal: products of one-hot codes are zero for all pairs of different operands.
+        codes = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)[index]
+        answers = self.task.answers_N[rows]
+        place = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+        lowest, highest = np.full(len(rows), self.task.n_classes), np.full(len(rows), -1)
+        np.minimum.at(lowest, place, answers)
+        np.maximum.at(highest, place, answers)
+        return int((lowest[place] != highest[place]).sum())
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """Rows of each part that is not empty."""
+        parts = {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}
+        return {name: rows for name, rows in parts.items() if rows.size}
+
+
+def drawn(spec: Spec, task: Task) -> Split:
+    """The split of a spec; while its vault is closed there are no test pairs at all.
+
+    :raises ValueError: where the fractions do not fit.
+    """
+    pairs, protocol, vault = task.pairs_N2, spec.protocol, None
+    if spec.vault is not None:
+        rng = np.random.default_rng(spec.vault["seed"])
+        vault = draw_vault(pairs, protocol, spec.vault["fraction"], rng)  # type: ignore[arg-type]
+    rng = np.random.default_rng(spec.split_seed)
+    opened = spec.vault is not None and spec.vault["open"]
+    return split(pairs, protocol, spec.train_fraction, spec.validation_fraction, rng, vault, opened)  # type: ignore[arg-type]
+
+
+def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]] | None = None) -> Cell:
+    """Build what a spec describes.
+
+    :param known: what cells before this one have built, for those that differ in their learner alone.
+    :raises RequestError: where parts of the spec do not fit each other.
+    """
+    known = {} if known is None else known
+    try:
+        if spec.data not in known:
+            known[spec.data] = _built(spec)
+        task, parts, encoder, codes = known[spec.data]
+        learner = spec.make_learner()
+        learner.check_codes(codes, task.n_classes)
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise RequestError(str(error) or type(error).__name__) from error
+    problem = Problem(codes, parts.train.copy(), task.answers_N[parts.train], task.n_classes)
+    return Cell(spec, task, parts, encoder, learner, problem)
+
+
+def _built(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
+    task = spec.make_task()
+    parts = drawn(spec, task)
+    # Fitted on all operands: a small training set cannot hide a value.
+    encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
+    codes = encoder.codes(task.pairs_N2)
+    _refuse_vanishing(spec, codes, np.concatenate([parts.train, parts.validation, parts.test]))
+    return task, parts, encoder, codes
+
+
+def _refuse_vanishing(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:
+    """Raise RequestError where nearly all pairs have a code of zeros: there is nothing to learn from."""
+    zero_U = (codes.table_UF == 0).all(axis=1)
+    vanishing = float(zero_U[codes.index_NS[rows]].all(axis=1).mean())
+    if vanishing > NEARLY_ALL:
+        name = spec.encoder["name"]
+        raise RequestError(
+            f"--combine {spec.combine} of {name} codes is zero for {100 * vanishing:.0f} % of the pairs, which nothing "
+            f"can tell apart: another combination is needed, as concat."
+        )

@@ -1,0 +1,105 @@
+"""What a plugin must have, checked on the loaded plugin: a sentence says what is missing.
+
+Only what the benchmark itself asks for is checked. Whether a plugin computes what it claims is for the contract tests.
+"""
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from bench.specs.sources import lacking
+from bench.specs.stand_ins import Recorder
+from bench.tasks.modular import Task
+
+__all__ = ["fault_of_class", "fault_of_maker", "fault_of_task"]
+
+POSITIONS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+COMBINES = ("concat", "sum", "product")
+DOMAINS = ("categorical", "real")
+DEVICES = ("cpu", "cuda")
+
+
+def fault_of_class(kind: str, cls: Any, base: type) -> str | None:
+    """What the class of an encoder or a learner lacks, or None.
+
+    :param base: what it must be a subclass of.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        return f"it must be a subclass of {base.__name__}"
+    return next(_faults_of_class(kind, cls), None)
+
+
+def _faults_of_class(kind: str, cls: Any) -> Iterator[str]:
+    missing = set(getattr(cls, "__abstractmethods__", ()))
+    attributes = ENCODER if kind == "encoder" else LEARNER
+    missing |= {name for name in attributes if not hasattr(cls, name)}
+    if missing:
+        yield lacking(missing)
+    yield from _faults_of_signature(cls)
+    known = inspect.signature(cls).parameters
+    for name, (rule, holds) in attributes.items():
+        if not holds(getattr(cls, name), known):
+            yield f"its {name} must be {rule}, got {getattr(cls, name)!r}"
+    yield from _faults_of_space(cls, known)
+
+
+def _faults_of_signature(maker: Callable[..., Any]) -> Iterator[str]:
+    """Every argument of a constructor is a parameter with a name and a default."""
+    for name, parameter in inspect.signature(maker).parameters.items():
+        if parameter.kind in POSITIONS:
+            yield f"its parameters must be named one by one, got {parameter}"
+        elif parameter.default is parameter.empty:
+            yield f"its parameter {name!r} must have a default"
+
+
+def _faults_of_space(cls: Any, known: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        drawn = cls.suggest(Recorder())
+    except Exception as error:  # a plugin may raise anything
+        yield f"its suggest(trial) fails: {type(error).__name__}: {error}"
+        return
+    if not isinstance(drawn, Mapping):
+        yield f"its suggest(trial) must return its parameters by name, got {type(drawn).__name__}"
+        return
+    for name in drawn:
+        if name not in known:
+            yield f"its suggest(trial) gives {name!r}, which its constructor does not take"
+
+
+Rule = tuple[str, Callable[[Any, Mapping[str, Any]], bool]]
+"""In words, and of a value and the constructor's arguments."""
+
+
+def _some_of(known: Collection[str]) -> Callable[[Any, Mapping[str, Any]], bool]:
+    return lambda value, _: isinstance(value, tuple | list) and bool(value) and set(value) <= set(known)
+
+
+_VERSION: Rule = ("an integer", lambda value, _: isinstance(value, int) and not isinstance(value, bool))
+
+ENCODER: dict[str, Rule] = {
+    "version": _VERSION,
+    "domain": ("'categorical' or 'real'", lambda value, _: value in DOMAINS),
+    "default_combine": ("'concat', 'sum' or 'product'", lambda value, _: value in COMBINES),
+}
+LEARNER: dict[str, Rule] = {
+    "version": _VERSION,
+    "devices": ("some of 'cpu' and 'cuda'", _some_of(DEVICES)),
+    "precisions": ("some of 'float32', 'tf32' and 'bfloat16'", _some_of(("float32", "tf32", "bfloat16"))),
+    "budget_parameter": (
+        "a parameter of its constructor, or None",
+        lambda value, known: value is None or value in known,
+    ),
+    "fit_parameters": ("parameters of its constructor", lambda value, known: set(value) <= set(known)),
+}
+
+
+def fault_of_maker(maker: Any) -> str | None:
+    """Why something registered as a task is no maker of tasks, or None."""
+    if not callable(maker):
+        return f"it must be a function that makes a task, got {type(maker).__name__}"
+    return next(_faults_of_signature(maker), None)
+
+
+def fault_of_task(task: Any) -> str | None:
+    """Why what a maker has made is no task, or None."""
+    return None if isinstance(task, Task) else f"it must make a bench.tasks.modular.Task, got {type(task).__name__}"

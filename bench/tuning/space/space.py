@@ -1,0 +1,410 @@
+"""What a study searches: the spaces of its learner and encoders, as they come or as a request narrows and widens them.
+
+A parameter is called by its owner: ``learner.lr``, ``encoder.n``; where several encoders are tried, ``cycle.n``, since
+two encoders' parameters of one name are two parameters. ``encoder``, ``combine`` and ``sdr`` are choices where several
+are asked for.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from bench.errors import RequestError, one_of
+from bench.specs import registry
+from bench.specs.resolve import parameters
+from bench.specs.stand_ins import Recorder
+
+__all__ = ["Asking", "Choice", "Pinned", "Range", "Space", "make_space", "native", "parse_space"]
+
+LARGEST = 2**53
+"""Integers up to here are floats, too: samplers reckon in floats."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from low to high.
+
+    :param whole: integers only.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    def ask(self, trial: Any, name: str, like: Any) -> Any:
+        """Draw one.
+
+        :param like: what there would be otherwise: an integer takes integers only.
+        :raises RequestError: where these are none.
+        """
+        whole = self.whole if like is None else isinstance(like, int) and not isinstance(like, bool)
+        if not whole:
+            return trial.suggest_float(name, float(self.low), float(self.high), log=self.log)
+        if not self.whole:
+            raise RequestError(f"--space {name} takes integers, got {self.low:g}..{self.high:g}.")
+        return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
+
+
+Choices = tuple[Any, ...]
+
+
+def native(value: Any) -> Any:
+    """Numpy's scalars and arrays as Python's, in whatever holds them.
+
+    >>> native({"learner.width": [np.int64(8), 16], "learner.lr": np.float64(0.5)})
+    {'learner.width': [8, 16], 'learner.lr': 0.5}
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Range):
+        return replace(value, low=native(value.low), high=native(value.high))
+    if isinstance(value, Mapping):
+        return {name: native(one) for name, one in value.items()}
+    return type(value)(map(native, value)) if type(value) in (list, tuple) else value
+
+
+def parse_space(name: str, what: Any, option: str | None = None) -> Range | Choices:
+    """A range as "1e-4..1e-1:log" or "64..512", or a sequence of choices.
+
+    :param option: what errors call it; None takes --space and the name.
+    :raises RequestError: for anything that is no space.
+
+    >>> parse_space("learner.lr", "1e-4..1e-1:log")
+    Range(low=0.0001, high=0.1, log=True, whole=False)
+    >>> parse_space("encoder.base", [2, 3, 10])
+    (2, 3, 10)
+    >>> parse_space("learner.betas", [(0.9, 0.98), (0.9, 0.99)])
+    ((0.9, 0.98), (0.9, 0.99))
+    """
+    option = option or f"--space {name}"
+    if isinstance(what, Range):
+        return _checked(option, what)
+    if isinstance(what, str) and ".." in what:
+        return _checked(option, _range(option, what))
+    values = [what] if isinstance(what, str) or not isinstance(what, Sequence) else [_tupled(one) for one in what]
+    if len(values) < 2 or not all(map(_is_plain, values)) or len(set(map(_drawn_as, values))) < len(values):
+        raise RequestError(f"{option} takes LOW..HIGH, or two or more choices A,B, each once, got {values}.")
+    return tuple(values)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _drawn_as(choice: Any) -> Any:
+    """What Optuna draws for a choice: it keeps no tuples, but their text."""
+    return str(choice) if isinstance(choice, tuple) else choice
+
+
+def _range(option: str, text: str) -> Range:
+    span, _, scale = text.partition(":")
+    low, _, high = span.partition("..")
+    if scale not in ("", "log"):
+        raise RequestError(f"{option} takes LOW..HIGH or LOW..HIGH:log, got {text!r}.")
+    try:
+        return Range(int(low), int(high), scale == "log", whole=True)
+    except ValueError:
+        pass
+    try:
+        return Range(float(low), float(high), scale == "log")
+    except ValueError:
+        raise RequestError(f"{option} takes numbers LOW..HIGH, got {text!r}.") from None
+
+
+def _checked(option: str, span: Range) -> Range:
+    if any(isinstance(end, int) and abs(end) > LARGEST for end in (span.low, span.high)):
+        raise RequestError(
+            f"{option} takes integers within ±2⁵³, got {Decimal(span.low):.6g}..{Decimal(span.high):.6g}."
+        )
+    shown = f"{span.low:g}..{span.high:g}"
+    if not (math.isfinite(span.low) and math.isfinite(span.high)):
+        raise RequestError(f"{option} takes finite numbers, got {shown}.")
+    if span.low >= span.high:
+        fixed = span.low == span.high and option.startswith("--space")
+        remedy = "; --fix holds a parameter at one value" if fixed else ""
+        raise RequestError(f"{option} must go from a lower to a higher number, got {shown}{remedy}.")
+    if span.log and span.low <= 0:
+        raise RequestError(f"{option} must begin above 0 to be logarithmic, got {shown}.")
+    return span
+
+
+@dataclass
+class Asking:
+    """A trial as a learner's or encoder's `suggest` sees it: names get their owner, overrides count.
+
+    :ivar asked: names that `suggest` asked for.
+    """
+
+    trial: Any
+    owner: str
+    ranges: Mapping[str, Range | Choices] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
+        """A number, unless the request says otherwise."""
+        if self._is_said(name):
+            return self.said(name, low + 0.0)
+        return self.trial.suggest_float(f"{self.owner}.{name}", low, high, step=step, log=log)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
+        """An integer, unless the request says otherwise."""
+        if self._is_said(name):
+            return self.said(name, low)
+        return self.trial.suggest_int(f"{self.owner}.{name}", low, high, step=step, log=log)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices, unless the request says otherwise."""
+        if self._is_said(name):
+            return self.said(name, choices[0])
+        return self.trial.suggest_categorical(f"{self.owner}.{name}", choices)
+
+    def said(self, name: str, like: Any) -> Any:
+        """What the request says of a parameter.
+
+        :param like: what there would be otherwise.
+        """
+        full = f"{self.owner}.{name}"
+        if full in self.fixed:
+            return self.fixed[full]
+        wanted = self.ranges[full]
+        if isinstance(wanted, Range):
+            return wanted.ask(self.trial, full, like)
+        drawn = self.trial.suggest_categorical(full, list(map(_drawn_as, wanted)))
+        return {_drawn_as(choice): choice for choice in wanted}[drawn]
+
+    def _is_said(self, name: str) -> bool:
+        self.asked.add(name)
+        full = f"{self.owner}.{name}"
+        return full in self.fixed or full in self.ranges
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A trial that draws some names as it is told, and leaves the others to another."""
+
+    told: Mapping[str, Any]
+    others: Any
+
+    def suggest_float(self, name: str, *where: Any, **how: Any) -> float:
+        """A number."""
+        return float(self.told[name] if name in self.told else self.others.suggest_float(name, *where, **how))
+
+    def suggest_int(self, name: str, *where: Any, **how: Any) -> int:
+        """An integer."""
+        return int(self.told[name] if name in self.told else self.others.suggest_int(name, *where, **how))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        return self.told[name] if name in self.told else self.others.suggest_categorical(name, choices)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing that a request lets a study choose.
+
+    :param option: as it was asked for.
+    :param name: what the trial calls it.
+    :param drawn: what the trial draws.
+    :param encoders: those with which it can be drawn.
+    """
+
+    option: str
+    name: str
+    drawn: Any
+    encoders: tuple[str, ...]
+
+    def pinned(self, number: int, others: Any) -> Pinned:
+        """A trial that draws it, with one encoder after the other."""
+        encoder = self.encoders[number % len(self.encoders)]
+        return Pinned({"encoder": encoder, self.name: self.drawn}, others)
+
+
+@dataclass(frozen=True)
+class Space:
+    """All that a study may draw.
+
+    :param encoders: names; several are a choice.
+    :param combine: ways to join operands, several are a choice; none leaves it to the encoder.
+    :param sdr: features to keep of a slot, or "off"; likewise.
+    :param ranges: what replaces a suggestion, or adds one of a constructor's other arguments.
+    :param fixed: parameters held at one value.
+    :param fraction: shares of the pairs that train, where that is searched.
+    """
+
+    encoders: tuple[str, ...]
+    learner: str
+    combine: tuple[str, ...] = ()
+    sdr: tuple[int | str, ...] = ()
+    ranges: Mapping[str, Range | Choices] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    fraction: Range | Choices | None = None
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Shares of the pairs that train: both ends, or all choices; none where that is not searched."""
+        wanted = self.fraction
+        return (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted or ()
+
+    def draw(self, trial: Any) -> dict[str, Any]:
+        """Arguments of `bench.specs.resolve.family`, by an Optuna trial or something like it."""
+        return self._draw_with(trial, _one(trial, "encoder", self.encoders))
+
+    def describe(self) -> dict[str, str]:
+        """What is searched, in words, by name."""
+        recorder = Recorder()
+        _one(recorder, "encoder", self.encoders)
+        for encoder in self.encoders:
+            self._draw_with(recorder, encoder)
+        return recorder.asked
+
+    def choices(self) -> Iterator[Choice]:
+        """Each choice that the request names, and both ends of its ranges."""
+        for encoder in self.encoders:
+            yield Choice(f"--encoder {encoder}", "encoder", encoder, (encoder,))
+        for name, several in (("combine", self.combine), ("sdr", self.sdr)):
+            for one in several:
+                yield Choice(f"--{name} {one}", name, one, self.encoders)
+        for share in self.fractions:
+            yield Choice(f"--train-fraction {share}", "train_fraction", share, self.encoders)
+        for name, wanted in self.ranges.items():
+            owner = name.partition(".")[0]
+            encoders = (owner,) if owner in self.encoders else self.encoders
+            span = f"{wanted.low:g}..{wanted.high:g}" if isinstance(wanted, Range) else None
+            for one in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
+                yield Choice(f"--space {name}={span or one}", name, _drawn_as(one), encoders)
+
+    def check(self) -> None:
+        """Raise RequestError where a name is nobody's parameter."""
+        known = {"task"}
+        for encoder in self.encoders:
+            for owner, kind, cls in self._owners(encoder):
+                known.add(owner)
+                self._check_owned(owner, f"{kind} {encoder if kind == 'encoder' else self.learner!r}", cls)
+        for name in (*self.ranges, *self.fixed):
+            owner, _, short = name.partition(".")
+            if not short or owner not in known or (owner == "task" and name in self.ranges):
+                owners = " or ".join(f"{owner}.NAME" for owner in sorted(known - {"task"}))
+                raise RequestError(f"--space and --fix take {owners}, got {name!r}.")
+        for name in self.ranges.keys() & self.fixed.keys():
+            raise RequestError(f"--space and --fix exclude each other, got both for {name!r}.")
+
+    def _draw_with(self, trial: Any, encoder: str) -> dict[str, Any]:
+        drawn: dict[str, Any] = {"encoder": encoder, "learner": self.learner}
+        settings = {name: value for name, value in self.fixed.items() if name.startswith("task.")}
+        for owner, kind, cls in self._owners(encoder):
+            values = self._draw_owned(trial, owner, cls)
+            settings |= {f"{kind}.{name}": value for name, value in values.items()}
+        for name, choices in (("combine", self.combine), ("sdr", self.sdr)):
+            if choices:
+                drawn[name] = _one(trial, name, choices)
+        if isinstance(self.fraction, Range):
+            drawn["train_fraction"] = self.fraction.ask(trial, "train_fraction", 0.5)
+        elif self.fraction:
+            drawn["train_fraction"] = _one(trial, "train_fraction", self.fraction)
+        return {**drawn, "settings": settings}
+
+    def _draw_owned(self, trial: Any, owner: str, cls: type) -> dict[str, Any]:
+        asking = Asking(trial, owner, self.ranges, self.fixed)
+        values = dict(cls.suggest(asking))  # type: ignore[attr-defined]
+        for name in self._said_of(owner):
+            if name not in asking.asked:
+                values[name] = asking.said(name, parameters(cls)[name])
+        return values
+
+    def _check_owned(self, owner: str, whose: str, cls: type) -> None:
+        asking = Asking(Recorder(), owner)
+        made = cls.suggest(asking).keys() - asking.asked  # type: ignore[attr-defined]
+        names = asking.asked | set(parameters(cls))
+        for name in self._said_of(owner):
+            if name in made:
+                parts = ", ".join(f"{owner}.{part}" for part in sorted(asking.asked))
+                raise RequestError(f"{owner}.{name} is made of what its space draws: name one of {parts}.")
+            if name not in names:
+                raise RequestError(one_of(f"parameter of the {whose}:", name, names))
+            wanted = self.ranges.get(f"{owner}.{name}")
+            if isinstance(wanted, Range) and isinstance(parameters(cls).get(name), bool):
+                span = f"{wanted.low:g}..{wanted.high:g}"
+                raise RequestError(f"--space {owner}.{name} takes true,false: it is a flag, got {span}.")
+
+    def _said_of(self, owner: str) -> list[str]:
+        said = (name.partition(".") for name in (*self.ranges, *self.fixed))
+        return [short for of, _, short in said if of == owner]
+
+    def _owners(self, encoder: str) -> list[tuple[str, str, type]]:
+        """What parameters are called by, their kind, their class."""
+        named = "encoder" if len(self.encoders) == 1 else encoder
+        found = registry.encoder(encoder), registry.learner(self.learner)
+        return [(named, "encoder", found[0]), ("learner", "learner", found[1])]
+
+
+def make_space(
+    encoder: str | Sequence[str],
+    learner: str,
+    combine: str | Sequence[str] | None = None,
+    sdr: int | str | Sequence[int | str] | None = None,
+    space: Mapping[str, Any] | None = None,
+    fix: Mapping[str, Any] | None = None,
+    fraction: Any = None,
+) -> Space:
+    """A space that is sound by its names; whether constructors take its values only draws tell.
+
+    :raises RequestError: where an encoder, learner or parameter is unknown, a range is empty, or a fraction is none.
+    """
+    encoders = tuple(dict.fromkeys(registry.canonical(str(name)) for name in _several(encoder)))
+    if not encoders:
+        raise RequestError("--encoder takes one or more names, got none.")
+    ranges = {name.replace("-", "_"): parse_space(name, text) for name, text in (space or {}).items()}
+    fixed = {name.replace("-", "_"): value for name, value in (fix or {}).items()}
+    # "-" and "_" are the same in an encoder's name, and "_" is a parameter's.
+    named = {name.replace("-", "_"): name for name in encoders}
+    ranges, fixed = (_owned(values, named) for values in (ranges, fixed))
+    combined, kept = _once("--combine", combine), _once("--sdr", sdr)
+    shares = None if fraction is None else _shares(fraction)
+    chosen = Space(encoders, registry.canonical(learner), combined, kept, ranges, fixed, shares)
+    chosen.check()
+    return chosen
+
+
+def _shares(fraction: Any) -> Range | Choices:
+    option = "--train-fraction"
+    wanted = parse_space("train_fraction", fraction, option)
+    for share in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
+        if not isinstance(share, int | float) or not 0 < share < 1:
+            raise RequestError(f"{option} takes numbers in (0, 1), got {share!r}.")
+    return wanted
+
+
+def _owned(values: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
+    parts = ((name.partition("."), value) for name, value in values.items())
+    return {f"{named.get(owner, owner)}{dot}{short}": value for (owner, dot, short), value in parts}
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str | int) else tuple(value)
+
+
+def _once(option: str, value: Any) -> tuple[Any, ...]:
+    several = _several(value)
+    if value is not None and not several:
+        raise RequestError(f"{option} takes one or more choices A,B, got none.")
+    if len(set(map(str, several))) < len(several):
+        raise RequestError(f"{option} takes each choice once, got {','.join(map(str, several))}.")
+    return several
+
+
+def _one(trial: Any, name: str, choices: Sequence[Any]) -> Any:
+    return choices[0] if len(choices) == 1 else trial.suggest_categorical(name, list(choices))
