@@ -10,7 +10,7 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from bench.specs import registry
-from bench.specs.resolve import documentation, parameters
+from bench.specs.parameters import documentation, parameters
 from bench.specs.stand_ins import Recorder, Sampler
 
 

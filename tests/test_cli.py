@@ -17,7 +17,7 @@ from conftest import Finished
 import bench
 from bench.cli import cli
 from bench.specs import registry
-from bench.specs.resolve import documentation
+from bench.specs.parameters import documentation
 from bench.tasks.modular import TASKS
 from learners import ForwardForward
 

@@ -26,7 +26,8 @@ from optuna.trial import TrialState
 
 from bench.errors import RequestError, StoreError
 from bench.reports.figures.study import POINTS, figures
-from bench.tuning.dashboard.server import _drawing, decorate, keep_picture
+from bench.tuning.dashboard.decorate import decorate, keep_picture
+from bench.tuning.dashboard.server import _drawing
 from bench.tuning.dashboard.server import _redraw as redraw
 from bench.tuning.storage.open import close_storage, default_url, open_storage
 
@@ -152,7 +153,7 @@ def test_where_a_value_is_small_a_figure_has_pieces(monkeypatch: pytest.MonkeyPa
     decorate(study, note=NOTE, figures=True)
     before = shown(study)["plots"]
     for dialect in ("mysql", ""):  # from one piece to many, and back
-        monkeypatch.setattr("bench.tuning.dashboard.server._dialect", lambda study, dialect=dialect: dialect)
+        monkeypatch.setattr("bench.tuning.dashboard.decorate._dialect", lambda study, dialect=dialect: dialect)
         decorate(study, note=NOTE, figures=True)
         found = study._storage.get_study_system_attrs(study._study_id)
         pieces = [v for k, v in found.items() if k.startswith("dashboard:plot_data:learning-curves:") and v]

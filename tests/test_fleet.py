@@ -14,19 +14,23 @@ from torch.func import functional_call
 
 import bench
 from bench.errors import RequestError
-from bench.executors.worker import Job, Unit, _threads
-from bench.harness.train import Outcome, train
+from bench.executors.jobs import Job, Unit
+from bench.executors.worker import _threads
+from bench.harness.outcome import Outcome
+from bench.harness.train import train
 from bench.specs.cell import prepare
-from bench.specs.resolve import Budget, resolve
+from bench.specs.resolve import resolve
+from bench.specs.spec import Budget
 from encoders import Codes
 from learners import ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
 from learners._fleet import training as fleet
+from learners._fleet.asked import CROWD, EXAMPLES_AT_ONCE
 from learners._fleet.batches import batch_rows
 from learners._fleet.program import Looker, Stepper
-from learners._fleet.training import EXAMPLES_AT_ONCE, FleetTraining
+from learners._fleet.training import FleetTraining
+from learners._kernels.noise import key as noise_key
 from learners._nets.losses import LOSSES, stablemax
 from learners._nets.modules import Noise
-from learners.optim.noise import key as noise_key
 
 P = 7
 PAIRS = np.stack(np.meshgrid(np.arange(P), np.arange(P)), axis=-1).reshape(-1, 2)
@@ -298,7 +302,7 @@ def test_who_is_left_of_several_groups_moves_into_as_few_as_hold_it(name: str, m
 def dividing(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a CPU too, and looks at whole groups, as on a GPU."""
     monkeypatch.setitem(fleet.DIVISIONS, "cpu", (4, 3, 2))
-    monkeypatch.setitem(fleet.CROWD, "cpu", 0.0)
+    monkeypatch.setitem(CROWD, "cpu", 0.0)
     monkeypatch.setattr(fleet, "FILLING", 0)
 
 

@@ -21,7 +21,8 @@ from conftest import Finished
 import bench
 from bench.errors import FolderError, RequestError, StoreError
 from bench.results import merge as folders
-from bench.results.merge import clean, merge
+from bench.results.clean import clean
+from bench.results.merge import merge
 from bench.results.store import Store, check_folder
 
 Command = Callable[..., Finished]

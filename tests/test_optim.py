@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import learners.optim as optim
+from learners._kernels.noise import key, normal, uniform
 from learners.optim import (
     Context,
     Transformation,
@@ -28,7 +29,6 @@ from learners.optim import (
     scale_by_rate,
     where_matrix,
 )
-from learners.optim.noise import key, normal, uniform
 
 R = 3
 SHAPES = {"matrix": (5, 4), "tall": (9, 2), "vector": (6,)}

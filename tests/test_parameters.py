@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.specs import registry
-from bench.specs.resolve import parameters
+from bench.specs.parameters import parameters
 from encoders import Codes
 from learners import Problem
 from learners._torch import TorchLearner

@@ -14,7 +14,8 @@ from conftest import Finished
 
 from bench.specs import registry
 from bench.specs.contracts import fault_of_class
-from bench.tasks.modular import TASKS, Task
+from bench.tasks._base import Task
+from bench.tasks.modular import TASKS
 from encoders import Encoder, OneHot
 from learners import Learner, Ridge
 

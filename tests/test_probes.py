@@ -12,7 +12,7 @@ import bench
 from bench.cli._tables import print_records
 from bench.harness.probes import PROBES, matched_products, probes, remembered
 from bench.results.store import Store
-from bench.scheduling import run as api
+from bench.scheduling.rerun import rerun
 from bench.specs.cell import Cell, prepare
 from bench.specs.resolve import resolve
 from encoders import OneHot, Residue
@@ -97,7 +97,7 @@ def test_records_without_the_third_probe_are_read_compared_and_extended(
     assert "bilinear" not in stored["probes"]
     print_records([stored], str(tmp_path))
     assert "bilinear" in capsys.readouterr().out
-    assert api.rerun(stored["id"], results=tmp_path).same
+    assert rerun(stored["id"], results=tmp_path).same
     [longer] = bench.run(**request, steps=8)
     assert longer["final"]["step"] == 8
     assert longer["probes"] == record["probes"]

@@ -27,10 +27,13 @@ from learners._fleet import compiler as compiling
 from learners._fleet import kept, kernels
 from learners._fleet import program as programs
 from learners._fleet import trace as tracing
-from learners._fleet import training as fleet
-from learners._fleet.compiler import Compiler, worth_shrinking, worthwhile
+from learners._fleet.asked import CROWD
+from learners._fleet.capture import _keepers, recorded
+from learners._fleet.compiler import Compiler
+from learners._fleet.feed import BLOCK
 from learners._fleet.memory import out_of_memory
-from learners._fleet.program import BLOCK, Stepper
+from learners._fleet.program import Stepper
+from learners._fleet.rates import worth_shrinking, worthwhile
 from learners._fleet.trace import Work, aligned, trace
 from learners._fleet.training import FleetTraining
 from learners._kernels.products import matmul, product
@@ -198,7 +201,7 @@ def test_a_look_at_a_whole_group_answers_for_those_that_are_left(monkeypatch: py
     for turn, some in enumerate(left):
         seen = []
         for training, crowd in ((plain, 1.0), (whole, 0.0)):
-            monkeypatch.setitem(fleet.CROWD, "cpu", crowd)
+            monkeypatch.setitem(CROWD, "cpu", crowd)
             training.advance(3 * turn + 3, sorted(some))
             seen.append(training.look(some, [rows[r] for r in some]))
         mine, other = seen
@@ -209,7 +212,7 @@ def test_a_look_at_a_whole_group_answers_for_those_that_are_left(monkeypatch: py
 
 
 def test_a_look_asks_no_group_that_nobody_asks_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(fleet.CROWD, "cpu", 0.0)
+    monkeypatch.setitem(CROWD, "cpu", 0.0)
     training, rows = begin("mlp", range(4)), [np.arange(9) for _ in range(4)]
     training._halved(training.groups[0])
     asked = []
@@ -457,8 +460,8 @@ def recording(monkeypatch: pytest.MonkeyPatch, errors: list[Exception]) -> list[
 def test_a_recording_that_breaks_off_is_made_anew_in_other_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = recording(monkeypatch, [RuntimeError("capture was invalidated")])
     device = torch.device("cuda:0")
-    assert programs.recorded(device, lambda: 3)[1] == 3
-    assert programs.recorded(device, lambda: 4)[1] == 4
+    assert recorded(device, lambda: 3)[1] == 3
+    assert recorded(device, lambda: 4)[1] == 4
     assert seen == [(0, False), (1, False), (1, False)]
     assert gc.isenabled()
 
@@ -467,11 +470,11 @@ def test_one_that_does_so_again_or_for_memory_is_told(monkeypatch: pytest.Monkey
     seen = recording(monkeypatch, [RuntimeError("invalidated"), RuntimeError("again"), torch.OutOfMemoryError("full")])
     for words, attempts in (("again", 2), ("full", 3)):
         with pytest.raises(RuntimeError, match=words):
-            programs.recorded(torch.device("cuda:0"), lambda: None)
+            recorded(torch.device("cuda:0"), lambda: None)
         assert len(seen) == attempts
         assert gc.isenabled()
     assert [memory for memory, _ in seen] == [0, 1, 2]  # what was broken off is not written to again
-    assert list(programs._keepers) == [torch.device("cuda:0")]  # memory that was only too small is
+    assert list(_keepers) == [torch.device("cuda:0")]  # memory that was only too small is
 
 
 def test_memory_that_ran_out_while_recording_is_known_behind_what_came_of_it() -> None:

@@ -24,13 +24,15 @@ import bench
 from bench.cli._tables import _spread
 from bench.errors import RequestError, StoreError
 from bench.executors import worker as execute
-from bench.harness.train import Outcome, train
+from bench.harness.outcome import Outcome
+from bench.harness.train import train
 from bench.harness.train import train as harness
 from bench.results.curves import evaluation_steps
 from bench.results.store import Store
-from bench.scheduling import run as api
+from bench.scheduling.planner import plan
 from bench.specs.cell import Cell, prepare
-from bench.specs.resolve import Budget, resolve
+from bench.specs.resolve import resolve
+from bench.specs.spec import Budget
 from encoders import Cycle
 from learners import MLP
 
@@ -179,7 +181,7 @@ def test_a_larger_budget_extends_and_equals_an_uninterrupted_run(tmp_path: Path,
     request = {**REQUEST, "settings": {"learner.hidden_layer_sizes": (24,), "learner.head": head}}
     [short] = bench.run(**request, epochs=43, results=tmp_path)
     assert (
-        api.plan(**{k: v for k, v in request.items() if k != "jobs"}, epochs=90, results=tmp_path).steps[0].action
+        plan(**{k: v for k, v in request.items() if k != "jobs"}, epochs=90, results=tmp_path).steps[0].action
         == "extend"
     )
     [extended] = bench.run(**request, epochs=90, results=tmp_path)
@@ -714,7 +716,7 @@ def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:
         with pytest.raises(RequestError, match="must be"):
             resolve(encoder="cycle", learner="mlp", **wrong)
     with pytest.raises(RequestError, match="--epochs must be an integer"):
-        api.plan(encoder="cycle", learner="mlp", epochs=2.5)
+        plan(encoder="cycle", learner="mlp", epochs=2.5)
 
 
 def test_the_bench_tells_the_modulus_and_nothing_else() -> None:
@@ -810,7 +812,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, 
         "settings": settings,
         "seed": records[0]["spec"]["seed"],
     }
-    planned = api.plan(**request, epochs=reached + 10, results=tmp_path)
+    planned = plan(**request, epochs=reached + 10, results=tmp_path)
     assert planned.steps[0].action == "resume"
 
 

@@ -15,10 +15,12 @@ from test_tune import Inline, trials_of
 import bench
 from bench.cli._tune import _choices, _worth
 from bench.errors import RequestError
-from bench.tuning.dashboard.notes import command_of, rules_of
-from bench.tuning.space.space import Range, make_space
+from bench.tuning.commands import command_of
+from bench.tuning.dashboard.notes import rules_of
+from bench.tuning.request import plan_tune
+from bench.tuning.space.ranges import Range
+from bench.tuning.space.space import make_space
 from bench.tuning.storage.open import close_storage, open_storage
-from bench.tuning.tune import plan_tune
 
 Command = Callable[..., Finished]
 ONEHOT = {"encoder": "onehot", "modulus": 7, "validation_fraction": 0.2}

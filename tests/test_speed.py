@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from bench.errors import RequestError
 from bench.recipes.measurements.plain_script import PlainTransformer, Script, plain_module
 from bench.recipes.measurements.speed import WINDOWS, ProcessPoolExecutor, _fleets, _rates, _row, measure
-from bench.scheduling.run import places
+from bench.scheduling.devices import places
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 from learners import Quadratic, TorchMLP, Transformer
@@ -239,11 +239,11 @@ def test_fleets_spread_over_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> N
     assert places("cpu", 1, many, 8) == [("cpu", 8)]
     assert places("cpu", 3, many, 8) == [("cpu", 2)] * 3
     assert places("cpu", 20, 100, 8) == [("cpu", 8)]  # a process would cost more than it saves
-    monkeypatch.setattr("bench.scheduling.run.gpus", lambda: 4)
+    monkeypatch.setattr("bench.scheduling.devices.gpus", lambda: 4)
     assert places("cuda", 1024, many, 16) == [(f"cuda:{i}", 1) for i in range(4)]
     assert places("cuda", 2, many, 16) == [("cuda:0", 1), ("cuda:1", 1)]
     assert places("cuda:2", 64, many, 16) == [("cuda:2", 1)]
-    monkeypatch.setattr("bench.scheduling.run.gpus", lambda: 1)
+    monkeypatch.setattr("bench.scheduling.devices.gpus", lambda: 1)
     assert places("cuda", 64, many, 16) == [("cuda", 1)]
 
 

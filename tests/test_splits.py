@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.scheduling.run import count_train
+from bench.specs.budget import count_train
 from bench.specs.cell import drawn
 from bench.specs.resolve import resolve
 from bench.specs.splits import PROTOCOLS, Protocol, Split, default_protocol, draw_vault, eligible, given_away, split
-from bench.tasks.modular import OPERATIONS, TASKS, Task
+from bench.tasks._base import Task
+from bench.tasks.modular import OPERATIONS, TASKS
 
 tasks = st.sampled_from(["add", "subtract", "divide", "quad", "cube-y"])
 protocols = st.sampled_from(PROTOCOLS)

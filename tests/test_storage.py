@@ -17,7 +17,8 @@ import pytest
 from conftest import PATIENCE, Finished, wait_until
 
 from bench.errors import RequestError, StoreError
-from bench.tuning.storage.open import JournalLock, close_storage, default_url, open_storage, shown_url, together
+from bench.tuning.storage.journal import JournalLock, together
+from bench.tuning.storage.open import close_storage, default_url, open_storage, shown_url
 from bench.tuning.storage.ownership import owner_of
 
 Command = Callable[..., Finished]
@@ -192,7 +193,7 @@ def test_a_lock_ends_with_its_process(tmp_path: Path, monkeypatch: pytest.Monkey
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        monkeypatch.setattr("bench.tuning.storage.open.LOCKED", 0.1)
+        monkeypatch.setattr("bench.tuning.storage.journal.LOCKED", 0.1)
         with pytest.raises(StoreError, match=r"has been locked by another process"):
             lock.acquire()
     finally:
@@ -205,7 +206,7 @@ def test_a_lock_ends_with_its_process(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_thread_that_was_interrupted_before_it_could_release_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.tuning.storage.open.LOCKED", 0.1)
+    monkeypatch.setattr("bench.tuning.storage.journal.LOCKED", 0.1)
     lock, refused = JournalLock(tmp_path / "journal"), []
     lock.acquire()
     lock.acquire()
@@ -244,7 +245,7 @@ def test_signals_are_heard_while_a_lock_is_waited_for(tmp_path: Path, monkeypatc
         pause(seconds)
 
     monkeypatch.setattr("bench.tuning.storage.open.time", SimpleNamespace(sleep=pausing, monotonic=time.monotonic))
-    monkeypatch.setattr("bench.tuning.storage.open.LOCKED", PATIENCE)
+    monkeypatch.setattr("bench.tuning.storage.journal.LOCKED", PATIENCE)
     try:
         waiting.acquire()
         waiting.release()

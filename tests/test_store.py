@@ -141,16 +141,16 @@ def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pyt
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free.append(staged.path.name)
 
-    monkeypatch.setattr("bench.results.store._flush", flush)
+    monkeypatch.setattr("bench.results.files.flush", flush)
     store.keep(at(3), {"w": np.ones(2)})
     assert sorted(free) == [f"{ID}-3.npz", f"{ID}.json"]
 
     def overtake(staged: Any) -> None:
-        monkeypatch.setattr("bench.results.store._flush", lambda staged: None)
+        monkeypatch.setattr("bench.results.files.flush", lambda staged: None)
         other.keep(at(9), {"w": np.full(2, 9.0)})
 
     monkeypatch.setattr("bench.results.store.WRITERS", 1)
-    monkeypatch.setattr("bench.results.store._flush", overtake)
+    monkeypatch.setattr("bench.results.files.flush", overtake)
     store.keep(at(5), {"w": np.full(2, 5.0)})
     assert store.find("0")["label"] == "9"
     assert sorted(path.name for path in store.checkpoints.iterdir()) == [f"{ID}-9.npz"]
@@ -213,7 +213,7 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
             (tmp_path / ".lock").mkdir()
 
     monkeypatch.setattr("bench.results.store.WRITERS", 1)
-    monkeypatch.setattr("bench.results.store._flush", lose)
+    monkeypatch.setattr("bench.results.files.flush", lose)
     with pytest.raises(StoreError, match="cannot be used") as lost:
         store.keep(at(50), {"w": np.ones(2)})
     assert lost.value.exit_code == 1  # the request was right

@@ -21,18 +21,22 @@ import bench
 from bench.cli._progress import sweep as progress
 from bench.errors import RequestError, StoreError
 from bench.executors import warm as early
+from bench.executors.channel import Board
+from bench.executors.gpus import isolated, likely_devices
+from bench.executors.jobs import Job, Unit
 from bench.executors.local import Slots, UnderWay, _Slot
-from bench.executors.warm import isolated
-from bench.executors.worker import Board, Job, Unit, failed
-from bench.harness.train import Moment
+from bench.executors.worker import failed
+from bench.harness.outcome import Moment
+from bench.results.clean import clean
 from bench.results.leases import Claims, in_hand
-from bench.results.merge import clean
 from bench.results.store import Store
 from bench.scheduling import sweep as sweeps
 from bench.scheduling.grid import Grid
-from bench.scheduling.sweep import plan_sweep, run_sweep
+from bench.scheduling.planner import plan_sweep
+from bench.scheduling.sweep import run_sweep
 from bench.specs.cell import prepare
-from bench.specs.resolve import Budget, family
+from bench.specs.resolve import family
+from bench.specs.spec import Budget
 
 Command = Callable[..., Finished]
 SMALL = {"encoder": ["onehot", "phasor"], "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
@@ -410,7 +414,7 @@ def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
 
     def telling(job: Any, on: Any) -> None:
-        from bench.executors.worker import _local
+        from bench.executors.gpus import local_name as _local
 
         raise RuntimeError(f"{os.environ['CUDA_VISIBLE_DEVICES']} {_local(job.device)} {_local('cuda:9')}")
 
@@ -457,7 +461,7 @@ def test_which_gpus_are_to_be_seen_is_read_as_cuda_reads_it(
     said: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
-    assert len(early._likely("auto")) == count
+    assert len(likely_devices("auto")) == count
 
 
 def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -815,7 +819,7 @@ def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:
 
 
 def test_fleets_of_a_group_are_of_one_size_whatever_is_left(tmp_path: Path) -> None:
-    from bench.scheduling.sweep import _Queue
+    from bench.scheduling.queue import Queue as _Queue
 
     grid = {"encoder": "onehot", "learner": [{"quadratic": {"steps": 9}}], "modulus": 7, "seeds": 9}
     planned = plan_sweep(grid, results=tmp_path)
@@ -838,7 +842,7 @@ def test_files_of_others_in_the_claims_folder_are_left_alone(tmp_path: Path) -> 
 
 
 def test_a_cell_that_failed_elsewhere_in_the_meantime_is_not_tried_again(tmp_path: Path) -> None:
-    from bench.scheduling.sweep import _Queue
+    from bench.scheduling.queue import Queue as _Queue
 
     Store(tmp_path, create=True)
     planned = plan_sweep(SMALL | {"learner": "ridge", "encoder": "onehot"}, results=tmp_path)

@@ -30,39 +30,34 @@ from conftest import PATIENCE, Finished, read_until, wait_until
 from optuna.storages.journal import JournalFileBackend
 
 import bench
-from bench.cli._progress.run import percent
 from bench.cli._progress.tune import search_display
 from bench.errors import BenchError, RequestError, StoreError
-from bench.executors.worker import Job, board, failed, run_job
-from bench.harness.train import Moment, train
+from bench.executors.channel import board
+from bench.executors.jobs import Job
+from bench.executors.worker import failed, run_job
+from bench.harness.outcome import Moment
+from bench.harness.train import train
 from bench.recipes.measurements import optimizers
 from bench.results.curves import crossings
 from bench.results.leases import Claims
 from bench.results.store import Store
-from bench.scheduling.run import count_train
+from bench.results.words import percent, shown
+from bench.specs.budget import count_train
 from bench.specs.cell import drawn, prepare
-from bench.specs.resolve import Budget, Spec, family
+from bench.specs.resolve import family
+from bench.specs.spec import Budget, Spec
 from bench.specs.splits import draw_vault
 from bench.tuning.dashboard.notes import rules_of
-from bench.tuning.objectives import (
-    Most,
-    best_of,
-    counted,
-    fresh_seeds,
-    goes_on,
-    learning_curve,
-    make_sampler,
-    measures,
-    objectives_of,
-    shown,
-    trial_seeds,
-    values_of,
-)
+from bench.tuning.objectives import Most, best_of, learning_curve, measures, objectives_of, values_of
+from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
+from bench.tuning.samplers import make_sampler
 from bench.tuning.space.space import make_space
+from bench.tuning.stopping import counted, goes_on
 from bench.tuning.storage.open import close_storage, default_url, open_storage
 from bench.tuning.storage.ownership import owner_of
-from bench.tuning.tune import Tuned, Tuning, _agree, plan_tune
+from bench.tuning.study import Tuning, fresh_seeds, trial_seeds
+from bench.tuning.tune import Tuned, _agree
 from learners.ridge import Ridge
 
 Command = Callable[..., Finished]

@@ -23,7 +23,8 @@ def dashboard(storage: str | None, study: str | None, results: str, host: str, p
     The first line says at which address, with --quiet nothing but it. Only this machine can reach it, unless --host
     says otherwise: whoever reaches it can change and delete studies.
     """
-    from bench.tuning.dashboard.server import artifacts_folder, serve
+    from bench.tuning.dashboard.decorate import artifacts_folder
+    from bench.tuning.dashboard.server import serve
     from bench.tuning.storage.open import default_url
 
     url = default_url(results) if storage is None else storage

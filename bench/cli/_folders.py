@@ -64,9 +64,8 @@ def clean(results: str, older_than: float | None, dry_run: bool, as_json: bool, 
     beside a sweep, --older-than 1 leaves the checkpoints of the last day.
     """
     from bench.cli._print import print_json
-    from bench.results import merge as folders
 
-    cleaned = folders.clean(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
+    cleaned = clean(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
     if as_json:
         print_json(**cleaned.to_dict())
     else:

@@ -60,7 +60,7 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def _about_task(maker: Any) -> dict[str, Any]:
-    from bench.specs.resolve import parameters
+    from bench.specs.parameters import parameters
 
     task = maker()
     defaults = {k: v for k, v in parameters(maker).items() if k != "name"}
@@ -74,7 +74,7 @@ def _about_task(maker: Any) -> dict[str, Any]:
 
 
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
-    from bench.specs.resolve import documentation, parameters
+    from bench.specs.parameters import documentation, parameters
     from bench.specs.stand_ins import draws, ranges
 
     drawn = draws(cls.suggest)

@@ -117,7 +117,7 @@ def complete_settings(context: click.Context, parameter: click.Parameter, incomp
     """Complete ``--set``: the parameters of the encoder, learner and task chosen so far."""
     from bench.errors import BenchError
     from bench.specs import registry
-    from bench.specs.resolve import settable
+    from bench.specs.parameters import settable
 
     found = []
     for kind in registry.KINDS:

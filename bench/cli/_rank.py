@@ -244,8 +244,8 @@ def _labels(tables: Sequence[tuple[str, Sequence[Any]]]) -> dict[int, str]:
 
 
 def _columns(ranking: Any, names: Mapping[int, str]) -> list[Column]:
-    from bench.cli._progress.run import percent
     from bench.ranking.captions import estimate_name
+    from bench.results.words import percent
 
     by, mean_rank = ranking.question.by, ranking.comparison is not None
     target = ranking.question.target
@@ -298,7 +298,7 @@ def _chance(row: Any) -> str:
 
 def _range(row: Any) -> str:
     """The lowest and the highest run."""
-    from bench.cli._progress.run import percent
+    from bench.results.words import percent
 
     return "–" if row.lowest is None else _ends(percent(row.lowest).removesuffix("%"), percent(row.highest))
 
@@ -308,7 +308,7 @@ def _text(value: float | None, form: str = "") -> str:
 
 
 def _score(by: str, mean_rank: bool) -> Callable[[float | None], str]:
-    from bench.cli._progress.run import percent
+    from bench.results.words import percent
 
     if mean_rank:
         return lambda value: _text(value, ".2f")
@@ -350,7 +350,7 @@ def _interval(row: Any, score: Callable[[float | None], str]) -> str:
 
 
 def _solved(row: Any, mean_rank: bool) -> str:
-    from bench.cli._progress.run import percent
+    from bench.results.words import percent
 
     if mean_rank or row.solved is None:
         return percent(row.solved)
@@ -364,7 +364,7 @@ def _tried(row: Any) -> str:
 
 
 def _probe(row: Any, name: str, target: float) -> str:
-    from bench.cli._progress.run import percent
+    from bench.results.words import percent
 
     value = row.probes[name]
     return f"{percent(value)}{'†' if value is not None and value >= target else ''}"

@@ -98,10 +98,11 @@ def run(
     from bench.errors import StoreError
     from bench.results.store import check_folder
     from bench.scheduling import run as api
+    from bench.scheduling.planner import plan
 
     check_folder(request["results"])
     request |= {"settings": parse_settings(settings), "sdr": _parse_sdr(sdr)}
-    planned = api.plan(**request)
+    planned = plan(**request)
     api.check_run(planned, save_model, jobs)
     if dry_run:
         return _show_plan(planned, as_json, verbose)
@@ -133,10 +134,10 @@ def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> i
     from bench.cli import _tables
     from bench.cli._print import print_json, print_tracebacks
     from bench.results.store import Store
-    from bench.scheduling import run as api
+    from bench.scheduling.rerun import rerun as compare
 
     print_tracebacks([Store(results).find(id)])
-    comparison = api.rerun(id, results=results, display=None if quiet else _display())
+    comparison = compare(id, results=results, display=None if quiet else _display())
     print_tracebacks([comparison.again])
     if as_json:
         print_json(cells=[comparison.stored, comparison.again], same=comparison.same, difference=comparison.difference)

@@ -88,7 +88,8 @@ def sweep(
     from bench.cli import _sweep_tables as tables
     from bench.cli._progress.sweep import sweep_progress
     from bench.scheduling.grid import Grid, read
-    from bench.scheduling.sweep import plan_sweep, run_sweep
+    from bench.scheduling.planner import plan_sweep
+    from bench.scheduling.sweep import run_sweep
 
     chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
     planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)

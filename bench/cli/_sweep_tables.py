@@ -11,11 +11,10 @@ import joblib
 import numpy as np
 
 from bench.cli._print import console, print_table
-from bench.cli._progress.run import percent
-from bench.results.record import SCHEMA
-from bench.results.store import Record
-from bench.scheduling.run import gpus
-from bench.scheduling.sweep import ACTIONS, Sweep
+from bench.results.record import SCHEMA, Record
+from bench.results.words import percent
+from bench.scheduling.devices import gpus
+from bench.scheduling.plan import ACTIONS, Sweep
 
 __all__ = ["show_plan", "show_results"]
 

@@ -7,14 +7,14 @@ import numpy as np
 from rich.text import Text
 
 from bench.cli._print import console, four_digits, print_table, significant
-from bench.cli._progress.run import percent
-from bench.ranking.reading import many
 from bench.results.curves import CONFIRMATION, confirmed, crossings
 from bench.results.environment import source_digest
-from bench.scheduling.run import Comparison, Plan
+from bench.results.words import many, percent
+from bench.scheduling.plan import Plan
+from bench.scheduling.rerun import Comparison
 from bench.specs import registry
 from bench.specs.cell import prepare
-from bench.specs.resolve import Spec, differing
+from bench.specs.spec import Spec, differing
 from bench.specs.splits import eligible, given_away
 
 __all__ = ["notes", "print_comparison", "print_plan", "print_records"]

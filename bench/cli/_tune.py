@@ -133,7 +133,8 @@ def tune(
     from bench.results.store import check_folder
 
     check_folder(request["results"])
-    from bench.tuning.tune import look_at, plan_tune, run_tune
+    from bench.tuning.request import plan_tune
+    from bench.tuning.tune import look_at, run_tune
 
     planned = plan_tune(
         encoder=parted(encoder) or [],
@@ -146,7 +147,8 @@ def tune(
     )
     if dry_run:
         return _show_plan(*look_at(planned), as_json)
-    from bench.cli._progress.tune import Telling, search_display
+    from bench.cli._progress.tune import search_display
+    from bench.tuning.telling import Telling
 
     debug = bool((click.get_current_context().obj or {}).get("debug"))
     if quiet:
@@ -233,7 +235,8 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import exponential, print_json, print_table
-    from bench.tuning.objectives import crossed_by, shown
+    from bench.results.words import shown
+    from bench.tuning.objectives import crossed_by
 
     if as_json:
         rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
@@ -271,7 +274,8 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
 
 
 def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> str:
-    from bench.tuning.objectives import label_of, shown
+    from bench.results.words import shown
+    from bench.tuning.objectives import label_of
 
     if objective in ("accuracy", "data") or best.get("held", 0) is not None:
         return f"{label_of(objective)} {shown(value)}"

@@ -6,43 +6,39 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
 from bench.executors import warm as early
-from bench.executors.worker import Board, Job, Result, failed, graceful, run_job
-from bench.harness.train import Moment
-from bench.results.store import Record
-from bench.specs.resolve import Spec
+from bench.executors.base import Queue
+from bench.executors.channel import Board
+from bench.executors.jobs import Job, Result
+from bench.executors.lifetime import graceful
+from bench.executors.worker import failed, run_job
+from bench.harness.outcome import Moment
+from bench.results.record import Record
+from bench.specs.spec import Spec
 
-__all__ = ["Queue", "Slots", "UnderWay"]
+__all__ = ["Slots", "UnderWay"]
 
 POLL = 0.5
 """Seconds between two looks at what takes too long."""
+
+
 GRACE = 60.0
 """Seconds beyond its cells' limits that a job may take before its process is ended: it starts, and it keeps."""
+
+
 LEAVE = 5.0
 """Seconds that an idle process may take to end."""
+
+
 PURPOSES = ("train", "evaluate", "compile", "probes")
+
+
 PATIENCE = 1.0
 """Seconds between two looks at cells that other processes have in hand."""
-
-
-class Queue(Protocol):
-    """Where jobs come from."""
-
-    def next(self, device: str) -> Job | None:
-        """A job for a device, or None."""
-
-    def over(self, job: Job) -> None:
-        """A job came back."""
-
-    def halve(self, job: Job) -> bool:
-        """A job's process is gone: try its cells in halves, if there are several."""
-
-    def look_elsewhere(self) -> int:
-        """How many cells other processes have in hand; free ones go back to the queue."""
 
 
 @dataclass

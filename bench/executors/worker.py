@@ -1,159 +1,42 @@
 """Run cells: over the cores, stoppable within about a second without losing what is done."""
 
-import json
 import os
 import signal
 import sys
-import tempfile
-import threading
-import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple, dataclass, field, replace
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from pickle import PicklingError
 from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from bench.errors import RequestError, StoreError
+from bench.errors import StoreError
+from bench.executors.channel import Board
+from bench.executors.gpus import local_name
+from bench.executors.jobs import Job, Result, Unit
+from bench.executors.lifetime import graceful, leave_with, working_on_job
 from bench.executors.memory import keep_freed_memory
-from bench.executors.warm import ONLY
+from bench.executors.models import save_model
+from bench.harness.outcome import CheckpointError, Outcome
+from bench.harness.pace import Clock
 from bench.harness.probes import PROBES
-from bench.harness.train import PARTS, CheckpointError, Clock, Moment, Outcome, recall, train
+from bench.harness.train import PARTS, recall, train
 from bench.results import environment
 from bench.results.curves import crossings
 from bench.results.environment import source_digest
 from bench.results.leases import holding
-from bench.results.record import SCHEMA
-from bench.results.store import Record, State, Store
+from bench.results.record import SCHEMA, Record, State
+from bench.results.store import Store
 from bench.specs import registry
 from bench.specs.cell import Cell, prepare
-from bench.specs.resolve import Budget, Spec
-from learners import Learner
 
-__all__ = [
-    "Board",
-    "Job",
-    "Result",
-    "Unit",
-    "board",
-    "check_model_path",
-    "failed",
-    "graceful",
-    "leave_with",
-    "run_job",
-    "run_jobs",
-]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One cell of a job.
-
-    :param prior: the stored record to go on from, or None to begin.
-    :param recalled: the stored record is whole, only its model is wanted.
-    :param model: where to save the fitted pipeline, or None.
-    """
-
-    spec: Spec
-    budget: Budget
-    prior: Record | None = field(default=None, repr=False)
-    recalled: bool = False
-    model: str | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """Cells that train side by side, as they travel to a worker process.
-
-    :param threads: of the arithmetic.
-    :param results: the results folder, or None to keep nothing.
-    :param force: what is stored gives way, whatever it is.
-    :param lease: of the process that has claimed the cells, to be held while they are in work.
-    :param source: commit and state of the source, read once.
-    :param repeats: how many jobs of this structure one worker may expect, this one included.
-    :param tuning: what records say of the study that chose their settings; None where none did.
-    """
-
-    units: tuple[Unit, ...]
-    device: str = "cpu"
-    threads: int = 1
-    results: str | None = None
-    force: bool = False
-    source: tuple[str | None, bool | None] = (None, None)
-    lease: str | None = None
-    repeats: int = 1
-    tuning: Mapping[str, Any] | None = None
-
-    @property
-    def name(self) -> str:
-        """What tells it from other jobs."""
-        return self.units[0].spec.id
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a worker hands back of a cell: the record, and what could not be written."""
-
-    record: Record
-    problem: str | None = None
-
-
-class Board:
-    """A folder through which worker processes tell how far they are and are told to stop."""
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.owner = os.getpid()
-        self.asked = False
-
-    def post(self, job: str, moments: Sequence[Moment]) -> None:
-        """Say how far the cells of a job are; none, once it is over."""
-        path = self.folder / f"{job}.json"
-        with suppress(OSError):
-            if moments:
-                path.with_suffix(".new").write_text(json.dumps([astuple(moment) for moment in moments]))
-                path.with_suffix(".new").replace(path)
-            else:
-                path.unlink(missing_ok=True)
-
-    def moments(self) -> list[Moment]:
-        """How far all cells in training are."""
-        found: list[Moment] = []
-        for path in self.folder.glob("*.json"):
-            with suppress(OSError, ValueError):
-                found += [Moment(*fields) for fields in json.loads(path.read_text())]
-        return found
-
-    def stop(self) -> None:
-        """Ask all cells to end at their next evaluation."""
-        self.asked = True
-        with suppress(OSError):
-            (self.folder / "stop").touch()
-
-    def stopped(self) -> bool:
-        """Whether somebody asked to stop, or the process that would collect the results is gone."""
-        orphaned = os.getpid() != self.owner and os.getppid() != self.owner
-        return orphaned or self.asked or (self.folder / "stop").exists()
-
-
-@contextmanager
-def board() -> Iterator[Board]:
-    """A board for as long as a run lasts."""
-    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
-        yield Board(folder)
-
-
-def _local(device: str) -> str:
-    """What this process calls a device."""
-    return "cuda:0" if os.environ.get(ONLY) == device else device
+__all__ = ["failed", "run_job", "run_jobs"]
 
 
 def run_jobs(jobs: Sequence[Job], on: Board, processes: int, finished: Callable[[Record], None]) -> list[Result]:
@@ -178,28 +61,6 @@ def run_jobs(jobs: Sequence[Job], on: Board, processes: int, finished: Callable[
     return results
 
 
-@contextmanager
-def graceful(stop: Callable[[], None]) -> Iterator[None]:
-    """On the first signal ask to stop, on the second stop at once. Only the main thread can listen to signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def listen(number: int, frame: Any) -> None:
-        os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
-        stop()
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for number in previous:
-        signal.signal(number, listen)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
 def run_job(job: Job, on: Board) -> list[Result]:
     """Run one job, in a worker process or here; nothing where a stop came before it began."""
     if os.getpid() != on.owner:
@@ -209,7 +70,7 @@ def run_job(job: Job, on: Board) -> list[Result]:
     if on.stopped():
         return []
     keep_freed_memory()
-    with holding(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), _busy():
+    with holding(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), working_on_job():
         warnings.simplefilter("ignore")
         return _Runner(job, on).run()
 
@@ -236,36 +97,12 @@ def _threads(job: Job) -> Iterator[None]:
         torch.set_flush_denormal(flushed)
 
 
-_working = threading.Event()
-
-
-@contextmanager
-def _busy() -> Iterator[None]:
-    _working.set()
-    try:
-        yield
-    finally:
-        _working.clear()
-
-
-@cache
-def leave_with(owner: int) -> None:
-    """End this worker process, once it has nothing to do, when the one that it works for is gone."""
-
-    def watch() -> None:
-        while os.getppid() == owner or _working.is_set():
-            time.sleep(1.0)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 class _Runner:
     """Runs one job in this process and keeps what comes of it, cell by cell."""
 
     def __init__(self, job: Job, on: Board) -> None:
         self.job, self.on = job, on
-        self.device = _local(job.device)
+        self.device = local_name(job.device)
         self.clock = Clock()
         self.results: dict[str, Result] = {}
         self.store = Store(job.results) if job.results else None
@@ -448,27 +285,3 @@ def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
             "traceback": "".join(traceback.format_exception(error)),
         },
     }
-
-
-def save_model(cell: Cell, learner: Learner, path: Path) -> str | None:
-    """Save a scikit-learn pipeline from pairs to answers, for `joblib.load`; returns what went wrong."""
-    model = Pipeline([("encoder", cell.encoder), ("learner", learner)])
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        joblib.dump(model, temporary, compress=3)
-        temporary.replace(path)
-    except (OSError, PicklingError) as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        return f"The model {str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}."
-    return None
-
-
-def check_model_path(path: str, n_seeds: int) -> None:
-    """Raise RequestError unless models can be saved there, one for each seed."""
-    if n_seeds > 1 and "{seed}" not in path:
-        raise RequestError(f"--save-model needs {{seed}} in its path for {n_seeds} seeds, got {path!r}.")
-    folder = Path(path).parent
-    usable = bool(Path(path).name) and not Path(path).is_dir() and folder.is_dir() and os.access(folder, os.W_OK)
-    if not usable:
-        raise RequestError(f"--save-model must name a file in a folder that can be written to, got {path!r}.")

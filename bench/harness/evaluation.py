@@ -1,18 +1,15 @@
 """Measures what learners say against answers that they do not have."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bench.results.curves import right
+from bench.results.curves import PARTS, finite, right
 from bench.specs.cell import Cell
 
-__all__ = ["PARTS", "Judge", "Verdict", "finite"]
-
-PARTS = ("train", "validation", "test")
+__all__ = ["Judge", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +93,8 @@ class Judge:
 
 
 DIAGONAL = len(PARTS)
+
+
 KINDS = len(PARTS) + 1
 
 
@@ -133,8 +132,3 @@ def _verdicts(counts_RK: Any, sums_RKM: Any) -> list[Verdict]:
         accuracy, loss = ({part: finite(own[m]) for part, own in zip(PARTS, means_PM, strict=True)} for m in (0, 1))
         found.append(Verdict(accuracy, loss, finite(diagonal)))
     return found
-
-
-def finite(value: float) -> float | None:
-    """The number, or None where it is none."""
-    return value if math.isfinite(value) else None

@@ -28,10 +28,15 @@ from learners import KNN, Learner, Problem, Ridge
 __all__ = ["PROBES", "Probes", "matched_products", "probes", "remembered"]
 
 PROBES = ("ridge", "knn", "bilinear")
+
+
 MANY_PRODUCTS = 1024
 """Products that are cheap to solve for, however few features a code has."""
 
+
 Probes = dict[str, float | None]
+
+
 Features = NDArray[np.floating]
 
 

@@ -11,11 +11,13 @@ from scipy.stats import rankdata
 
 from bench.errors import RequestError
 from bench.ranking import statistics
+from bench.ranking.comparison import Comparison, compare
 from bench.ranking.criteria import ROUNDING
-from bench.ranking.reading import OF_BLOCKS, grouped, many
+from bench.ranking.question import OF_BLOCKS
+from bench.ranking.reading import grouped
 from bench.ranking.rows import Row
 from bench.ranking.scored import Scored, mean
-from bench.reports.figures.critical_difference import Comparison, compare
+from bench.results.words import many
 
 __all__ = ["compared"]
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from bench.ranking.reading import TIMED, Question, many
+from bench.ranking.comparison import Comparison
+from bench.ranking.question import TIMED, Question
 from bench.ranking.rows import Row
 from bench.ranking.scored import amount
 from bench.ranking.statistics import FEWEST, LEVEL, MOST_FLIPPED, rank_level
-from bench.reports.figures.critical_difference import Comparison
 from bench.results.curves import CONFIRMATION
+from bench.results.words import many
 
 __all__ = ["estimate_name", "explained", "legend", "reading_of"]
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.ranking import statistics
 from bench.ranking.observations import Crossing, Observation
-from bench.ranking.reading import TIMED, Question, grouped
+from bench.ranking.question import TIMED, Question
+from bench.ranking.reading import grouped
 from bench.ranking.statistics import Bounds, Estimate, Sample
 
 __all__ = ["ACCURACY_SPACING", "Score", "accuracies", "beats", "needed", "sample", "score"]

@@ -15,13 +15,17 @@ from bench.errors import RequestError, one_of
 from bench.ranking import statistics
 from bench.ranking.blocks import compared
 from bench.ranking.captions import explained, legend
+from bench.ranking.caveats import each_once, on_fewer_splits
 from bench.ranking.criteria import beats, sample
 from bench.ranking.observations import horizon_of
-from bench.ranking.reading import FILTERS, Question, Reading, Run, each_once, grouped, many, on_fewer_splits
+from bench.ranking.question import FILTERS, Question
+from bench.ranking.reading import Reading, Run, grouped
 from bench.ranking.rows import Ranking, Row
 from bench.ranking.scored import Scored, scored
 from bench.results.curves import TARGETS
-from bench.results.store import Record, Store
+from bench.results.record import Record
+from bench.results.store import Store
+from bench.results.words import many
 from bench.specs.registry import canonical
 
 __all__ = ["BY", "CROSSINGS", "Question", "Ranking", "Row", "rank"]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.ranking.reading import TIMED, Question, Run
+from bench.ranking.question import TIMED, Question
+from bench.ranking.reading import Run
 from bench.results.curves import confirmed
 
 __all__ = ["Crossing", "Observation", "horizon_of", "observe", "row_budget"]

@@ -9,93 +9,18 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import BenchError, RequestError, StoreError, one_of
-from bench.results.store import Record, Store
+from bench.errors import RequestError, StoreError, one_of
+from bench.ranking.question import FILTERS, Block, Question
+from bench.results.record import Record
+from bench.results.store import Store
+from bench.results.words import few_of, many
 
-__all__ = [
-    "FILTERS",
-    "OF_BLOCKS",
-    "PROBES",
-    "TIMED",
-    "Block",
-    "Curve",
-    "Question",
-    "Reading",
-    "Run",
-    "each_once",
-    "grouped",
-    "many",
-    "on_fewer_splits",
-]
+__all__ = ["PROBES", "Curve", "Reading", "Run", "grouped"]
 
 T = TypeVar("T")
 
-NAMED = 3
-"""So many records are named in a note."""
-TIMED = ("steps", "seconds", "flops")
+
 PROBES = ("ridge", "bilinear", "knn")
-FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-    "encoder": lambda spec: spec["encoder"]["name"],
-    "learner": lambda spec: spec["learner"]["name"],
-    "task": lambda spec: spec["task"],
-    "pairs": lambda spec: spec["protocol"],
-    "train_fraction": lambda spec: spec["train_fraction"],
-    "modulus": lambda spec: spec["modulus"],
-}
-OF_BLOCKS = ("task", "task_parameters", "modulus", "protocol", "train_fraction")
-
-
-@dataclass(frozen=True)
-class Question:
-    """What rows are ordered by.
-
-    :param by: "accuracy", "steps", "seconds", "flops" or "fraction".
-    :param target: the test accuracy to reach.
-    :param crossing: "first": reached once, whatever comes after; "sustained": reached and held from then on.
-    :param horizon: up to where all runs are read, in `unit`; None takes, in each block, the smallest budget of a row.
-    """
-
-    by: str = "accuracy"
-    target: float = 0.99
-    crossing: str = "sustained"
-    horizon: float | None = None
-
-    @property
-    def unit(self) -> str:
-        """What crossings and the horizon are counted in."""
-        return self.by if self.by in ("seconds", "flops") else "steps"
-
-
-class Block(NamedTuple):
-    """What a row answers: rows of different blocks answer different questions.
-
-    :param train_fraction: None where rows differ by the fraction that they need.
-    :param board: the rule by which rows were tuned, in words; "" for settings as somebody chose them.
-    """
-
-    task: str
-    modulus: int | None
-    task_parameters: str
-    protocol: str
-    train_fraction: float | None
-    board: str = ""
-
-    @property
-    def title(self) -> str:
-        """As "add mod 97 · unordered pairs · 50 % train · tuned: 64 trials"."""
-        modulus = "" if self.modulus is None else f" mod {self.modulus}"
-        usual = {None} if self.modulus is None else {None, self.modulus - 1}
-        values = json.loads(self.task_parameters)
-        parameters = "".join(f", {name}={value}" for name, value in values.items() if value not in usual)
-        fraction = "" if self.train_fraction is None else f" · {100 * self.train_fraction:g} % train"
-        board = f" · {self.board}" if self.board else ""
-        return f"{self.task}{modulus}{parameters} · {self.protocol} pairs{fraction}{board}"
-
-    @property
-    def place(self) -> tuple[str, int, str, float, str, str]:
-        """To sort by."""
-        fraction = self.train_fraction or 0.0
-        return self.task, self.modulus or 0, self.protocol, fraction, self.task_parameters, self.board
 
 
 class Curve(NamedTuple):
@@ -241,8 +166,7 @@ class Reading:
         ranked = f"{many(len(self.runs), 'record')} in {many(n_rows, 'row')}{others}{f'; {causes}' if causes else ''}."
         if not self.broken:
             return [ranked]
-        named = ", ".join(self.broken[:NAMED]) + (", …" if len(self.broken) > NAMED else "")
-        return [ranked, f"Broken records, left out: {named}."]
+        return [ranked, f"Broken records, left out: {few_of(self.broken)}."]
 
 
 def _run(
@@ -346,69 +270,9 @@ def _label(record: Record) -> str:
     return " · ".join([record["label"], *more])
 
 
-def each_once(runs: list[Run]) -> tuple[list[Run], list[str]]:
-    """Runs without those of plugins that have a newer version, where the same spec is stored twice, and without those
-    that differ in a seed from which nothing is drawn: of equal draws the longest run counts.
-    """
-    kept, dropped = [], []
-    for twins in grouped(runs, lambda run: (run.block, run.key, run.fraction, run.seeds)):
-        current = next((run for run in twins if len(twins) > 1 and run.id == _id_now(run)), twins[0])
-        kept.append(current)
-        dropped += [run.id for run in twins if run is not current]
-    notes = [f"Specs stored twice, by two versions of a plugin: the newer counts, left out {_named(dropped)}."]
-    notes = notes if dropped else []
-    drawn = [
-        max(same, key=_reach) for same in grouped(kept, lambda run: (run.block, run.key, run.fraction, run.seeds[1:]))
-    ]
-    if len(drawn) < len(kept):
-        ids = {run.id for run in drawn}
-        left = _named([run.id for run in kept if run.id not in ids])
-        notes.append(f"Seeds from which nothing is drawn, since all that they seed is fixed: left out {left}.")
-    return drawn, notes
-
-
-def _reach(run: Run) -> tuple[bool, int]:
-    """Whole runs before others, then by the steps."""
-    return run.status in ("done", "diverged"), -1 if run.last is None else run.last
-
-
-def _named(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
-
-
-def on_fewer_splits(rows: Iterable[Sequence[Run]]) -> list[str]:
-    """What is to be known of rows whose runs share splits, as they do where a seed was set alone."""
-    counted = [(runs[0].label, len(runs), len({(run.fraction, run.seeds[1]) for run in runs})) for runs in rows]
-    shared = [f"{label}: {many(n, 'run')} on {many(splits, 'split')}" for label, n, splits in counted if splits < n]
-    shared = list(dict.fromkeys(shared))
-    if not shared:
-        return []
-    more = "; …" if len(shared) > NAMED else ""
-    return [f"Runs that share splits, so that intervals do not speak of others: {'; '.join(shared[:NAMED])}{more}."]
-
-
-def _id_now(run: Run) -> str | None:
-    """The id that the run's spec has with the plugins that are installed; None where they are not."""
-    from bench.specs.resolve import Spec  # imports what encoders and learners need: for records stored twice alone
-
-    seed, split_seed, encoder_state, learner_state = run.seeds
-    values = {**run.config, "train_fraction": run.fraction, "seed": seed, "split_seed": split_seed}
-    for owner, state in (("encoder", encoder_state), ("learner", learner_state)):
-        values[owner] = values[owner] if state is None else {**values[owner], "random_state": state}
-    try:
-        return Spec.from_dict(values).id
-    except (BenchError, TypeError):
-        return None
-
-
 def grouped(items: Iterable[T], key: Callable[[T], Any]) -> list[list[T]]:
     """Items with equal keys together, in the order in which keys come first."""
     groups: dict[Any, list[T]] = defaultdict(list)
     for item in items:
         groups[key(item)].append(item)
     return list(groups.values())
-
-
-def many(n: int, what: str) -> str:
-    """As "1 row" or "1,000 rows"."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.ranking.reading import Block, Question
-from bench.reports.figures.critical_difference import Comparison
+from bench.ranking.comparison import Comparison
+from bench.ranking.question import Block, Question
 
 __all__ = ["Ranking", "Row"]
 

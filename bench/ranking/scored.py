@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from bench.ranking import statistics
 from bench.ranking.criteria import Score, score
 from bench.ranking.observations import observe, row_budget
-from bench.ranking.reading import PROBES, Block, Question, Run, grouped
+from bench.ranking.question import Block, Question
+from bench.ranking.reading import PROBES, Run, grouped
 from bench.ranking.rows import Row
 from bench.ranking.statistics import Estimate
 

@@ -12,49 +12,36 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
 
 from bench.errors import FolderError, RequestError, StoreError, one_of
-from bench.results.record import SCHEMA
+from bench.results.files import Staged, cannot_write, flush
+from bench.results.record import Record, State, fault_of_record, goes_further
+
+__all__ = ["Store", "check_folder"]
 
 try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Record", "Store", "check_folder"]
-
-Record = dict[str, Any]
-State = dict[str, np.ndarray]
 
 WRITERS = 8
 """Threads that write files."""
+
+
 AT_ONCE = 16 * 2**20
 """Bytes of the largest checkpoint that is put together in memory."""
+
+
 NAMED = 20
 """Ids that are listed to who asks for one that is not there."""
-STATUSES = ("done", "diverged", "failed", "timeout", "interrupted")
+
 
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
-_REQUIRED = (
-    *("schema", "id", "label", "status", "spec", "budget", "parameters", "final", "steps_to", "sustained_steps_to"),
-    *("test_accuracy_diagonal", "seconds", "replicas", "flops", "peak_memory_bytes", "probes", "environment"),
-    *("curve", "error"),
-)
-_INNER = {
-    "spec": ("task", "protocol", "encoder", "learner", "split_seed", "seed"),
-    "budget": ("steps", "seconds", "stop_when_solved"),
-    "final": ("step", "train_accuracy", "test_accuracy"),
-    "steps_to": ("train", "test"),
-    "sustained_steps_to": ("train", "test"),
-    "seconds": ("total",),
-    "probes": ("ridge", "knn"),
-    "environment": ("device", "threads", "versions"),
-    "curve": ("step", "train_accuracy", "validation_accuracy", "test_accuracy"),
-}
 
 
 def check_folder(folder: str | Path) -> None:
@@ -149,7 +136,7 @@ class Store:
             raise StoreError(f"The record {str(path)!r} cannot be read: {error.strerror}.") from error
         except ValueError as error:
             raise StoreError(_corrupt(path, f"it is no JSON document ({error})")) from error
-        fault = _fault(record, id)
+        fault = fault_of_record(record, id)
         if fault:
             raise StoreError(_corrupt(path, fault))
         return record
@@ -167,10 +154,10 @@ class Store:
         :raises StoreError: where it cannot be written; what was there before is kept.
         """
         staged = self._stage_record(record)
-        _flush(staged)
+        flush(staged)
         self._settle(staged)
 
-    def _stage_record(self, record: Record) -> "_Staged":
+    def _stage_record(self, record: Record) -> "Staged":
         try:
             text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         except (ValueError, TypeError) as error:
@@ -221,7 +208,7 @@ class Store:
             stored = self._in_the_way(record, force)
         except StoreError as error:
             return _Written(problem=error)
-        further = stored is not None and _goes_further(stored, record)
+        further = stored is not None and goes_further(stored, record)
         return _Written(problem=_stays(record["id"], record)) if further else None
 
     def _flushed(self, item: tuple[Record, State], stays: "_Written | None") -> "_Written":
@@ -229,12 +216,12 @@ class Store:
         written = self._write_beside(*item) if stays is None else stays
         for staged in (written.state, written.record):
             if staged is not None:
-                _flush(staged)
+                flush(staged)
         return written
 
     def _write_beside(self, record: Record, state: State) -> "_Written":
         """Write a checkpoint and a record beside where they belong."""
-        whole: _Staged | None = None
+        whole: Staged | None = None
         problem: StoreError | None = None
         try:
             goes_on = bool(state) and record["status"] not in ("failed", "diverged")
@@ -262,7 +249,7 @@ class Store:
                 raise
             self.set_aside(record["id"])
             return None
-        if force and stored is not None and _goes_further(stored, record):
+        if force and stored is not None and goes_further(stored, record):
             self.set_aside(record["id"])
             return None
         return stored
@@ -274,7 +261,7 @@ class Store:
         problem, id = written.problem, record["id"]
         try:
             stored = self._in_the_way(record, force)
-            if stored is not None and _goes_further(stored, record):
+            if stored is not None and goes_further(stored, record):
                 written.drop()
                 return _stays(id, record)
             if written.state is not None:
@@ -317,10 +304,10 @@ class Store:
     def write_state(self, id: str, step: int, state: State) -> None:
         """Keep a checkpoint: arrays by name, no pickles."""
         staged = self._stage_state(id, step, state)
-        _flush(staged)
+        flush(staged)
         self._settle(staged)
 
-    def _stage_state(self, id: str, step: int, state: State) -> "_Staged":
+    def _stage_state(self, id: str, step: int, state: State) -> "Staged":
         try:
             self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
@@ -347,48 +334,31 @@ class Store:
     def _state_path(self, id: str, step: int) -> Path:
         return self.checkpoints / f"{id}-{step}.npz"
 
-    def _stage(self, path: Path, write: Callable[[BinaryIO], object]) -> "_Staged":
-        """Write beside; `_flush` and `_settle` follow: a reader or a crash sees the old file or the new one."""
+    def _stage(self, path: Path, write: Callable[[BinaryIO], object]) -> "Staged":
+        """Write beside; `flush` and `_settle` follow: a reader or a crash sees the old file or the new one."""
         temporary: str | None = None
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
             with os.fdopen(descriptor, "wb") as file:
                 write(file)
             Path(temporary).chmod(0o644)
-            return _Staged(Path(temporary), path)
+            return Staged(Path(temporary), path)
         except BaseException as error:
             if temporary is not None:
                 with suppress(OSError):
                     Path(temporary).unlink(missing_ok=True)
             if isinstance(error, OSError):
-                raise _cannot_write(path, error) from error
+                raise cannot_write(path, error) from error
             raise
 
-    def _settle(self, staged: "_Staged") -> None:
+    def _settle(self, staged: "Staged") -> None:
         try:
             if staged.failed:
                 raise staged.failed
             staged.temporary.replace(staged.path)
         except OSError as error:
             staged.drop()
-            raise _cannot_write(staged.path, error) from error
-
-
-@dataclass
-class _Staged:
-    """A file that is written but not yet where it belongs.
-
-    :param failed: what the disk said when it was flushed.
-    """
-
-    temporary: Path
-    path: Path
-    failed: OSError | None = None
-
-    def drop(self) -> None:
-        """Away with it."""
-        with suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
+            raise cannot_write(staged.path, error) from error
 
 
 @dataclass(frozen=True)
@@ -399,8 +369,8 @@ class _Written:
         one that is there.
     """
 
-    state: _Staged | None = None
-    record: _Staged | None = None
+    state: Staged | None = None
+    record: Staged | None = None
     problem: StoreError | None = None
     goes_on: bool = False
 
@@ -411,27 +381,11 @@ class _Written:
                 staged.drop()
 
 
-def _flush(staged: _Staged) -> None:
-    """Wait until the disk has a file."""
-    try:
-        descriptor = os.open(staged.temporary, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        staged.failed = error
-
-
 def _stays(id: str, record: Record) -> StoreError | None:
     """What is said of a record that does not go as far as the stored one."""
     if record["error"] is None:
         return None
     return StoreError(f"{record['error']['message']} (the stored record {id} is kept)", minor=True)
-
-
-def _cannot_write(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{str(path)!r} cannot be written: {error.strerror or error}.")
 
 
 def _cannot_go_on(error: StoreError) -> StoreError:
@@ -440,32 +394,6 @@ def _cannot_go_on(error: StoreError) -> StoreError:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-def _fault(record: Any, id: str) -> str | None:
-    """What is wrong with the content of a record's file, None where nothing is."""
-    if not isinstance(record, dict):
-        return "it is no record"
-    missing = [key for key in _REQUIRED if key not in record]
-    if missing:
-        return f"it lacks {', '.join(missing)}"
-    if record["schema"] != SCHEMA:
-        return f"its schema is {record['schema']!r}, this version reads {SCHEMA}"
-    if record["id"] != id:
-        return f"it says that it is {record['id']!r}"
-    if record["status"] not in STATUSES:
-        return f"its status is {record['status']!r}"
-    for key, inner in _INNER.items():
-        lacking = [name for name in inner if not isinstance(record[key], dict) or name not in record[key]]
-        if lacking:
-            return f"its {key} lacks {', '.join(lacking)}"
-    return None
-
-
-def _goes_further(stored: Record, record: Record) -> bool:
-    """Whether a stored record holds more of a cell than a new one."""
-    reached, new = stored["final"]["step"], record["final"]["step"]
-    return reached is not None and (new is None or reached > new)
 
 
 def _corrupt(path: Path, why: str) -> str:

@@ -13,7 +13,7 @@ import yaml
 from bench.errors import RequestError, one_of
 from bench.specs import registry
 from bench.specs.hints import offers, or_rather
-from bench.specs.resolve import settable
+from bench.specs.parameters import settable
 
 __all__ = ["KEYS", "Grid", "Request", "read"]
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import RequestError
-from bench.specs.resolve import Spec
+from bench.specs.spec import Spec
 from bench.specs.splits import Split, draw_vault, split
-from bench.tasks.modular import Task
+from bench.tasks._base import Task
 from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 

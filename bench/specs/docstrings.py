@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bench.specs.resolve import documentation
+from bench.specs.parameters import documentation
 
 __all__ = ["Described", "describe", "plain"]
 

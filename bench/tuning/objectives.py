@@ -3,68 +3,60 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from bench.errors import RequestError, one_of
-from bench.ranking.reading import many
 from bench.results.curves import CONFIRMATION, crossings
-from bench.results.store import Record
+from bench.results.record import Record
+from bench.results.words import many
 
 __all__ = [
     "DIRECTIONS",
     "RATIOS",
-    "SAMPLERS",
-    "TOO_DEAR",
     "Most",
     "best_of",
-    "check_sampler",
-    "claimed",
-    "counted",
     "crossed_by",
     "doubt_of",
-    "fresh_seeds",
-    "goes_on",
     "label_of",
     "learning_curve",
-    "make_sampler",
     "measures",
     "objectives_of",
     "reached_by",
     "rounded",
-    "shown",
-    "trial_seeds",
     "values_of",
 ]
 
 TARGET = "0.99"
+
+
 DIRECTIONS = {"steps": "minimize", "accuracy": "maximize", "cost": "minimize", "data": "minimize"}
+
+
 LABELS = {
     "steps": "steps to hold 99 % on validation",
     "accuracy": "validation accuracy",
     "cost": "FLOPs to hold 99 % on validation",
     "data": "share of the pairs that train",
 }
+
+
 RATIOS = ("steps", "cost")
 """Objectives of which the mean over seeds is the geometric one: settings differ by factors."""
+
+
 DIVERGED = 3.0
 """Budgets that a cell which diverged counts as: worse than any that never got to 99 %, which is two at most."""
-SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
+
+
 POINTS = 40
 """Points of a learning curve that a study keeps: each is a line of its journal."""
+
+
 OVER = ("done", "diverged", "timeout")
 """States of a cell that tell what its setting is worth."""
-COUNT = ("refused", "failed")
-"""States of a trial that came to no value but was tried: what died with its process or was interrupted was not."""
-TOO_DEAR = "too dear"
-"""State of a trial whose whole budget does not fit into what is left of the compute: it is not begun."""
-DEAR = 8
-"""Trials in a row that were all too dear for what is left: the next would be too."""
-HOPELESS = 32
-"""Trials of which none came to a value: the next would not either."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +97,6 @@ def objectives_of(text: str) -> tuple[str, ...]:
 def label_of(objective: str) -> str:
     """The objective in words."""
     return LABELS[objective]
-
-
-def shown(value: Any) -> str:
-    """A parameter or a value with three significant digits, whole numbers with all of theirs.
-
-    >>> [shown(value) for value in (0.0123456, 28.97, 2351.8, 1462.0, 1.23456e9, 128, "adamw")]
-    ['0.0123', '29', '2,352', '1,462', '1.23e+09', '128', 'adamw']
-    """
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def values_of(objectives: Sequence[str], records: Sequence[Record], most: Most | None = None) -> list[float]:
@@ -304,94 +285,6 @@ def doubt_of(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any
     return (
         f"{who} not confirmed, having held 99 % only to the end of the budget, before {CONFIRMATION:g} times the step"
     )
-
-
-def counted(trials: Sequence[Any]) -> int:
-    """Trials that count by the rule, those in work included."""
-    return len(_tried(trials))
-
-
-def _tried(trials: Sequence[Any]) -> list[Any]:
-    return [trial for trial in trials if _has_value(trial) or trial.user_attrs.get("status") in COUNT]
-
-
-def _has_value(trial: Any) -> bool:
-    """Whether it has one, or may come to one."""
-    return trial.state.name in ("COMPLETE", "RUNNING")
-
-
-def claimed(trials: Sequence[Any]) -> float:
-    """FLOPs that trials took, and that those in work may still come to. What a dead process took, nobody knows."""
-    at_most = [trial.user_attrs.get("predicted", 0.0) if trial.state.name == "RUNNING" else 0.0 for trial in trials]
-    return float(sum(trial.user_attrs.get("flops", most) for trial, most in zip(trials, at_most, strict=True)))
-
-
-def goes_on(rule: Mapping[str, Any], trials: Sequence[Any], late: float = 0.0) -> bool:
-    """Whether a rule lets another trial begin: there are not so many yet, there is compute left, and there is hope.
-
-    By compute alone a search would never end where trials come to no value any more, or to none that is new: so many of
-    them in a row end it.
-
-    :param late: FLOPs that no trial says.
-    """
-    tried = _tried(trials)
-    if rule["trials"] is not None and len(tried) >= rule["trials"]:
-        return False
-    if rule["compute"] is not None and not _affords(rule["compute"] - late, trials):
-        return False
-    recent = tried if rule["trials"] is not None else tried[-HOPELESS:]
-    return len(tried) < HOPELESS or any(_has_value(trial) and "same_as" not in trial.user_attrs for trial in recent)
-
-
-def _affords(compute: float, trials: Sequence[Any]) -> bool:
-    """Whether there is compute left; and so much that one of the last draws would fit, where all were too dear."""
-    left, last = compute - claimed(trials), [trial.user_attrs for trial in trials[-DEAR:]]
-    too_dear = [attributes.get("status") == TOO_DEAR and attributes["predicted"] > left for attributes in last]
-    return left > 0 and not (len(last) == DEAR and all(too_dear))
-
-
-def trial_seeds(seeds: int) -> range:
-    """The seeds of every trial: the same for all, so that settings are compared on the same splits and starts."""
-    return range(seeds)
-
-
-def fresh_seeds(seeds: int, fresh: int) -> range:
-    """The winner's seeds, none of them a trial's."""
-    return range(seeds, seeds + fresh)
-
-
-def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1, at_once: int = 50) -> Any:
-    """A sampler of Optuna's.
-
-    :param entropy: what it is seeded by; to be different in every round, or a study that resumes draws its first
-        trials once more.
-    :param at_once: trials of a round, which are a generation where a sampler has such.
-    :raises RequestError: where it is unknown, lacks a package, or does not fit the objectives.
-    """
-    import optuna
-
-    check_sampler(name, n_objectives)
-    seed = int(np.random.SeedSequence(list(entropy)).generate_state(1)[0])
-    makers: Mapping[str, Any] = {
-        "tpe": optuna.samplers.TPESampler,
-        "random": optuna.samplers.RandomSampler,
-        "gp": optuna.samplers.GPSampler,
-        "cmaes": optuna.samplers.CmaEsSampler,
-        "nsgaii": partial(optuna.samplers.NSGAIISampler, population_size=max(2, at_once)),
-    }
-    return makers[name](seed=seed)
-
-
-def check_sampler(name: str, n_objectives: int) -> None:
-    """Raise RequestError where a sampler cannot be used."""
-    from importlib.util import find_spec
-
-    if name not in SAMPLERS:
-        raise RequestError(one_of("sampler", name, SAMPLERS))
-    if name == "cmaes" and n_objectives > 1:
-        raise RequestError("--sampler cmaes takes one objective: use nsgaii for two.")
-    if name == "cmaes" and find_spec("cmaes") is None:
-        raise RequestError("--sampler cmaes needs the package 'cmaes': pip install 'mod97[cmaes]'.")
 
 
 def crossed_by(cells: Sequence[Record]) -> str:

@@ -16,40 +16,40 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FixedTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from bench.cli._progress.tune import Telling, about, in_training, time_left
 from bench.errors import StoreError
-from bench.executors.worker import Board, Job, Unit
-from bench.ranking.reading import many
+from bench.executors.channel import Board
+from bench.executors.jobs import Job, Unit
 from bench.results import environment
-from bench.results.store import Record, Store
-from bench.scheduling.run import THREADS, action, count_train, gpus
-from bench.scheduling.sweep import AT_ONCE, FLEET
-from bench.specs.resolve import Family, Spec
-from bench.tuning.dashboard.server import artifacts_folder, keep_picture
+from bench.results.record import Record
+from bench.results.store import Store
+from bench.results.words import many, shown
+from bench.scheduling.devices import THREADS, gpus
+from bench.scheduling.fleets import AT_ONCE, FLEET
+from bench.scheduling.plan import action
+from bench.specs.budget import count_train
+from bench.specs.spec import Family, Spec
+from bench.tuning.dashboard.decorate import artifacts_folder, keep_picture
 from bench.tuning.objectives import (
     DIRECTIONS,
     OVER,
-    TOO_DEAR,
     best_of,
-    claimed,
-    counted,
     doubt_of,
-    goes_on,
     label_of,
     learning_curve,
-    make_sampler,
     measures,
     reached_by,
     rounded,
-    shown,
     values_of,
 )
-from bench.tuning.storage.open import together
+from bench.tuning.samplers import make_sampler
+from bench.tuning.stopping import TOO_DEAR, claimed, counted, goes_on
+from bench.tuning.storage.journal import together
 from bench.tuning.storage.ownership import Owner
+from bench.tuning.telling import Telling, about, in_training, time_left
 from learners import Learner
 
 if TYPE_CHECKING:
-    from bench.tuning.tune import Tuning
+    from bench.tuning.study import Tuning
 
 __all__ = ["Rounds"]
 

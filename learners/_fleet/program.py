@@ -1,11 +1,8 @@
 """The two programs of a group: one step, and one look."""
 
-import gc
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache, partial
-from typing import Any, TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,169 +10,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.fx import GraphModule
 
+from learners._fleet.capture import keeper, recorded
 from learners._fleet.compiler import Compiler
+from learners._fleet.feed import BLOCK, Feed
 from learners._fleet.group import Group, Tensors
-from learners._fleet.memory import out_of_memory
 from learners._fleet.step import Rule
 from learners._fleet.trace import Work, in_place, trace
 
-__all__ = ["BLOCK", "Looker", "Stepper"]
+__all__ = ["Looker", "Stepper"]
 
-BLOCK = 64
-"""Steps whose batches are drawn and uploaded together."""
 STRIDE = 8
 """Steps of the longer of two captured graphs."""
 
-HELPERS = 4
-"""Threads that draw batches while a GPU works."""
 
 SPOILED = ("params", "state", "clock", "feed")
 """Kinds of tensors that a step writes to."""
 
+
 Inputs = dict[str, Tensors]
-
-
-@cache
-def helpers() -> ThreadPoolExecutor:
-    """Shared by all groups."""
-    return ThreadPoolExecutor(HELPERS, thread_name_prefix="batches")
-
-
-_keepers: dict[torch.device, tuple[Any, Any]] = {}
-ATTEMPTS = 2
-"""Times that recording a graph is tried."""
-
-T = TypeVar("T")
-
-
-def keeper(device: torch.device) -> tuple[Any, Any]:
-    """A captured graph whose memory all others of a device share, and the stream that they are captured on.
-
-    They run one after another and keep nothing in it. It is not freed as long as graphs are recorded into it: PyTorch
-    refuses to capture into memory whose last graph is gone, and it gives memory of one stream to no other.
-    """
-    if device not in _keepers:
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
-        with _undisturbed(), torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            torch.zeros(1, device=device).add_(1)
-        _keepers[device] = graph, stream
-    return _keepers[device]
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep Python from collecting garbage: what a fleet leaves that is gone, graphs, events and pinned memory, must not
-    be freed while another's graph is recorded, which that would spoil.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-def recorded(device: torch.device, work: Callable[[], T]) -> tuple[Any, T]:
-    """A graph of what is launched by some work, which is recorded and not done, and what the work returned.
-
-    Memory in which a recording was broken off accepts no other: then there is a new keeper, and one more attempt.
-    """
-    for attempt in range(ATTEMPTS):
-        graph = torch.cuda.CUDAGraph()
-        try:
-            shared, stream = keeper(device)
-            recording = torch.cuda.graph(graph, pool=shared.pool(), stream=stream, capture_error_mode="thread_local")
-            with _undisturbed(), recording:
-                made = work()
-        except RuntimeError as error:
-            if out_of_memory(error):
-                raise
-            _keepers.pop(device, None)
-            if attempt == ATTEMPTS - 1:
-                raise
-        else:
-            return graph, made
-    raise AssertionError
-
-
-class Feed:
-    """The batches of a block of steps, on the device; while a GPU works, those of the next are drawn.
-
-    :param draw: writes the batches of one replica in one block into an array (K, B).
-    :param batch: B.
-    :param constant: all blocks are the same.
-    """
-
-    def __init__(
-        self,
-        draw: Callable[[int, int, NDArray[np.int32]], None],
-        replicas: int,
-        batch: int,
-        constant: bool,
-        device: torch.device,
-    ) -> None:
-        self.draw, self.constant = draw, constant
-        shape = (BLOCK, replicas, batch)
-        self.rows = torch.zeros(shape, dtype=torch.int32, device=device)
-        # Two arrays that stay where they are, one under way to the device while the other is written.
-        gpu = device.type == "cuda"
-        self.drawn = [torch.zeros(shape, dtype=torch.int32, pin_memory=gpu) for _ in range(2)]
-        self.copied = [torch.cuda.Event() for _ in range(2)] if gpu else []
-        self.place = torch.zeros(1, dtype=torch.int64, device=device)
-        self.next_place = 0
-        self.loaded: int | None = None
-        self.ahead: tuple[int, list[Future[None]]] | None = None
-
-    def go_to(self, step: int) -> None:
-        """Make the batch of a step the next one."""
-        block, place = divmod(step, BLOCK)
-        if self.loaded is None or not (self.constant or self.loaded == block):
-            self._draw(block)
-            self.rows.copy_(self.drawn[block % 2], non_blocking=True)
-            if self.copied:
-                self.copied[block % 2].record()
-                self._begin(block + 1)
-        self.loaded = block
-        if self.next_place != place:
-            self.place.fill_(place)
-        self.next_place = place
-
-    def forget(self) -> None:
-        """Draw anew: the rows are of other replicas."""
-        for future in self.ahead[1] if self.ahead else ():
-            future.result()
-        self.loaded = self.ahead = None
-
-    def gone_on(self, steps: int) -> None:
-        """So many steps are under way."""
-        self.next_place = (self.next_place + steps) % BLOCK
-
-    def _draw(self, block: int) -> None:
-        begun, self.ahead = self.ahead, None
-        for future in begun[1] if begun else ():
-            future.result()
-        if begun is None or begun[0] != block:
-            if self.copied:
-                self.copied[block % 2].synchronize()
-            self._draw_some(block, 0, 1)
-
-    def _begin(self, block: int) -> None:
-        """Draw in threads: permuting does not hold Python's lock."""
-        if not self.constant:
-            self.copied[block % 2].synchronize()
-            parts = [helpers().submit(self._draw_some, block, part, HELPERS) for part in range(HELPERS)]
-            self.ahead = block, parts
-
-    def _draw_some(self, block: int, first: int, stride: int) -> None:
-        into_KRB = self.drawn[block % 2].numpy()
-        for row in range(first, into_KRB.shape[1], stride):
-            self.draw(block, row, into_KRB[:, row])
-
-    @property
-    def tensors(self) -> Tensors:
-        """A block of batches, (K, R, B), and the place of the next one in it, (1,)."""
-        return {"rows": self.rows, "place": self.place}
 
 
 class Turn:

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from learners._fleet.group import SHARED, Tensors
+from learners._kernels.noise import key, normal
 from learners._kernels.products import stacked
 from learners._nets.losses import LOSSES
 from learners._nets.modules import Network, Noise
 from learners.optim import Context, Transformation, per_replica
-from learners.optim.noise import key, normal
 
 if TYPE_CHECKING:
     from learners._torch import TorchLearner

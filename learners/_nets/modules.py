@@ -14,8 +14,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from learners._kernels.noise import mix, uniform
 from learners._kernels.products import gather, product, shift
-from learners.optim.noise import mix, uniform
 
 __all__ = ["ACTIVATIONS", "Embedding", "Linear", "Network", "Noise"]
 

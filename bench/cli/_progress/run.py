@@ -11,26 +11,23 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from bench.executors.worker import Board
-from bench.harness.train import Moment
-from bench.results.store import Record
-from bench.scheduling.run import Plan
+from bench.executors.channel import Board
+from bench.harness.outcome import Moment
+from bench.results.record import Record
+from bench.results.words import percent, ranges
+from bench.scheduling.plan import Plan
 
-__all__ = ["percent", "progress", "ranges"]
+__all__ = ["progress"]
 
 REFRESH = 0.2
+
+
 MANY = 8
 """With more seeds, bars of finished ones give way to those that run."""
+
+
 LINES_AFTER = (1.0, 2.0, 5.0, 10.0)
 """Pauses between plain lines: soon at first, the last one for ever."""
-
-
-def percent(accuracy: float | None) -> str:
-    """An accuracy in percent with one decimal; 100.0% and 0.0% are said only where they are exact."""
-    if accuracy is None:
-        return "–"
-    shown = 100 * accuracy if accuracy in (0, 1) else min(99.9, max(0.1, 100 * accuracy))
-    return f"{shown:.1f}%"
 
 
 @contextmanager
@@ -124,14 +121,6 @@ def _lines(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
 
 def _place(moment: Moment) -> tuple[int, int, str]:
     return moment.step, moment.budget, moment.note
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """As "0–4, 7"."""
-    ordered = sorted(numbers)
-    starts = [n for n in ordered if n - 1 not in ordered]
-    ends = [n for n in ordered if n + 1 not in ordered]
-    return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in zip(starts, ends, strict=True))
 
 
 def _span(accuracies: Sequence[float | None]) -> str:

@@ -9,13 +9,13 @@ import joblib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.cli._progress.run import percent, ranges
 from bench.executors.local import UnderWay
-from bench.harness.train import Moment
-from bench.results.store import Record
+from bench.harness.outcome import Moment
+from bench.results.record import Record
+from bench.results.words import percent, ranges
 from bench.scheduling.durations import Duration
-from bench.scheduling.sweep import Sweep
-from bench.specs.resolve import Spec
+from bench.scheduling.plan import Sweep
+from bench.specs.spec import Spec
 
 __all__ = ["sweep_progress"]
 

@@ -3,9 +3,11 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["INTERRUPTED", "about", "chosen", "cost", "tell", "timed"]
+__all__ = ["INTERRUPTED", "about", "chosen", "cost", "each_cell", "tell", "timed"]
 
 ALL = "all"
 INTERRUPTED = "Interrupted. What is done is stored; the same command goes on from there.\n"
@@ -14,6 +16,12 @@ INTERRUPTED = "Interrupted. What is done is stored; the same command goes on fro
 def tell(text: str) -> None:
     """A line on stderr: stdout is for results."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def each_cell(*_: Any) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A display for `bench.run`: a line for each cell that ends."""
+    yield lambda record: tell(f"  seed {record['spec']['seed']}: {record['status']}")
 
 
 def timed() -> Callable[[str], None]:

@@ -20,10 +20,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from bench.executors.warm import isolated
+from bench.executors.gpus import isolated
 from bench.recipes.measurements._telling import tell
-from bench.results.store import Record, Store
-from bench.scheduling.run import gpus
+from bench.results.record import Record
+from bench.results.store import Store
+from bench.scheduling.devices import gpus
 
 __all__ = ["command", "environment", "measure", "summary"]
 

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 import bench
-from bench.cli._progress.run import progress
 from bench.errors import BenchError
 from bench.ranking.statistics import median_interval
-from bench.recipes.measurements._telling import INTERRUPTED, chosen, cost, tell
+from bench.recipes.measurements._telling import INTERRUPTED, chosen, cost, each_cell, tell
 
 POWER = {"learner": "transformer", "encoder": "onehot", "pairs": "ordered"}
 FULL_40 = POWER | {"train_fraction": 0.4}
@@ -129,7 +128,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
         device=options.device,
         seconds=options.seconds,
         results=options.results,
-        display=progress,
+        display=each_cell,
     )
     if len(records) < options.seeds or any(r["status"] == "interrupted" for r in records):
         return None

@@ -12,9 +12,9 @@ import argparse
 import sys
 from collections import defaultdict
 
-from bench.cli._progress.run import percent
 from bench.errors import BenchError, RequestError
 from bench.ranking.league import Row, rank
+from bench.results.words import percent
 
 __all__ = ["cell", "main", "table"]
 

@@ -20,9 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 import bench
-from bench.cli._progress.run import progress
 from bench.errors import BenchError
-from bench.recipes.measurements._telling import INTERRUPTED, chosen, cost, tell
+from bench.recipes.measurements._telling import INTERRUPTED, chosen, cost, each_cell, tell
 from bench.recipes.measurements.grokking import command, crossing
 from learners import TorchMLP
 
@@ -98,7 +97,7 @@ def measure(name: str, precisions: list[str], options: argparse.Namespace) -> li
             seeds=seeds,
             device=options.device,
             results=options.results,
-            display=progress,
+            display=each_cell,
         )
         if len(records) < seeds or any(r["status"] == "interrupted" for r in records):
             return None

@@ -17,14 +17,15 @@ import torch
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 from bench.errors import RequestError
+from bench.executors.lifetime import begin_worker
 from bench.executors.memory import keep_freed_memory
-from bench.executors.warm import begin_worker
 from bench.recipes.measurements.plain_script import Script
 from bench.results.environment import describe, peak_memory_bytes, reset_peak_memory
-from bench.scheduling.run import places, prepared_device
+from bench.scheduling.devices import places, prepared_device
 from bench.scheduling.run import run as run_cells
 from bench.specs.cell import Cell, prepare
-from bench.specs.resolve import Spec, resolve
+from bench.specs.resolve import resolve
+from bench.specs.spec import Spec
 from learners import Setting
 from learners._fleet.compiler import keep_programs
 from learners._fleet.training import FleetTraining

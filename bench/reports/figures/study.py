@@ -14,8 +14,7 @@ from optuna.importance import get_param_importances
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.ranking.reading import many
-from bench.tuning.objectives import shown
+from bench.results.words import many, shown
 
 __all__ = ["figures", "history", "importances", "learning_curves", "pareto_front", "summary"]
 

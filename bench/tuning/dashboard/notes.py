@@ -1,95 +1,18 @@
 """What a study tunes under which rules, in words, and the command that asks for it."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from bench.cli._progress.run import percent
-from bench.ranking.reading import many
-from bench.results.store import Record
-from bench.specs import registry
-from bench.specs.resolve import Spec, family, parameters
-from bench.tuning.objectives import crossed_by, doubt_of, label_of, shown
-from bench.tuning.space.space import Range
-from bench.tuning.storage.open import shown_url
+from bench.results.record import Record
+from bench.results.words import many, percent, shown
+from bench.tuning.commands import command_of
+from bench.tuning.objectives import crossed_by, doubt_of, label_of
 
 if TYPE_CHECKING:
-    from bench.tuning.tune import Tuning
+    from bench.tuning.study import Tuning
 
-__all__ = [
-    "command_of",
-    "limits_of",
-    "note_of",
-    "note_of_trial",
-    "rules_of",
-    "run_command",
-    "tested_of",
-]
-
-
-def command_of(asked: Mapping[str, Any]) -> str:
-    """The command line of a request.
-
-    :param asked: arguments of `bench.tune`.
-
-    >>> command_of({"encoder": ["onehot", "cycle"], "learner": "ridge", "fix": {"learner.alpha": 1.0}, "trials": 8})
-    'python -m bench tune --encoder onehot,cycle --learner ridge --fix learner.alpha=1.0 --trials 8'
-    """
-    words = ["python", "-m", "bench", "tune"]
-    for name, value in asked.items():
-        option = "--round" if name == "at_once" else f"--{name.replace('_', '-')}"
-        if isinstance(value, Mapping):
-            for key, one in value.items():
-                words += [option, f"{key}={_text(one)}"]
-        else:
-            words += [option, shown_url(value) if name == "storage" else _text(value)]
-    return shlex.join(words)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Range):
-        return f"{value.low}..{value.high}{':log' if value.log else ''}"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str) -> str:
-    """The command line of `bench run` that trains a setting; it names all that is not a default.
-
-    :param limits: steps, epochs and seconds of a cell, None where there is none.
-    """
-    words = ["python", "-m", "bench", "run", "--encoder", spec.encoder["name"], "--learner", spec.learner["name"]]
-    for kind, maker in (("encoder", registry.encoder), ("learner", registry.learner)):
-        chosen = getattr(spec, kind)
-        for name, default in parameters(maker(chosen["name"])).items():
-            if name in chosen and name != "random_state" and _plain(chosen[name]) != _plain(default):
-                words += ["--set", f"{kind}.{name}={_setting(chosen[name])}"]
-    plain = family(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task).first
-    options = {
-        "combine": (spec.combine, plain.combine),
-        "sdr": (spec.sdr or "off", plain.sdr or "off"),
-        "task": (spec.task, "add"),
-        "modulus": (spec.modulus, plain.modulus),
-        "pairs": (spec.protocol, plain.protocol),
-        "train-fraction": (spec.train_fraction, plain.train_fraction),
-        "precision": (spec.precision, plain.precision),
-        **{name: (limit, None) for name, limit in limits.items()},
-        "results": (results, "results"),
-    }
-    for name, (value, default) in options.items():
-        words += [] if value == default else [f"--{name}", str(value)]
-    return shlex.join([*words, "--seeds", str(seeds)])
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, list | tuple) else value
-
-
-def _setting(value: Any) -> str:
-    """A value as --set takes it."""
-    if isinstance(value, list | tuple):
-        return repr(tuple(value)).replace(" ", "")
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+__all__ = ["limits_of", "note_of", "note_of_trial", "rules_of", "tested_of"]
 
 
 def limits_of(rule: Mapping[str, Any]) -> str:

@@ -5,209 +5,18 @@ two encoders' parameters of one name are two parameters. ``encoder``, ``combine`
 are asked for.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.resolve import parameters
+from bench.specs.parameters import parameters
 from bench.specs.stand_ins import Recorder
+from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
+from bench.tuning.space.stand_ins import Asking, Pinned
 
-__all__ = ["Asking", "Choice", "Pinned", "Range", "Space", "make_space", "native", "parse_space"]
-
-LARGEST = 2**53
-"""Integers up to here are floats, too: samplers reckon in floats."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers from low to high.
-
-    :param whole: integers only.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-
-    def ask(self, trial: Any, name: str, like: Any) -> Any:
-        """Draw one.
-
-        :param like: what there would be otherwise: an integer takes integers only.
-        :raises RequestError: where these are none.
-        """
-        whole = self.whole if like is None else isinstance(like, int) and not isinstance(like, bool)
-        if not whole:
-            return trial.suggest_float(name, float(self.low), float(self.high), log=self.log)
-        if not self.whole:
-            raise RequestError(f"--space {name} takes integers, got {self.low:g}..{self.high:g}.")
-        return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
-
-
-Choices = tuple[Any, ...]
-
-
-def native(value: Any) -> Any:
-    """Numpy's scalars and arrays as Python's, in whatever holds them.
-
-    >>> native({"learner.width": [np.int64(8), 16], "learner.lr": np.float64(0.5)})
-    {'learner.width': [8, 16], 'learner.lr': 0.5}
-    """
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, Range):
-        return replace(value, low=native(value.low), high=native(value.high))
-    if isinstance(value, Mapping):
-        return {name: native(one) for name, one in value.items()}
-    return type(value)(map(native, value)) if type(value) in (list, tuple) else value
-
-
-def parse_space(name: str, what: Any, option: str | None = None) -> Range | Choices:
-    """A range as "1e-4..1e-1:log" or "64..512", or a sequence of choices.
-
-    :param option: what errors call it; None takes --space and the name.
-    :raises RequestError: for anything that is no space.
-
-    >>> parse_space("learner.lr", "1e-4..1e-1:log")
-    Range(low=0.0001, high=0.1, log=True, whole=False)
-    >>> parse_space("encoder.base", [2, 3, 10])
-    (2, 3, 10)
-    >>> parse_space("learner.betas", [(0.9, 0.98), (0.9, 0.99)])
-    ((0.9, 0.98), (0.9, 0.99))
-    """
-    option = option or f"--space {name}"
-    if isinstance(what, Range):
-        return _checked(option, what)
-    if isinstance(what, str) and ".." in what:
-        return _checked(option, _range(option, what))
-    values = [what] if isinstance(what, str) or not isinstance(what, Sequence) else [_tupled(one) for one in what]
-    if len(values) < 2 or not all(map(_is_plain, values)) or len(set(map(_drawn_as, values))) < len(values):
-        raise RequestError(f"{option} takes LOW..HIGH, or two or more choices A,B, each once, got {values}.")
-    return tuple(values)
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(map(_tupled, value)) if isinstance(value, list | tuple) else value
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _drawn_as(choice: Any) -> Any:
-    """What Optuna draws for a choice: it keeps no tuples, but their text."""
-    return str(choice) if isinstance(choice, tuple) else choice
-
-
-def _range(option: str, text: str) -> Range:
-    span, _, scale = text.partition(":")
-    low, _, high = span.partition("..")
-    if scale not in ("", "log"):
-        raise RequestError(f"{option} takes LOW..HIGH or LOW..HIGH:log, got {text!r}.")
-    try:
-        return Range(int(low), int(high), scale == "log", whole=True)
-    except ValueError:
-        pass
-    try:
-        return Range(float(low), float(high), scale == "log")
-    except ValueError:
-        raise RequestError(f"{option} takes numbers LOW..HIGH, got {text!r}.") from None
-
-
-def _checked(option: str, span: Range) -> Range:
-    if any(isinstance(end, int) and abs(end) > LARGEST for end in (span.low, span.high)):
-        raise RequestError(
-            f"{option} takes integers within ±2⁵³, got {Decimal(span.low):.6g}..{Decimal(span.high):.6g}."
-        )
-    shown = f"{span.low:g}..{span.high:g}"
-    if not (math.isfinite(span.low) and math.isfinite(span.high)):
-        raise RequestError(f"{option} takes finite numbers, got {shown}.")
-    if span.low >= span.high:
-        fixed = span.low == span.high and option.startswith("--space")
-        remedy = "; --fix holds a parameter at one value" if fixed else ""
-        raise RequestError(f"{option} must go from a lower to a higher number, got {shown}{remedy}.")
-    if span.log and span.low <= 0:
-        raise RequestError(f"{option} must begin above 0 to be logarithmic, got {shown}.")
-    return span
-
-
-@dataclass
-class Asking:
-    """A trial as a learner's or encoder's `suggest` sees it: names get their owner, overrides count.
-
-    :ivar asked: names that `suggest` asked for.
-    """
-
-    trial: Any
-    owner: str
-    ranges: Mapping[str, Range | Choices] = field(default_factory=dict)
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
-        """A number, unless the request says otherwise."""
-        if self._is_said(name):
-            return self.said(name, low + 0.0)
-        return self.trial.suggest_float(f"{self.owner}.{name}", low, high, step=step, log=log)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
-        """An integer, unless the request says otherwise."""
-        if self._is_said(name):
-            return self.said(name, low)
-        return self.trial.suggest_int(f"{self.owner}.{name}", low, high, step=step, log=log)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices, unless the request says otherwise."""
-        if self._is_said(name):
-            return self.said(name, choices[0])
-        return self.trial.suggest_categorical(f"{self.owner}.{name}", choices)
-
-    def said(self, name: str, like: Any) -> Any:
-        """What the request says of a parameter.
-
-        :param like: what there would be otherwise.
-        """
-        full = f"{self.owner}.{name}"
-        if full in self.fixed:
-            return self.fixed[full]
-        wanted = self.ranges[full]
-        if isinstance(wanted, Range):
-            return wanted.ask(self.trial, full, like)
-        drawn = self.trial.suggest_categorical(full, list(map(_drawn_as, wanted)))
-        return {_drawn_as(choice): choice for choice in wanted}[drawn]
-
-    def _is_said(self, name: str) -> bool:
-        self.asked.add(name)
-        full = f"{self.owner}.{name}"
-        return full in self.fixed or full in self.ranges
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """A trial that draws some names as it is told, and leaves the others to another."""
-
-    told: Mapping[str, Any]
-    others: Any
-
-    def suggest_float(self, name: str, *where: Any, **how: Any) -> float:
-        """A number."""
-        return float(self.told[name] if name in self.told else self.others.suggest_float(name, *where, **how))
-
-    def suggest_int(self, name: str, *where: Any, **how: Any) -> int:
-        """An integer."""
-        return int(self.told[name] if name in self.told else self.others.suggest_int(name, *where, **how))
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
-        return self.told[name] if name in self.told else self.others.suggest_categorical(name, choices)
+__all__ = ["Choice", "Space", "make_space"]
 
 
 @dataclass(frozen=True)
@@ -283,7 +92,7 @@ class Space:
             encoders = (owner,) if owner in self.encoders else self.encoders
             span = f"{wanted.low:g}..{wanted.high:g}" if isinstance(wanted, Range) else None
             for one in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
-                yield Choice(f"--space {name}={span or one}", name, _drawn_as(one), encoders)
+                yield Choice(f"--space {name}={span or one}", name, drawn_as(one), encoders)
 
     def check(self) -> None:
         """Raise RequestError where a name is nobody's parameter."""

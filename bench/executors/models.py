@@ -1,0 +1,39 @@
+"""Saved models."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from pickle import PicklingError
+
+import joblib
+from sklearn.pipeline import Pipeline
+
+from bench.errors import RequestError
+from bench.specs.cell import Cell
+from learners import Learner
+
+__all__ = ["check_model_path", "save_model"]
+
+
+def save_model(cell: Cell, learner: Learner, path: Path) -> str | None:
+    """Save a scikit-learn pipeline from pairs to answers, for `joblib.load`; returns what went wrong."""
+    model = Pipeline([("encoder", cell.encoder), ("learner", learner)])
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        joblib.dump(model, temporary, compress=3)
+        temporary.replace(path)
+    except (OSError, PicklingError) as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        return f"The model {str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}."
+    return None
+
+
+def check_model_path(path: str, n_seeds: int) -> None:
+    """Raise RequestError unless models can be saved there, one for each seed."""
+    if n_seeds > 1 and "{seed}" not in path:
+        raise RequestError(f"--save-model needs {{seed}} in its path for {n_seeds} seeds, got {path!r}.")
+    folder = Path(path).parent
+    usable = bool(Path(path).name) and not Path(path).is_dir() and folder.is_dir() and os.access(folder, os.W_OK)
+    if not usable:
+        raise RequestError(f"--save-model must name a file in a folder that can be written to, got {path!r}.")

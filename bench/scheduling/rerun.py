@@ -1,0 +1,69 @@
+"""Run a stored cell again and compare."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import RequestError
+from bench.harness.probes import Probes
+from bench.results.record import Record
+from bench.results.store import Store
+from bench.scheduling.devices import prepared_device
+from bench.scheduling.plan import Plan, Step
+from bench.scheduling.run import Display, execute
+from bench.specs.spec import Budget, Spec
+
+__all__ = ["Comparison", "rerun"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A stored record beside the same cell computed anew.
+
+    :param same: whether the curves agree in every number.
+    :param difference: the largest difference of an accuracy on the curve, None where the curves differ in length.
+    """
+
+    stored: Record
+    again: Record
+    same: bool
+    difference: float | None
+
+
+def rerun(id: str, *, results: str | Path = "results", display: Display | None = None) -> Comparison:
+    """Compute a stored cell anew, keep nothing, and compare: does it come out the same?
+
+    :param id: the record's id or an unambiguous beginning of it.
+    :raises RequestError: where there is no such folder or record, or where it cannot be computed by this version.
+    :raises StoreError: where the record cannot be read.
+    """
+    stored = Store(results).find(id)
+    if stored["final"]["step"] is None:
+        raise RequestError(f"The record {stored['id']!r} failed: there is no result to compare with.")
+    spec = Spec.from_dict(stored["spec"])
+    if spec.id != stored["id"]:
+        raise RequestError(f"The record {stored['id']!r} was made by other versions of its plugins: {spec.versions}.")
+    budget = Budget(stored["final"]["step"])
+    device = prepared_device(stored["environment"]["device"], spec)
+    planned = Plan([Step(spec, budget, None, "run")], device, None)
+    # As many threads as then: sums of more or fewer round differently.
+    records = execute(planned, None, stored["environment"]["threads"], display)
+    if not records or records[0]["status"] == "interrupted":
+        raise KeyboardInterrupt
+    [again] = records
+    measures = ("train_accuracy", "validation_accuracy", "test_accuracy")
+    before, after = stored["curve"], again["curve"]
+    shared = [step for step in before["step"] if step in set(after["step"])]
+    rows = [(before["step"].index(step), after["step"].index(step)) for step in shared]
+    pairs = [(before[m][i], after[m][j]) for m in measures for i, j in rows]
+    pairs += [(stored["final"][m], again["final"][m]) for m in measures]
+    gaps = [abs(x - y) for x, y in pairs if x is not None and y is not None]
+    compared = ("final", "curve", "test_accuracy_diagonal", "parameters")
+    same = all(stored[key] == again[key] for key in compared) and _agree(stored["probes"], again["probes"])
+    return Comparison(stored, again, same, float(np.max(gaps)) if gaps else None)
+
+
+def _agree(some: Probes, others: Probes) -> bool:
+    """Whether two records' probes are equal, as far as both have them: earlier versions knew fewer."""
+    return all(some[name] == others[name] for name in some.keys() & others.keys())

@@ -1,0 +1,126 @@
+"""Values of a request, checked and brought into one form."""
+
+import operator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from bench.errors import RequestError, one_of
+from bench.specs import registry
+from bench.specs.hints import share_hint
+from bench.specs.spec import LARGEST_SEED, listed
+
+__all__ = ["alike", "checked", "hinted", "hints", "real", "refuse_unknown", "share", "whole"]
+
+T = TypeVar("T")
+
+
+_WORDS = {"yes": True, "on": True, "no": False, "off": False}
+
+
+def checked(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call something of a plugin's; what it says of a bad value is the user's to mend."""
+    try:
+        return call(*args, **kwargs)
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise RequestError(str(error) or type(error).__name__) from error
+
+
+def whole(option: str, value: Any, at_least: int | None = None) -> int | None:
+    """An integer of any library, or None.
+
+    :raises RequestError: for anything else.
+    """
+    if value is None:
+        return None
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise RequestError(f"{option} must be an integer, got {value!r}.") from None
+    if isinstance(value, bool):
+        raise RequestError(f"{option} must be an integer, got {value!r}.")
+    if at_least is not None and not at_least <= number <= LARGEST_SEED:
+        raise RequestError(f"{option} must be an integer in [{at_least}, 2³¹), got {value!r}.")
+    return number
+
+
+def real(option: str, value: Any) -> float:
+    """A number of any library.
+
+    :raises RequestError: for anything else.
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise RequestError(f"{option} must be a number, got {value!r}.") from None
+
+
+def share(part: str, value: Any) -> float:
+    """A share of the pairs; whether it leaves pairs for every part, the split says.
+
+    :param part: "train" or "validation".
+    :raises RequestError: for what is no number, or is one in percent.
+    """
+    hint = share_hint(value)
+    if isinstance(value, str) and hint != ".":
+        raise RequestError(f"--{part}-fraction must be a number, got {value!r}{hint}")
+    number = real(f"--{part}-fraction", value)
+    if hint != ".":
+        raise RequestError(f"The {part}_fraction must be in (0, 1), got {number:g}{hint}")
+    return number
+
+
+@cache
+def hints(cls: type) -> dict[str, tuple[Any, ...]]:
+    """What the annotation of each constructor argument allows: types, and the words of a Literal."""
+    try:
+        found = get_type_hints(cls.__init__)  # type: ignore[misc]
+    except (NameError, TypeError):  # names that only a type checker knows
+        return {}
+    return {name: tuple(_allowed(hint)) for name, hint in found.items()}
+
+
+def _allowed(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) in (Literal, Union, UnionType):
+        for one in get_args(hint):
+            yield from _allowed(one)
+    else:
+        yield hint
+
+
+def hinted(value: Any, allowed: Collection[Any]) -> Any:
+    """What is written none is the word, where a word of that name is allowed and None is not; an integer is a float
+    where only floats are, and a whole float an integer where only integers are.
+    """
+    if value is None and "none" in allowed and NoneType not in allowed:
+        return "none"
+    if isinstance(value, float) and value.is_integer() and int in allowed and float not in allowed:
+        return int(value)
+    whole_number = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole_number and float in allowed and int not in allowed else value
+
+
+def alike(value: Any, default: Any) -> Any:
+    """The value in the default's form: 1 and 1.0 are one setting, 400 and (400,) too, and must be one identity."""
+    value = value.item() if isinstance(value, np.generic) else value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(default, bool) and value in _WORDS:
+        return _WORDS[value]
+    if number and isinstance(default, float):
+        return float(value)
+    if number and isinstance(default, int) and float(value).is_integer():
+        return int(value)
+    if isinstance(default, tuple) and default:
+        values = [value] if number else value
+        return [alike(v, default[0]) for v in values] if isinstance(values, tuple | list) else value
+    return listed(value)
+
+
+def refuse_unknown(kind: str, name: str, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Raise RequestError where a name is no parameter of the plugin."""
+    for key in values:
+        if key not in known:
+            raise RequestError(one_of(f"parameter of the {kind} {registry.canonical(name)!r}:", key, known))

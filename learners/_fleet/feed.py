@@ -1,0 +1,105 @@
+"""What a program is fed: blocks of batches and hyperparameters, uploaded ahead."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from learners._fleet.group import Tensors
+
+__all__ = ["BLOCK", "Feed"]
+
+BLOCK = 64
+"""Steps whose batches are drawn and uploaded together."""
+
+
+HELPERS = 4
+"""Threads that draw batches while a GPU works."""
+
+
+@cache
+def helpers() -> ThreadPoolExecutor:
+    """Shared by all groups."""
+    return ThreadPoolExecutor(HELPERS, thread_name_prefix="batches")
+
+
+class Feed:
+    """The batches of a block of steps, on the device; while a GPU works, those of the next are drawn.
+
+    :param draw: writes the batches of one replica in one block into an array (K, B).
+    :param batch: B.
+    :param constant: all blocks are the same.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, int, NDArray[np.int32]], None],
+        replicas: int,
+        batch: int,
+        constant: bool,
+        device: torch.device,
+    ) -> None:
+        self.draw, self.constant = draw, constant
+        shape = (BLOCK, replicas, batch)
+        self.rows = torch.zeros(shape, dtype=torch.int32, device=device)
+        # Two arrays that stay where they are, one under way to the device while the other is written.
+        gpu = device.type == "cuda"
+        self.drawn = [torch.zeros(shape, dtype=torch.int32, pin_memory=gpu) for _ in range(2)]
+        self.copied = [torch.cuda.Event() for _ in range(2)] if gpu else []
+        self.place = torch.zeros(1, dtype=torch.int64, device=device)
+        self.next_place = 0
+        self.loaded: int | None = None
+        self.ahead: tuple[int, list[Future[None]]] | None = None
+
+    def go_to(self, step: int) -> None:
+        """Make the batch of a step the next one."""
+        block, place = divmod(step, BLOCK)
+        if self.loaded is None or not (self.constant or self.loaded == block):
+            self._draw(block)
+            self.rows.copy_(self.drawn[block % 2], non_blocking=True)
+            if self.copied:
+                self.copied[block % 2].record()
+                self._begin(block + 1)
+        self.loaded = block
+        if self.next_place != place:
+            self.place.fill_(place)
+        self.next_place = place
+
+    def forget(self) -> None:
+        """Draw anew: the rows are of other replicas."""
+        for future in self.ahead[1] if self.ahead else ():
+            future.result()
+        self.loaded = self.ahead = None
+
+    def gone_on(self, steps: int) -> None:
+        """So many steps are under way."""
+        self.next_place = (self.next_place + steps) % BLOCK
+
+    def _draw(self, block: int) -> None:
+        begun, self.ahead = self.ahead, None
+        for future in begun[1] if begun else ():
+            future.result()
+        if begun is None or begun[0] != block:
+            if self.copied:
+                self.copied[block % 2].synchronize()
+            self._draw_some(block, 0, 1)
+
+    def _begin(self, block: int) -> None:
+        """Draw in threads: permuting does not hold Python's lock."""
+        if not self.constant:
+            self.copied[block % 2].synchronize()
+            parts = [helpers().submit(self._draw_some, block, part, HELPERS) for part in range(HELPERS)]
+            self.ahead = block, parts
+
+    def _draw_some(self, block: int, first: int, stride: int) -> None:
+        into_KRB = self.drawn[block % 2].numpy()
+        for row in range(first, into_KRB.shape[1], stride):
+            self.draw(block, row, into_KRB[:, row])
+
+    @property
+    def tensors(self) -> Tensors:
+        """A block of batches, (K, R, B), and the place of the next one in it, (1,)."""
+        return {"rows": self.rows, "place": self.place}
