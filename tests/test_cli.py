@@ -18,7 +18,7 @@ import bench
 from bench.cli import cli
 from bench.specs import registry
 from bench.specs.parameters import documentation
-from bench.tasks.modular import TASKS
+from bench.specs.registry import listings
 from learners import ForwardForward
 
 Command = Callable[..., Finished]
@@ -77,7 +77,7 @@ def test_list(command: Command) -> None:
     promised = "onehot cycle fourier thermometer binary residue scalar rdse random phasor"
     assert set(promised.split()) <= set(names["encoders"])
     assert {"mlp", "ridge", "knn"} <= set(names["learners"])
-    assert set(names["tasks"]) == set(TASKS)
+    assert set(names["tasks"]) == set(listings("task"))
     assert all(item["summary"] and not item["unavailable"] for kind in names for item in done.json[kind])
     assert "cycle" in command("list").out
 
@@ -337,8 +337,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         template.replace("class OneHot(", "class Mine(").replace("version = 1", "version = 7")
     )
     (package / "task.py").write_text(
-        "from bench.tasks.modular import TASKS\n"
-        "def twice(modulus=97, factor=2):\n    return TASKS['add'](modulus=modulus)\n"
+        "from bench.specs.registry import task\n"
+        "def twice(modulus=97, factor=2):\n    return task('add')(modulus=modulus)\n"
     )
     info = tmp_path / "others-1.0.dist-info"
     info.mkdir()

@@ -14,8 +14,8 @@ from conftest import Finished
 
 from bench.specs import registry
 from bench.specs.contracts import fault_of_class
+from bench.specs.registry import task as maker
 from bench.tasks._base import Task
-from bench.tasks.modular import TASKS
 from encoders import Encoder, OneHot
 from learners import Learner, Ridge
 
@@ -163,7 +163,7 @@ def test_a_task_is_a_table_of_two_operands_and_one_answer(arguments: Any, messag
         made(*arguments)
     assert message in str(raised.value)
     assert made([[0, 1]], [2]).n_operands == 3
-    assert TASKS["s5"]().pairs_N2.shape == (14400, 2)
+    assert maker("s5")().pairs_N2.shape == (14400, 2)
 
 
 @pytest.mark.parametrize("kind", ["encoder", "learner"])

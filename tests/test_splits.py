@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from bench.specs.budget import count_train
 from bench.specs.cell import drawn
+from bench.specs.registry import listings
+from bench.specs.registry import task as maker
 from bench.specs.resolve import resolve
 from bench.specs.splits import PROTOCOLS, Protocol, Split, default_protocol, draw_vault, eligible, given_away, split
 from bench.tasks._base import Task
-from bench.tasks.modular import OPERATIONS, TASKS
+from bench.tasks.modular import OPERATIONS
 
 tasks = st.sampled_from(["add", "subtract", "divide", "quad", "cube-y"])
 protocols = st.sampled_from(PROTOCOLS)
@@ -36,7 +38,7 @@ def parts(s: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_no_mirrored_twin_crosses_where_it_must_not(
     name: str, protocol: str, p: int, seed: int, fraction: float, validation: float
 ) -> None:
-    pairs = TASKS[name](modulus=p).pairs_N2
+    pairs = maker(name)(modulus=p).pairs_N2
     s = split(pairs, protocol, fraction, validation, np.random.default_rng(seed))
     train, held, test = (twins(pairs, rows) for rows in parts(s))
     if protocol != "ordered":
@@ -50,7 +52,7 @@ def test_no_mirrored_twin_crosses_where_it_must_not(
 @settings(max_examples=100, deadline=None)
 @given(tasks, protocols, moduli, seeds, fractions)
 def test_fractions_count_pairs(name: str, protocol: str, p: int, seed: int, fraction: float) -> None:
-    pairs = TASKS[name](modulus=p).pairs_N2
+    pairs = maker(name)(modulus=p).pairs_N2
     s = split(pairs, protocol, fraction, 0.2, np.random.default_rng(seed))
     n = len(eligible(pairs, protocol))
     slack = 1 if protocol == "grouped" else 0
@@ -61,7 +63,7 @@ def test_fractions_count_pairs(name: str, protocol: str, p: int, seed: int, frac
 @settings(max_examples=100, deadline=None)
 @given(tasks, protocols, moduli, seeds, seeds)
 def test_nothing_touches_the_vault(name: str, protocol: str, p: int, seed: int, other: int) -> None:
-    pairs = TASKS[name](modulus=p).pairs_N2
+    pairs = maker(name)(modulus=p).pairs_N2
     vault = draw_vault(pairs, protocol, 0.3, np.random.default_rng(seed))
     closed = split(pairs, protocol, 0.4, 0.2, np.random.default_rng(other), vault)
     seen = np.concatenate([closed.train, closed.validation])
@@ -75,14 +77,14 @@ def test_nothing_touches_the_vault(name: str, protocol: str, p: int, seed: int, 
 
 
 def test_ordered_leaks_and_says_so_by_its_name() -> None:
-    pairs = TASKS["add"]().pairs_N2
+    pairs = maker("add")().pairs_N2
     s = split(pairs, "ordered", 0.5, 0.0, np.random.default_rng(0))
     leaked = twins(pairs, s.train) & twins(pairs, s.test)
     assert 2200 < len(leaked) < 2450  # half of the 4,656
 
 
 def test_sizes_of_the_protocols() -> None:
-    pairs = TASKS["add"]().pairs_N2
+    pairs = maker("add")().pairs_N2
     assert {q: len(eligible(pairs, q)) for q in PROTOCOLS} == {
         "ordered": 9409,
         "grouped": 9409,
@@ -92,7 +94,7 @@ def test_sizes_of_the_protocols() -> None:
 
 
 def test_same_seed_same_split_other_seed_other_split() -> None:
-    pairs = TASKS["add"](modulus=11).pairs_N2
+    pairs = maker("add")(modulus=11).pairs_N2
     first, again, other = (split(pairs, "grouped", 0.5, 0.0, np.random.default_rng(seed)) for seed in (4, 4, 5))
     assert np.array_equal(first.train, again.train)
     assert not np.array_equal(first.train, other.train)
@@ -100,20 +102,20 @@ def test_same_seed_same_split_other_seed_other_split() -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_impossible_fractions(fraction: float) -> None:
-    pairs = TASKS["add"](modulus=11).pairs_N2
+    pairs = maker("add")(modulus=11).pairs_N2
     with pytest.raises(ValueError, match=r"train_fraction must be in \(0, 1\)"):
         split(pairs, "ordered", fraction, 0.0, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(("train", "validation"), [(0.5, 0.5), (0.6, 0.4), (0.7, 0.6), (0.001, 0.0), (0.999, 0.0)])
 def test_empty_parts(train: float, validation: float) -> None:
-    pairs = TASKS["add"](modulus=5).pairs_N2
+    pairs = maker("add")(modulus=5).pairs_N2
     with pytest.raises(ValueError, match="leave"):
         split(pairs, "ordered", train, validation, np.random.default_rng(0))
 
 
 def test_a_vault_leaves_room_or_says_so() -> None:
-    pairs = TASKS["add"](modulus=11).pairs_N2
+    pairs = maker("add")(modulus=11).pairs_N2
     vault = draw_vault(pairs, "grouped", 0.5, np.random.default_rng(0))
     with pytest.raises(ValueError, match="do not fit beside a vault"):
         split(pairs, "grouped", 0.5, 0.2, np.random.default_rng(0), vault)
@@ -145,10 +147,10 @@ def leaked(task: Task, s: Split) -> int:
 
 def every_task() -> list[Task]:
     """Of several moduli, and with operands beyond the modulus."""
-    groups = [name for name in TASKS if name.startswith("s5")]
-    modular = [TASKS[name] for name in TASKS if name not in groups]
+    groups = [name for name in listings("task") if name.startswith("s5")]
+    modular = [maker(name) for name in listings("task") if name not in groups]
     small = [make(modulus=p) for make in modular for p in (5, 8, 11, 12)]
-    return [*(TASKS[name]() for name in groups), *small, *(make(modulus=6, operand_max=13) for make in modular)]
+    return [*(maker(name)() for name in groups), *small, *(make(modulus=6, operand_max=13) for make in modular)]
 
 
 def test_a_default_protocol_leaves_no_twin_of_the_same_answer_on_the_other_side() -> None:
@@ -181,14 +183,14 @@ def test_ordered_pairs_of_twins_that_agree_were_a_leak() -> None:
     """As the default of both was until 0.1: nearest neighbours read a quarter of the one and an eighth of the other."""
     shares = []
     for name in ("even-add-odd-multiply", "even-add-odd-subtract", "subtract"):
-        task = TASKS[name]()
+        task = maker(name)()
         s = split(task.pairs_N2, "ordered", 0.5, 0.0, np.random.default_rng(0))
         shares.append(given_away(task, s) / len(s.test))
     assert shares == [pytest.approx(0.243, abs=0.02), pytest.approx(0.126, abs=0.02), 0.0]
 
 
 def test_a_task_that_does_not_know_that_it_commutes_is_grouped() -> None:
-    add = TASKS["add"](modulus=11)
+    add = maker("add")(modulus=11)
     assert default_protocol(replace(add, commutative=False)) == "grouped"
 
 

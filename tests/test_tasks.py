@@ -6,7 +6,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from bench.tasks.modular import FORMULAS, OPERATIONS, TASKS
+from bench.specs.registry import listings
+from bench.specs.registry import task as maker
+from bench.tasks.modular import OPERATIONS
 
 
 def inverse(b: int, p: int) -> int:
@@ -33,7 +35,7 @@ DEFINITIONS: dict[str, Callable[[int, int, int], int]] = {
 @pytest.mark.parametrize("modulus", [2, 11, 12])
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_definition(name: str, modulus: int, operand_max: int | None) -> None:
-    task = TASKS[name](modulus=modulus, operand_max=operand_max)
+    task = maker(name)(modulus=modulus, operand_max=operand_max)
     expected = [DEFINITIONS[name](int(a), int(b), modulus) for a, b in task.pairs_N2]
     assert task.answers_N.tolist() == expected
     assert task.n_classes == modulus
@@ -44,41 +46,41 @@ def test_definition(name: str, modulus: int, operand_max: int | None) -> None:
 
 
 def test_published_sizes() -> None:
-    assert len(TASKS["add"]().pairs_N2) == 9409
-    assert len(TASKS["divide"]().pairs_N2) == 97 * 96
-    assert len(TASKS["divide-or-subtract"]().pairs_N2) == 9409
-    assert len(TASKS["s5"]().pairs_N2) == 14400
+    assert len(maker("add")().pairs_N2) == 9409
+    assert len(maker("divide")().pairs_N2) == 97 * 96
+    assert len(maker("divide-or-subtract")().pairs_N2) == 9409
+    assert len(maker("s5")().pairs_N2) == 14400
 
 
 def test_every_task_is_known_by_a_definition_or_a_test_here() -> None:
-    assert set(TASKS) == {*DEFINITIONS, "random-of-sum", "s5", "s5-conjugate", "s5-aba"} == set(FORMULAS)
+    assert set(listings("task")) == {*DEFINITIONS, "random-of-sum", "s5", "s5-conjugate", "s5-aba"}
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", listings("task"))
 def test_commutative_means_that_mirrored_pairs_have_one_answer(name: str) -> None:
-    task = TASKS[name]() if name.startswith("s5") else TASKS[name](modulus=11)
+    task = maker(name)() if name.startswith("s5") else maker(name)(modulus=11)
     answers = {(int(a), int(b)): int(y) for (a, b), y in zip(task.pairs_N2, task.answers_N, strict=True)}
     mirrored = all(answers[b, a] == y for (a, b), y in answers.items() if (b, a) in answers)
     assert mirrored == task.commutative
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", listings("task"))
 def test_answers_are_classes(name: str) -> None:
-    task = TASKS[name]()
+    task = maker(name)()
     assert task.answers_N.min() >= 0
     assert task.answers_N.max() < task.n_classes
     assert np.array_equal(task.pairs_N2, np.unique(task.pairs_N2, axis=0))
 
 
 def test_random_of_sum_depends_on_the_integer_sum_alone() -> None:
-    task = TASKS["random-of-sum"]()
+    task = maker("random-of-sum")()
     sums = task.pairs_N2.sum(axis=1)
     label_of = {int(s): set(task.answers_N[sums == s].tolist()) for s in range(193)}
     assert all(len(labels) == 1 for labels in label_of.values())
     # Knowing the sum modulo 97 is not enough.
     assert sum(label_of[s] != label_of[s + 97] for s in range(96)) > 80
-    assert np.array_equal(task.answers_N, TASKS["random-of-sum"]().answers_N)
-    smaller = TASKS["random-of-sum"](operand_max=10)
+    assert np.array_equal(task.answers_N, maker("random-of-sum")().answers_N)
+    smaller = maker("random-of-sum")(operand_max=10)
     assert smaller.answers_N[0] == task.answers_N[0]
 
 
@@ -93,7 +95,7 @@ def test_s5_is_the_group_of_permutations_of_five() -> None:
         return tuple(a.index(i) for i in range(5))
 
     rng = np.random.default_rng(0)
-    product, conjugate, aba = (TASKS[n]() for n in ("s5", "s5-conjugate", "s5-aba"))
+    product, conjugate, aba = (maker(n)() for n in ("s5", "s5-conjugate", "s5-aba"))
     for row in rng.choice(14400, 200, replace=False):
         a, b = (elements[i] for i in product.pairs_N2[row])
         assert product.answers_N[row] == index[times(a, b)]
@@ -104,16 +106,16 @@ def test_s5_is_the_group_of_permutations_of_five() -> None:
 @pytest.mark.parametrize("modulus", [1, 0, -3])
 def test_impossible_modulus(modulus: int) -> None:
     with pytest.raises(ValueError, match=f"modulus must be an integer ≥ 2, got {modulus}"):
-        TASKS["add"](modulus=modulus)
+        maker("add")(modulus=modulus)
 
 
 @pytest.mark.parametrize("operand_max", [0, -1, 5000])
 def test_impossible_operands(operand_max: int) -> None:
     with pytest.raises(ValueError, match="largest operand"):
-        TASKS["add"](operand_max=operand_max)
+        maker("add")(operand_max=operand_max)
 
 
 def test_operands_beyond_the_modulus_keep_their_identity() -> None:
-    task = TASKS["add"](modulus=7, operand_max=20)
+    task = maker("add")(modulus=7, operand_max=20)
     assert task.pairs_N2.max() == 20
-    assert set(OPERATIONS) <= set(TASKS)
+    assert set(OPERATIONS) <= set(listings("task"))

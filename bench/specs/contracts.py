@@ -102,4 +102,4 @@ def fault_of_maker(maker: Any) -> str | None:
 
 def fault_of_task(task: Any) -> str | None:
     """Why what a maker has made is no task, or None."""
-    return None if isinstance(task, Task) else f"it must make a bench.tasks.modular.Task, got {type(task).__name__}"
+    return None if isinstance(task, Task) else f"it must make a bench.tasks.Task, got {type(task).__name__}"

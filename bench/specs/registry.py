@@ -1,7 +1,8 @@
 """Names: which encoders, learners and tasks there are. Listing them imports none of them.
 
-A public module of `encoders` or `learners` is a plugin that holds the class it is named after. Other packages register
-through the entry-point groups ``mod97.encoders``, ``mod97.learners`` and ``mod97.tasks``.
+A public module of `encoders` or `learners` is a plugin that holds the class it is named after; one of `bench.tasks`
+holds a table of tasks. Other packages register through the entry-point groups ``mod97.encoders``, ``mod97.learners``
+and ``mod97.tasks``.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ __all__ = ["KINDS", "Kind", "Listing", "canonical", "encoder", "examined", "lear
 Kind = Literal["encoder", "learner", "task"]
 KINDS: tuple[Kind, ...] = ("encoder", "learner", "task")
 BASES = {"encoder": "Encoder", "learner": "Learner"}
+TABLE = "TASKS"
+"""Name of the table by which a module of `bench.tasks` says which tasks it holds."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +144,9 @@ def _loaded(listing: Listing) -> Any:
 
 
 def _imported(listing: Listing) -> Any:
-    from bench.tasks.modular import TASKS
-
-    if listing.target.startswith("bench.tasks.modular:"):
-        return TASKS[listing.name]
     module, _, attribute = listing.target.partition(":")
-    return getattr(import_module(module), attribute)
+    loaded = import_module(module)
+    return loaded.TASKS[listing.name].make if attribute == TABLE else getattr(loaded, attribute)
 
 
 @cache
@@ -175,18 +175,26 @@ def _said(error: Exception) -> str:
 
 
 def _built_in(kind: Kind) -> Iterator[Listing]:
-    if kind == "task":
-        from bench.tasks.modular import FORMULAS
-
-        for name, formula in FORMULAS.items():
-            yield Listing(kind, name, formula, None, f"bench.tasks.modular:{name}")
-        return
-    package = f"{kind}s"
+    package = "bench.tasks" if kind == "task" else f"{kind}s"
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations if spec else None) or ():
         for module in iter_modules([folder]):
-            if not module.name.startswith("_") and not module.ispkg:
+            if module.name.startswith("_") or module.ispkg:
+                continue
+            if kind == "task":
+                yield from _read_table(f"{package}.{module.name}")
+            else:
                 yield _read_source(kind, module.name, Path(folder) / f"{module.name}.py", package)
+
+
+def _read_table(module: str) -> Iterator[Listing]:
+    """The tasks of a module, which is imported: a table of a dozen formulas says more than its source."""
+    target = f"{module}:{TABLE}"
+    try:
+        for name, maker in import_module(module).TASKS.items():
+            yield Listing("task", name, maker.formula, None, target)
+    except Exception as error:  # a module that somebody else wrote may raise anything
+        yield Listing("task", canonical(module.rpartition(".")[2]), "", _said(error), target)
 
 
 def _registered(kind: Kind) -> Iterator[Listing]:

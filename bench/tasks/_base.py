@@ -1,23 +1,20 @@
 """Tasks: all pairs of operands and their answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_OPERANDS", "Booleans", "Integers", "Task", "all_pairs"]
+__all__ = ["MAX_OPERANDS", "Booleans", "Integers", "Maker", "Task", "all_pairs"]
 
 Integers = NDArray[np.int64]
-
-
 Booleans = NDArray[np.bool_]
-
 
 MAX_OPERANDS = 3000
 """9 million pairs: beyond that the tables of pairs no longer fit small machines."""
-
-
 OPERANDS = 2
 """Of every question: tasks of other numbers are refused until splits know them."""
 
@@ -83,9 +80,21 @@ class Task:
         return bool((keys[1:] == keys[:-1]).any())
 
 
+class Maker(NamedTuple):
+    """Makes the task of a name: a row of the table ``TASKS`` of a module of tasks.
+
+    :param formula: what is asked, for lists of tasks.
+    :param make: takes the task's parameters as keyword arguments, all of which have defaults.
+    """
+
+    formula: str
+    make: Callable[..., Task]
+
+
 def _shaped(shape: tuple[int, ...]) -> str:
     return f"the shape {shape}"
 
 
 def all_pairs(n: int) -> Integers:
+    """All pairs of 0 … n − 1 in lexicographic order, (n², 2)."""
     return np.stack(np.meshgrid(np.arange(n), np.arange(n), indexing="ij"), axis=-1).reshape(-1, 2)

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import gcd
-from typing import Any
 
 import numpy as np
 
-from bench.tasks._base import MAX_OPERANDS, Booleans, Integers, Task, all_pairs
-from bench.tasks.symmetric_group import s5
+from bench.tasks._base import MAX_OPERANDS, Booleans, Integers, Maker, Task, all_pairs
 
 __all__ = ["OPERATIONS", "TASKS"]
 
@@ -97,15 +95,4 @@ def modular(name: str, modulus: int = 97, operand_max: int | None = None) -> Tas
     return Task(name, formula, pairs, answers, modulus, operation.commutative, n_operands, modulus)
 
 
-TASKS: dict[str, Callable[..., Task]] = {
-    **{name: partial(modular, name) for name in OPERATIONS},
-    **{name: partial(s5, name) for name in ("s5", "s5-conjugate", "s5-aba")},
-}
-"""Makers of tasks by name; their keyword arguments are the task's parameters."""
-
-
-FORMULAS: dict[str, Any] = {name: operation.formula for name, operation in OPERATIONS.items()} | {
-    "s5": "a · b in S5",
-    "s5-conjugate": "a · b · a⁻¹ in S5",
-    "s5-aba": "a · b · a in S5",
-}
+TASKS = {name: Maker(operation.formula, partial(modular, name)) for name, operation in OPERATIONS.items()}
