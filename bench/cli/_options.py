@@ -1,19 +1,23 @@
 """Options that several commands share, and completion of their values. Imports nothing heavy."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+from bench.specs.request import Option, options
+
 __all__ = [
-    "Number",
+    "Given",
     "complete_settings",
     "debug_option",
     "device_option",
     "json_option",
     "name_completer",
+    "options_of",
     "parse_settings",
     "quiet_option",
     "record_completer",
@@ -67,32 +71,89 @@ def results_option(command: F) -> F:
     )(command)
 
 
-class Number(click.ParamType):
-    """A number of an option that takes one; says what may have been meant by what is none.
+class Given(click.ParamType):
+    """The value of an option, or several with commas; an error says what may have been meant.
 
-    :param kind: int or float.
-    :param share: of pairs, in (0, 1).
-    :param swept: whether `sweep` takes several.
+    :param takes: makes a value from its text.
+    :param share: whether it is a share of the pairs, in (0, 1).
+    :param several: whether it takes several.
+    :param swept: whether it takes one, and `sweep` several.
     """
 
-    def __init__(self, kind: type[int] | type[float], share: bool = False, swept: bool = False) -> None:
-        self.kind, self.share, self.swept = kind, share, swept
-        self.name = "integer" if kind is int else "float"
+    def __init__(self, takes: Callable[[str], Any], share: bool = False, several: bool = False, swept: bool = False):
+        self.takes, self.share, self.several, self.swept = takes, share, several, swept
+        self.name = {int: "integer", float: "float"}.get(takes, "text")  # type: ignore[call-overload]
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """The number."""
+        """The value, a list of values, or "all"."""
+        if not isinstance(value, str):
+            return value
+        flag = parameter.opts[0] if parameter else "it"
+        if not self.several:
+            return self._one(value, flag)
+        parts = parted(value) or []
+        return "all" if parts == ["all"] else [self._one(part, flag) for part in parts]
+
+    def _one(self, text: str, flag: str) -> Any:
         try:
-            return self.kind(value)
+            return self.takes(text)
         except ValueError:
             from bench.errors import RequestError
             from bench.specs.hints import for_several, share_hint, written_out
 
-            option = "--" + (parameter.name or "").replace("_", "-") if parameter else "it"
-            if self.swept and (several := for_several(option, value)):
+            if self.swept and (several := for_several(flag, text)):
                 raise RequestError(several) from None
-            what = "an integer" if self.kind is int else "a number"
-            hint = share_hint(value) if self.share else written_out(value) if self.kind is int else "."
-            raise RequestError(f"{option} must be {what}, got {value!r}{hint}") from None
+            numbers = {int: "an integer", float: "a number"}
+            what = numbers.get(self.takes, "a number of features or 'off'")  # type: ignore[call-overload]
+            hint = share_hint(text) if self.share else written_out(text) if self.takes is int else "."
+            raise RequestError(f"{flag} must be {what}, got {text!r}{hint}") from None
+
+
+def options_of(
+    fields: type,
+    names: Collection[str] = (),
+    *,
+    several: Collection[str] = (),
+    fixed: bool = True,
+    **changed: Mapping[str, Any],
+) -> Callable[[F], F]:
+    """The options of the fields of a request, in their order.
+
+    :param names: of the fields; none takes all.
+    :param several: fields that take several values with commas.
+    :param fixed: whether a field that is not given has its default; else it is None, and help names the default.
+    :param changed: what a command says otherwise of a field, as arguments of `click.option`.
+    """
+
+    def decorate(command: F) -> F:
+        chosen = {name: it for name, it in options(fields).items() if not names or name in names}
+        for name, (option, default) in reversed(chosen.items()):
+            own: dict[str, Any] = {"help": option.help, "shell_complete": _completer(option), "default": None}
+            if option.takes is bool:
+                own |= {"is_flag": True, "default": False if fixed else None}
+            elif name in several:
+                own |= {"type": Given(option.takes, option.share, several=True), "metavar": "A,B"}
+            else:
+                own["type"] = Given(option.takes, option.share, swept=option.several)
+                own["metavar"] = option.metavar or "|".join(option.words) or None
+            otherwise = option.otherwise
+            if default is MISSING:
+                own["required"] = fixed
+            elif default is not None and option.takes is not bool:
+                own |= {"default": default, "show_default": True} if fixed else {}
+                otherwise = "" if fixed else str(default)
+            own |= changed.get(name, {})
+            if otherwise and "default" not in changed.get(name, {}):
+                own["help"] += f"  [default: {otherwise}]"
+            flags = (name, option.flag) if option.flag else (f"--{name.replace('_', '-')}",)
+            command = click.option(*flags, **own)(command)
+        return command
+
+    return decorate
+
+
+def _completer(option: Option) -> Callable[..., list[CompletionItem]] | None:
+    return name_completer(option.plugin) if option.plugin else words(*option.words) if option.words else None
 
 
 def words(*known: str) -> Callable[..., list[CompletionItem]]:

@@ -5,72 +5,28 @@ from typing import Any
 import click
 
 from bench.cli._options import (
-    Number,
+    Given,
     debug_option,
     device_option,
     json_option,
-    name_completer,
+    options_of,
     parse_settings,
     quiet_option,
     record_completer,
     results_option,
     settings_option,
     verbose_option,
-    words,
 )
+from bench.specs.request import Request
 
 __all__ = ["rerun", "run"]
 
 
 @click.command()
-@click.option("--encoder", required=True, shell_complete=name_completer("encoder"), help="How operands are written.")
-@click.option("--learner", required=True, shell_complete=name_completer("learner"), help="What is trained.")
+@options_of(Request)
 @settings_option
-@click.option(
-    "--combine",
-    metavar="concat|sum|product",
-    shell_complete=words("concat", "sum", "product"),
-    help="How operand codes are joined.  [default: the encoder's]",
-)
-@click.option("--sdr", metavar="K|off", help="Keep the K largest features of each slot.  [default: the encoder's]")
-@click.option("--task", default="add", show_default=True, shell_complete=name_completer("task"), help="What is asked.")
-@click.option("--modulus", type=Number(int, swept=True), help="p.  [default: 97]")
-@click.option(
-    "--pairs",
-    metavar="PROTOCOL",
-    shell_complete=words("ordered", "grouped", "unordered", "distinct"),
-    help="ordered, grouped, unordered or distinct.  [default: unordered where the task commutes, grouped where other "
-    "twins (a, b) and (b, a) have one answer, else ordered]",
-)
-@click.option(
-    "--train-fraction",
-    type=Number(float, share=True, swept=True),
-    default=0.5,
-    show_default=True,
-    help="Share of the pairs that train.",
-)
-@click.option(
-    "--validation-fraction",
-    type=Number(float, share=True),
-    help="Share of the pairs that validate.  [default: 0; 0.1 with --stop-when-solved]",
-)
-@click.option("--seeds", type=Number(int), help="Seeds 0 … N − 1.  [default: 1]")
-@click.option("--seed", type=Number(int), help="This one seed instead.")
-@click.option("--split-seed", type=Number(int), help="Fix the split; encoder and learner still follow the seed.")
-@click.option("--steps", type=Number(int), help="Budget in optimizer updates.  [default: the learner's]")
-@click.option("--epochs", type=Number(int), help="Budget in passes over the training pairs, instead.")
-@click.option("--seconds", type=Number(float), help="Safety limit for each cell.")
-@click.option("--stop-when-solved", is_flag=True, help="Stop once 99 % of the validation pairs have held.")
 @device_option
-@click.option(
-    "--precision",
-    default="float32",
-    show_default=True,
-    shell_complete=words("float32", "tf32", "bfloat16"),
-    metavar="float32|tf32|bfloat16",
-    help="Arithmetic of the training; tf32 on GPUs.",
-)
-@click.option("--jobs", type=Number(int), help="Worker processes.  [default: one for each core, or GPU]")
+@click.option("--jobs", type=Given(int), help="Worker processes.  [default: one for each core, or GPU]")
 @click.option("--save-model", metavar="PATH", help="Save the fitted pipeline, for joblib.load; {seed} for several.")
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
@@ -81,7 +37,6 @@ __all__ = ["rerun", "run"]
 @debug_option
 def run(
     settings: tuple[str, ...],
-    sdr: str | None,
     jobs: int | None,
     save_model: str | None,
     dry_run: bool,
@@ -101,7 +56,7 @@ def run(
     from bench.scheduling.planner import plan
 
     check_folder(request["results"])
-    request |= {"settings": parse_settings(settings), "sdr": _parse_sdr(sdr)}
+    request["settings"] = parse_settings(settings)
     planned = plan(**request)
     api.check_run(planned, save_model, jobs)
     if dry_run:
@@ -144,20 +99,6 @@ def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> i
     else:
         _tables.print_comparison(comparison, verbose)
     return 0 if comparison.same else 1
-
-
-def _parse_sdr(sdr: str | None) -> int | str | None:
-    from bench.errors import RequestError
-    from bench.specs.hints import for_several
-
-    if sdr is None or sdr == "off":
-        return sdr
-    try:
-        return int(sdr)
-    except ValueError:
-        if several := for_several("--sdr", sdr):
-            raise RequestError(several) from None
-        raise RequestError(f"--sdr takes a number of features or 'off', got {sdr!r}.") from None
 
 
 def _display() -> Any:

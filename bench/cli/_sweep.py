@@ -1,6 +1,5 @@
 """``bench sweep``."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,7 @@ from bench.cli._options import (
     debug_option,
     device_option,
     json_option,
-    name_completer,
+    options_of,
     parse_settings,
     parse_value,
     parted,
@@ -18,37 +17,20 @@ from bench.cli._options import (
     results_option,
     settings_option,
 )
+from bench.specs.request import Request, options
 
 __all__ = ["sweep"]
 
-ONE_OF: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("encoder", "learner", "task", "pairs", "combine"), str),
-    "modulus": int,
-    "train_fraction": float,
-    "sdr": lambda text: text if text == "off" else int(text),
-}
+SEVERAL = {name for name, (option, _) in options(Request).items() if option.several}
 
 
 @click.command()
 @click.argument("grid", required=False, metavar="[GRID.yaml]", type=click.Path(dir_okay=False))
-@click.option("--encoder", metavar="A,B", shell_complete=name_completer("encoder"), help="Encoders, or all.")
-@click.option("--learner", metavar="A,B", shell_complete=name_completer("learner"), help="Learners, or all.")
+@options_of(
+    Request, several=SEVERAL, fixed=False, seconds={"help": "Hard limit for each cell that has none of its own."}
+)
 @settings_option
 @click.option("vary", "--vary", multiple=True, metavar="OWNER.NAME=A,B", help="Try a parameter at each of these.")
-@click.option("--task", metavar="A,B", shell_complete=name_completer("task"), help="Tasks.  [default: add]")
-@click.option("--modulus", metavar="P,Q", help="Moduli.  [default: 97]")
-@click.option("--pairs", metavar="A,B", help="Protocols of pairs.  [default: the task's]")
-@click.option("--train-fraction", metavar="A,B", help="Shares of the pairs that train.  [default: 0.5]")
-@click.option("--seeds", type=int, help="Seeds 0 … N − 1 of each combination.  [default: 1]")
-@click.option("--combine", metavar="A,B", help="How operand codes are joined.  [default: the encoder's]")
-@click.option("--sdr", metavar="K,off", help="Features to keep of each slot.  [default: the encoder's]")
-@click.option("--validation-fraction", type=float, help="Share of the pairs that validate.  [default: 0]")
-@click.option("--split-seed", type=int, help="Fix the split.")
-@click.option("--stop-when-solved", is_flag=True, default=None, help="Stop once 99 % of validation pairs have held.")
-@click.option("--epochs", type=int, help="Budget in passes over the training pairs, instead of steps.")
-@click.option("--steps", type=int, help="Budget in optimizer updates.  [default: each learner's]")
-@click.option("--precision", help="Arithmetic of the training.  [default: float32]")
-@click.option("--seconds", type=float, help="Hard limit for each cell that has none of its own.")
 @device_option
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
 @results_option
@@ -69,7 +51,7 @@ def sweep(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
-    **options: Any,
+    **asked: Any,
 ) -> int:
     """Run many cells: a grid from a YAML file, or every combination of what the options name.
 
@@ -78,7 +60,7 @@ def sweep(
     """
     from bench.executors import warm as early
 
-    wanted = _from_options(settings, vary, options)
+    wanted = _from_options(settings, vary, asked)
     _check(grid, wanted, jobs)
     if not dry_run:
         early.start(device)
@@ -123,11 +105,11 @@ def _check(grid: str | None, wanted: dict[str, Any], jobs: int | None) -> None:
             raise RequestError(f"Missing GRID.yaml, or --{name}.")
 
 
-def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], asked: dict[str, Any]) -> dict[str, Any]:
     """A grid as in a file; a value of --set is one value, whatever it is."""
     from bench.errors import RequestError
 
-    wanted = {n: _several(n, value) if n in ONE_OF else value for n, value in options.items() if value is not None}
+    wanted = {name: value for name, value in asked.items() if value is not None}
     wanted |= {key: [value] for key, value in parse_settings(settings).items()}
     for text in vary:
         key, equals, values = text.partition("=")
@@ -135,15 +117,3 @@ def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], options: dic
             raise RequestError(f"--vary takes OWNER.NAME=A,B, got {text!r}.")
         wanted[key.strip()] = [parse_value(value) for value in parted(values) or []]
     return wanted
-
-
-def _several(name: str, text: str) -> Any:
-    from bench.errors import RequestError
-
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if parts == ["all"]:
-        return "all"
-    try:
-        return [ONE_OF[name](part) for part in parts]
-    except ValueError:
-        raise RequestError(f"--{name.replace('_', '-')} takes numbers with commas, got {text!r}.") from None

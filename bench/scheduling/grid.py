@@ -14,25 +14,20 @@ from bench.errors import RequestError, one_of
 from bench.specs import registry
 from bench.specs.hints import offers, or_rather
 from bench.specs.parameters import settable
+from bench.specs.request import Request, options
 
-__all__ = ["KEYS", "Grid", "Request", "read"]
+__all__ = ["Combination", "Grid", "read"]
 
-KEYS = (
-    *("encoder", "learner", "combine", "sdr", "task", "modulus", "pairs", "train_fraction", "validation_fraction"),
-    *("precision", "split_seed", "seeds", "seed", "steps", "epochs", "seconds", "stop_when_solved"),
-)
-"""What a request consists of, besides parameters: ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
-OWN = {"encoder": ("combine", "sdr"), "learner": ("steps", "epochs", "seconds", "precision", "stop_when_solved")}
-"""Keys of a request that may stand among the parameters of an encoder or a learner."""
-WHOLE = {"modulus", "seeds", "seed", "split_seed", "steps", "epochs"}
+OPTIONS = {name: option for name, (option, _) in options(Request).items()}
+"""What a combination consists of, besides parameters: ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
 RANGE = {"from", "to", "step", "count", "log"}
 MOST = 10_000_000
 """Values of one range."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """One combination of a grid: keyword arguments of `bench.plan`.
+class Combination:
+    """One combination of a grid: fields of a request.
 
     :param place: where it comes from, for messages.
     """
@@ -56,7 +51,7 @@ class Grid:
     name: str
     parts: tuple[Mapping[str, Any], ...]
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[Combination]:
         """All combinations, those of the last key fastest.
 
         :raises RequestError: for a key that no request has, a key without values or a range that is none.
@@ -126,7 +121,7 @@ def _scalar(text: Any) -> Any:
     return text
 
 
-def _combinations(part: Mapping[str, Any], place: str) -> Iterator[Request]:
+def _combinations(part: Mapping[str, Any], place: str) -> Iterator[Combination]:
     _check_keys(part, place)
     axes = [[_one(key, value, place) for value in _alternatives(key, values, place)] for key, values in part.items()]
     for choice in product(*axes):
@@ -135,17 +130,17 @@ def _combinations(part: Mapping[str, Any], place: str) -> Iterator[Request]:
             for own in expanded:
                 values["settings"] |= own.get("settings", {})
                 values |= {key: value for key, value in own.items() if key != "settings"}
-            yield Request(values, place)
+            yield Combination(values, place)
 
 
 def _check_keys(part: Mapping[str, Any], place: str) -> None:
     """Refuse a key that is none, with the owners that have a parameter of that name."""
     for key in part:
-        if "." not in key and key not in KEYS:
+        if "." not in key and key not in OPTIONS:
             found = offers(
                 key, {"encoder": _settable("encoder", part), "learner": _settable("learner", part)}, near=True
             )
-            wrong = f"Unknown key {key!r}{or_rather(found)}" if found else one_of("key", key, KEYS)
+            wrong = f"Unknown key {key!r}{or_rather(found)}" if found else one_of("key", key, OPTIONS)
             raise RequestError(f"{place}: {wrong}")
 
 
@@ -176,7 +171,7 @@ def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
     axes = []
     for name_of, values in inner.items():
         parameter = str(name_of)
-        own = parameter in OWN[key]
+        own = parameter in OPTIONS and OPTIONS[parameter].owner == key
         found = _alternatives(parameter if own else f"{key}.{parameter}", values, place)
         axes.append([{parameter: v} if own else {"settings": {f"{key}.{parameter}": v}} for v in found])
     combined = []
@@ -191,7 +186,7 @@ def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
 
 def _alternatives(key: str, values: Any, place: str) -> Sequence[Any]:
     found = _found(key, values, place)
-    if key in WHOLE:
+    if key in OPTIONS and OPTIONS[key].takes is int:
         found = [int(x) if isinstance(x, float) and x.is_integer() else x for x in found]
     if key == "sdr":  # YAML 1.1 reads off as false
         found = ["off" if x is False else x for x in found]
@@ -203,8 +198,8 @@ def _alternatives(key: str, values: Any, place: str) -> Sequence[Any]:
 
 
 def _found(key: str, values: Any, place: str) -> Sequence[Any]:
-    if "." not in key and key not in KEYS:
-        raise RequestError(f"{place}: {one_of('key', key, KEYS)}")
+    if "." not in key and key not in OPTIONS:
+        raise RequestError(f"{place}: {one_of('key', key, OPTIONS)}")
     if key in ("encoder", "learner") and values == "all":
         return [
             name

@@ -6,14 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from bench.specs.request import Request, options
+
 __all__ = ["for_several", "offers", "or_rather", "share_hint", "written_out"]
 
-OPTIONS = frozenset(
-    [
-        *("combine", "device", "encoder", "epochs", "learner", "modulus", "pairs", "precision", "sdr", "seconds"),
-        *("seed", "seeds", "split_seed", "steps", "stop_when_solved", "task", "train_fraction", "validation_fraction"),
-    ]
-)
+OPTIONS = {"device", *options(Request)}
 """What is no parameter of an owner, but an option of its own."""
 MANY = 4
 """More than so many offers are no help."""

@@ -6,9 +6,10 @@ from typing import Any
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.contracts import fault_of_task
+from bench.specs.contracts import COMBINES, fault_of_task
 from bench.specs.hints import for_several, offers, or_rather, share_hint
 from bench.specs.parameters import parameters, settable
+from bench.specs.request import Request
 from bench.specs.spec import Family, Spec, derive_seed, make
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.values import alike, checked, hinted, hints, real, refuse_unknown, share, whole
@@ -19,81 +20,53 @@ from learners import Learner
 __all__ = ["family", "resolve"]
 
 VALIDATION_FOR_STOPPING = 0.1
-
-
 VAULT = 0.2
 """Share of the pairs that a study keeps for its end."""
 
 
-def resolve(*, seeds: Sequence[int] = (0,), **request: Any) -> list[Spec]:
+def resolve(*, seeds: Sequence[int] = (0,), **asked: Any) -> list[Spec]:
     """The specs of a request, one for each seed.
 
-    :param request: all arguments of `family` but the seed.
+    :param asked: the fields of `Request`, of which budgets do not matter here.
     :raises RequestError: as `family` does.
     """
     if not len(seeds):
         return []
-    found = family(**request, seed=seeds[0])
+    found = family(Request.of(asked), seeds[0])
     return [found.at(seed) for seed in seeds]
 
 
-def family(
-    *,
-    encoder: str,
-    learner: str,
-    settings: Mapping[str, Any] | None = None,
-    combine: str | None = None,
-    sdr: int | str | None = None,
-    task: str = "add",
-    modulus: int | None = None,
-    pairs: str | None = None,
-    train_fraction: float = 0.5,
-    validation_fraction: float | None = None,
-    stop_when_solved: bool = False,
-    precision: str = "float32",
-    split_seed: int | None = None,
-    seed: int = 0,
-    vault: Mapping[str, Any] | None = None,
-) -> "Family":
+def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = None) -> Family:
     """The specs of a request, for any seed.
 
     :param seed: of the one that is resolved and checked.
     :param vault: test pairs to keep aside, ``{"fraction": 0.2, "seed": 7, "open": False}``, as a study does.
-    :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
-    :param sdr: k, "off", or None for the encoder's own.
     :raises RequestError: where a name is unknown or a value breaks its rule.
     """
-    for option, name in (("--encoder", encoder), ("--learner", learner), ("--task", task)):
-        if not isinstance(name, str):
-            raise RequestError(f"{option} takes a name, got {name!r}.")
-    modulus = whole("--modulus", modulus)
-    split_seed = whole("--split-seed", split_seed, 0)
-    train_fraction = share("train", train_fraction)
-    encoder_class, learner_class = registry.encoder(encoder), registry.learner(learner)
-    owned = _by_owner(settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(task))
-    task_values, made_task = _resolve_task(task, modulus, owned["task"])
-    if precision not in learner_class.precisions:
-        known = ", ".join(learner_class.precisions)
-        raise RequestError(f"--precision must be one of {known} for {learner}, got {precision}.")
-    if validation_fraction is None:
-        validation_fraction = VALIDATION_FOR_STOPPING if stop_when_solved else 0.0
-    validation_fraction = share("validation", validation_fraction)
-    told = {"modulus": made_task.modulus or made_task.n_operands}
-    encoder_values = _resolve_values("encoder", encoder, encoder_class, owned["encoder"], seed, told)
-    code = make(encoder_class, encoder_values)
-    checked(code.check)
+    for kind in registry.KINDS:
+        if not isinstance(name := getattr(request, kind), str):
+            raise RequestError(f"--{kind} takes a name, got {name!r}.")
+    split_seed = whole("--split-seed", request.split_seed, 0)
+    encoder_class, learner_class = registry.encoder(request.encoder), registry.learner(request.learner)
+    makers = {"encoder": encoder_class, "learner": learner_class, "task": registry.task(request.task)}
+    owned = _by_owner(request.settings or {}, makers)
+    task_values, task = _resolve_task(request.task, whole("--modulus", request.modulus), owned["task"])
+    told = {"modulus": task.modulus or task.n_operands}
+    encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, told)
+    encoder = make(encoder_class, encoder_values)
+    checked(encoder.check)
     first = Spec(
-        task=registry.canonical(task),
-        modulus=made_task.modulus,
+        task=registry.canonical(request.task),
+        modulus=task.modulus,
         task_parameters=task_values,
-        protocol=_resolve_protocol(pairs, made_task),
-        train_fraction=train_fraction,
-        validation_fraction=validation_fraction,
+        protocol=_one_of("--pairs", "protocol of pairs", request.pairs, PROTOCOLS) or default_protocol(task),
+        train_fraction=share("train", request.train_fraction),
+        validation_fraction=_resolve_validation(request),
         encoder=encoder_values,
-        combine=_resolve_combine(combine, code),
-        sdr=_resolve_sdr(sdr, code),
-        learner=_resolve_learner(learner, learner_class, owned["learner"], seed),
-        precision=precision,
+        combine=_one_of("--combine", "combination", request.combine, COMBINES) or encoder.default_combine,
+        sdr=_resolve_sdr(request.sdr, encoder),
+        learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed),
+        precision=_resolve_precision(request, learner_class),
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
         seed=seed,
         vault=_resolve_vault(vault),
@@ -104,6 +77,19 @@ def family(
         "learner": "random_state" in first.learner and "random_state" not in owned["learner"],
     }
     return Family(first, tuple(purpose for purpose, yes in follows.items() if yes))
+
+
+def _resolve_validation(request: Request) -> float:
+    if request.validation_fraction is not None:
+        return share("validation", request.validation_fraction)
+    return VALIDATION_FOR_STOPPING if request.stop_when_solved else 0.0
+
+
+def _resolve_precision(request: Request, learner: type[Learner]) -> str:
+    if request.precision not in learner.precisions:
+        known = ", ".join(learner.precisions)
+        raise RequestError(f"--precision must be one of {known} for {request.learner}, got {request.precision}.")
+    return request.precision
 
 
 def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -125,13 +111,13 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
     resolved = _resolve_values("learner", name, cls, values, seed, {})
     for parameter in cls.fit_parameters:
         if parameter in values:
-            raise RequestError(f"learner.{parameter} is for `fit` alone: it does not apply here.")
+            raise RequestError(f"learner.{parameter} is for 'fit' alone: it does not apply here.")
         resolved.pop(parameter)
     checked(make(cls, resolved).check)
     return resolved
 
 
-def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+def _by_owner(settings: Mapping[str, Any], makers: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, Any]]:
     owned: dict[str, dict[str, Any]] = {owner: {} for owner in makers}
     for key, value in settings.items():
         owner, dot, name = key.partition(".")
@@ -175,14 +161,11 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
     return resolved, made
 
 
-def _resolve_protocol(pairs: str | None, task: Task) -> str:
-    if pairs is None:
-        return default_protocol(task)
-    if pairs not in PROTOCOLS:
-        if several := for_several("--pairs", str(pairs)):
-            raise RequestError(several)
-        raise RequestError(one_of("protocol of pairs", pairs, PROTOCOLS))
-    return pairs
+def _one_of(option: str, kind: str, value: str | None, known: Sequence[str]) -> str | None:
+    """The value, None where it is None; RequestError where it is none of those known."""
+    if value is not None and value not in known:
+        raise RequestError(for_several(option, str(value)) or one_of(kind, value, known))
+    return value
 
 
 def _resolve_values(
@@ -202,15 +185,6 @@ def _resolve_values(
         value = checked(hinted, value, hints(cls).get(key, ()))
         resolved[key] = checked(alike, value, default)
     return resolved
-
-
-def _resolve_combine(combine: str | None, encoder: Encoder) -> str:
-    known = ("concat", "sum", "product")
-    if combine is not None and combine not in known:
-        if several := for_several("--combine", str(combine)):
-            raise RequestError(several)
-        raise RequestError(one_of("combination", combine, known))
-    return combine or encoder.default_combine
 
 
 def _resolve_sdr(sdr: int | str | None, encoder: Encoder) -> int | None:

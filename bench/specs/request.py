@@ -1,0 +1,132 @@
+"""A request: what to train on what, for how long. Every field is declared here, once.
+
+From these declarations come the arguments of `bench.run`, the keys of a grid, and the options of ``run``, ``sweep`` and
+``tune``: a new field is one more line here, and a line where its value is used.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
+
+from bench.errors import RequestError, one_of
+
+__all__ = ["Option", "Request", "features", "options"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field is asked for.
+
+    :param help: one sentence.
+    :param takes: makes the value from its text; raises ValueError where it cannot.
+    :param plugin: the kind of plugin that it names.
+    :param words: all that it may be, for completion.
+    :param metavar: what stands for its value in help; the words where there are some.
+    :param otherwise: what None stands for, in words.
+    :param share: whether it is a share of the pairs, in (0, 1).
+    :param several: whether ``sweep`` takes several with commas.
+    :param flag: on the command line; the field's name with dashes where it is not given.
+    :param owner: among whose parameters a grid may also give it.
+    """
+
+    help: str
+    takes: Callable[[str], Any] = str
+    plugin: Literal["encoder", "learner", "task"] | None = None
+    words: tuple[str, ...] = ()
+    metavar: str | None = None
+    otherwise: str = ""
+    share: bool = False
+    several: bool = False
+    flag: str | None = None
+    owner: Literal["encoder", "learner"] | None = None
+
+
+def features(text: str) -> int | str:
+    """The value of ``sdr``: a number of features, or "off"."""
+    return text if text == "off" else int(text)
+
+
+def _field(help: str, *, default: Any = None, **more: Any) -> Any:
+    return field(default=default, metadata={"option": Option(help, **more)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to train on what, for how long: cells that differ in their seed alone.
+
+    :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
+    """
+
+    encoder: str = _field("How operands are written.", default=MISSING, plugin="encoder", several=True)
+    learner: str = _field("What is trained.", default=MISSING, plugin="learner", several=True)
+    settings: Mapping[str, Any] | None = None
+    combine: str | None = _field(
+        "How operand codes are joined.",
+        words=("concat", "sum", "product"),
+        otherwise="the encoder's",
+        several=True,
+        owner="encoder",
+    )
+    sdr: int | str | None = _field(
+        "Keep the K largest features of each slot, or off.",
+        takes=features,
+        metavar="K|off",
+        otherwise="the encoder's",
+        several=True,
+        owner="encoder",
+    )
+    task: str = _field("What is asked.", default="add", plugin="task", several=True)
+    modulus: int | None = _field("p.", takes=int, otherwise="97", several=True)
+    pairs: str | None = _field(
+        "ordered, grouped, unordered or distinct.",
+        words=("ordered", "grouped", "unordered", "distinct"),
+        metavar="PROTOCOL",
+        otherwise="unordered where the task commutes, grouped where other twins (a, b) and (b, a) have one answer, "
+        "else ordered",
+        several=True,
+    )
+    train_fraction: float = _field("Share of the pairs that train.", default=0.5, takes=float, share=True, several=True)
+    validation_fraction: float | None = _field(
+        "Share of the pairs that validate.", takes=float, share=True, otherwise="0; 0.1 with --stop-when-solved"
+    )
+    seeds: int | None = _field("Seeds 0 … N − 1.", takes=int, otherwise="1")
+    seed: int | None = _field("This one seed instead.", takes=int)
+    split_seed: int | None = _field("Fix the split; encoder and learner still follow the seed.", takes=int)
+    steps: int | None = _field("Budget in optimizer updates.", takes=int, otherwise="the learner's", owner="learner")
+    epochs: int | None = _field("Budget in passes over the training pairs, instead.", takes=int, owner="learner")
+    seconds: float | None = _field("Hard limit for each cell.", takes=float, owner="learner")
+    stop_when_solved: bool = _field(
+        "Stop once 99 % of the validation pairs have held.", default=False, takes=bool, owner="learner"
+    )
+    precision: str = _field(
+        "Arithmetic of the training; tf32 on GPUs.",
+        default="float32",
+        words=("float32", "tf32", "bfloat16"),
+        owner="learner",
+    )
+
+    @classmethod
+    def of(cls, asked: Mapping[str, Any], besides: Mapping[str, Any] | tuple[str, ...] = ()) -> "Request":
+        """A request from arguments by name.
+
+        :param besides: other arguments that the caller takes, for the message about one that nothing takes.
+        :raises RequestError: for an unknown argument, or a missing one.
+        """
+        known = [one.name for one in fields(cls)]
+        for name in asked:
+            if name not in known:
+                raise RequestError(one_of("argument", name, {*known, *besides}))
+        for name in ("encoder", "learner"):
+            if name not in asked:
+                raise RequestError(f"Missing argument {name!r}.")
+        return cls(**asked)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The budget as it was asked for."""
+        return {name: getattr(self, name) for name in ("steps", "epochs", "seconds", "stop_when_solved")}
+
+
+def options(cls: type) -> dict[str, tuple[Option, Any]]:
+    """How each field is asked for, and its default, which is `dataclasses.MISSING` where there is none."""
+    return {one.name: (one.metadata["option"], one.default) for one in fields(cls) if "option" in one.metadata}
