@@ -14,6 +14,14 @@ from typing import Any
 
 __all__ = ["plan", "plan_sweep", "plan_tune", "rank", "rerun", "run", "sweep", "tune"]
 
+HOMES = {
+    **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
+    "rerun": "bench.scheduling.rerun",
+    "rank": "bench.ranking.league",
+    "plan_tune": "bench.tuning.request",
+    "tune": "bench.tuning.tune",
+}
+
 
 if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
     # A thread that waits for another one spins, by default for as long as a busy machine takes to let the other one on:
@@ -25,13 +33,7 @@ if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
 def __getattr__(name: str) -> Any:
     # Nothing heavy is imported before it is needed: `python -m bench --help` passes through here.
     if name in __all__:
-        where = {
-            "rank": "bench.ranking.league",
-            "sweep": "bench.scheduling.sweep",
-            "plan_sweep": "bench.scheduling.sweep",
-        }
-        where |= {"tune": "bench.tuning.tune", "plan_tune": "bench.tuning.tune"}
-        return getattr(import_module(where.get(name, "bench.scheduling.run")), name)
+        return getattr(import_module(HOMES.get(name, "bench.scheduling.run")), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from bench.cli import _exit_code
+from bench.cli._commands import exit_code
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers the width of its own terminal; a pipe has none
 
@@ -68,7 +68,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
 
     def call(*arguments: object) -> Finished:
         capsys.readouterr()
-        code = _exit_code([str(a) for a in arguments])
+        code = exit_code([str(a) for a in arguments])
         return Finished(code, *capsys.readouterr())
 
     return call

@@ -7,7 +7,8 @@ import pytest
 
 from bench.harness.evaluation import Judge
 from bench.specs.cell import prepare
-from bench.specs.resolve import family
+from bench.specs.request import Request
+from bench.specs.resolve import family, resolve
 
 REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 13, "train_fraction": 0.5}
 OTHERS: list[dict[str, Any]] = [
@@ -35,7 +36,7 @@ OTHERS: list[dict[str, Any]] = [
 def test_cells_made_together_are_those_made_alone() -> None:
     known: dict[str, Any] = {}
     for other in OTHERS:
-        spec = family(**REQUEST | other).first
+        [spec] = resolve(**REQUEST | other)
         together, alone = prepare(spec, known), prepare(spec)
         for part in ("train", "validation", "test"):
             assert np.array_equal(getattr(together.split, part), getattr(alone.split, part)), other
@@ -50,7 +51,9 @@ def test_cells_made_together_are_those_made_alone() -> None:
 @pytest.mark.parametrize("other", [{"learner": "torch-mlp"}, {"precision": "bfloat16"}, {"seed": 3}])
 def test_cells_that_differ_in_what_learns_share_their_codes(other: dict[str, Any]) -> None:
     known: dict[str, Any] = {}
-    first, second = (prepare(family(**REQUEST | {"split_seed": 5} | some).first, known) for some in ({}, other))
+    first, second = (
+        prepare(family(Request(**REQUEST | {"split_seed": 5} | some)).first, known) for some in ({}, other)
+    )
     assert first.problem.codes is second.problem.codes
     first.problem.train[::-1].sort()  # a learner may do with its own rows as it likes
     assert np.array_equal(second.problem.train, second.split.train)
@@ -58,10 +61,8 @@ def test_cells_that_differ_in_what_learns_share_their_codes(other: dict[str, Any
 
 
 def test_while_a_vault_is_closed_validation_alone_is_looked_at() -> None:
-    vault = {"fraction": 0.2, "seed": 1}
-    closed, opened = (
-        prepare(family(**REQUEST, validation_fraction=0.2, vault={**vault, "open": one}).first) for one in (False, True)
-    )
+    vault, request = {"fraction": 0.2, "seed": 1}, Request(**REQUEST, validation_fraction=0.2)
+    closed, opened = (prepare(family(request, vault={**vault, "open": one}).first) for one in (False, True))
     judge = Judge([closed, opened])
     assert np.array_equal(judge.rows[0], closed.split.validation)
     assert len(judge.rows[1]) == sum(map(len, (opened.split.train, opened.split.validation, opened.split.test)))

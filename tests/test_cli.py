@@ -15,7 +15,7 @@ from click.shell_completion import ShellComplete
 from conftest import Finished
 
 import bench
-from bench.cli import cli
+from bench.cli._commands import cli
 from bench.specs import registry
 from bench.specs.parameters import documentation
 from bench.specs.registry import listings
@@ -32,7 +32,7 @@ def imported(code: str) -> set[str]:
 
 
 def test_help_costs_little_more_than_python_and_click() -> None:
-    helped = imported("from bench.cli import _exit_code; assert _exit_code(['--help']) == 0")
+    helped = imported("from bench.cli._commands import exit_code; assert exit_code(['--help']) == 0")
     more = helped - imported("import click")
     others = {name for name in more if name.partition(".")[0] not in sys.stdlib_module_names}
     assert {name.partition(".")[0] for name in others} == {"bench", "click"}
@@ -41,7 +41,8 @@ def test_help_costs_little_more_than_python_and_click() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     heavy = "{'numpy', 'scipy', 'sklearn', 'torch', 'optuna', 'joblib', 'rich'}"
-    code = f"import sys; from bench.cli import _exit_code; _exit_code(['--help']); print({heavy} & set(sys.modules))"
+    code = "import sys; from bench.cli._commands import exit_code; exit_code(['--help']); "
+    code += f"print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
 
@@ -49,8 +50,8 @@ def test_help_imports_nothing_heavy() -> None:
 def test_listing_imports_no_plugin_and_no_torch() -> None:
     code = """
 import sys
-from bench.cli import _exit_code
-_exit_code(["list", "--json"])
+from bench.cli._commands import exit_code
+exit_code(["list", "--json"])
 plugins = {m for m in sys.modules if m.startswith(("encoders.", "learners."))}
 print(plugins | ({"torch", "sklearn", "optuna"} & set(sys.modules)))
 """

@@ -1041,9 +1041,9 @@ def test_help_of_rank_imports_nothing_heavy() -> None:
 
     code = """
 import sys
-from bench.cli import cli
-from bench.cli import _exit_code
-_exit_code(["rank", "--help"])
+from bench.cli._commands import cli
+from bench.cli._commands import exit_code
+exit_code(["rank", "--help"])
 print({"numpy", "scipy", "rich", "torch"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)

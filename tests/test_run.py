@@ -24,9 +24,9 @@ import bench
 from bench.cli._tables import _spread
 from bench.errors import RequestError, StoreError
 from bench.executors import worker as execute
+from bench.harness import pace as pacing
 from bench.harness.outcome import Outcome
 from bench.harness.train import train
-from bench.harness.train import train as harness
 from bench.results.curves import evaluation_steps
 from bench.results.store import Store
 from bench.scheduling.planner import plan
@@ -259,8 +259,8 @@ def test_somebody_can_say_stop_twice_a_second(step_takes: float, monkeypatch: py
             slices.append((step - reached) * step_takes)
             now, reached = now + slices[-1], step
 
-    monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: now))
-    pace, replica = harness._Pace(), SimpleNamespace(step=0, granularity=1)
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(perf_counter=lambda: now))
+    pace, replica = pacing.Pace(), SimpleNamespace(step=0, granularity=1)
     for step in evaluation_steps(40_000, 1):
         while replica.step < step:
             pace.advance(Training(), step, [0], [replica])  # type: ignore[arg-type, list-item]
@@ -285,7 +285,7 @@ def test_a_curve_does_not_depend_on_the_budgets_of_its_neighbours() -> None:
 
 
 def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "KEEPING", 0.0)
+    monkeypatch.setattr("bench.harness.train.KEEPING", 0.0)
     [spec] = resolve(encoder="onehot", learner="mlp", modulus=7, settings={"learner.hidden_layer_sizes": (24,)})
     kept: list[Outcome] = []
     train(
@@ -301,18 +301,18 @@ def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch
 
 def test_ends_of_neighbours_do_not_keep_a_cell_from_being_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step takes a second; three neighbours end just before a point of the long cell."""
-    monkeypatch.setattr(harness, "KEEPING", 0.0)
+    monkeypatch.setattr("bench.harness.train.KEEPING", 0.0)
     points = evaluation_steps(900, 1)
     specs = resolve(encoder="onehot", learner="quadratic", modulus=7, seeds=range(4))
     clock = SimpleNamespace(elapsed=0.0)
     kept: list[int] = []
-    original = harness._Pace.advance
+    original = pacing.Pace.advance
 
     def advance(self: Any, training: Any, step: int, *rest: Any) -> int:
         clock.elapsed = float(original(self, training, step, *rest))
         return int(clock.elapsed)
 
-    monkeypatch.setattr(harness._Pace, "advance", advance)
+    monkeypatch.setattr(pacing.Pace, "advance", advance)
     train(
         [prepare(spec) for spec in specs],
         [Budget(900), *(Budget(point - 1) for point in points[-4:-1])],
@@ -377,7 +377,7 @@ def test_a_cell_that_raises_is_recorded_and_tried_again(
 
 
 def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = harness.train
+    original = train
 
     def broken(cells: Any, *rest: Any, **more: Any) -> Any:
         if cells[0].spec.seed == 1:
@@ -436,7 +436,7 @@ def test_the_head_line_names_a_modulus_that_is_not_the_tasks(command: Command) -
 
 def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job took two seconds until it failed, and each half another one: none of those is in its neighbours'."""
-    original, now = harness.train, 0.0
+    original, now = train, 0.0
 
     def failing(cells: Any, *rest: Any, **more: Any) -> Any:
         nonlocal now
@@ -447,7 +447,7 @@ def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytes
         return original(cells, *rest, **more)
 
     monkeypatch.setattr(execute, "train", failing)
-    monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(perf_counter=lambda: now))
     records = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=9, seeds=4, jobs=1, results=None)
     assert [(r["status"], r["replicas"], r["seconds"]["total"]) for r in records] == [("done", 2, 0.5)] * 4
 
@@ -589,7 +589,7 @@ def test_progress_on_stderr_and_one_document_on_stdout(tmp_path: Path, command: 
         (("--task", "ad"), "Unknown task 'ad': did you mean 'add'"),
         (("--sdr", 500), "The 'k' parameter of SDRify must be in [1, 400]"),
         (("--sdr", 0), "The 'k' parameter of SDRify must be in [1, 400]"),
-        (("--sdr", "many"), "--sdr takes a number of features or 'off', got 'many'"),
+        (("--sdr", "many"), "--sdr must be a number of features or 'off', got 'many'"),
         (("--modulus", "many"), "--modulus must be an integer, got 'many'."),
         (("--train-fraction", 0), "train_fraction must be in (0, 1), got 0.0"),
         (("--train-fraction", 1), "train_fraction must be in (0, 1), got 1.0"),

@@ -21,10 +21,11 @@ import bench
 from bench.cli._progress import sweep as progress
 from bench.errors import RequestError, StoreError
 from bench.executors import warm as early
+from bench.executors.base import UnderWay
 from bench.executors.channel import Board
 from bench.executors.gpus import isolated, likely_devices
 from bench.executors.jobs import Job, Unit
-from bench.executors.local import Slots, UnderWay, _Slot
+from bench.executors.local import Local, _Slot
 from bench.executors.worker import failed
 from bench.harness.outcome import Moment
 from bench.results.clean import clean
@@ -33,8 +34,9 @@ from bench.results.store import Store
 from bench.scheduling import sweep as sweeps
 from bench.scheduling.grid import Grid
 from bench.scheduling.planner import plan_sweep
-from bench.scheduling.sweep import run_sweep
+from bench.scheduling.run import execute
 from bench.specs.cell import prepare
+from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Budget
 
@@ -56,7 +58,7 @@ def test_every_cell_once_and_none_again(tmp_path: Path) -> None:
     assert len(stamps) == len(records)
     planned = plan_sweep(grid, results=tmp_path)
     assert planned.counts == {"done": 18}
-    assert run_sweep(planned)
+    assert execute(planned)
     assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert not in_hand(tmp_path)
 
@@ -99,7 +101,7 @@ def test_a_larger_budget_extends(tmp_path: Path) -> None:
 
 def test_ids_of_a_family_are_those_of_its_specs() -> None:
     for more in ({}, {"split_seed": 5}, {"settings": {"encoder.random_state": 3, "learner.random_state": 4}}):
-        found = family(encoder="rdse", learner="mlp", **more)
+        found = family(Request(encoder="rdse", learner="mlp", **more))
         assert [found.id(seed) for seed in range(4)] == [found.at(seed).id for seed in range(4)]
         assert len({found.id(seed) for seed in range(4)}) == 4
 
@@ -147,7 +149,7 @@ def test_an_extension_that_fails_is_told_and_what_there_was_is_kept(tmp_path: Pa
     longer = plan_sweep(grid | {"epochs": 6}, results=tmp_path / "r")
     (tmp_path / "r" / "checkpoints").rename(tmp_path / "elsewhere")
     (tmp_path / "r" / "checkpoints").write_text("no folder")
-    run_sweep(longer, 1)
+    execute(longer, 1)
     assert any("cannot be extended" in problem for problem in longer.problems)
     assert {record["final"]["step"] for record in longer.records()} == {
         2 * record["final"]["step"] for record in before
@@ -252,7 +254,7 @@ def test_cells_of_another_process_are_waited_for_and_taken_over(
 
     from contextlib import nullcontext
 
-    assert run_sweep(planned, 1, lambda planned, under_way: nullcontext(told))
+    assert execute(planned, 1, lambda planned, under_way: nullcontext(told))
     assert len(Store(tmp_path).ids()) == len(planned)
 
 
@@ -467,7 +469,7 @@ def test_which_gpus_are_to_be_seen_is_read_as_cuda_reads_it(
 def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     early.start("auto")
-    Slots(["cuda:1", "cpu"], Board(tmp_path), lambda record: None)
+    Local(["cuda:1", "cpu"], Board(tmp_path))
     assert list(early._started) == ["cuda:1"]
     early.end()
 
@@ -476,7 +478,7 @@ def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.Mon
     """Each gives back the memory of its GPU, which takes time: here they wait until all of them are at it."""
     monkeypatch.setattr("bench.executors.local.LEAVE", PATIENCE)
     together = threading.Barrier(3, timeout=PATIENCE)
-    slots = Slots(["cpu"] * 3, Board(tmp_path), lambda record: None)
+    slots = Local(["cpu"] * 3, Board(tmp_path))
     for slot in slots.slots:
         slot.pool = SimpleNamespace(shutdown=together.wait)
     nothing = SimpleNamespace(next=lambda device: None, look_elsewhere=lambda: 0)
@@ -506,7 +508,11 @@ def test_a_device_that_is_none_is_told_whatever_the_learner(device: str, tmp_pat
 
 
 def test_a_device_that_does_not_answer_is_told(tmp_path: Path) -> None:
-    job = Job((Unit(family(encoder="onehot", learner="quadratic").first, Budget(3)),), "cuda:7", results=str(tmp_path))
+    job = Job(
+        (Unit(family(Request(encoder="onehot", learner="quadratic")).first, Budget(3)),),
+        "cuda:7",
+        results=str(tmp_path),
+    )
     [result] = failed(job, Board(tmp_path), RuntimeError("no such device"))
     assert result.record["error"]["message"] == "no such device"
     assert result.record["environment"]["device"] == "cuda:7"
@@ -560,10 +566,10 @@ def test_what_a_job_raises_fails_its_cells_at_once(tmp_path: Path, monkeypatch: 
 
 def test_where_the_time_went(tmp_path: Path, command: Command) -> None:
     planned = plan_sweep({"encoder": "phasor", "learner": [MLP], "modulus": 7, "epochs": 5}, results=tmp_path)
-    assert run_sweep(planned, 1)
+    assert execute(planned, 1)
     assert planned.busy > sum(planned.spent.values()) > 0
     longer = plan_sweep({"encoder": "phasor", "learner": [MLP], "modulus": 7, "epochs": 9}, results=tmp_path)
-    assert run_sweep(longer, 1)
+    assert execute(longer, 1)
     [record] = longer.records()
     # What an extended run had spent before is not charged again.
     assert longer.spent["train"] == pytest.approx(record["seconds"]["train"] - planned.spent["train"])
@@ -595,7 +601,7 @@ def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
-    found = family(encoder="onehot", learner="quadratic", modulus=7)
+    found = family(Request(encoder="onehot", learner="quadratic", modulus=7))
     cells = tuple(found.at(seed) for seed in (0, 1, 3))
     moments = tuple(Moment(cell.id, 12 + n, 60, None, None, 1.0) for n, cell in enumerate(cells))
     jobs = [UnderWay(cells, moments, 71.0), *(UnderWay(cells[:1], (), float(n)) for n in (9, 8, 7, 6))]
@@ -646,8 +652,8 @@ def test_after_a_stop_no_time_is_left_and_interrupted_cells_are_not_done(
 
 def test_slots_tell_what_they_are_at(tmp_path: Path) -> None:
     on = Board(tmp_path)
-    slots = Slots(["cpu"] * 2, on, lambda record: None)
-    found = family(encoder="onehot", learner="quadratic", modulus=7)
+    slots = Local(["cpu"] * 2, on)
+    found = family(Request(encoder="onehot", learner="quadratic", modulus=7))
     units = [Unit(found.at(seed), Budget(60)) for seed in range(3)]
     slots.slots[1].job = Job(tuple(units))
     on.post("job", [Moment(unit.spec.id, 5, 60, None, None, 1.0, over=n == 0) for n, unit in enumerate(units[:2])])
@@ -760,7 +766,7 @@ def test_a_cell_whose_process_was_ended_at_its_limit_is_told_of(
     monkeypatch.setattr("bench.executors.local.GRACE", 0.5)
     monkeypatch.setattr("bench.executors.local.run_job", endless)
     planned = plan_sweep({"encoder": "onehot", "learner": "mlp", "modulus": 7, "seconds": 0.5}, results=tmp_path)
-    assert run_sweep(planned, 1, progress.sweep_progress)
+    assert execute(planned, 1, progress.sweep_progress)
     [record] = planned.records()
     assert (record["status"], record["final"]["step"]) == ("timeout", None)
 
@@ -819,13 +825,13 @@ def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:
 
 
 def test_fleets_of_a_group_are_of_one_size_whatever_is_left(tmp_path: Path) -> None:
-    from bench.scheduling.queue import Queue as _Queue
+    from bench.scheduling.queue import CellQueue
 
     grid = {"encoder": "onehot", "learner": [{"quadratic": {"steps": 9}}], "modulus": 7, "seeds": 9}
     planned = plan_sweep(grid, results=tmp_path)
     Store(tmp_path, create=True)
     claims = Claims(tmp_path)
-    queue = _Queue(planned, claims, 2)
+    queue = CellQueue(planned, claims, 2)
     sizes = []
     while (job := queue.next("cpu")) is not None:
         sizes.append(len(job.units))
@@ -842,13 +848,13 @@ def test_files_of_others_in_the_claims_folder_are_left_alone(tmp_path: Path) -> 
 
 
 def test_a_cell_that_failed_elsewhere_in_the_meantime_is_not_tried_again(tmp_path: Path) -> None:
-    from bench.scheduling.queue import Queue as _Queue
+    from bench.scheduling.queue import CellQueue
 
     Store(tmp_path, create=True)
     planned = plan_sweep(SMALL | {"learner": "ridge", "encoder": "onehot"}, results=tmp_path)
     mine, other = Claims(tmp_path), Claims(tmp_path)
     other.take([planned.id(0)])
-    queue = _Queue(planned, mine, 1)
+    queue = CellQueue(planned, mine, 1)
     job = queue.next("cpu")
     assert job is not None
     assert len(job.units) == 2

@@ -44,6 +44,7 @@ from bench.results.store import Store
 from bench.results.words import percent, shown
 from bench.specs.budget import count_train
 from bench.specs.cell import drawn, prepare
+from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Budget, Spec
 from bench.specs.splits import draw_vault
@@ -279,10 +280,10 @@ def test_samplers_do_not_repeat_themselves_when_a_study_resumes() -> None:
 
 
 def test_specs_without_a_vault_are_what_they_were() -> None:
-    spec = family(encoder="onehot", learner="ridge", modulus=11).first
+    spec = family(Request(encoder="onehot", learner="ridge", modulus=11)).first
     assert spec.id == "25b5eeb3451dea58"
     assert "vault" not in spec.to_dict()
-    held = family(encoder="onehot", learner="ridge", modulus=11, vault={"fraction": 0.2, "seed": 3}).first
+    held = family(Request(encoder="onehot", learner="ridge", modulus=11), vault={"fraction": 0.2, "seed": 3}).first
     assert held.to_dict()["vault"] == {"fraction": 0.2, "seed": 3, "open": False}
     assert Spec.from_dict(held.to_dict()) == held
     assert held.id != spec.id
@@ -290,8 +291,8 @@ def test_specs_without_a_vault_are_what_they_were() -> None:
 
 def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training() -> None:
     request = {"encoder": "onehot", "learner": "mlp", "modulus": 11, "validation_fraction": 0.2}
-    shut = family(**request, vault={"fraction": 0.2, "seed": 3}).first
-    wide = family(**request, vault={"fraction": 0.2, "seed": 3, "open": True}).first
+    shut = family(Request(**request), vault={"fraction": 0.2, "seed": 3}).first
+    wide = family(Request(**request), vault={"fraction": 0.2, "seed": 3, "open": True}).first
     task = shut.make_task()
     closed, opened = drawn(shut, task), drawn(wide, task)
     assert closed.test.size == 0
@@ -304,7 +305,7 @@ def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training()
 @pytest.mark.parametrize("learner", ["ridge", "mlp", "quadratic"])
 def test_a_record_of_a_closed_vault_says_nothing_of_test_pairs(learner: str) -> None:
     request = {"encoder": "onehot", "learner": learner, "modulus": 7, "validation_fraction": 0.2}
-    cell = prepare(family(**request, vault={"fraction": 0.2, "seed": 3}).first)
+    cell = prepare(family(Request(**request), vault={"fraction": 0.2, "seed": 3}).first)
     told: list[Any] = []
     train([cell], [Budget(0 if learner == "ridge" else 20, None, True)], told.extend)
     found = told[-1][1].record
@@ -844,7 +845,7 @@ def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest
 
 def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.harness.train.TOLD_EVERY", -1.0)
-    found = family(encoder="onehot", learner="quadratic", modulus=7)
+    found = family(Request(encoder="onehot", learner="quadratic", modulus=7))
     seen: list[list[bool]] = []
 
     def watch(moments: Any) -> None:

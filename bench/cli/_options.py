@@ -128,9 +128,9 @@ def options_of(
     def decorate(command: F) -> F:
         chosen = {name: it for name, it in options(fields).items() if not names or name in names}
         for name, (option, default) in reversed(chosen.items()):
-            own: dict[str, Any] = {"help": option.help, "shell_complete": _completer(option), "default": None}
+            own: dict[str, Any] = {"help": option.help, "shell_complete": _completer(option)}
             if option.takes is bool:
-                own |= {"is_flag": True, "default": False if fixed else None}
+                own |= {"is_flag": True} if fixed else {"is_flag": True, "default": None}
             elif name in several:
                 own |= {"type": Given(option.takes, option.share, several=True), "metavar": "A,B"}
             else:

@@ -52,18 +52,17 @@ def run(
     """
     from bench.errors import StoreError
     from bench.results.store import check_folder
-    from bench.scheduling import run as api
     from bench.scheduling.planner import plan
+    from bench.scheduling.run import run_plan
 
     check_folder(request["results"])
     request["settings"] = parse_settings(settings)
     planned = plan(**request)
-    api.check_run(planned, save_model, jobs)
     if dry_run:
         return _show_plan(planned, as_json, verbose)
     problem = None
     try:
-        records = api.execute(planned, save_model, jobs, None if quiet else _display())
+        records = run_plan(planned, jobs, None if quiet else _display(), save_model)
     except StoreError as error:
         if not error.records:
             raise

@@ -8,7 +8,10 @@ __all__ = ["shadow"]
 OURS = ("encoders", "learners")
 OTHERS = (
     "click",
+    "filelock",
     "joblib",
+    "lazy_loader",
+    "loky",
     "numpy",
     "optuna",
     "rich",

@@ -1,6 +1,5 @@
 """``bench sweep``."""
 
-from functools import partial
 from typing import Any
 
 import click
@@ -71,14 +70,14 @@ def sweep(
     from bench.cli._progress.sweep import sweep_progress
     from bench.scheduling.grid import Grid, read
     from bench.scheduling.planner import plan_sweep
-    from bench.scheduling.sweep import run_sweep
+    from bench.scheduling.run import execute
 
     chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
     planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
     if dry_run:
         tables.show_plan(planned, as_json, jobs)
         return 0
-    whole = run_sweep(planned, jobs, None if quiet else partial(sweep_progress, jobs=jobs))
+    whole = execute(planned, jobs, None if quiet else sweep_progress)
     if (click.get_current_context().obj or {}).get("debug"):
         _show_tracebacks(planned)
     return tables.show_results(planned, as_json, whole)

@@ -14,7 +14,7 @@ from bench.cli._print import console, print_table
 from bench.results.record import SCHEMA, Record
 from bench.results.words import percent
 from bench.scheduling.devices import gpus
-from bench.scheduling.plan import ACTIONS, Sweep
+from bench.scheduling.plan import ACTIONS, Plan
 
 __all__ = ["show_plan", "show_results"]
 
@@ -23,7 +23,7 @@ ONE_EACH = 1000
 """Cells up to which a plan as JSON names each."""
 
 
-def show_plan(planned: Sweep, as_json: bool, jobs: int | None) -> None:
+def show_plan(planned: Plan, as_json: bool, jobs: int | None) -> None:
     """The plan: cells, which are done, fleets, time left."""
     slots = jobs or joblib.cpu_count()
     counts, fleets = planned.counts, _fleets(planned, slots)
@@ -44,7 +44,7 @@ def show_plan(planned: Sweep, as_json: bool, jobs: int | None) -> None:
     rows: dict[tuple[str, str, str], list[int]] = {}
     for place in range(len(planned)) if len(planned) <= 100 * ONE_EACH else ():
         entry = planned.entries[planned.entry[place]]
-        key = (str(entry.request["encoder"]), str(entry.request["learner"]), f"{entry.budget.steps:,}")
+        key = (entry.request.encoder, entry.request.learner, f"{entry.budget.steps:,}")
         row = rows.setdefault(key, [0, 0])
         row[0] += 1
         row[1] += planned.actions[place] == ACTIONS.index("done")
@@ -80,15 +80,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _fleets(planned: Sweep, cores: int) -> list[dict[str, Any]]:
+def _fleets(planned: Plan, cores: int) -> list[dict[str, Any]]:
     """Jobs by group: how many, and how large the largest is."""
     groups = np.array([entry.group for entry in planned.entries], dtype=np.int64)
     numbers, counts = np.unique(groups[planned.entry[planned.todo]], return_counts=True)
     found = []
     for group, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        largest = planned.fleet(group, count, cores if planned.devices[group] == "cpu" else max(1, gpus()))
+        largest = planned.fleet(group, count, cores if planned.groups[group].device == "cpu" else max(1, gpus()))
         fleets = -(-count // largest)
-        found.append({"learner": planned.learners[group], "cells": count, "fleets": fleets, "largest": largest})
+        found.append({"learner": planned.groups[group].learner, "cells": count, "fleets": fleets, "largest": largest})
     return found
 
 
@@ -116,7 +116,7 @@ class _Row:
             self.error = record["error"]["message"]
 
 
-def show_results(planned: Sweep, as_json: bool, whole: bool) -> int:
+def show_results(planned: Plan, as_json: bool, whole: bool) -> int:
     """The outcome of a sweep; returns the exit code."""
     rows: dict[str, _Row] = {}
     seen = 0
@@ -162,7 +162,7 @@ def _written(records: Iterable[tuple[int, Record]], as_json: bool) -> Iterator[t
     sys.stdout.write("]}\n")
 
 
-def _print_rows(planned: Sweep, rows: list[_Row]) -> None:
+def _print_rows(planned: Plan, rows: list[_Row]) -> None:
     questions = {row.question for row in rows}
     table = [
         [

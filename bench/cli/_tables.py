@@ -139,7 +139,7 @@ def print_plan(planned: Plan, verbose: bool = False) -> None:
     ]
     print_table(None, ["seed", "would", "steps", "stored", "record"], rows)
     out = console()
-    out.print(f"{len(planned.todo)} of {len(planned.steps)} cells to run on {planned.device}. Nothing has run.")
+    out.print(f"{len(planned.todo)} of {len(planned)} cells to run on {planned.entries[0].device}. Nothing has run.")
 
 
 def _print_head(spec: Spec, verbose: bool = False) -> None:

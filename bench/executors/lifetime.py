@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,17 +59,10 @@ def leave_with(owner: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def begin_worker(owner: int, grows: bool) -> None:
-    """Make a fresh process a worker.
+def begin_worker(owner: int) -> None:
+    """Make a fresh process a worker, which ends with the process that it works for.
 
-    Ctrl-C reaches all processes of a terminal: the owner decides what it means. Its end is this process's too.
-
-    :param owner: the process that it works for.
-    :param grows: whether a process that takes much more memory than at first is to go on.
+    Ctrl-C reaches all processes of a terminal: the owner decides what it means.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from joblib.externals.loky import process_executor
-
-    if grows:  # otherwise a process that has grown by 300 MB, as every one on a GPU has, is replaced after each job
-        process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
     leave_with(owner)

@@ -1,26 +1,22 @@
 """Run cells: over the cores, stoppable within about a second without losing what is done."""
 
-import os
-import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
 from bench.errors import StoreError
 from bench.executors.channel import Board
 from bench.executors.gpus import local_name
 from bench.executors.jobs import Job, Result, Unit
-from bench.executors.lifetime import graceful, leave_with, working_on_job
+from bench.executors.lifetime import working_on_job
 from bench.executors.memory import keep_freed_memory
 from bench.executors.models import save_model
 from bench.harness.outcome import CheckpointError, Outcome
@@ -36,37 +32,11 @@ from bench.results.store import Store
 from bench.specs import registry
 from bench.specs.cell import Cell, prepare
 
-__all__ = ["failed", "run_job", "run_jobs"]
-
-
-def run_jobs(jobs: Sequence[Job], on: Board, processes: int, finished: Callable[[Record], None]) -> list[Result]:
-    """Run all jobs over worker processes; on Ctrl-C or SIGTERM end early with whatever is done.
-
-    :param on: the board that they report to.
-    :param processes: worker processes; with one, jobs run in this process.
-    :param finished: is told of every record, in the order in which they finish.
-    """
-    results: list[Result] = []
-    with graceful(on.stop):
-        parallel = joblib.Parallel(n_jobs=max(1, min(processes, len(jobs))), return_as="generator_unordered")
-        try:
-            for done in parallel(joblib.delayed(run_job)(job, on) for job in jobs):
-                results += done
-                for result in done:
-                    finished(result.record)
-        except TerminatedWorkerError as error:
-            if not on.stopped():
-                message = "A worker process was killed, by lack of memory perhaps; the same command goes on."
-                raise StoreError(message, [result.record for result in results]) from error
-    return results
+__all__ = ["failed", "run_job"]
 
 
 def run_job(job: Job, on: Board) -> list[Result]:
     """Run one job, in a worker process or here; nothing where a stop came before it began."""
-    if os.getpid() != on.owner:
-        # Ctrl-C reaches all processes of a terminal: the owner decides what it means.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        leave_with(on.owner)
     if on.stopped():
         return []
     keep_freed_memory()

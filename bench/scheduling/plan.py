@@ -1,9 +1,11 @@
-"""A plan: all cells of a request, what is stored of each, and what is left to do."""
+"""A plan: all cells of a request or a grid, what is stored of each, and what is left to do. Nothing has run."""
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,19 @@ from numpy.typing import NDArray
 from bench.harness.replica import solved
 from bench.results.record import Record
 from bench.results.store import Store
-from bench.scheduling.devices import device_kind, gpus
+from bench.scheduling.devices import WORTH_A_PROCESS, device_kind, gpus
 from bench.scheduling.durations import Duration
+from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Budget, Family, Spec
 
-__all__ = ["ACTIONS", "FAMILY", "Entry", "Plan", "Step", "Sweep", "action"]
+__all__ = ["ACTIONS", "Entry", "Plan", "Step", "action"]
+
+ACTIONS = ("run", "extend", "resume", "retry", "done")
+CLOSED_FORM = 200
+"""Updates that a cell counts as which takes no steps."""
+FAMILIES = 4096
+"""Families that a plan remembers."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Step:
     """One cell of a plan.
 
     :param record: what is stored of it, or None.
-    :param action: "run", "extend", "resume", "retry", or "done" where the stored record covers the budget.
+    :param action: one of `ACTIONS`: "done" where the stored record covers the budget.
     """
 
     spec: Spec
@@ -35,87 +44,58 @@ class Step:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--dry-run --json``."""
-        budget = asdict(self.budget)
         return {
             "id": self.spec.id,
             "label": self.spec.label,
             "action": self.action,
             "spec": self.spec.to_dict(),
-            "budget": budget,
+            "budget": asdict(self.budget),
         }
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All cells of a request, validated; nothing has run."""
-
-    steps: list[Step]
-    device: str
-    results: str | None
-    force: bool = False
-
-    @property
-    def todo(self) -> list[Step]:
-        """Cells that are not covered by what is stored."""
-        return [step for step in self.steps if step.action != "done"]
-
-
-def action(record: Record, budget: Budget) -> str:
-    """What is left to do for a budget, given what is stored."""
-    status, reached = record["status"], record["final"]["step"]
-    if status == "failed":
-        return "retry"
-    limit = record["budget"]["seconds"]
-    if reached is None:  # it could not even be asked how far it was
-        return "done" if _no_longer(budget.seconds, limit) else "retry"
-    if status == "diverged" or reached >= budget.steps:
-        return "done"
-    if budget.stop_when_solved and solved(record["curve"]):
-        return "done"
-    if status == "timeout" and _no_longer(budget.seconds, limit):
-        return "done"
-    return "resume" if status == "interrupted" else "extend"
-
-
-def _no_longer(seconds: float | None, limit: float | None) -> bool:
-    return limit is not None and seconds is not None and seconds <= limit
-
-
-ACTIONS = ("run", "extend", "resume", "retry", "done")
-
-
-@dataclass(frozen=True)
 class Entry:
-    """One request of a grid, that is cells which differ in their seed alone.
+    """One combination of a grid: cells that differ in their seed alone.
 
     :param device: what trains them: "cpu", "cuda" or "cuda:i".
     :param group: number of the group of cells that may train side by side.
     """
 
-    request: Mapping[str, Any]
+    request: Request
     budget: Budget
     device: str
     group: int
 
-    def family(self) -> Family:
-        """Its specs."""
-        return family(**{key: value for key, value in self.request.items() if key in FAMILY})
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that may train side by side.
+
+    :param size: how many of them do at most.
+    :param fleet: whether they train as one program.
+    """
+
+    learner: str
+    device: str
+    size: int
+    fleet: bool
 
 
 @dataclass
-class Sweep:
-    """The cells of a grid. Nothing has run.
+class Plan:
+    """The cells of a request or a grid, each once. A million of them fit, so that they are kept as arrays.
 
-    :param entries: requests.
-    :param ids: of all cells, as numbers; each once.
-    :param entry: number of the request of each cell.
+    :param name: of the grid; empty for a request.
+    :param entries: combinations of the grid.
+    :param ids: of all cells, as numbers.
+    :param entry: number of the entry of each cell.
     :param seed: of each cell.
-    :param actions: number of the `ACTIONS` that each asks for.
-    :param learners: names, by group, and
-    :param sizes: cells that train side by side at most.
+    :param actions: number of the one of `ACTIONS` that each asks for.
+    :param groups: by number.
+    :param results: the results folder; None keeps nothing.
+    :param force: whether what is stored is computed anew.
     :param stored: steps and seconds of the cells that go on from what is stored of them, by place.
     :param durations: what stored cells took, by learner and kind of device.
-    :param devices: what trains them, by group.
     :ivar troubles: cells that failed or timed out when it ran, with what they said.
     :ivar problems: what could not be written, or read, when it ran.
     :ivar busy: seconds that worker processes had something to do, once it ran, and
@@ -128,11 +108,8 @@ class Sweep:
     entry: NDArray[np.int32]
     seed: NDArray[np.int64]
     actions: NDArray[np.int8]
-    learners: list[str]
-    sizes: list[int]
-    devices: list[str]
-    results: str
-    device: str
+    groups: list[Group]
+    results: str | None
     force: bool = False
     stored: dict[int, tuple[int, float]] = field(default_factory=dict)
     durations: dict[tuple[str, str], Duration] = field(default_factory=dict)
@@ -161,7 +138,33 @@ class Sweep:
 
     def spec(self, place: int) -> Spec:
         """The spec of a cell."""
-        return _family(self, int(self.entry[place])).at(int(self.seed[place]))
+        number = int(self.entry[place])
+        if number not in self._families:
+            self._families[number] = family(self.entries[number].request)
+            if len(self._families) > FAMILIES:
+                self._families.popitem(last=False)
+        return self._families[number].at(int(self.seed[place]))
+
+    @cached_property
+    def _families(self) -> OrderedDict[int, Family]:
+        return OrderedDict()
+
+    def group(self, place: int) -> int:
+        """The number of the group of a cell."""
+        return self.entries[self.entry[place]].group
+
+    def budget(self, place: int) -> Budget:
+        """The budget of a cell."""
+        return self.entries[self.entry[place]].budget
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """Each cell with its spec and what was stored of it when this was first asked for."""
+        store = None if self.results is None or self.force or not Path(self.results).exists() else Store(self.results)
+        records = [None if store is None else store.read(self.id(place)) for place in range(len(self))]
+        actions = [ACTIONS[number] for number in self.actions]
+        budgets = map(self.budget, range(len(self)))
+        return list(map(Step, map(self.spec, range(len(self))), budgets, records, actions))
 
     def records(self) -> Iterator[Record]:
         """What is stored of the cells, in their order."""
@@ -169,6 +172,8 @@ class Sweep:
 
     def placed_records(self) -> Iterator[tuple[int, Record]]:
         """What is stored of the cells, each with its place."""
+        if self.results is None:
+            return
         store = Store(self.results)
         for place in range(len(self)):
             record = store.read(self.id(place))
@@ -177,18 +182,27 @@ class Sweep:
 
     def sort(self, entry: Entry) -> tuple[str, str]:
         """Learner and kind of device, by which ``durations`` are known."""
-        return self.learners[entry.group], device_kind(entry.device)
+        return self.groups[entry.group].learner, device_kind(entry.device)
 
     def fleet(self, group: int, count: int, slots: int) -> int:
         """How many of so many cells of a group train side by side, for all slots to have something to do."""
-        return min(self.sizes[group], max(1, -(-count // slots)))
+        return min(self.groups[group].size, max(1, -(-count // slots)))
 
     def slots(self, cores: int) -> list[str]:
-        """The devices of the worker processes that the cells to do have, one for each process."""
-        kinds = {self.entries[number].device for number in np.unique(self.entry[self.todo]).tolist()}
-        cuda = [device for device in kinds if device != "cpu"]
-        names = [f"cuda:{i}" for i in range(gpus())] if cuda == ["cuda"] and gpus() > 1 else cuda
-        return names + ["cpu"] * (min(cores, len(self.todo)) if "cpu" in kinds else 0)
+        """The devices of the worker processes that the cells to do have, one for each process.
+
+        The choice depends on nothing that a clock says, since a fleet of another size rounds differently.
+        """
+        cells, updates = Counter[str](), Counter[str]()
+        for number, count in Counter(self.entry[self.todo].tolist()).items():
+            entry = self.entries[number]
+            cells[entry.device] += count
+            updates[entry.device] += count * max(entry.budget.steps, CLOSED_FORM)
+        worth = {device: min(cells[device], max(1, updates[device] // WORTH_A_PROCESS)) for device in cells}
+        cuda = [device for device in worth if device != "cpu"]
+        if cuda == ["cuda"] and gpus() > 1:
+            cuda = [f"cuda:{i}" for i in range(min(worth["cuda"], gpus()))]
+        return cuda + ["cpu"] * min(cores, worth.get("cpu", 0))
 
     def seconds_left(self, slots: int) -> tuple[float, int]:
         """Seconds that the cells to do take by what such cells took, and how many are of a kind never seen here."""
@@ -209,16 +223,22 @@ class Sweep:
         return total / slots, unknown
 
 
-def _family(planned: Sweep, number: int) -> Family:
-    cache: OrderedDict[int, Family] = planned.__dict__.setdefault("_families", OrderedDict())
-    if number not in cache:
-        cache[number] = planned.entries[number].family()
-        if len(cache) > 4096:
-            cache.popitem(last=False)
-    return cache[number]
+def action(record: Record, budget: Budget) -> str:
+    """What is left to do for a budget, given what is stored."""
+    status, reached = record["status"], record["final"]["step"]
+    if status == "failed":
+        return "retry"
+    limit = record["budget"]["seconds"]
+    if reached is None:  # it could not even be asked how far it was
+        return "done" if _no_longer(budget.seconds, limit) else "retry"
+    if status == "diverged" or reached >= budget.steps:
+        return "done"
+    if budget.stop_when_solved and solved(record["curve"]):
+        return "done"
+    if status == "timeout" and _no_longer(budget.seconds, limit):
+        return "done"
+    return "resume" if status == "interrupted" else "extend"
 
 
-FAMILY = (
-    *("encoder", "learner", "settings", "combine", "sdr", "task", "modulus", "pairs", "train_fraction"),
-    *("validation_fraction", "stop_when_solved", "precision", "split_seed"),
-)
+def _no_longer(seconds: float | None, limit: float | None) -> bool:
+    return limit is not None and seconds is not None and seconds <= limit

@@ -1,89 +1,51 @@
-"""Planning: a request resolved and validated whole, and looked up among what is stored."""
+"""Planning: requests resolved and validated whole, and looked up among what is stored."""
 
-import inspect
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.errors import RequestError, StoreError, one_of
+from bench.errors import RequestError, StoreError
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.scheduling.devices import check_arithmetic, device_kind, kind_of_device, prepared_device
 from bench.scheduling.durations import Duration
 from bench.scheduling.fleets import AT_ONCE, FLEET, code_key, code_shape
-from bench.scheduling.grid import Grid, Request, read
-from bench.scheduling.plan import ACTIONS, FAMILY, Entry, Plan, Step, Sweep, action
+from bench.scheduling.grid import Combination, Grid, read
+from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
 from bench.specs import registry
 from bench.specs.budget import count_train, resolve_budget, seeds_of
 from bench.specs.cell import prepare
-from bench.specs.resolve import family, resolve
+from bench.specs.request import Request
+from bench.specs.resolve import family
 from bench.specs.spec import Spec
 from bench.specs.values import whole
 from learners import Learner
 
 __all__ = ["plan", "plan_sweep"]
 
+SAMPLE = 200
+"""Other cells of a results folder that are read for how long such cells take."""
+KNOWN = 32
+"""Encoded tasks that planning remembers."""
 
-def plan(
-    *,
-    seeds: int | None = None,
-    seed: int | None = None,
-    steps: int | None = None,
-    epochs: int | None = None,
-    seconds: float | None = None,
-    stop_when_solved: bool = False,
-    device: str = "auto",
-    results: str | Path | None = "results",
-    force: bool = False,
-    **what: Any,
-) -> Plan:
+
+def plan(*, device: str = "auto", results: str | Path | None = "results", force: bool = False, **asked: Any) -> Plan:
     """Resolve and validate a request whole, and look up what of it is done already.
 
-    :param seeds: how many seeds, from 0 on; None takes one.
-    :param seed: this one seed instead.
-    :param steps: budget in updates, or
-    :param epochs: in passes over the training pairs; neither takes the learner's own.
-    :param seconds: safety limit of each cell.
-    :param stop_when_solved: stop once 99 % of the validation pairs have held over 20 % more steps.
     :param device: "auto", "cpu", "cuda" or "cuda:i".
     :param results: the results folder, None to look nothing up.
     :param force: plan to compute anew what is stored.
-    :param what: encoder, learner, settings (``{"learner.alpha": 0.1}``), combine, sdr, task, modulus, pairs,
-        train_fraction, validation_fraction, split_seed and precision, as in `bench.specs.resolve.resolve`.
+    :param asked: the fields of `bench.specs.Request`: encoder, learner, task, seeds, steps and so on.
     :raises RequestError: where anything in the request is wrong.
     :raises StoreError: where a stored record cannot be read.
     """
-    known = inspect.signature(family).parameters
-    for name in what:
-        if name not in known:
-            raise RequestError(one_of("argument", name, {*known, *inspect.signature(plan).parameters} - {"what"}))
-    for name in ("encoder", "learner"):
-        if name not in what:
-            raise RequestError(f"Missing argument {name!r}.")
-    specs = resolve(stop_when_solved=stop_when_solved, seeds=seeds_of(seeds, seed), **what)
-    chosen = prepared_device(device, specs[0])
-    check_arithmetic(specs[0], chosen)
-    prepare(specs[0])
-    if results is not None and not str(results):
-        raise RequestError("--results must name a folder, got ''.")
-    store = None if results is None or force or not Path(results).exists() else Store(results)
-    planned = []
-    for spec in specs:
-        budget = resolve_budget(spec, count_train(spec), steps, epochs, seconds, stop_when_solved)
-        record = None if store is None else store.read(spec.id)
-        planned.append(Step(spec, budget, record, "run" if record is None else action(record, budget)))
-    return Plan(planned, chosen, None if results is None else str(results), force)
-
-
-SAMPLE = 200
-"""Cells of other sweeps that are read for how long a learner takes, where none of this one's tells."""
-
-
-KNOWN = 2
-"""Data of requests that are kept while others are read: neighbours often have the same."""
+    planner = _Planner(device, of_grid=False)
+    planner.add(Request.of(asked, besides=("device", "results", "force", "save_model", "jobs", "display")))
+    return planner.plan("", results, force)
 
 
 def plan_sweep(
@@ -93,7 +55,7 @@ def plan_sweep(
     results: str | Path = "results",
     force: bool = False,
     seconds: float | None = None,
-) -> Sweep:
+) -> Plan:
     """Resolve and validate a grid whole, and look up which of its cells are done already.
 
     :param grid: a YAML file, or what one would hold.
@@ -106,34 +68,40 @@ def plan_sweep(
     """
     if not isinstance(grid, Grid):
         grid = read(grid) if isinstance(grid, str | Path) else Grid.of(grid)
-    if not str(results):
-        raise RequestError("--results must name a folder, got ''.")
-    planner = _Planner(device, seconds)
-    for request in grid:
+    planner = _Planner(device, of_grid=True)
+    for combination in grid:
         try:
-            planner.add(request)
+            planner.add(_request(combination, seconds))
         except RequestError as error:
-            raise RequestError(f"{request.place}: {_named(request)}{error}") from error
-    planned = planner.sweep(grid.name, str(results), force)
-    _look_up(planned)
-    return planned
+            raise RequestError(f"{combination.place}: {_named(combination)}{error}") from error
+    return planner.plan(grid.name, results, force)
 
 
-def _named(request: Request) -> str:
-    names = [str(request.values[key]) for key in ("encoder", "learner") if key in request.values]
+def _request(combination: Combination, seconds: float | None) -> Request:
+    for key in ("encoder", "learner"):
+        if key not in combination.values:
+            raise RequestError(f"the grid has no {key}.")
+    request = Request.of(combination.values)
+    return request if request.seconds is not None else replace(request, seconds=seconds)
+
+
+def _named(combination: Combination) -> str:
+    names = [str(combination.values[key]) for key in ("encoder", "learner") if key in combination.values]
     return f"{' → '.join(names)}: " if names else ""
 
 
 class _Planner:
-    """Turns requests into entries and cells."""
+    """Turns requests into entries and cells.
 
-    def __init__(self, device: str, seconds: float | None) -> None:
-        self.device, self.kind, self.seconds = device, kind_of_device(device), seconds
+    :param of_grid: whether requests are of a grid, whose learners differ: what does not apply to one is then ignored,
+        a device that it cannot use, or a budget where it takes no steps. A request by itself is refused.
+    """
+
+    def __init__(self, device: str, of_grid: bool) -> None:
+        self.device, self.kind, self.of_grid = device, kind_of_device(device), of_grid
         self.entries: list[Entry] = []
-        self.groups: dict[Any, int] = {}
-        self.learners: list[str] = []
-        self.sizes: list[int] = []
-        self.devices: list[str] = []
+        self.numbers: dict[Any, int] = {}
+        self.groups: list[Group] = []
         self.known: dict[str, Any] = {}
         self.ids: list[int] = []
         self.entry: list[int] = []
@@ -141,53 +109,49 @@ class _Planner:
 
     def add(self, request: Request) -> None:
         """Validate a request and add its cells."""
-        values = request.values
-        for key in ("encoder", "learner"):
-            if key not in values:
-                raise RequestError(f"the grid has no {key}.")
-        seeds = seeds_of(values.get("seeds"), values.get("seed"))
-        found = family(**{key: value for key, value in values.items() if key in FAMILY}, seed=seeds[0])
+        seeds = seeds_of(request.seeds, request.seed)
+        found = family(request, seeds[0])
         first = found.first
         learner_class = registry.learner(first.learner["name"])
         fits = self.kind in ("auto", *learner_class.devices)
-        device = prepared_device(self.device, first) if fits else "cpu"
+        device = prepared_device(self.device, first) if fits or not self.of_grid else "cpu"
         check_arithmetic(first, device)
-        if learner_class.check_codes is not Learner.check_codes:
+        if learner_class.check_codes is not Learner.check_codes or not self.of_grid:
             prepare(first, self.known)
             self.known = {key: self.known[key] for key in list(self.known)[-KNOWN:]}
         by_count: dict[int, list[int]] = {}
         for seed in seeds if first.protocol == "grouped" else seeds[:1]:  # twins stay together: how many train varies
             by_count.setdefault(count_train(found.at(seed)), []).append(seed)
         for n_train, some in by_count.items():
-            entry = self._entry(values, first, n_train, device)
+            entry = self._entry(request, first, n_train, device)
             for seed in some if first.protocol == "grouped" else seeds:
                 self.ids.append(int(found.id(seed), 16))
                 self.entry.append(entry)
                 self.seed.append(seed)
 
-    def _entry(self, values: Mapping[str, Any], first: Spec, n_train: int, device: str) -> int:
+    def _entry(self, request: Request, first: Spec, n_train: int, device: str) -> int:
         """The number of a new entry."""
-        learner = first.make_learner()
-        closed = learner.granularity(n_train) == 0
-        limits = {key: whole(f"--{key}", values.get(key), 1) for key in ("steps", "epochs")}
-        limits = dict.fromkeys(limits) if closed else limits
-        seconds = values.get("seconds", self.seconds)
-        stop = values.get("stop_when_solved", False)
-        budget = resolve_budget(first, n_train, **limits, seconds=seconds, stop_when_solved=stop)
+        learner, name = first.make_learner(), first.learner["name"]
+        closed, limits = learner.granularity(n_train) == 0, request.limits
+        if closed and self.of_grid:
+            for key in ("steps", "epochs"):
+                whole(f"--{key}", limits[key], 1)
+            limits |= {"steps": None, "epochs": None}
+        budget = resolve_budget(first, n_train, **limits)
         structure = learner.structure(n_train)
         alike = (structure, first.precision, code_shape(code_key(first))) if structure is not None else None
-        group = (device, alike or first.learner["name"])
-        if group not in self.groups:
-            self.groups[group] = len(self.groups)
-            self.learners.append(first.learner["name"])
+        group = (device, alike or name)
+        if group not in self.numbers:
+            self.numbers[group] = len(self.groups)
             size = FLEET[device_kind(device)] if structure is not None else AT_ONCE if closed else 1
-            self.sizes.append(size)
-            self.devices.append(device)
-        self.entries.append(Entry(values, budget, device, self.groups[group]))
+            self.groups.append(Group(name, device, size, structure is not None))
+        self.entries.append(Entry(request, budget, device, self.numbers[group]))
         return len(self.entries) - 1
 
-    def sweep(self, name: str, results: str, force: bool) -> Sweep:
-        """All cells, each once; of two budgets for one the larger counts."""
+    def plan(self, name: str, results: str | Path | None, force: bool) -> Plan:
+        """All cells, each once, with what is stored of them; of two budgets for one cell the larger counts."""
+        if results is not None and not str(results):
+            raise RequestError("--results must name a folder, got ''.")
         ids = np.array(self.ids, dtype=np.uint64)
         entry = np.array(self.entry, dtype=np.int32)
         seed = np.array(self.seed, dtype=np.int64)
@@ -195,16 +159,15 @@ class _Planner:
         order = np.lexsort((np.arange(len(ids)), -steps))
         _, first = np.unique(ids[order], return_index=True)
         kept = np.sort(order[first])
-        actions = np.zeros(len(kept), dtype=np.int8)
-        device = self.device
-        cells = (ids[kept], entry[kept], seed[kept], actions)
-        groups = (self.learners, self.sizes, self.devices)
-        return Sweep(name, self.entries, *cells, *groups, results, device, force)
+        cells = (ids[kept], entry[kept], seed[kept], np.zeros(len(kept), dtype=np.int8))
+        planned = Plan(name, self.entries, *cells, self.groups, None if results is None else str(results), force)
+        _look_up(planned)
+        return planned
 
 
-def _look_up(planned: Sweep) -> None:
+def _look_up(planned: Plan) -> None:
     """What is stored of the cells, and how long such cells took."""
-    if not Path(planned.results).exists():
+    if planned.results is None or not Path(planned.results).exists():
         return
     store = Store(planned.results)
     stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
@@ -235,11 +198,11 @@ def _look_up(planned: Sweep) -> None:
 
 
 def _sort_of(record: Record) -> tuple[str, str]:
-    """As `Sweep.sort` of its entry."""
+    """As `Plan.sort` of its entry."""
     return record["spec"]["learner"]["name"], device_kind(record["environment"]["device"])
 
 
-def _count(planned: Sweep, record: Record) -> None:
+def _count(planned: Plan, record: Record) -> None:
     """What a stored cell took."""
     if record["final"]["step"] is not None:
         planned.durations.setdefault(_sort_of(record), Duration()).add(record)

@@ -1,17 +1,22 @@
 """Run a stored cell again and compare."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bench.errors import RequestError
+from bench.executors.channel import board
+from bench.executors.jobs import Job, Unit
+from bench.executors.lifetime import graceful
+from bench.executors.worker import run_job
 from bench.harness.probes import Probes
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.scheduling.devices import prepared_device
-from bench.scheduling.plan import Plan, Step
-from bench.scheduling.run import Display, execute
+from bench.scheduling.plan import Step
+from bench.scheduling.run import Display
 from bench.specs.spec import Budget, Spec
 
 __all__ = ["Comparison", "rerun"]
@@ -46,9 +51,13 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
         raise RequestError(f"The record {stored['id']!r} was made by other versions of its plugins: {spec.versions}.")
     budget = Budget(stored["final"]["step"])
     device = prepared_device(stored["environment"]["device"], spec)
-    planned = Plan([Step(spec, budget, None, "run")], device, None)
     # As many threads as then: sums of more or fewer round differently.
-    records = execute(planned, None, stored["environment"]["threads"], display)
+    job = Job((Unit(spec, budget),), device, stored["environment"]["threads"])
+    shown = display or (lambda steps, on: nullcontext(lambda record: None))
+    with board() as on, graceful(on.stop), shown([Step(spec, budget, None, "run")], on) as finished:
+        records = [result.record for result in run_job(job, on)]
+        for record in records:
+            finished(record)
     if not records or records[0]["status"] == "interrupted":
         raise KeyboardInterrupt
     [again] = records

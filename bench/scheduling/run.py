@@ -1,28 +1,31 @@
-"""Run cells from Python, as the command line does."""
+"""Run what a plan leaves to do: one way for a request and for a grid."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import joblib
 
 from bench.errors import RequestError, StoreError
+from bench.executors.base import Executor, Told
 from bench.executors.channel import Board, board
-from bench.executors.jobs import Job, Result, Unit
+from bench.executors.choose import executor
 from bench.executors.models import check_model_path
-from bench.executors.worker import run_jobs
-from bench.results import environment
+from bench.results.leases import Claims
 from bench.results.record import Record
 from bench.results.store import Store
-from bench.scheduling.devices import THREADS, places
-from bench.scheduling.plan import Plan
-from bench.scheduling.planner import plan
-from bench.specs.budget import count_train
+from bench.scheduling.grid import Grid
+from bench.scheduling.plan import Plan, Step
+from bench.scheduling.planner import plan, plan_sweep
+from bench.scheduling.queue import CellQueue
 
-__all__ = ["Display", "check_run", "execute", "run"]
+__all__ = ["Display", "SweepDisplay", "execute", "run", "run_plan", "sweep"]
 
-Display = Callable[["Plan", Board], AbstractContextManager[Callable[[Record], None]]]
+Display = Callable[[Sequence[Step], Board], AbstractContextManager[Callable[[Record], None]]]
+"""Shows how far cells are that report to a board; yields what is told of each record."""
+SweepDisplay = Callable[[Plan, Executor], AbstractContextManager[Told]]
+"""Shows how far a plan is while an executor runs it; yields what is told of each record, and of None in between."""
 
 
 def run(
@@ -30,17 +33,16 @@ def run(
     save_model: str | Path | None = None,
     jobs: int | None = None,
     display: Display | None = None,
-    results: str | Path | None = "results",
     **request: Any,
 ) -> list[Record]:
     """Run the cells of a request, one for each seed, and return their records in the order of the seeds.
 
-    Cells that are stored already are returned as they are; a larger budget extends them.
+    Cells that are stored already are returned as they are; a larger budget extends them. Another process may use the
+    results folder at the same time: no cell is computed twice.
 
     :param save_model: a file for the fitted pipeline; with several seeds it contains ``{seed}``.
     :param jobs: worker processes; None takes one for each core, at most one for each cell.
     :param display: makes a progress display.
-    :param results: the results folder, None to keep nothing.
     :param request: all arguments of `plan`.
     :raises RequestError: where anything in the request is wrong; nothing ran.
     :raises StoreError: where the results folder fails; what was computed is in its ``records``.
@@ -49,62 +51,93 @@ def run(
     >>> record["final"]["test_accuracy"]
     1.0
     """
-    planned = plan(results=results, **request)
-    check_run(planned, save_model, jobs)
-    return execute(planned, save_model, jobs, display)
+    return run_plan(plan(**request), jobs, display, save_model)
 
 
-def check_run(planned: Plan, model: str | Path | None, jobs: int | None) -> None:
-    """Raise RequestError where a plan cannot be run so."""
-    if jobs is not None and jobs < 1:
-        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
-    if model is not None:
-        check_model_path(str(model), len(planned.steps))
+def sweep(
+    grid: "Grid | Mapping[str, Any] | str | Path",
+    *,
+    jobs: int | None = None,
+    display: SweepDisplay | None = None,
+    **request: Any,
+) -> Iterator[Record]:
+    """Run a grid; the records of its cells in its order.
+
+    Cells that are stored already are not computed again, a larger budget extends them, and after an interruption the
+    same call goes on. Another process may sweep the same folder at the same time: no cell is done twice.
+
+    :param jobs: worker processes on the CPU; None takes one for each core.
+    :param display: makes a progress display.
+    :param request: all other arguments of `plan_sweep`.
+    :raises RequestError: where anything in the grid is wrong; nothing ran.
+    :raises StoreError: where the results folder fails.
+    """
+    planned = plan_sweep(grid, **request)
+    execute(planned, jobs, display)
+    return planned.records()
 
 
-def execute(
-    planned: Plan, model: str | Path | None = None, jobs: int | None = None, display: Display | None = None
+def run_plan(
+    planned: Plan, jobs: int | None = None, display: Display | None = None, save_model: str | Path | None = None
 ) -> list[Record]:
-    """Run what a plan leaves to do; the records of all its cells that have one, in the plan's order."""
-    if planned.results is not None:
-        Store(planned.results, create=True)
-    todo = _jobs(planned, None if model is None else str(model), jobs or joblib.cpu_count())
-    outcomes: list[Result] = []
-    if todo:
-        with board() as on, display(planned, on) if display else nullcontext(lambda record: None) as finished:
-            outcomes = run_jobs(todo, on, jobs or joblib.cpu_count(), finished)
+    """Run what a plan leaves to do; the records of all its cells that have one, in the plan's order.
+
+    :raises StoreError: where a record could not be kept; what was computed is in its ``records``.
+    """
     found = {step.spec.id: step.record for step in planned.steps if step.action == "done"}
-    found |= {result.record["id"]: result.record for result in outcomes}
-    records = [record for step in planned.steps if (record := found.get(step.spec.id)) is not None]
-    problems = [result.problem for result in outcomes if result.problem]
-    if problems:
-        raise StoreError(problems[0], records)
+    todo = [step for step in planned.steps if step.action != "done"]
+
+    @contextmanager
+    def shown(_: Plan, runs: Executor) -> Iterator[Told]:
+        with display(todo, runs.board) if display else nullcontext(lambda record: None) as finished:
+            yield lambda record: None if record is None else finished(record)
+
+    execute(planned, jobs, shown, save_model, found)
+    ids = map(planned.id, range(len(planned)))
+    records = [record for id in ids if (record := found.get(id)) is not None]
+    if planned.problems:
+        raise StoreError(planned.problems[0], records)
     return records
 
 
-def _jobs(planned: Plan, model: str | None, cores: int) -> list[Job]:
-    """What is to run, in groups that train side by side."""
-    source = environment.source_state()
-    groups: dict[Any, list[Unit]] = {}
-    for number, step in enumerate(planned.steps):
-        if step.action == "done" and model is None:
-            continue
-        structure = step.spec.make_learner().structure(count_train(step.spec))
-        groups.setdefault(number if structure is None or step.action == "done" else structure, []).append(
-            Unit(
-                step.spec,
-                step.budget,
-                prior=step.record if step.action in ("extend", "resume", "done") else None,
-                recalled=step.action == "done",
-                model=None if model is None else model.replace("{seed}", str(step.spec.seed)),
-            )
-        )
-    jobs = []
-    for key, units in groups.items():
-        updates = sum(unit.budget.steps for unit in units)
-        alone = [(planned.device, THREADS)]
-        parts = places(planned.device, len(units), updates, cores) if isinstance(key, tuple) else alone
-        for number, (device, threads) in enumerate(parts):
-            share = tuple(units[number :: len(parts)])
-            jobs.append(Job(share, device, threads, planned.results, planned.force, source))
-    return jobs
+def execute(
+    planned: Plan,
+    jobs: int | None = None,
+    display: SweepDisplay | None = None,
+    save_model: str | Path | None = None,
+    found: dict[str, Record | None] | None = None,
+) -> bool:
+    """Run what a plan leaves to do; whether it got to its end.
+
+    :param found: takes the record of every cell that this call computes, or finds computed by another process.
+    :raises RequestError: where a plan cannot be run so.
+    :raises StoreError: where the results folder fails.
+    """
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+    model = None if save_model is None else str(save_model)
+    if model is not None:
+        check_model_path(model, len(planned))
+    if planned.results is not None:
+        Store(planned.results, create=True)
+    if not len(planned.todo) and model is None:
+        return True
+    with board() as on, ExitStack() as stack:
+        claims = None if planned.results is None else stack.enter_context(closing(Claims(planned.results)))
+        queue = CellQueue(planned, claims, jobs or joblib.cpu_count(), model)
+        runs = executor()(queue.devices, on, here=queue.here)
+        shown = stack.enter_context(display(planned, runs) if display else nullcontext(lambda record: None))
+
+        def told(record: Record | None) -> None:
+            if record is not None and found is not None:
+                found[record["id"]] = record
+            shown(record)
+
+        whole = runs.run(queue, told)
+    planned.busy, planned.spent, planned.troubles = runs.busy, runs.spent, runs.troubles
+    planned.problems = runs.problems + queue.problems
+    if found is not None:
+        found |= queue.covered
+    elif planned.problems and not whole:
+        raise StoreError(planned.problems[0])
+    return whole

@@ -24,15 +24,16 @@ VAULT = 0.2
 """Share of the pairs that a study keeps for its end."""
 
 
-def resolve(*, seeds: Sequence[int] = (0,), **asked: Any) -> list[Spec]:
+def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **asked: Any) -> list[Spec]:
     """The specs of a request, one for each seed.
 
+    :param vault: as of `family`.
     :param asked: the fields of `Request`, of which budgets do not matter here.
     :raises RequestError: as `family` does.
     """
     if not len(seeds):
         return []
-    found = family(Request.of(asked), seeds[0])
+    found = family(Request.of(asked), seeds[0], vault)
     return [found.at(seed) for seed in seeds]
 
 
@@ -48,8 +49,9 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
             raise RequestError(f"--{kind} takes a name, got {name!r}.")
     split_seed = whole("--split-seed", request.split_seed, 0)
     encoder_class, learner_class = registry.encoder(request.encoder), registry.learner(request.learner)
-    makers = {"encoder": encoder_class, "learner": learner_class, "task": registry.task(request.task)}
-    owned = _by_owner(request.settings or {}, makers)
+    owned = _by_owner(
+        request.settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(request.task)
+    )
     task_values, task = _resolve_task(request.task, whole("--modulus", request.modulus), owned["task"])
     told = {"modulus": task.modulus or task.n_operands}
     encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, told)
@@ -117,7 +119,7 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
     return resolved
 
 
-def _by_owner(settings: Mapping[str, Any], makers: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, Any]]:
+def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     owned: dict[str, dict[str, Any]] = {owner: {} for owner in makers}
     for key, value in settings.items():
         owner, dot, name = key.partition(".")

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.specs import registry
 from bench.specs.parameters import parameters
+from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Spec
 from bench.tuning.space.ranges import Range
@@ -50,7 +51,7 @@ def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str)
         for name, default in parameters(maker(chosen["name"])).items():
             if name in chosen and name != "random_state" and _plain(chosen[name]) != _plain(default):
                 words += ["--set", f"{kind}.{name}={_setting(chosen[name])}"]
-    plain = family(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task).first
+    plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first
     options = {
         "combine": (spec.combine, plain.combine),
         "sdr": (spec.sdr or "off", plain.sdr or "off"),

@@ -17,6 +17,7 @@ from bench.results.record import SCHEMA
 from bench.specs import registry
 from bench.specs.budget import count_train, resolve_budget
 from bench.specs.cell import prepare
+from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import LARGEST_SEED, Budget, Family, Spec
 from bench.specs.stand_ins import Sampler
@@ -133,8 +134,9 @@ class Tuning:
 
         :raises RequestError: where a constructor refuses it.
         """
-        vault = {**self.common["vault"], "open": opened}
-        return family(**{**self.common, **drawn, "vault": vault})
+        common = {**self.common, **drawn}
+        vault = {**common.pop("vault"), "open": opened}
+        return family(Request(**common), vault=vault)
 
     def budget(self, spec: Spec) -> Budget:
         """How long a cell may train."""

@@ -10,7 +10,7 @@ import sqlalchemy
 
 from bench.errors import BenchError, RequestError, StoreError
 from bench.executors.channel import board
-from bench.executors.local import Slots
+from bench.executors.choose import executor
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.results.words import many
@@ -115,9 +115,9 @@ def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None, telli
                 decorate(study, **_shown(as_ruled(planned, study), study))
 
             rounds = Rounds(planned, study, owner, slots_of_cpu, on, tell, show, telling)
-            slots = Slots(rounds.devices, on, rounds.told)
+            slots = executor()(rounds.devices, on)
             try:
-                whole = slots.run(rounds)
+                whole = slots.run(rounds, rounds.told)
             finally:
                 rounds.end()
     finally:

@@ -15,7 +15,7 @@ from bench.executors.channel import Board
 from bench.harness.outcome import Moment
 from bench.results.record import Record
 from bench.results.words import percent, ranges
-from bench.scheduling.plan import Plan
+from bench.scheduling.plan import Step
 
 __all__ = ["progress"]
 
@@ -31,17 +31,16 @@ LINES_AFTER = (1.0, 2.0, 5.0, 10.0)
 
 
 @contextmanager
-def progress(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
-    """Show how far the cells of a plan are until the block ends; yields what is to be told of finished records."""
+def progress(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]]:
+    """Show how far cells are until the block ends; yields what is to be told of finished records."""
     follow = _bars if sys.stderr.isatty() else _lines
-    with follow(planned, on) as finished:
+    with follow(todo, on) as finished:
         yield finished
 
 
 @contextmanager
-def _bars(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
+def _bars(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[note]}"), _Left())
-    todo = planned.todo
     with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
         total = bars.add_task("all", total=len(todo), note="", visible=len(todo) > 1)
         tasks: dict[str, TaskID] = {}
@@ -86,8 +85,8 @@ class _Left(ProgressColumn):
 
 
 @contextmanager
-def _lines(planned: Plan, on: Board) -> Iterator[Callable[[Record], None]]:
-    seeds = {step.spec.id: step.spec.seed for step in planned.todo}
+def _lines(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]]:
+    seeds = {step.spec.id: step.spec.seed for step in todo}
     started = time.monotonic()
     over: set[str] = set()
 

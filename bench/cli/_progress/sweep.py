@@ -5,16 +5,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import joblib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.executors.local import UnderWay
+from bench.executors.base import Executor, Told, UnderWay
 from bench.harness.outcome import Moment
 from bench.results.record import Record
 from bench.results.words import percent, ranges
 from bench.scheduling.durations import Duration
-from bench.scheduling.plan import Sweep
+from bench.scheduling.plan import Plan
 from bench.specs.spec import Spec
 
 __all__ = ["sweep_progress"]
@@ -36,12 +35,12 @@ CONDITIONS: dict[str, Callable[[Spec], str]] = {
 """What a label does not say, by the key of a grid."""
 
 
-def namer(planned: Sweep) -> Callable[[Spec], str]:
+def namer(planned: Plan) -> Callable[[Spec], str]:
     """Names cells without their seeds: by their label and by the conditions that differ within a sweep.
 
     As "onehot+concat → quadratic, 30 % train, mod 11".
     """
-    asked = {key: {entry.request.get(key) for entry in planned.entries} for key in CONDITIONS}
+    asked = {key: {getattr(entry.request, key) for entry in planned.entries} for key in CONDITIONS}
     differing = [tell for key, tell in CONDITIONS.items() if len(asked[key]) > 1]
     return lambda spec: ", ".join(filter(None, [spec.label, *(tell(spec) for tell in differing)]))
 
@@ -52,7 +51,7 @@ class _Tally:
     The rest is weighed by what such cells took: those that were stored before, and those that came in since.
     """
 
-    def __init__(self, planned: Sweep, slots: int) -> None:
+    def __init__(self, planned: Plan, slots: int) -> None:
         self.planned, self.name_of = planned, namer(planned)
         self.started = time.monotonic()
         self.total, self.over, self.bad, self.interrupted = len(planned.todo), 0, 0, 0
@@ -63,7 +62,7 @@ class _Tally:
         self.left: dict[str, list[float]] = {}
         for place in planned.todo.tolist():
             entry = planned.entries[planned.entry[place]]
-            count = self.left.setdefault(planned.learners[entry.group], [0, 0.0])
+            count = self.left.setdefault(planned.groups[entry.group].learner, [0, 0.0])
             count[0] += 1
             count[1] += max(1, entry.budget.steps) - planned.stored.get(place, (0, 0.0))[0]
 
@@ -140,16 +139,13 @@ def _how_far(slowest: Moment | None) -> str:
 
 
 @contextmanager
-def sweep_progress(
-    planned: Sweep, under_way: Callable[[], Sequence[UnderWay]], jobs: int | None = None
-) -> Iterator[Callable[[Record | None], None]]:
+def sweep_progress(planned: Plan, runs: Executor) -> Iterator[Told]:
     """Show how far a sweep is until the block ends; yields what is told of records, and of None in between.
 
-    :param under_way: tells what worker processes are at.
-    :param jobs: worker processes on the CPU; None takes one for each core.
+    :param runs: what runs it.
     """
     follow = _bar if sys.stderr.isatty() else _lines
-    with follow(_Tally(planned, len(planned.slots(jobs or joblib.cpu_count()))), under_way) as told:
+    with follow(_Tally(planned, len(runs.devices)), runs) as told:
         yield told
 
 
@@ -161,13 +157,13 @@ def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:
 
 
 @contextmanager
-def _bar(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator[Callable[[Record | None], None]]:
+def _bar(tally: _Tally, runs: Executor) -> Iterator[Told]:
     columns = (BarColumn(bar_width=30), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(tally.said(), total=tally.total)
 
         def shown() -> str:
-            return "\n".join([tally.said(), *(_at(job, tally.name_of) for job in under_way()[:MOST_JOBS])])
+            return "\n".join([tally.said(), *(_at(job, tally.name_of) for job in runs.under_way()[:MOST_JOBS])])
 
         def told(record: Record | None) -> None:
             if record is not None:
@@ -180,7 +176,7 @@ def _bar(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator
 
 
 @contextmanager
-def _lines(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterator[Callable[[Record | None], None]]:
+def _lines(tally: _Tally, runs: Executor) -> Iterator[Told]:
     last = tally.started
 
     def say(text: str) -> None:
@@ -194,7 +190,7 @@ def _lines(tally: _Tally, under_way: Callable[[], Sequence[UnderWay]]) -> Iterat
             if record["status"] != "done" or tally.over <= FIRST_LINES:
                 say(_outcome(record, tally.name_of))
         if time.monotonic() - last > LINES_EVERY:
-            jobs = what_is_under_way(under_way(), tally.name_of)
+            jobs = what_is_under_way(runs.under_way(), tally.name_of)
             say(f"{tally.said()}{f'; under way: {jobs}' if jobs else ''}")
 
     yield told

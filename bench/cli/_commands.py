@@ -1,0 +1,129 @@
+"""All commands as one. Only click is imported before a command runs; what a command needs it imports itself."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from bench.cli._dashboard import dashboard
+from bench.cli._folders import clean, merge
+from bench.cli._info import info
+from bench.cli._look import doctor, list_names
+from bench.cli._new import new
+from bench.cli._rank import rank
+from bench.cli._run import rerun, run
+from bench.cli._speed import speed
+from bench.cli._sweep import sweep
+from bench.cli._tune import tune
+
+__all__ = ["cli", "exit_code", "main"]
+
+LONGEST_ERROR = 600
+INTERRUPTED = 130
+BESIDE = 76
+"""Columns from which on a meaning stands beside its option."""
+WHOLE = 1000
+"""Letters: longer than any sentence."""
+
+HELP = """Compare learners that generalize: encoders and learners on a + b mod 97 and its relatives.
+
+\b
+  python -m bench run --encoder cycle --learner mlp
+  python -m bench sweep bench/grids/quick.yaml
+  python -m bench rank
+  python -m bench list
+"""
+
+
+class _Formatter(click.HelpFormatter):
+    """On a narrow terminal what an option means stands below it, so that words stay whole."""
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Terms and what they mean."""
+        if self.width >= BESIDE:
+            super().write_dl(list(rows), col_max, col_spacing)
+            return
+        for term, meaning in rows:
+            self.write_text(term)
+            with self.indentation():
+                self.write_text(meaning)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
+class _Group(click.Group):
+    """Commands with the whole first sentence of what they do."""
+
+    context_class = _Context
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """All of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(WHOLE)) for name in sorted(self.commands)]
+            )
+
+
+@click.group(cls=_Group, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="mod97", prog_name="mod97")
+def cli() -> None:
+    """Entry."""
+
+
+for command in (run, sweep, tune, rank, merge, clean, rerun, speed, dashboard, list_names, info, doctor, new):
+    command.context_class = _Context
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 all is well, 1 something failed, 2 the request was wrong, 130 interrupted."""
+    code = exit_code(arguments)
+    if code == INTERRUPTED:  # once more, while Python leaves, would only show how it does
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def exit_code(arguments: list[str] | None) -> int:
+    """Run the command line, whatever happens; its exit code."""
+    from bench.errors import BenchError
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    settings: dict[str, Any] = {"debug": False}
+    prog = "mod97" if os.path.basename(sys.argv[0]) == "mod97" else "python -m bench"
+    try:
+        return int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code, settings)
+    except BenchError as error:
+        return _say(str(error), error.exit_code, settings)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("Interrupted.", INTERRUPTED, settings)
+    except BrokenPipeError:
+        # Whoever read the output has gone: `… | head`. Python would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _say(f"{type(error).__name__}: {error} (this is a bug: --debug shows where)", 1, settings)
+    finally:
+        early = sys.modules.get("bench.executors.warm")
+        if early is not None:  # what a request that came to nothing has started
+            early.end()
+
+
+def _say(message: str, code: int, settings: dict[str, Any]) -> int:
+    if settings["debug"]:
+        traceback.print_exc()
+    line = " ".join(message.split())
+    click.echo(f"Error: {line if len(line) <= LONGEST_ERROR else line[:LONGEST_ERROR] + '…'}", err=True)
+    return code
