@@ -14,7 +14,7 @@ REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus
 OTHERS: list[dict[str, Any]] = [
     {},
     {"encoder": "random"},
-    {"encoder": "random", "seed": 1},
+    {"encoder": "random", "seeds": (1,)},
     {"encoder": "random", "settings": {"encoder.n": 40}},
     {"combine": "sum"},
     {"encoder": "cycle", "combine": "sum"},
@@ -24,7 +24,7 @@ OTHERS: list[dict[str, Any]] = [
     {"train_fraction": 0.4},
     {"validation_fraction": 0.2},
     {"split_seed": 7},
-    {"seed": 2},
+    {"seeds": (2,)},
     {"modulus": 11},
     {"task": "multiply"},
     {"vault": {"fraction": 0.2, "seed": 1, "open": False}},

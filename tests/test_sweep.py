@@ -31,7 +31,6 @@ from bench.harness.outcome import Moment
 from bench.results.clean import clean
 from bench.results.leases import Claims, in_hand
 from bench.results.store import Store
-from bench.scheduling import sweep as sweeps
 from bench.scheduling.grid import Grid
 from bench.scheduling.planner import plan_sweep
 from bench.scheduling.run import execute
@@ -42,6 +41,9 @@ from bench.specs.spec import Budget
 
 Command = Callable[..., Finished]
 SMALL = {"encoder": ["onehot", "phasor"], "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
+ALL = 10**18
+IDLE = SimpleNamespace(devices=["cpu"], under_way=list)
+"""An executor that does nothing."""
 MLP = {"mlp": {"hidden_layer_sizes": [[8]]}}
 
 
@@ -110,7 +112,7 @@ def test_a_cell_that_stands_twice_counts_once_with_the_larger_budget(tmp_path: P
     twice = {"encoder": "onehot", "learner": "mlp", "grids": [{"epochs": 2}, {"epochs": 5}, {"epochs": 3}], "seeds": 2}
     planned = plan_sweep(twice, results=tmp_path)
     assert len(planned) == 2
-    epochs = {planned.entries[number].request["epochs"] for number in planned.entry.tolist()}
+    epochs = {planned.entries[number].request.epochs for number in planned.entry.tolist()}
     assert epochs == {5}
 
 
@@ -297,7 +299,10 @@ def test_dry_run(tmp_path: Path, command: Command) -> None:
         (("g.yaml", "--seeds", 3), "from a file or from options"),
         (("missing.yaml",), "cannot be read"),
         (("--encoder", "onehot", "--learner", "mlpp"), "did you mean 'mlp'"),
-        (("--encoder", "onehot", "--learner", "mlp", "--train-fraction", "x"), "takes numbers with commas"),
+        (
+            ("--encoder", "onehot", "--learner", "mlp", "--train-fraction", "x"),
+            "--train-fraction must be a number, got 'x'",
+        ),
         (("--encoder", "onehot", "--learner", "mlp", "--train-fraction", "1.5"), "must be in (0, 1), got 1.5"),
         (("--encoder", "onehot", "--learner", "mlp", "--vary", "alpha=1"), "--vary takes OWNER.NAME=A,B"),
         (("--encoder", "onehot", "--learner", "mlp", "--vary", "learner.alphaa=1"), "did you mean 'alpha'"),
@@ -328,7 +333,7 @@ def test_planning_keeps_few_data_sets(tmp_path: Path, monkeypatch: pytest.Monkey
             built.append(len(known))
         return prepare(spec, known)
 
-    monkeypatch.setattr("bench.scheduling.sweep.prepare", counting)
+    monkeypatch.setattr("bench.scheduling.planner.prepare", counting)
     fractions = [0.3, 0.4, 0.5, 0.6, 0.7]
     request = {"encoder": "onehot", "modulus": 11, "train_fraction": fractions}
     plan_sweep(Grid.of(request | {"learner": "mlp"}, "mine"), results=tmp_path)
@@ -357,7 +362,7 @@ def test_a_corrupt_record_is_named_before_anything_runs(tmp_path: Path) -> None:
 
 
 def test_the_grids_that_come_with_it_are_sound(tmp_path: Path) -> None:
-    folder = Path(sweeps.__file__).parent / "grids"
+    folder = Path(bench.__file__).parent / "grids"
     sizes = {path.stem: len(plan_sweep(path, results=tmp_path / "r")) for path in folder.glob("*.yaml")}
     assert sizes["quick"] == 75
     assert sizes["league"] >= 10 * 7 * 5
@@ -385,9 +390,9 @@ def test_a_cell_that_cannot_be_asked_loses_its_process(tmp_path: Path, monkeypat
 
 
 def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from joblib.externals.loky import process_executor
+    from loky import process_executor
 
-    assert sys.maxsize > process_executor._MAX_MEMORY_LEAK_SIZE  # it is still this name that says when one is replaced
+    assert process_executor._MAX_MEMORY_LEAK_SIZE < ALL  # it is still this name that says when one is replaced
 
     def growing(job: Any, on: Any) -> None:
         raise RuntimeError(f"{os.getpid()} {process_executor._MAX_MEMORY_LEAK_SIZE}")
@@ -401,7 +406,7 @@ def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.
         limits.append(int(str(slot.future.exception()).split()[1]))
         slot.future = None
         slot.end()
-    assert limits == [process_executor._MAX_MEMORY_LEAK_SIZE, sys.maxsize]  # on a GPU every process grows
+    assert limits == [process_executor._MAX_MEMORY_LEAK_SIZE, ALL]  # on a GPU every process grows
 
 
 @pytest.mark.parametrize(
@@ -482,7 +487,7 @@ def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.Mon
     for slot in slots.slots:
         slot.pool = SimpleNamespace(shutdown=together.wait)
     nothing = SimpleNamespace(next=lambda device: None, look_elsewhere=lambda: 0)
-    assert slots.run(nothing)  # type: ignore[arg-type]
+    assert slots.run(nothing, print)  # type: ignore[arg-type]
     assert not together.broken
     assert [slot.pool for slot in slots.slots] == [None] * 3
 
@@ -490,8 +495,8 @@ def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_wrong_request_waits_for_no_process(tmp_path: Path) -> None:
     program = (
         "import sys, time; from bench.executors import warm; from bench.cli import main; warm._import = time.sleep; "
-        "submit = early.ProcessPoolExecutor.submit; "
-        "early.ProcessPoolExecutor.submit = lambda pool, work: submit(pool, work, 3600); main(sys.argv[1:])"
+        "submit = warm.ProcessPoolExecutor.submit; "
+        "warm.ProcessPoolExecutor.submit = lambda pool, work: submit(pool, work, 3600); main(sys.argv[1:])"
     )
     wrong = ("sweep", "--encoder", "nope", "--learner", "ridge", "--results", str(tmp_path))
     command = [sys.executable, "-c", program, *wrong]
@@ -585,7 +590,7 @@ def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.Ca
     records = list(bench.sweep(grid, results=tmp_path / "b", jobs=1))
     for record in records:
         record["seconds"]["total"] = 2.0
-    with sweep_progress(planned, list) as told:
+    with sweep_progress(planned, IDLE) as told:
         told(records[0])
         told({**records[1], "status": "failed", "error": {"message": "too\nlarge"}})
         told(None)
@@ -605,7 +610,9 @@ def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
     cells = tuple(found.at(seed) for seed in (0, 1, 3))
     moments = tuple(Moment(cell.id, 12 + n, 60, None, None, 1.0) for n, cell in enumerate(cells))
     jobs = [UnderWay(cells, moments, 71.0), *(UnderWay(cells[:1], (), float(n)) for n in (9, 8, 7, 6))]
-    with progress.sweep_progress(plan_sweep(SMALL, results=tmp_path), lambda: jobs, 1) as told:
+    with progress.sweep_progress(
+        plan_sweep(SMALL, results=tmp_path), SimpleNamespace(devices=["cpu"], under_way=lambda: jobs)
+    ) as told:
         told(None)
         assert capsys.readouterr().err == ""
         now = 10.5
@@ -626,7 +633,7 @@ def test_cells_of_one_label_are_told_apart_by_what_differs_within_the_sweep(
     grid = {"encoder": "onehot", "learner": "ridge", "train_fraction": [0.3, 0.5], "modulus": [7, 11], "task": "add"}
     records = list(bench.sweep(grid, results=tmp_path / "a", jobs=1))
     planned = plan_sweep(grid, results=tmp_path / "b")
-    with progress.sweep_progress(planned, list) as told:
+    with progress.sweep_progress(planned, IDLE) as told:
         told(records[1])
     assert "onehot+concat → ridge, 30 % train, mod 11, seed 0: done" in capsys.readouterr().err
     job = UnderWay(tuple(replace(planned.spec(0), seed=seed) for seed in range(3)), (), 10.0)
@@ -643,7 +650,7 @@ def test_after_a_stop_no_time_is_left_and_interrupted_cells_are_not_done(
         (1, "1 of 4 cells done, 1 interrupted, 2 not begun"),
         (3, "1 of 4 cells done, 3 interrupted"),
     ):
-        with progress.sweep_progress(plan_sweep(grid, results=tmp_path / "b"), list) as told:
+        with progress.sweep_progress(plan_sweep(grid, results=tmp_path / "b"), IDLE) as told:
             told(records[0])
             for record in records[1 : 1 + stopped]:
                 told({**record, "status": "interrupted"})

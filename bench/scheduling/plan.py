@@ -94,6 +94,8 @@ class Plan:
     :param groups: by number.
     :param results: the results folder; None keeps nothing.
     :param force: whether what is stored is computed anew.
+    :param of_grid: whether it is of a grid. The cells of one request may be trained in the process that asks for them,
+        where a process of their own is not worth its start.
     :param stored: steps and seconds of the cells that go on from what is stored of them, by place.
     :param durations: what stored cells took, by learner and kind of device.
     :ivar troubles: cells that failed or timed out when it ran, with what they said.
@@ -111,6 +113,7 @@ class Plan:
     groups: list[Group]
     results: str | None
     force: bool = False
+    of_grid: bool = True
     stored: dict[int, tuple[int, float]] = field(default_factory=dict)
     durations: dict[tuple[str, str], Duration] = field(default_factory=dict)
     troubles: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -198,7 +201,9 @@ class Plan:
             entry = self.entries[number]
             cells[entry.device] += count
             updates[entry.device] += count * max(entry.budget.steps, CLOSED_FORM)
-        worth = {device: min(cells[device], max(1, updates[device] // WORTH_A_PROCESS)) for device in cells}
+        worth = dict(cells)
+        if not self.of_grid:
+            worth = {device: min(cells[device], max(1, updates[device] // WORTH_A_PROCESS)) for device in cells}
         cuda = [device for device in worth if device != "cpu"]
         if cuda == ["cuda"] and gpus() > 1:
             cuda = [f"cuda:{i}" for i in range(min(worth["cuda"], gpus()))]

@@ -28,9 +28,29 @@ from learners import Learner
 __all__ = ["plan", "plan_sweep"]
 
 SAMPLE = 200
-"""Other cells of a results folder that are read for how long such cells take."""
-KNOWN = 32
-"""Encoded tasks that planning remembers."""
+"""Cells of other sweeps that are read for how long a learner takes, where none of this one's tells."""
+KNOWN = 2
+"""Data of requests that are kept while others are read: neighbours often have the same."""
+AT_ONCE = 16
+"""Cells that need no steps, and are done before a process of their own has started."""
+_FAMILY = (
+    *("encoder", "learner", "settings", "combine", "sdr", "task", "modulus", "pairs", "train_fraction"),
+    *("validation_fraction", "stop_when_solved", "precision", "split_seed"),
+)
+
+Display = Callable[["Sweep", Callable[[], list[UnderWay]]], AbstractContextManager[Callable[[Record | None], None]]]
+"""Takes a sweep and what tells what is under way; yields what is told of records, and of None in between."""
+KNOWN = 2
+"""Data of requests that are kept while others are read: neighbours often have the same."""
+AT_ONCE = 16
+"""Cells that need no steps, and are done before a process of their own has started."""
+_FAMILY = (
+    *("encoder", "learner", "settings", "combine", "sdr", "task", "modulus", "pairs", "train_fraction"),
+    *("validation_fraction", "stop_when_solved", "precision", "split_seed"),
+)
+
+Display = Callable[["Sweep", Callable[[], list[UnderWay]]], AbstractContextManager[Callable[[Record | None], None]]]
+"""Takes a sweep and what tells what is under way; yields what is told of records, and of None in between."""
 
 
 def plan(*, device: str = "auto", results: str | Path | None = "results", force: bool = False, **asked: Any) -> Plan:
@@ -160,7 +180,9 @@ class _Planner:
         _, first = np.unique(ids[order], return_index=True)
         kept = np.sort(order[first])
         cells = (ids[kept], entry[kept], seed[kept], np.zeros(len(kept), dtype=np.int8))
-        planned = Plan(name, self.entries, *cells, self.groups, None if results is None else str(results), force)
+        planned = Plan(
+            name, self.entries, *cells, self.groups, None if results is None else str(results), force, self.of_grid
+        )
         _look_up(planned)
         return planned
 

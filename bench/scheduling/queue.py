@@ -54,12 +54,12 @@ class CellQueue:
 
     @property
     def here(self) -> bool:
-        """Whether this process may as well do it all: there is one job, or little to do, and no cell has a hard limit."""
+        """Whether this process may do it all: there is one job, or little to do, and no cell has a hard limit."""
         planned, left = self.planned, self.waiting.items()
+        if planned.of_grid or len(self.devices) > 1 or any(entry.budget.seconds for entry in planned.entries):
+            return False
         jobs = len(self.again) + sum(math.ceil(len(places) / self.fleets[group]) for group, places in left)
-        updates = sum(planned.budget(place).steps for _, places in left for place in places)
-        little = jobs == 1 or updates < WORTH_A_PROCESS
-        return len(self.devices) == 1 and little and all(entry.budget.seconds is None for entry in planned.entries)
+        return jobs == 1 or sum(planned.budget(place).steps for _, places in left for place in places) < WORTH_A_PROCESS
 
     def _slots_of(self, group: int) -> int:
         kind = device_kind(self.planned.groups[group].device)
