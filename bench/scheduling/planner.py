@@ -31,26 +31,6 @@ SAMPLE = 200
 """Cells of other sweeps that are read for how long a learner takes, where none of this one's tells."""
 KNOWN = 2
 """Data of requests that are kept while others are read: neighbours often have the same."""
-AT_ONCE = 16
-"""Cells that need no steps, and are done before a process of their own has started."""
-_FAMILY = (
-    *("encoder", "learner", "settings", "combine", "sdr", "task", "modulus", "pairs", "train_fraction"),
-    *("validation_fraction", "stop_when_solved", "precision", "split_seed"),
-)
-
-Display = Callable[["Sweep", Callable[[], list[UnderWay]]], AbstractContextManager[Callable[[Record | None], None]]]
-"""Takes a sweep and what tells what is under way; yields what is told of records, and of None in between."""
-KNOWN = 2
-"""Data of requests that are kept while others are read: neighbours often have the same."""
-AT_ONCE = 16
-"""Cells that need no steps, and are done before a process of their own has started."""
-_FAMILY = (
-    *("encoder", "learner", "settings", "combine", "sdr", "task", "modulus", "pairs", "train_fraction"),
-    *("validation_fraction", "stop_when_solved", "precision", "split_seed"),
-)
-
-Display = Callable[["Sweep", Callable[[], list[UnderWay]]], AbstractContextManager[Callable[[Record | None], None]]]
-"""Takes a sweep and what tells what is under way; yields what is told of records, and of None in between."""
 
 
 def plan(*, device: str = "auto", results: str | Path | None = "results", force: bool = False, **asked: Any) -> Plan:
