@@ -19,9 +19,9 @@ from rich.console import Console
 
 from bench.cli import _print
 from bench.errors import RequestError, StoreError
-from bench.ranking.comparison import compare, critical_difference
+from bench.ranking.comparison import compare
 from bench.ranking.league import BY, Ranking, Row, rank
-from bench.ranking.statistics import Friedman
+from bench.ranking.statistics import Friedman, critical_difference
 from bench.results.curves import crossings
 from bench.results.store import Store
 

@@ -83,6 +83,37 @@ def test_the_level_is_the_probability_that_the_runs_lie_on_both_sides(n: int) ->
     assert narrower < 0.95
 
 
+def test_the_median_agrees_with_the_kaplan_meier_curve_of_scipy() -> None:
+    """A run that does not get there is censored: the median is where the survival function passes ½."""
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        n = int(rng.integers(1, 25))
+        x = np.where(rng.random(n) < rng.choice([0.0, 0.3, 0.6]), math.inf, rng.integers(1, rng.choice([6, 1000]), n))
+        curve = stats.ecdf(stats.CensoredData(x[np.isfinite(x)], right=np.full(int(np.isinf(x).sum()), 2000.0))).sf
+        times = [*curve.quantiles[curve.probabilities < 1], math.inf]  # the last stands for what is never reached
+        survival = [*curve.probabilities[curve.probabilities < 1], 0.0]
+        first = next(t for t, s in zip(times, survival, strict=True) if s <= 0.5 + 1e-9)  # two of the values in the
+        last = next(t for t, s in zip(times, survival, strict=True) if s < 0.5 - 1e-9)  # middle where n is even
+        assert median(x) == (first if first == last else (first + last) / 2)
+
+
+def test_the_ends_of_the_interval_are_quantiles_of_scipys_empirical_distribution() -> None:
+    """x_(r) is the (r/n)-quantile, x_(n+1−r) the ((n + 1 − r)/n)-quantile, r by the sign test of scipy."""
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        n = int(rng.integers(FEWEST, 40))
+        x = np.where(rng.random(n) < rng.choice([0.0, 0.2]), math.inf, rng.integers(1, rng.choice([6, 1000]), n))
+        tails = [stats.binomtest(k, n).pvalue for k in range(n // 2 + 1)]  # 2 P(Bin(n, ½) ≤ k)
+        r = max(1, sum(p <= 0.05 + 1e-12 for p in tails))
+        curve = stats.ecdf(np.where(np.isinf(x), 1e9, x)).cdf
+        low, high = (curve.quantiles[np.argmax(curve.probabilities >= k / n - 1e-9)] for k in (r, n + 1 - r))
+        found = median_interval(x)
+        ends = [None if end == 1e9 else end for end in (low, high)]
+        if ends != [None, None]:
+            assert [found.low, found.high] == ends
+            assert found.level == pytest.approx(1 - tails[r - 1])
+
+
 def test_bounds_of_values_widen_the_interval() -> None:
     found = median_interval([10, 20, 30, 40, math.inf], low=[9, 19, 29, 39, 100])
     assert (found.value, found.low, found.high) == (30, 9, None)
@@ -109,6 +140,15 @@ def test_solved_by_hand() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((0.35, expected.low, expected.high))
     with pytest.raises(ValueError, match="k=6, n=5"):
         solved_interval(6, 5)
+
+
+def test_solved_agrees_with_the_exact_interval_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        n, level = int(rng.integers(1, 200)), float(rng.choice([0.9, 0.95, 0.99]))
+        k = int(rng.choice([0, n, rng.integers(0, n + 1)]))
+        found, expected = solved_interval(k, n, level), stats.binomtest(k, n).proportion_ci(level, method="exact")
+        assert (found.low, found.high, found.level) == pytest.approx((expected.low, expected.high, level), abs=1e-9)
 
 
 def test_improvement_by_hand() -> None:

@@ -1,18 +1,15 @@
-"""Rows compared over several blocks: mean ranks, and the difference that counts."""
+"""The comparison of rows over blocks: their mean ranks, and which rows differ significantly."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import studentized_range
 
-from bench.ranking.statistics import Friedman
+from bench.ranking.statistics import SIGNIFICANCE, Friedman, critical_difference
 
 __all__ = ["Comparison", "compare"]
-
-SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -20,8 +17,8 @@ class Comparison:
     """Rows compared over blocks, best mean rank first.
 
     :param blocks: their titles.
-    :param critical_difference: of two mean ranks, from which on their rows can be told apart.
-    :param groups: sets of rows, by place from 0, that cannot be told apart.
+    :param critical_difference: two rows differ significantly where their mean ranks are at least this far apart.
+    :param groups: sets of rows that do not differ significantly, as places from 0.
     :param ranks: of each row in each block.
     """
 
@@ -39,7 +36,7 @@ class Comparison:
 
     @property
     def apart(self) -> float:
-        """The difference of mean ranks that counts: without one found by Friedman's test none does."""
+        """The significant difference of two mean ranks: infinite where Friedman's test finds no difference."""
         return self.critical_difference if self.differ else math.inf
 
     def to_dict(self) -> dict[str, Any]:
@@ -47,23 +44,11 @@ class Comparison:
         return dict(vars(self))
 
 
-def critical_difference(n_rows: int, n_blocks: int) -> float:
-    """Nemenyi's test: CD = q √(M(M + 1) / 6B), q = Q(M, ∞) / √2 the studentized range at 95 %.
-
-    Source: Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006.
-
-    >>> round(critical_difference(n_rows=4, n_blocks=14), 2)
-    1.25
-    """
-    q = float(studentized_range.ppf(1 - SIGNIFICANCE, n_rows, np.inf)) / math.sqrt(2)
-    return q * math.sqrt(n_rows * (n_rows + 1) / (6 * n_blocks))
-
-
 def compare(blocks: list[str], tested: Friedman, ranks_BM: NDArray[np.float64]) -> Comparison:
-    """Groups of rows, which are in the order of their mean ranks."""
+    """The groups of rows, which are in the order of their mean ranks."""
     difference = critical_difference(ranks_BM.shape[1], ranks_BM.shape[0])
-    apart = difference if tested.p_value < SIGNIFICANCE else math.inf
+    found = Comparison(blocks, float(tested.statistic), float(tested.p_value), difference, [], ranks_BM.T.tolist())
     means_M = ranks_BM.mean(0)
-    ends = [int((means_M < mean + apart).sum()) for mean in means_M]
+    ends = [int((means_M < mean + found.apart).sum()) for mean in means_M]
     groups = [list(range(m, end)) for m, end in enumerate(ends) if m == 0 or end > ends[m - 1]]
-    return Comparison(blocks, float(tested.statistic), float(tested.p_value), difference, groups, ranks_BM.T.tolist())
+    return replace(found, groups=groups)

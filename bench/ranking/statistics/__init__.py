@@ -1,0 +1,29 @@
+"""What a few runs tell about a learner: medians with intervals, comparisons, ranks. All are pure functions of numbers.
+
+`bench.recipes.measurements.coverage` measures how often each interval holds the truth.
+"""
+
+from bench.ranking.statistics.comparisons import MOST_FLIPPED, Bounds, improvement, sign_flip
+from bench.ranking.statistics.estimates import FEWEST, LEVEL, Estimate, median, median_interval, solved_interval
+from bench.ranking.statistics.mean_ranks import SIGNIFICANCE, Friedman, critical_difference, friedman
+from bench.ranking.statistics.ranks import Sample, rank_intervals, rank_level
+
+__all__ = [
+    "FEWEST",
+    "LEVEL",
+    "MOST_FLIPPED",
+    "SIGNIFICANCE",
+    "Bounds",
+    "Estimate",
+    "Friedman",
+    "Sample",
+    "critical_difference",
+    "friedman",
+    "improvement",
+    "median",
+    "median_interval",
+    "rank_intervals",
+    "rank_level",
+    "sign_flip",
+    "solved_interval",
+]
