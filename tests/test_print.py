@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from conftest import Finished
 
-from bench.cli._print import console, print_table, significant
+from bench.cli._print import console, print_table
+from bench.results.numbers import significant
 
 Command = Callable[..., Finished]
 LABEL = "cycle+sum+sdr200 → mlp(hidden_layer_sizes=[400, 200, 200], learning_rate_init=0.003)"

@@ -20,7 +20,8 @@ from rich.console import Console
 from bench.cli import _print
 from bench.errors import RequestError, StoreError
 from bench.ranking.comparison import compare
-from bench.ranking.league import BY, Ranking, Row, rank
+from bench.ranking.criteria import CRITERIA
+from bench.ranking.league import Ranking, Row, rank
 from bench.ranking.statistics import Friedman, critical_difference
 from bench.results.curves import crossings
 from bench.results.store import Store
@@ -389,7 +390,7 @@ def test_a_closed_form_learner_costs_all_of_its_fit() -> None:
         assert [(row.learner, row.estimate) for row in ranking.rows] == [("ridge", cost), ("knn", None)]
 
 
-@pytest.mark.parametrize("by", BY)
+@pytest.mark.parametrize("by", CRITERIA)
 def test_blocks_of_closed_forms_and_of_failed_cells(by: str, command: Command, tmp_path: Path) -> None:
     ridge = [run("ridge", 0, [1.0], steps=[0], budget=0, flops=None)]
     failed = ending("mlp", 0.1, status="failed", task="multiply")
@@ -548,7 +549,7 @@ def test_what_was_not_tried_is_no_bound() -> None:
 SCORES = ("n", "estimate", "low", "high", "level", "mean", "solved", "solved_low", "unconfirmed", "fractions")
 
 
-@pytest.mark.parametrize("by", BY)
+@pytest.mark.parametrize("by", CRITERIA)
 def test_scores_do_not_depend_on_who_else_entered(by: str) -> None:
     records = [r for f in (0.3, 0.5) for r in solving("some", 200, 400, None, 900, 1000, train_fraction=f)]
     alone = rank(records=records, by=by).rows
@@ -567,7 +568,7 @@ def test_scores_do_not_depend_on_who_else_entered(by: str) -> None:
 
 def test_rows_do_not_depend_on_the_order_of_records() -> None:
     records = [*solving("a", 100, 200, None), *solving("b", 300, 300, 300), *ending("c", 0.2, 0.3)]
-    for by in BY:
+    for by in CRITERIA:
         assert rank(records=records, by=by).rows == rank(records=records[::-1], by=by).rows
 
 
@@ -877,7 +878,7 @@ def test_json_is_the_contract(command: Command, tmp_path: Path) -> None:
     assert {row["horizon"] for row in done.json["rows"]} == {1000}
 
 
-@pytest.mark.parametrize("by", BY)
+@pytest.mark.parametrize("by", CRITERIA)
 def test_every_format_of_every_score(command: Command, tmp_path: Path, by: str) -> None:
     records = [*solving("a | b", 100, None, None), *solving("fast", 100, 200, 300), *solving("slow", 400, 900)]
     folder = stored(tmp_path, [*records, *ending("broken", 0.1, status="failed")])

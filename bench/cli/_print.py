@@ -1,7 +1,6 @@
 """Print tables and JSON; imports nothing heavy."""
 
 import json
-import math
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from rich.text import Text
 
 from bench.results.record import SCHEMA
 
-__all__ = ["console", "exponential", "four_digits", "print_json", "print_table", "print_tracebacks", "significant"]
+__all__ = ["WIDE", "console", "print_json", "print_table", "print_tracebacks"]
 
 WIDTH_OF_A_FILE = 118
 WIDE = 100
@@ -84,37 +83,6 @@ def print_table(
             footer,
             gap,
         )
-
-
-def significant(value: float, digits: int = 3) -> str:
-    """A measurement, as exact as it is worth reading.
-
-    >>> [significant(x) for x in (0.22914, 12.34, 1234.5, 0)]
-    ['0.229', '12.3', '1,230', '0']
-    """
-    if not value or not math.isfinite(value):
-        return f"{value:g}"
-    rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:,.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
-
-
-def four_digits(value: float) -> str:
-    """A setting with at most four significant digits.
-
-    >>> [four_digits(x) for x in (0.020961900543150613, 0.1, 1e-05, 12345.678)]
-    ['0.02096', '0.1', '1e-05', '12350.0']
-    """
-    return str(float(f"{value:.4g}"))
-
-
-def exponential(value: float) -> str:
-    """A large number, as FLOPs.
-
-    >>> exponential(4.5512e10)
-    '4.55e10'
-    """
-    digits, _, exponent = f"{value:.2e}".partition("e")
-    return f"{digits}e{int(exponent)}"
 
 
 def _is_number(cell: str) -> bool:

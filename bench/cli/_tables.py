@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from bench.cli._print import console, four_digits, print_table, significant
+from bench.cli._print import console, print_table
 from bench.results.curves import CONFIRMATION, confirmed, crossings
 from bench.results.environment import source_digest
+from bench.results.numbers import four_digits, significant
 from bench.results.words import many, percent
 from bench.scheduling.plan import Plan
 from bench.scheduling.rerun import Comparison

@@ -234,7 +234,8 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
-    from bench.cli._print import exponential, print_json, print_table
+    from bench.cli._print import print_json, print_table
+    from bench.results.numbers import exponential
     from bench.results.words import shown
     from bench.tuning.objectives import crossed_by
 

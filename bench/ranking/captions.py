@@ -1,52 +1,49 @@
-"""What stands below a league table: what is to be known of it, and what each column means."""
+"""Text below a league table: its caption, what to know about the rows, and its legend, what each column means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bench.ranking.comparison import Comparison
-from bench.ranking.question import TIMED, Question
+from bench.ranking.question import Question
 from bench.ranking.rows import Row
-from bench.ranking.scored import amount
 from bench.ranking.statistics import FEWEST, LEVEL, MOST_FLIPPED, rank_level
 from bench.results.curves import CONFIRMATION
 from bench.results.words import many
 
-__all__ = ["estimate_name", "explained", "legend", "reading_of"]
-
-NAMES = {"steps": "steps", "seconds": "seconds of training", "flops": "FLOPs of training"}
-UNITS = {"steps": "median steps", "seconds": "median time", "flops": "median FLOPs", "fraction": "needs"}
+__all__ = ["caption", "estimate_name", "horizon_suffix", "legend"]
 
 
 def estimate_name(question: Question, blocks: bool) -> str:
     """The name of the column that rows are ordered by."""
-    return "mean rank" if blocks else UNITS.get(question.by, "median")
+    return "mean rank" if blocks else question.criterion.column
 
 
-def reading_of(row: Row, question: Question) -> str:
-    """Up to where the runs of a table are read, as " · up to step 1,000"; nothing where no row takes steps."""
+def horizon_suffix(row: Row, question: Question) -> str:
+    """Up to where the runs of a table are read, as " · up to step 1,000"; "" where no row takes steps."""
     if row.horizon is None:
         return ""
-    if question.unit == "steps":
-        return f" · up to step {row.horizon:,.0f}"
-    return f" · within {amount(row.horizon, question.unit)}"
+    amount = question.unit.amount(row.horizon)
+    return f" · up to step {amount}" if question.unit.name == "steps" else f" · within {amount} {question.unit.noun}"
 
 
-def explained(question: Question, rows: Sequence[Row], comparison: Comparison | None = None) -> list[str]:
-    """What is to be known of the rows."""
-    lines = [*_horizon_explained(question, rows), *_boards_explained(rows)]
-    if question.by == "flops":
-        lines.append(
-            "FLOPs count all arithmetic alike, which is not time: an elementwise operation, of which forward-forward "
-            "is made, takes 20 to 40 times as long as one of a matrix product (one core, default learners)."
-        )
+def caption(
+    question: Question, rows: Sequence[Row], devices: Iterable[str], comparison: Comparison | None = None
+) -> list[str]:
+    """What to know about the rows.
+
+    :param devices: on which the runs were trained.
+    """
+    lines = [*_horizons(question, rows), *_searches(rows)]
+    if question.criterion.note:
+        lines.append(question.criterion.note.format(devices=", ".join(sorted(devices))))
     if any(row.diverged for row in rows):
         lines.append("A diverged run counts with accuracy 0 and as one that does not hold the target.")
-    return lines if comparison is None else [*lines, *_compared(comparison)]
+    return lines if comparison is None else [*lines, *_friedman(comparison)]
 
 
 def legend(question: Question, blocks: bool = False) -> dict[str, str]:
     """What each column means, by its name."""
     target = f"{100 * question.target:g} %"
-    named = {estimate_name(question, blocks): _estimate_explained(question, target, blocks)}
+    named = {estimate_name(question, blocks): _estimate(question, target, blocks)}
     if blocks:
         return {
             **named,
@@ -57,9 +54,9 @@ def legend(question: Question, blocks: bool = False) -> dict[str, str]:
     used = "used up to the horizon"
     return {
         **named,
-        **_spread_explained(question),
-        **({} if question.by == "fraction" else _solved_explained(question, target)),
-        "ranks": _places_explained(question),
+        **_spread(question),
+        **({} if question.criterion.kind == "fraction" else _solved(question, target)),
+        "ranks": _places(question),
         "beats next": "probability that a run does better than one of the next row, ties half.",
         "tried": "smallest to largest share of the pairs that was tried (how many).",
         "test": "median test accuracy at the horizon.",
@@ -82,7 +79,7 @@ def _readouts() -> dict[str, str]:
     }
 
 
-def _horizon_explained(question: Question, rows: Sequence[Row]) -> list[str]:
+def _horizons(question: Question, rows: Sequence[Row]) -> list[str]:
     if all(row.horizon is None for row in rows):
         return []
     if question.horizon is not None:
@@ -92,35 +89,37 @@ def _horizon_explained(question: Question, rows: Sequence[Row]) -> list[str]:
     return [f"Each table reads all its runs up to one point, its horizon, which its title names: {what}."]
 
 
-def _estimate_explained(question: Question, target: str, blocks: bool) -> str:
+def _estimate(question: Question, target: str, blocks: bool) -> str:
+    kind = question.criterion.kind
     if blocks:
         return f"over the blocks, in each of which rows are ranked {_by(question, target)}."
-    if question.by == "fraction":
+    if kind == "fraction":
         return (
             "the smallest share of the pairs, of those that were tried, whose median test accuracy reaches "
             f"{target}; n, solved and test are of the runs at that share, else at the largest tried."
         )
-    if question.by == "accuracy":
+    if kind == "accuracy":
         return "test accuracy at the horizon, or at a run's end before it, of the middle run (of two: their midpoint)."
     until = f"until {target} of the test pairs are right"
     held = f"up to where {target} of the test pairs are right and stay so"
     unsure = "; unconfirmed: more than half hold it at the end, too few of them for long enough. Both are the slowest"
     maybe = "" if question.crossing == "first" else unsure
     return (
-        f"{NAMES[question.by]} {until if question.crossing == 'first' else held}, of the middle run of all (of two: "
+        f"{question.unit.words} {until if question.crossing == 'first' else held}, of the middle run of all (of two: "
         f"their midpoint). not reached: half of the runs or more do not get there{maybe}."
     )
 
 
-def _spread_explained(question: Question) -> dict[str, str]:
-    if question.by == "fraction":
+def _spread(question: Question) -> dict[str, str]:
+    kind = question.criterion.kind
+    if kind == "fraction":
         what = (
             "more than a share that surely does not suffice, up to one that surely does, by the intervals of those "
             "medians (two of the runs in order); what was not tried is not known."
         )
         return {"interval": what, "conf.": "with what probability it holds the smallest share that suffices."}
-    before = "" if question.by == "accuracy" else " Its low end is the evaluation before the crossing."
-    mean = "" if question.by == "accuracy" else ", those that do not get there counted at the horizon"
+    before = "" if kind == "accuracy" else " Its low end is the evaluation before the crossing."
+    mean = "" if kind == "accuracy" else ", those that do not get there counted at the horizon"
     return {
         "interval": "two of the runs in order, which enclose the median of all possible runs; "
         f"from {FEWEST} runs on.{before}",
@@ -130,14 +129,14 @@ def _spread_explained(question: Question) -> dict[str, str]:
 
 
 def _by(question: Question, target: str) -> str:
-    if question.by == "accuracy":
-        return "by median test accuracy"
-    if question.by in TIMED:
-        return f"by the median {NAMES[question.by]} to {target}"
-    return f"by the share of the pairs that {target} takes"
+    return {
+        "accuracy": "by median test accuracy",
+        "cost": f"by the median {question.unit.words} to {target}",
+        "fraction": f"by the share of the pairs that {target} takes",
+    }[question.criterion.kind]
 
 
-def _solved_explained(question: Question, target: str) -> dict[str, str]:
+def _solved(question: Question, target: str) -> dict[str, str]:
     if question.crossing == "first":
         what = f"runs that reach {target} at any evaluation, whatever comes after."
     else:
@@ -150,12 +149,13 @@ def _solved_explained(question: Question, target: str) -> dict[str, str]:
     return {"solved": what, "P(solved)": interval}
 
 
-def _places_explained(question: Question) -> str:
-    if question.by == "fraction":
+def _places(question: Question) -> str:
+    kind = question.criterion.kind
+    if kind == "fraction":
         return "where a row's place may lie, by intervals that do not overlap."
-    means = "mean accuracy" if question.by == "accuracy" else f"the mean logarithm of {NAMES[question.by]}"
+    means = "mean accuracy" if kind == "accuracy" else f"the mean logarithm of {question.unit.words}"
     few = f"{100 * rank_level(FEWEST):.1f} % for {FEWEST} runs; none below {FEWEST}"
-    counted = "" if question.by == "accuracy" else ", which counts what is not there, or unconfirmed, at the horizon"
+    counted = "" if kind == "accuracy" else ", which counts what is not there, or unconfirmed, at the horizon"
     return (
         f"where a row's place by {means} lies, each taken alone with a probability of {100 * LEVEL:g} % ({few}). Rows "
         f"stand in the order of their medians, equal ones or none by the mean{counted}. Two rows are compared by the "
@@ -164,8 +164,8 @@ def _places_explained(question: Question) -> str:
     )
 
 
-def _boards_explained(rows: Sequence[Row]) -> list[str]:
-    """What tuned rows are, and what their search cost."""
+def _searches(rows: Sequence[Row]) -> list[str]:
+    """What tuned rows are, and what the search for their settings cost."""
     studies = {study["study"]: study for row in rows for study in row.tuning}
     if not studies:
         return []
@@ -180,8 +180,8 @@ def _boards_explained(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _compared(comparison: Comparison) -> list[str]:
-    """What the test found."""
+def _friedman(comparison: Comparison) -> list[str]:
+    """The blocks and the result of Friedman's test."""
     alike = {block.rpartition(" · ")[0] for block in comparison.blocks}
     verdict = "groups are by Nemenyi's test" if comparison.differ else "no row can be told from another"
     several = "; fractions of one task are not independent, so that p is too small" * (

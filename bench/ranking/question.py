@@ -1,14 +1,16 @@
-"""What a ranking is asked: by which criterion, in which block."""
+"""What a ranking is asked: by which criterion rows are ranked, and in which blocks."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-__all__ = ["FILTERS", "OF_BLOCKS", "TIMED", "Block", "Question"]
+from bench.errors import RequestError, one_of
+from bench.ranking.criteria import CRITERIA, CROSSINGS, Criterion, Unit
+from bench.results.curves import TARGETS
 
-TIMED = ("steps", "seconds", "flops")
-
+__all__ = ["BLOCK_FIELDS", "FILTERS", "Block", "Question"]
 
 FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "encoder": lambda spec: spec["encoder"]["name"],
@@ -18,16 +20,17 @@ FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "train_fraction": lambda spec: spec["train_fraction"],
     "modulus": lambda spec: spec["modulus"],
 }
+"""The value of a spec that each filter compares, by the name of the filter."""
 
-
-OF_BLOCKS = ("task", "task_parameters", "modulus", "protocol", "train_fraction")
+BLOCK_FIELDS = ("task", "task_parameters", "modulus", "protocol", "train_fraction")
+"""Fields of a config that belong to the block, not to the row."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What rows are ordered by.
+    """What rows are ranked by.
 
-    :param by: "accuracy", "steps", "seconds", "flops" or "fraction".
+    :param by: the name of a criterion.
     :param target: the test accuracy to reach.
     :param crossing: "first": reached once, whatever comes after; "sustained": reached and held from then on.
     :param horizon: up to where all runs are read, in `unit`; None takes, in each block, the smallest budget of a row.
@@ -39,16 +42,38 @@ class Question:
     horizon: float | None = None
 
     @property
-    def unit(self) -> str:
+    def criterion(self) -> Criterion:
+        """The criterion of that name."""
+        return CRITERIA[self.by]
+
+    @property
+    def unit(self) -> Unit:
         """What crossings and the horizon are counted in."""
-        return self.by if self.by in ("seconds", "flops") else "steps"
+        return self.criterion.unit
+
+    def checked(self) -> "Question":
+        """The question with numbers of the right type.
+
+        :raises RequestError: for a value that is not allowed.
+        """
+        if self.by not in CRITERIA:
+            raise RequestError(one_of("--by", self.by, CRITERIA))
+        if self.crossing not in CROSSINGS:
+            raise RequestError(one_of("--crossing", self.crossing, CROSSINGS))
+        if self.target not in TARGETS:
+            raise RequestError(f"--target must be one of {', '.join(map(str, TARGETS))}, got {self.target}.")
+        horizon, steps = self.horizon, self.unit.name == "steps"
+        if horizon is not None and (not 0 < horizon < math.inf or (steps and horizon != int(horizon))):
+            least = "a step ≥ 1" if steps else f"a number of {self.unit.name} above 0"
+            raise RequestError(f"--horizon must be {least}, got {horizon:g}.")
+        return replace(self, target=float(self.target), horizon=int(horizon) if horizon and steps else horizon)
 
 
 class Block(NamedTuple):
-    """What a row answers: rows of different blocks answer different questions.
+    """The conditions that rows of one table share: rows of different blocks are not compared.
 
-    :param train_fraction: None where rows differ by the fraction that they need.
-    :param board: the rule by which rows were tuned, in words; "" for settings as somebody chose them.
+    :param train_fraction: None where rows are ranked by the fraction that they need.
+    :param board: the rule by which rows were tuned, in words; "" for rows that were not tuned.
     """
 
     task: str
@@ -70,7 +95,7 @@ class Block(NamedTuple):
         return f"{self.task}{modulus}{parameters} · {self.protocol} pairs{fraction}{board}"
 
     @property
-    def place(self) -> tuple[str, int, str, float, str, str]:
-        """To sort by."""
+    def sort_key(self) -> tuple[str, int, str, float, str, str]:
+        """Blocks are sorted by this: None cannot be compared."""
         fraction = self.train_fraction or 0.0
         return self.task, self.modulus or 0, self.protocol, fraction, self.task_parameters, self.board

@@ -1,46 +1,52 @@
-"""The rows of a league table."""
+"""A row of a league table: runs of one config in, what the table shows of them out."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.ranking.comparison import Comparison
+from bench.ranking import statistics
+from bench.ranking.observations import horizon_of, observe, row_budget
 from bench.ranking.question import Block, Question
+from bench.ranking.runs import PROBES, Run, grouped
+from bench.ranking.scores import NO_SCORE, Score, score
+from bench.ranking.statistics import Estimate
 
-__all__ = ["Ranking", "Row"]
+__all__ = ["Row", "ScoredRow", "known_mean", "scored_rows"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A spec without its seeds, and how its runs did up to the horizon of its block.
+    """A spec without its seeds, and what its runs show up to the horizon of its block.
 
     :param rank: 1 is best, equal scores share a rank, None where there is no score.
-    :param rank_low, rank_high: where its place may lie; None below five runs.
-    :param rank_level: with what probability it lies there.
+    :param rank_low, rank_high: the interval of the rank; None below five runs.
+    :param rank_level: its confidence level.
     :param config: the spec without its seeds.
     :param n: runs that count.
-    :param estimate: what it is ranked by: the median over all runs, one that did not get there counting as worst; the
-        smallest fraction known to suffice; the mean rank over blocks. None where the median is not reached, or where
-        runs that are not confirmed decide it.
+    :param estimate: what the row is ranked by: the median over all runs, of which those that do not reach the target
+        are the worst; the smallest fraction known to suffice; the mean rank over blocks. None where the median is not
+        reached, or where it depends on runs that are not confirmed.
     :param low, high: ends of the interval of the median; None for no interval, ``high`` also for an open end.
-    :param level: with what probability the interval holds the median.
-    :param mean: test accuracy over the runs; of a cost, with all that did not get there counted at the horizon.
+    :param level: its confidence level.
+    :param mean: test accuracy over the runs; of a cost, with all that do not reach the target counted at the horizon.
     :param solved: share of the runs that reached the target, ``solved_low`` to ``solved_high`` its 95 % interval.
-    :param unconfirmed: number of runs that hold the target at the end, too early to be confirmed.
+    :param unconfirmed: number of runs that hold the target at the end, but not for long enough to be confirmed.
     :param stopped: number of runs that ended before the horizon without the target.
-    :param horizon: up to where all runs of the block were read: a step, seconds or FLOPs.
+    :param horizon: up to where all runs of the block are read: a step, seconds or FLOPs.
     :param improvement: probability that a run of this row beats one of the next.
-    :param probes: what the encoding alone gives away; `gives_away` where that reaches the target.
-    :param test_accuracy: median over the runs; ``lowest`` and ``highest`` run.
-    :param train_accuracy: mean over the runs, as that on pairs of equal operands.
+    :param probes: what the encoding alone gives away; ``gives_away`` says whether one reaches the target.
+    :param test_accuracy: median over the runs; ``lowest`` and ``highest`` are those of single runs.
+    :param train_accuracy: mean over the runs, like ``diagonal``, the accuracy on pairs of equal operands.
     :param parameters: trainable numbers.
-    :param seconds: of training up to the horizon, the mean of the runs, as the FLOPs.
+    :param seconds: of training up to the horizon, mean over the runs, like ``flops``.
     :param steps: the fewest and the most of the runs, up to the horizon.
     :param fractions: those that were tried, where rows are ranked by the fraction that they need.
     :param incomplete: what is missing, in words.
-    :param remarks: what the typical run does not show, in words.
-    :param board: the rule by which it was tuned; "" where its settings are somebody's choice.
-    :param tuning: the studies that chose its settings, with what each cost.
+    :param remarks: what the median does not show, in words.
+    :param board: the rule by which the row was tuned; "" for one that was not.
+    :param tuning: the studies that chose the settings, with the cost of each.
     """
 
     label: str
@@ -89,7 +95,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        """Of its block."""
+        """The title of its block."""
         parameters = json.dumps(self.task_parameters, sort_keys=True)
         block = Block(self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction, self.board)
         return block.title
@@ -101,16 +107,88 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Rows, best first, block by block, and what is to be said of them.
+class ScoredRow:
+    """A row that has a score and no place yet."""
 
-    :param caption: lines for below the table.
-    :param legend: what each column means, by its name.
-    :param comparison: of the rows over all blocks, where that was asked for.
-    """
+    row: Row
+    block: Block
+    score: Score
 
-    question: Question
-    rows: list[Row]
-    caption: list[str]
-    legend: dict[str, str]
-    comparison: Comparison | None = None
+
+def scored_rows(groups: Sequence[Sequence[Run]], question: Question) -> list[ScoredRow]:
+    """The rows of a block: each of the groups holds the runs of one config."""
+    horizon = horizon_of(groups, question)
+    return [_scored_row(runs, question, horizon) for runs in groups]
+
+
+def _scored_row(runs: Sequence[Run], question: Question, horizon: float | None) -> ScoredRow:
+    """The row of some runs of one config; without a score where their budget is below the horizon asked for."""
+    budget, asked = row_budget(runs, question.unit.name), question.horizon
+    if asked is not None and budget is not None and budget < asked * (1 - 1e-9):
+        found, incomplete = NO_SCORE, [f"given {question.unit.amount(budget)} {question.unit.noun} only"]
+    else:
+        observed = [observe(run, question, horizon) for run in runs]
+        gaps = Counter(gap for _, gap in observed if gap)
+        found = score([one for one, _ in observed if one is not None], question, horizon)
+        incomplete = [f"{n} {gap}" for gap, n in gaps.items()]
+    return ScoredRow(_row(runs, found, incomplete, question, horizon), runs[0].block, found)
+
+
+def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Question, horizon: float | None) -> Row:
+    observations, config, block = found.observations, runs[0].config, runs[0].block
+    crossings = [one.crossing for one in observations if one.crossing is not None]
+    n, solved = len(observations), Estimate(None)
+    if n and len(crossings) == n:
+        solved = statistics.solved_interval(sum(c.solved for c in crossings), n)
+    tests, steps = [one.accuracy for one in observations], [one.step for one in observations]
+    probes = {name: known_mean(run.probes[name] for run in runs) for name in PROBES}
+    return Row(
+        label=runs[0].label,
+        config=config,
+        encoder=config["encoder"]["name"],
+        learner=config["learner"]["name"],
+        task=block.task,
+        task_parameters=config["task_parameters"],
+        modulus=block.modulus,
+        protocol=block.protocol,
+        train_fraction=block.train_fraction,
+        n=n,
+        estimate=found.estimate.value,
+        low=found.estimate.low,
+        high=found.estimate.high,
+        level=found.estimate.level,
+        mean=found.mean,
+        solved=solved.value,
+        solved_low=solved.low,
+        solved_high=solved.high,
+        unconfirmed=sum(c.unconfirmed for c in crossings),
+        stopped=sum(c.stopped for c in crossings),
+        horizon=horizon,
+        probes=probes,
+        gives_away=any(value is not None and value >= question.target for value in probes.values()),
+        test_accuracy=statistics.median(tests) if tests else None,
+        lowest=min(tests, default=None),
+        highest=max(tests, default=None),
+        train_accuracy=known_mean(one.train_accuracy for one in observations),
+        diagonal=known_mean(one.diagonal for one in observations),
+        parameters=max((run.parameters for run in runs if run.parameters is not None), default=None),
+        seconds=known_mean(one.seconds for one in observations),
+        flops=known_mean(one.flops for one in observations),
+        steps=[min(steps), max(steps)] if steps else None,
+        diverged=sum(one.diverged for one in observations),
+        incomplete=incomplete,
+        remarks=list(found.remarks),
+        board=block.board,
+        tuning=[group[0].tuning for group in grouped(runs, _study) if group[0].tuning is not None],
+        fractions=list(found.fractions),
+    )
+
+
+def _study(run: Run) -> str:
+    return "" if run.tuning is None else str(run.tuning["study"])
+
+
+def known_mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from bench.ranking import statistics
-from bench.ranking.criteria import ACCURACY_SPACING, needed
+from bench.ranking.scores import ACCURACY_SPACING, needed_fraction
 from bench.ranking.statistics import FEWEST, Sample, median_interval, rank_intervals, rank_level
 from bench.results.curves import CONFIRMATION, evaluation_steps
 
@@ -186,7 +186,7 @@ def fraction_line(shape: str, shares: tuple[float, ...], n: int, repeats: int) -
     held, level = 0, None
     for _ in range(repeats):
         tried = [median_interval(np.where(rng.random(n) < share, 0.995, 0.5)) for share in shares]
-        need = needed(fractions, tried, target)
+        need = needed_fraction(dict(zip(fractions, tried, strict=True)), target)
         level = need.level
         low, high = -math.inf if need.low is None else need.low, math.inf if need.high is None else need.high
         held += low < true <= high

@@ -1,0 +1,199 @@
+"""A run: what a ranking keeps of a record."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.ranking.question import Block, Question
+from bench.results.record import Record
+from bench.results.words import many
+
+__all__ = ["PROBES", "Curve", "Run", "grouped", "run_of"]
+
+T = TypeVar("T")
+
+PROBES = {"ridge": "ridge", "bilinear": "bilinear", "knn": "1-NN"}
+"""Headings of the probes' columns, by the names that records have for them."""
+
+
+class Curve(NamedTuple):
+    """Test and train accuracy at each evaluation, NaN where there is none.
+
+    :param steps_T: one array for all runs that were evaluated at the same steps.
+    """
+
+    steps_T: NDArray[np.int64]
+    test_T: NDArray[np.float64]
+    train_T: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a ranking keeps of a record.
+
+    :param key: the config as text, equal for runs of one row.
+    :param seeds: the seed, and those of the split, the encoder and the learner.
+    :param fraction: the share of the pairs that train.
+    :param last: the last step, 0 for a closed form; None where the run was never evaluated.
+    :param budget: in steps.
+    :param diagonal: accuracy on the test pairs a = b at the last step.
+    :param seconds: of training, up to the last step.
+    :param flops: likewise; None also for records of earlier versions, which counted matrix products alone.
+    :param tuning: the study that chose the settings, with its cost; None for a run that was not tuned.
+    """
+
+    id: str
+    label: str
+    block: Block
+    key: str
+    config: dict[str, Any]
+    seeds: tuple[int | None, ...]
+    fraction: float
+    status: str
+    last: int | None
+    budget: int
+    curve: Curve
+    diagonal: float | None
+    probes: dict[str, float | None]
+    parameters: int | None
+    seconds: float | None
+    flops: float | None
+    device: str
+    tuning: dict[str, Any] | None = None
+
+    @property
+    def iterative(self) -> bool:
+        """Whether the learner takes steps: a closed form does not."""
+        return self.budget > 0
+
+    def cost(self, step: float, unit: str) -> float | None:
+        """What the run had cost up to a step, where each step costs the same; a closed form costs all at step 0.
+
+        None where the cost is unknown.
+        """
+        if unit == "steps":
+            return step
+        total: float | None = getattr(self, unit)
+        return total if total is None or not self.last else total * step / self.last
+
+    def steps_within(self, cost: float, unit: str) -> int:
+        """The number of steps that can be made at this cost."""
+        if unit == "steps" or not self.last:
+            return int(cost)
+        total = getattr(self, unit)
+        return int(cost * self.last / total * (1 + 1e-9)) if total else self.last
+
+
+def run_of(
+    record: Record, question: Question, configs: dict[str, dict[str, Any]], grids: dict[bytes, NDArray[np.int64]]
+) -> Run:
+    """The run that a record describes.
+
+    :param configs: configs by their text: runs of one row share theirs.
+    :param grids: steps of evaluations by their bytes: runs that were evaluated at the same steps share theirs.
+    :raises KeyError, TypeError, AttributeError, ValueError: for a record that is corrupt.
+    """
+    spec, probes = record["spec"], record["probes"]
+    config = _config(spec, question)
+    key = json.dumps(config, sort_keys=True)
+    last = None if record["status"] == "failed" else _number(record["final"], "step")
+    _share(record["final"], "test_accuracy")  # checked, though the curve has it, too
+    return Run(
+        id=record["id"],
+        label=_label(record),
+        block=_block(record, question),
+        key=key,
+        config=configs.setdefault(key, config),
+        seeds=(spec["seed"], spec["split_seed"], *(spec[o].get("random_state") for o in ("encoder", "learner"))),
+        fraction=spec["train_fraction"],
+        status=record["status"],
+        last=last,
+        budget=_number(record["budget"], "steps"),
+        curve=_curve(record["curve"], grids),
+        diagonal=_share(record, "test_accuracy_diagonal"),
+        probes={name: _share(probes, name) if name in probes else None for name in PROBES},
+        parameters=_number(record, "parameters"),
+        seconds=_number(record["seconds"], "train"),
+        flops=_number(record, "flops") if "held" in record else None,
+        device=f"{record['environment']['device']} ({record['environment'].get('processor')})",
+        tuning=record.get("tuning"),
+    )
+
+
+def _curve(curve: Mapping[str, list[Any]], grids: dict[bytes, NDArray[np.int64]]) -> Curve:
+    steps_T = np.array(curve["step"], np.int64)
+    test_T, train_T = (np.array(curve[f"{part}_accuracy"], np.float64) for part in ("test", "train"))
+    if not len(steps_T) == len(test_T) == len(train_T):
+        raise ValueError("the parts of its curve are of different lengths")
+    if (test_T < 0).any() or (test_T > 1).any():
+        raise ValueError("an accuracy of its curve is not between 0 and 1")
+    return Curve(grids.setdefault(steps_T.tobytes(), steps_T), test_T, train_T)
+
+
+def _number(values: Mapping[str, Any], name: str) -> Any:
+    value = values[name]
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"its {name} is {value!r}")
+    return value
+
+
+def _share(values: Mapping[str, Any], name: str) -> float | None:
+    value: float | None = _number(values, name)
+    if value is not None and not 0 <= value <= 1:
+        raise ValueError(f"its {name} is {value!r}")
+    return value
+
+
+def _block(record: Record, question: Question) -> Block:
+    spec = record["spec"]
+    fraction = None if question.criterion.kind == "fraction" else spec["train_fraction"]
+    parameters = json.dumps(spec["task_parameters"], sort_keys=True)
+    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction, _board(record))
+
+
+def _board(record: Record) -> str:
+    """The rule of a study and its vault, in words: winners of one rule and vault are ranked in one table."""
+    tuning = record.get("tuning")
+    if tuning is None:
+        return ""
+    trials, compute, seeds = tuning["rule"]["trials"], tuning["rule"]["compute"], tuning.get("seeds", 1)
+    each = f" of {many(seeds, 'seed')}" if seeds > 1 else ""
+    limits = [f"{many(trials, 'trial')}{each}"] if trials is not None else []
+    limits += [f"{compute:.3g} FLOPs"] if compute is not None else []
+    vault = record["spec"].get("vault")
+    tested = [f"vault {vault['seed']}, {100 * vault['fraction']:g} %"] if vault is not None else []
+    return " · ".join([f"tuned: {', '.join(limits)}", *tested])
+
+
+def _config(spec: Mapping[str, Any], question: Question) -> dict[str, Any]:
+    """The spec without its seeds, and without the fraction where that is what rows are ranked by."""
+    hidden = {"seed", "split_seed"} | ({"train_fraction"} if question.criterion.kind == "fraction" else set())
+    config = {name: value for name, value in spec.items() if name not in hidden}
+    for owner in ("encoder", "learner"):
+        config[owner] = {name: value for name, value in spec[owner].items() if name != "random_state"}
+    return config
+
+
+def _label(record: Record) -> str:
+    """The record's label, with those settings of the spec that it leaves out."""
+    spec = record["spec"]
+    told = spec["encoder"].get("modulus", spec["modulus"])
+    more = [
+        *([] if told == spec["modulus"] or spec["modulus"] is None else [f"encoder.modulus={told}"]),
+        *([] if spec["precision"] == "float32" else [spec["precision"]]),
+        *([f"{100 * spec['validation_fraction']:g} % validate"] if spec["validation_fraction"] else []),
+    ]
+    return " · ".join([record["label"], *more])
+
+
+def grouped(items: Iterable[T], key: Callable[[T], Any]) -> list[list[T]]:
+    """Lists of items with equal keys, in the order in which the keys first appear."""
+    groups: dict[Any, list[T]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return list(groups.values())

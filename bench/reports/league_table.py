@@ -1,0 +1,241 @@
+"""The league table as text: its columns, their cells, and the lines below it, from a ranking."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from string import ascii_letters
+from typing import NamedTuple
+
+from bench.ranking.captions import estimate_name, horizon_suffix
+from bench.ranking.league import Ranking
+from bench.ranking.question import Question
+from bench.ranking.rows import Row
+from bench.ranking.runs import PROBES
+from bench.ranking.statistics import FEWEST
+from bench.results.numbers import duration, exponential, four_digits
+from bench.results.words import percent
+
+__all__ = ["Column", "Table", "columns_of", "explained", "footnotes", "note_hidden_rows", "tables_of", "too_wide"]
+
+SHORTEST_LABEL = 20
+"""Columns are left out before labels are wrapped to fewer characters than this."""
+MOST_NEEDED = 8
+"""Columns that are needed more than this are never left out."""
+MANY = 8
+"""So many rows are named in a footnote."""
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
+MOST_DIGITS = 6
+"""Numbers in labels with more significant digits than this are shortened."""
+
+Show = Callable[[float | None], str]
+
+
+class Table(NamedTuple):
+    """The rows of one block, or of the comparison over all blocks."""
+
+    title: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of text.
+
+    :param need: where the terminal is narrow, the columns of the smallest need are left out first.
+    """
+
+    name: str
+    cell: Callable[[Row], str]
+    need: int = 9
+
+
+def tables_of(ranking: Ranking, top: int | None = None) -> list[Table]:
+    """A table for each block, of the best ``top`` rows."""
+    if ranking.comparison is not None:
+        return [Table(f"Mean rank over {len(ranking.comparison.blocks)} blocks", ranking.rows[:top])]
+    blocks = groupby(ranking.rows, key=lambda row: row.title + horizon_suffix(row, ranking.question))
+    return [Table(title, list(rows)[:top]) for title, rows in blocks]
+
+
+def columns_of(ranking: Ranking, tables: Sequence[Table]) -> list[Column]:
+    """The columns that are not empty."""
+    names: dict[int, str] = {}
+    for table in tables:
+        short = _short_labels(row.label for row in table.rows)
+        names |= {id(row): short[row.label] for row in table.rows}
+    rows = [row for table in tables for row in table.rows]
+    return [c for c in _columns(ranking, names) if any(c.cell(row) not in ("", "–") for row in rows)]
+
+
+def _columns(ranking: Ranking, names: Mapping[int, str]) -> list[Column]:
+    """All columns.
+
+    :param names: short labels, by the identity of the row: equal rows of two tables may have different ones.
+    """
+    question, mean_rank = ranking.question, ranking.comparison is not None
+    of_accuracy = question.criterion.kind == "accuracy" and not mean_rank
+    score = partial(_shown, show="{:.2f}".format if mean_rank else question.criterion.shown)
+    return [
+        Column("#", lambda row: _shown(row.rank, str)),
+        Column("ranks", lambda row: "–" if row.rank_low is None else _span(str(row.rank_low), str(row.rank_high)), 8),
+        Column("", lambda row: names[id(row)]),
+        Column("group", _grouper(ranking)),
+        Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}"),
+        Column(estimate_name(question, mean_rank), lambda row: _estimate(row, score, question)),
+        Column("best–worst" if mean_rank else "interval", lambda row: _interval(row, score)),
+        Column("conf.", lambda row: _shown(row.level, "{:.1%}".format), 8),
+        Column("mean", lambda row: "–" if mean_rank else score(row.mean), 5),
+        Column("beats next", lambda row: _shown(row.improvement, "{:.2f}".format), 6),
+        Column("solved", lambda row: _solved(row, mean_rank), 8),
+        Column("P(solved)", _solved_interval, 7),
+        Column("tried", _tried, 7),
+        Column("test", lambda row: "" if of_accuracy else percent(row.test_accuracy), 4),
+        Column("min–max", lambda row: _range(row) if of_accuracy else "", 4),
+        *(Column(name, _prober(probe, question.target), 7) for probe, name in PROBES.items()),
+        Column("a=b", lambda row: percent(row.diagonal), 2),
+        Column("params", lambda row: _shown(row.parameters, "{:,}".format), 3),
+        Column("steps", lambda row: "–" if row.steps is None else _span(*map("{:,}".format, row.steps)), 4),
+        Column("training", lambda row: _shown(row.seconds, duration), 6),
+        Column("FLOPs", lambda row: _shown(row.flops, exponential), 1),
+    ]
+
+
+def _shown(value: float | None, show: Callable[[float], str]) -> str:
+    return "–" if value is None else show(value)
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low}–{high}"
+
+
+def _estimate(row: Row, score: Show, question: Question) -> str:
+    """The estimate; where there is none, why."""
+    if row.estimate is not None or row.rank is None:
+        return score(row.estimate)
+    if question.criterion.kind == "fraction":
+        return "none of them"
+    maybe = round((row.solved or 0.0) * row.n) + row.unconfirmed
+    if 2 * maybe > row.n:
+        return "unconfirmed"
+    return "unknown" if 2 * (maybe + row.stopped) > row.n else "not reached"
+
+
+def _interval(row: Row, score: Show) -> str:
+    """As "98.1–99.2%", "400–∞"; "–" where there is none."""
+    if row.low is None and row.high is None:
+        return "–"
+    if row.high is None and row.fractions:
+        return f">{score(row.low)}"
+    low, high = "0" if row.low is None else score(row.low), "∞" if row.high is None else score(row.high)
+    shared = next((unit for unit in ("%", "min", "s") if low.endswith(unit) and high.endswith(unit)), "")
+    return _span(low.removesuffix(shared), high.removesuffix(shared)) + shared
+
+
+def _solved(row: Row, mean_rank: bool) -> str:
+    if mean_rank or row.solved is None:
+        return percent(row.solved)
+    more = f" +{row.unconfirmed}?" if row.unconfirmed else ""
+    return f"{round(row.solved * row.n)}/{row.n}{more}"
+
+
+def _solved_interval(row: Row) -> str:
+    if row.solved_low is None or row.solved_high is None:
+        return "–"
+    return f"{100 * row.solved_low:.0f}–{100 * row.solved_high:.0f}%"
+
+
+def _range(row: Row) -> str:
+    """The lowest and the highest run."""
+    return "–" if row.lowest is None else _span(percent(row.lowest).removesuffix("%"), percent(row.highest))
+
+
+def _tried(row: Row) -> str:
+    fractions = [f"{100 * one['train_fraction']:g}" for one in row.fractions]
+    return f"{_span(fractions[0], fractions[-1])}% ({len(fractions)})" if fractions else ""
+
+
+def _prober(probe: str, target: float) -> Callable[[Row], str]:
+    """The cell of a probe, marked where the probe reaches the target."""
+
+    def cell(row: Row) -> str:
+        value = row.probes[probe]
+        return f"{percent(value)}{'†' if value is not None and value >= target else ''}"
+
+    return cell
+
+
+def _grouper(ranking: Ranking) -> Callable[[Row], str]:
+    """The letters of the groups that a row is in: rows that share a letter do not differ significantly."""
+    groups = {} if ranking.comparison is None else dict(zip(ascii_letters, ranking.comparison.groups, strict=False))
+    places = {id(row): place for place, row in enumerate(ranking.rows)}
+    return lambda row: "".join(letter for letter, members in groups.items() if places[id(row)] in members)
+
+
+def _short_labels(labels: Iterable[str]) -> dict[str, str]:
+    """Short labels by their labels; those that would look the same are left as they are."""
+    short = {label: _short(label) for label in labels}
+    counts = Counter(short.values())
+    return {label: shown if counts[shown] == 1 else label for label, shown in short.items()}
+
+
+def _short(label: str) -> str:
+    """A label with four significant digits of its long numbers; integers are left as they are.
+
+    >>> _short("onehot+concat → mlp(lr=0.020961900543150613, betas=[0.9, 0.98], seed=12345678)")
+    'onehot+concat → mlp(lr=0.02096, betas=[0.9, 0.98], seed=12345678)'
+    """
+
+    def shortened(found: re.Match[str]) -> str:
+        mantissa = found[0].partition("e")[0].replace(".", "").lstrip("0")
+        short = found[0].isdigit() or len(mantissa) <= MOST_DIGITS
+        return found[0] if short else four_digits(float(found[0]))
+
+    return NUMBER.sub(shortened, label)
+
+
+def footnotes(rows: Sequence[Row]) -> list[str]:
+    """What the marks in a table stand for."""
+    names = _short_labels(row.label for row in rows)
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.incomplete:
+            reasons["; ".join(row.incomplete)].append(names[row.label] if row.rank is None else f"#{row.rank}")
+    lines = [f"* incomplete, {reason}: {', '.join(n[:MANY])}{' …' * (len(n) > MANY)}" for reason, n in reasons.items()]
+    lines += [f"#{row.rank} {names[row.label]}: {'; '.join(row.remarks)}." for row in rows if row.remarks][:MANY]
+    if any(row.gives_away for row in rows):
+        lines.append("† the probe reaches the target by itself: the encoding gives the answer away.")
+    if any(0 < row.n < FEWEST for row in rows):
+        lines.append(f"n below {FEWEST}: too few runs for an interval of the median, or of the rank.")
+    return lines
+
+
+def explained(ranking: Ranking, columns: Iterable[Column]) -> list[str]:
+    """What these columns mean."""
+    return [f"{c.name}: {ranking.legend[c.name]}" for c in columns if c.name in ranking.legend]
+
+
+def note_hidden_rows(ranking: Ranking, tables: Sequence[Table]) -> list[str]:
+    """A line on the rows that are not shown, if there are any."""
+    shown = sum(len(table.rows) for table in tables)
+    if shown == len(ranking.rows):
+        return []
+    return [
+        f"{shown} of {len(ranking.rows)} rows shown (--top); rows of equal median and mean stand in alphabetical order."
+    ]
+
+
+def too_wide(columns: Sequence[Column], tables: Sequence[Table], width: int, gap: int) -> list[Column]:
+    """Columns to leave out, those of the smallest need first, until the others fit beside a wrapped label."""
+    rows = [row for table in tables for row in table.rows]
+    widths = {c.name: max(len(c.name), *(len(c.cell(row)) for row in rows)) + gap for c in columns}
+    widths[""] = min(widths[""], SHORTEST_LABEL + gap)
+    hidden: list[Column] = []
+    for column in sorted(columns, key=lambda column: column.need):
+        if sum(widths.values()) <= width or column.need > MOST_NEEDED:
+            break
+        del widths[column.name]
+        hidden.append(column)
+    return hidden
