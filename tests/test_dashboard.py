@@ -25,7 +25,8 @@ from conftest import PATIENCE, Finished, wait_until
 from optuna.trial import TrialState
 
 from bench.errors import RequestError, StoreError
-from bench.reports.figures.study import POINTS, figures
+from bench.reports.figures.study import figures
+from bench.reports.figures.study.learning_curves import POINTS
 from bench.tuning.dashboard.decorate import decorate, keep_picture
 from bench.tuning.dashboard.server import _drawing
 from bench.tuning.dashboard.server import _redraw as redraw

@@ -1,0 +1,28 @@
+"""Pictures of a study for its page in optuna-dashboard. Each public module of this folder is one picture.
+
+To add a picture, add a module with an ``ID``, under which the picture is stored, and a function ``draw(study, names,
+curve)``, which returns None where there is nothing to draw. It is found by its presence.
+
+Figures are plotly's plain dictionaries, so that nothing here needs plotly. Colours are legible on light and dark pages.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+
+from optuna.study import Study
+
+from bench.reports.figures.study._style import Figure
+
+__all__ = ["figures"]
+
+
+def figures(study: Study, names: Sequence[str], curve: str) -> dict[str, Figure]:
+    """The pictures that can be drawn of a study as it is now, by their ids.
+
+    :param names: of the study's values.
+    :param curve: the name of its intermediate values.
+    """
+    pictures = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__) if found.name[0] != "_"]
+    drawn = {picture.ID: picture.draw(study, names, curve) for picture in pictures}
+    return {id: figure for id, figure in drawn.items() if figure is not None}

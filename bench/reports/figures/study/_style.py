@@ -1,0 +1,38 @@
+"""What the pictures of a study share: colours, layout, lines."""
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["COLOURS", "GREY", "GRID", "INK", "Figure", "layout", "line"]
+
+Figure = dict[str, Any]
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+"""Okabe and Ito's, which colour-blind readers can distinguish."""
+LEGEND = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0}
+"""Below the plot: the page is narrow, and curves end at the right, where a legend would hide them."""
+GREY, GRID, INK = "rgba(120, 120, 120, 0.35)", "#e5e5e5", "#333333"
+
+
+def layout(title: str, below: str, x: Figure, y: Figure) -> Figure:
+    """A layout with a title, a smaller line below it, and two axes."""
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": INK, "ticks": "outside", "automargin": True}
+    return {
+        "title": {"text": f"<b>{title}</b><br><sup>{below}</sup>", "x": 0.02, "font": {"size": 16}},
+        "font": {"color": INK},
+        "paper_bgcolor": "white",  # the page may be dark, which the dark text of this figure is not made for
+        "plot_bgcolor": "white",
+        "margin": {"l": 60, "r": 30, "t": 60, "b": 60},
+        "xaxis": axis | x,
+        "yaxis": axis | y,
+        "hovermode": "closest",
+        "legend": LEGEND,
+        "showlegend": True,
+    }
+
+
+def line(points: Sequence[tuple[float | None, float | None]], name: str, style: Figure) -> Figure:
+    """A trace through these points; None interrupts the line."""
+    xs, ys = ([point[axis] for point in points] for axis in (0, 1))
+    alone = sum(x is not None for x in xs) == 1  # a line of one point cannot be seen
+    return {"type": "scatter", "mode": "markers" if alone else "lines", "x": xs, "y": ys, "name": name, "line": style}

@@ -1,0 +1,76 @@
+"""The value of every trial of a study, by the number of the trial."""
+
+from collections.abc import Sequence
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from bench.reports.figures.study._style import COLOURS, INK, Figure, layout, line
+from bench.reports.figures.study._trials import complete, is_timed, reached
+from bench.results.words import many, shown
+
+__all__ = ["ID", "draw"]
+
+ID = "b-history"
+
+
+def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
+    """The value of every trial by its number, on a logarithmic axis where steps or FLOPs are counted.
+
+    Trials that did not hold 99 % have no number of steps: their marks are above the others, as are those of trials
+    that diverged or failed. Where no trial held it, the marks are at the values that the trials count as. None where no
+    trial is over, and for studies of several values or of other programs.
+    """
+    over = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    done = complete(over)
+    if not done or "what" not in study.user_attrs or len(names) > 1:
+        return None
+    timed = is_timed(study)
+    held = [trial for trial in done if not timed or reached(trial)]
+    never = [trial for trial in done if trial not in held]
+    sure = [trial for trial in held if not trial.user_attrs.get("unconfirmed")]
+    high = max([trial.values[0] for trial in held], default=max(trial.values[0] for trial in done)) * 1.5
+    above = high if held else None
+    marks = {
+        "held and confirmed" if timed else "complete": (sure, COLOURS[0], "circle", None),
+        "held, not confirmed yet": ([t for t in held if t not in sure], COLOURS[0], "circle-open", None),
+        "not reached": ([t for t in never if not _diverged(t)], COLOURS[1], "triangle-up", above),
+        "diverged": ([t for t in never if _diverged(t)], COLOURS[3], "x", above),
+        "failed": ([t for t in over if timed and t not in done], INK, "x-thin-open", high),
+    }
+    traces = [_marked(label, *mark) for label, mark in marks.items() if mark[0]]
+    best = _so_far(study, held)
+    if best:
+        style = {"color": COLOURS[2], "width": 2, "shape": "hv"}
+        traces.append(line(best, "best so far", style) | {"mode": "lines"})
+    below = _below(len(held), len(over)) if timed else ""
+    x = {"title": {"text": "trial"}, "rangemode": "tozero"}
+    y = {"title": {"text": names[0]}, **({"type": "log"} if timed else {})}
+    return {"data": traces, "layout": layout("Trials", below, x, y)}
+
+
+def _below(held: int, over: int) -> str:
+    if held:
+        return f"{held} of {over} trials reached it; marks above the others did not"
+    return f"none of {many(over, 'trial')} held 99 %: marks show what they count as"
+
+
+def _diverged(trial: FrozenTrial) -> bool:
+    return trial.user_attrs.get("status") == "diverged"
+
+
+def _marked(label: str, trials: Sequence[FrozenTrial], colour: str, symbol: str, height: float | None) -> Figure:
+    heights = [height or trial.values[0] for trial in trials]
+    text = [f"trial {t.number}: {label if height else shown(t.values[0])}" for t in trials]
+    marker = {"color": colour, "size": 9, "symbol": symbol}
+    dots = {"x": [trial.number for trial in trials], "y": heights, "text": text, "hoverinfo": "text"}
+    return {"type": "scatter", "mode": "markers", "name": label, "marker": marker, **dots}
+
+
+def _so_far(study: Study, trials: Sequence[FrozenTrial]) -> list[tuple[float | None, float | None]]:
+    """The best value up to each of these trials."""
+    best, found = min if study.direction == StudyDirection.MINIMIZE else max, list[tuple[float | None, float | None]]()
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        before = found[-1][1] if found else None
+        found.append((trial.number, trial.values[0] if before is None else best(before, trial.values[0])))
+    return found

@@ -1,0 +1,56 @@
+"""The best trial of a study and its result on the vault, in words."""
+
+import json
+from collections.abc import Sequence
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from bench.reports.figures.study._style import GRID, Figure, layout
+from bench.reports.figures.study._trials import best_first, complete, is_timed, reached
+from bench.results.words import shown
+
+__all__ = ["ID", "draw"]
+
+ID = "a-result"
+
+
+def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
+    """A table of the best trial, its setting and its result on pairs that no trial saw; None before a trial is over."""
+    trials = complete(study.get_trials(deepcopy=False))
+    if not trials or "what" not in study.user_attrs:
+        return None
+    chosen = study.user_attrs.get("winner")
+    best = (study.best_trials if len(names) > 1 else best_first(study, trials))[0]
+    best = best if chosen is None else study.get_trials(deepcopy=False)[chosen]
+    judged = ", ".join(f"{name} {shown(value)}" for name, value in zip(names, best.values, strict=True))
+    worth = judged if len(names) > 1 or not is_timed(study) or reached(best) else _not_held(study, names[0], best)
+    unconfirmed = best.user_attrs.get("unconfirmed", 0)
+    doubt = f"<br>NOTE: {unconfirmed} of its seeds held 99 %, but not yet to 1.5 times that step" if unconfirmed else ""
+    rows = {
+        "best trial": f"trial {best.number} of {len(trials)}: {worth}{doubt}",
+        "its setting": "<br>".join(f"{name} = {shown(value)}" for name, value in best.params.items()) or "all is fixed",
+        "fresh seeds": _unbold(study.user_attrs.get("tested", "not trained yet: the vault is closed")),
+    }
+    cells = {"align": "left", "font": {"size": 13}, "height": 24, "fill": {"color": "white"}, "line": {"color": GRID}}
+    cells["values"] = [[f"<b>{name}</b>" for name in rows], list(rows.values())]
+    table = {"type": "table", "columnwidth": [1, 4], "cells": cells, "header": {"height": 0, "values": ["", ""]}}
+    shape = layout(
+        "What came of it",
+        "trials are judged by validation pairs, fresh seeds are tested on pairs that no trial saw",
+        {},
+        {},
+    )
+    return {"data": [table], "layout": shape | {"showlegend": False}}
+
+
+def _not_held(study: Study, name: str, best: FrozenTrial) -> str:
+    """As "99 % not held; counts as 1,000 steps"."""
+    alone = json.loads(study.user_attrs["what"]).get("seeds") == 1
+    unit = name.partition(" ")[0]
+    return f"99 % not held{'' if alone else ' by every seed'}; counts as {shown(best.values[0])} {unit}"
+
+
+def _unbold(text: str) -> str:
+    """Markdown without bold type, a line for each clause."""
+    return text.replace("**", "").replace("; ", ";<br>").replace(" (", "<br>(")
