@@ -24,6 +24,7 @@ from bench.ranking.statistics import (
     sign_flip,
     solved_interval,
 )
+from bench.recipes.measurements._study import crossing
 from bench.recipes.measurements.coverage import (
     ACCURACIES,
     EQUAL_ROWS,
@@ -36,7 +37,6 @@ from bench.recipes.measurements.coverage import (
     rank_line,
     solved_line,
 )
-from bench.recipes.measurements.grokking import crossing
 
 REPEATS = 300
 

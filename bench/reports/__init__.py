@@ -1,1 +1,1 @@
-"""WING."""
+"""Pictures, tables and documents, made from data that callers hand in. Nothing here prints."""

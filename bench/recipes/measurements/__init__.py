@@ -1,1 +1,1 @@
-"""Longer measurements behind numbers in the README: scripts, not tests."""
+"""Measurements that pages quote. Each is a program: ``python -m bench.recipes.measurements.NAME --help``."""

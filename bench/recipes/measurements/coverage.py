@@ -1,17 +1,16 @@
-"""How often do the intervals that a table prints hold the truth? A simulation.
+"""How often do the intervals of a league table hold the true value? A simulation.
 
     python -m bench.recipes.measurements.coverage [--repeats 20000] [--jobs 2] [--only TEXT] [--json FILE]
 
-Every interval that `bench rank` prints, at n = 2, 3, 5, 10 and 20 runs, each line with the level that is printed beside
-it and how often it covers: medians of accuracies and of crossing times (with ties, saturated at 100 %, two modes, runs
-that never get there, crossings seen at evaluations only and not confirmed), probabilities of being solved, the fraction
-that suffices, and ranks. A rank interval covers when it holds all ranks that ties admit: in these tables all rows are
-equal, so it has to reach from the first to the last. "–" stands where n is too small for an interval and none is
-printed. A line that covers less than it says by more than three Monte Carlo errors is marked, and the command ends
-with 1.
+There is a line for every interval that `bench rank` prints, at n = 2, 3, 5, 10 and 20 runs, with its confidence level
+and its coverage: for medians of accuracies and of crossing times (with ties, saturated at 100 %, with two modes, with
+runs that never reach the target, with crossings that are known at evaluations only or are not confirmed), probabilities
+of being solved, the fraction that suffices, and ranks. In the simulated tables all rows are equal, so that a rank
+interval covers where it reaches from the first to the last rank. "–" stands where n is too small for an interval. A
+line whose coverage is below its level by more than three Monte Carlo errors is marked, and the command then ends with
+exit code 1.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -29,6 +28,7 @@ from scipy import special, stats
 from bench.ranking import statistics
 from bench.ranking.scores import ACCURACY_SPACING, needed_fraction
 from bench.ranking.statistics import FEWEST, Sample, median_interval, rank_intervals, rank_level
+from bench.recipes.measurements._study import parser_of
 from bench.results.curves import CONFIRMATION, evaluation_steps
 
 __all__ = ["EQUAL_ROWS", "MEDIANS", "SIZES", "Line", "lines", "main"]
@@ -42,15 +42,15 @@ TABLES = (*((rows, c) for rows in (2, 5, 14) for c in (0.0, 0.5, 0.9)), (60, 0.0
 HORIZON = 1_000
 GRID = np.array([0, *evaluation_steps(HORIZON, 1)])
 ERRORS = 3
-"""Monte Carlo errors by which a line may fall short."""
+"""A coverage may be below its level by so many Monte Carlo errors."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What was simulated of one interval.
+    """The coverage of one interval.
 
-    :param level: what is printed; None where no interval is.
-    :param coverage: how often it held the truth, of ``repeats`` samples; exact where these are 0.
+    :param level: its confidence level; None where n is too small for an interval.
+    :param coverage: how often it held the true value, of ``repeats`` samples; exact where these are 0.
     """
 
     interval: str
@@ -62,7 +62,7 @@ class Line:
 
     @property
     def short(self) -> bool:
-        """Whether it covers less than it says, beyond what the simulation can be wrong by."""
+        """Whether the coverage is below the level by more than the error of the simulation."""
         if self.level is None or self.coverage is None:
             return False
         error = math.sqrt(self.level * (1 - self.level) / self.repeats) if self.repeats else 0.0
@@ -78,7 +78,7 @@ def _spread(low: float, high: float) -> Quantile:
 
 
 def _two(share: float, first: Quantile, second: Quantile) -> Quantile:
-    """With a probability the first distribution, else the second, which is larger."""
+    """A mixture: with a probability of ``share`` the first distribution, else the second, which is larger."""
     return lambda u: np.where(u < share, first(u / share), second((u - share) / (1 - share)))
 
 
@@ -121,8 +121,8 @@ MEDIANS = {**ACCURACIES, **TIMES}
 EQUAL_ROWS = {**{f"accuracy, {k}": v for k, v in ACCURACIES.items()}, **{f"steps, {k}": v for k, v in TIMES.items()}}
 
 
-def seen(times: Floats, confirmed: bool = True) -> tuple[Floats, Floats, Floats]:
-    """Crossing times as evaluations tell them up to the horizon: the evaluation before, early and late readings.
+def known_from_evaluations(times: Floats, confirmed: bool = True) -> tuple[Floats, Floats, Floats]:
+    """Crossing times as they are known from evaluations up to the horizon: after, early and late as in `Crossing`.
 
     :param confirmed: whether a crossing must hold to 1.5 times its step within the horizon, as sustained ones must.
     """
@@ -136,27 +136,27 @@ def seen(times: Floats, confirmed: bool = True) -> tuple[Floats, Floats, Floats]
 
 
 def _true_medians(quantile: Quantile) -> tuple[float, float]:
-    """Lowest and highest number that has half of the distribution on each side."""
+    """The lowest and the highest median of the distribution."""
     low, high = quantile(np.array([0.5 - 1e-9, 0.5 + 1e-9]))
     return float(low), float(high)
 
 
 def _share_held(ends_R2: list[tuple[float | None, float | None]], truths: tuple[float, float]) -> float:
-    """How often an interval holds the truth; of several truths the one that it holds least often."""
+    """How often an interval holds the true value; of several true values, the one that it holds least often."""
     ends = np.array([(-math.inf if a is None else a, math.inf if b is None else b) for a, b in ends_R2])
     slack = 1e-9
     return min(float(((ends[:, 0] <= t + slack) & (t - slack <= ends[:, 1])).mean()) for t in truths)
 
 
 def median_line(shape: str, n: int, repeats: int) -> Line:
-    """The interval of a median: of accuracies, or of crossing times as a table knows them."""
+    """The interval of a median: of accuracies, or of crossing times that are known from evaluations."""
     rng, quantile = np.random.default_rng([n, len(shape)]), MEDIANS[shape]
     kind = "median of steps" if shape in TIMES else "median accuracy"
     found = []
     for _ in range(repeats):
         x = quantile(rng.random(n))
         if shape in TIMES:
-            after, _, late = seen(x)
+            after, _, late = known_from_evaluations(x)
             found.append(median_interval(late, low=after))
         else:
             found.append(median_interval(x))
@@ -222,7 +222,7 @@ def _table(
         return [Sample(k, -x, -x, ACCURACY_SPACING) for k, x in zip(keys, values_Mn, strict=True)]
     table = []
     for k, x in zip(keys, values_Mn, strict=True):
-        after, early, late = seen(x)
+        after, early, late = known_from_evaluations(x)
         low, high = (np.log(np.minimum(end, HORIZON)) for end in (early, late))
         there = early <= HORIZON
         spacing = float(np.log(early[there] / np.maximum(after[there], early[there] / 2)).max(initial=0.0))
@@ -241,9 +241,9 @@ UNPAIRED = ("accuracy, normal 0.7 ± 0.05", "accuracy, 0.3 or 0.99, half each", 
 
 
 def lines(repeats: int, jobs: int, only: str = "") -> Iterator[Line]:
-    """All of them, as they come.
+    """All lines, in order, as soon as each is known.
 
-    :param only: a part of the name of a shape.
+    :param only: only shapes with this text in their name.
     """
     medians, equal, fractions, unpaired = (
         [shape for shape in shapes if only in shape] for shapes in (MEDIANS, EQUAL_ROWS, FRACTIONS, UNPAIRED)
@@ -267,14 +267,14 @@ def lines(repeats: int, jobs: int, only: str = "") -> Iterator[Line]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Simulate and print; 1 where an interval covers less than it says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Simulate and print; the exit code is 1 where a coverage is below its level."""
+    parser = parser_of("coverage", __doc__)
     parser.add_argument("--repeats", type=int, default=20_000, help="samples, or tables, for each line")
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes")
     parser.add_argument("--only", default="", metavar="TEXT", help="shapes with this in their name, as 'steps'")
     parser.add_argument("--json", type=Path, help="file for all lines")
     options = parser.parse_args(arguments)
-    print(f"{'interval':18}{'shape':52}{'n':>3}{'printed':>9}{'covers':>10}")
+    print(f"{'interval':18}{'shape':52}{'n':>3}{'level':>9}{'coverage':>10}")
     found = []
     for line in lines(options.repeats, options.jobs, options.only):
         found.append(line)
@@ -282,7 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps([vars(line) for line in found], indent=1))
     short = sum(line.short for line in found)
-    print(f"{len(found)} lines, {short} of which cover less than they say by more than {ERRORS} Monte Carlo errors.")
+    print(f"{len(found)} lines, {short} with a coverage below the level by more than {ERRORS} Monte Carlo errors.")
     return 1 if short else 0
 
 

@@ -1,11 +1,11 @@
-"""One sweep on several GPUs of a machine, and on fewer: how much sooner is it over?
+"""How much faster is one sweep on several GPUs of a machine than on fewer?
 
     python -m bench.recipes.measurements.gpus 4 4 1 [--steps 12000] [--seeds 64] [--precision bfloat16]
 
-Runs the same sweep, 16 configurations of the transformer, each into a folder of its own, on so many GPUs, one after the
-other. The first run makes the programs, which later ones find on disk: compare those. A line for each says how long the
-command took, where the time of its worker processes went, and a digest of all curves: equal digests are equal results,
-digit for digit.
+Runs the same sweep, 16 configurations of the transformer, on these numbers of GPUs, one after the other, each into a
+folder of its own. The first run compiles the programs, which later ones find on disk: compare the later ones. There is
+a line for each run, with the seconds of the command, those of its worker processes by purpose, and a digest of all
+curves: equal digests are equal results, digit for digit.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.executors.gpus import isolated
-from bench.recipes.measurements._telling import tell
+from bench.recipes.measurements._study import parser_of, tell
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.scheduling.devices import gpus
@@ -32,7 +32,7 @@ PURPOSES = ("train", "evaluate", "compile", "probes", "harness")
 
 
 def command(options: argparse.Namespace, results: str) -> list[str]:
-    """The sweep."""
+    """The command line of the sweep."""
     varied = ("learner.lr=0.0005,0.001,0.002,0.004", "learner.weight_decay=0.25,0.5,1,2")
     return [
         *(sys.executable, "-m", "bench", "sweep", "--encoder", "onehot", "--learner", "transformer"),
@@ -43,13 +43,13 @@ def command(options: argparse.Namespace, results: str) -> list[str]:
 
 
 def environment(count: int) -> dict[str, str]:
-    """That of a process which sees the first so many GPUs of those that this one sees."""
+    """The environment of a process that sees the first ``count`` of the GPUs that this one sees."""
     seen = [isolated(f"cuda:{i}")["CUDA_VISIBLE_DEVICES"] for i in range(count)]
     return os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(seen)}
 
 
 def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One run."""
+    """Run the sweep on so many GPUs."""
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         start = time.perf_counter()
         subprocess.run(
@@ -60,7 +60,7 @@ def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(records: Iterable[Record]) -> dict[str, Any]:
-    """What the records of a sweep say: how many are done, seconds of worker processes, and a digest of the curves."""
+    """The number of cells that are done, seconds of worker processes by purpose, and a digest of the curves."""
     spent, cells, curves = Counter[str](), 0, {}
     for record in records:
         spent.update({purpose: record["seconds"][purpose] for purpose in PURPOSES})
@@ -75,11 +75,7 @@ def summary(records: Iterable[Record]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.recipes.measurements.gpus",
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = parser_of("gpus", __doc__)
     parser.add_argument("counts", nargs="+", type=int, metavar="N", help="how many GPUs, for each run")
     parser.add_argument("--steps", type=int, default=12_000, help="of each cell")
     parser.add_argument("--seeds", type=int, default=64, help="of each of the 16 configurations")
@@ -92,14 +88,14 @@ def main() -> None:
     sweeps = f"{len(options.counts)} sweep{'s' * (len(options.counts) > 1)}"
     tell(
         f"{sweeps} of {16 * options.seeds:,} cells of {options.steps:,} steps, each timed in a folder of its own that "
-        "goes afterwards. 1,024 cells of 40,000 steps took 235 s on four H200s and 881 s on one."
+        "is deleted afterwards. 1,024 cells of 40,000 steps took 235 s on four H200s and 881 s on one."
     )
     try:
         for number, count in enumerate(options.counts):
-            tell(f"Sweep {number + 1} of {len(options.counts)}, on {count} GPU{'s' if count > 1 else ''}: begun.")
+            tell(f"Sweep {number + 1} of {len(options.counts)}, on {count} GPU{'s' if count > 1 else ''}.")
             print(json.dumps(measure(count, options)), flush=True)
     except subprocess.CalledProcessError as error:
-        parser.exit(1, f"The sweep ended with the exit code {error.returncode}: what it said stands above.\n")
+        parser.exit(1, f"The sweep ended with the exit code {error.returncode}: its messages are above.\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Kill a running sweep again and again: is anything lost?
+"""Does a sweep that is killed again and again lose anything?
 
 ``python -m bench.recipes.measurements.kills --kills 300``
 
-A sweep of many small cells is started and ended by SIGKILL at a random moment, its main process alone or all of its
-processes (as when the power fails), over and over on one results folder until all cells are done; then on the next
-folder. After each kill every record must be whole, every cell that was done must still be, and its record must be the
-same file: one that is written anew was computed twice.
+A sweep of many small cells is started and ended by SIGKILL after a random time, in half of the cases its main process
+alone, in the other half all of its processes, as when the power fails. The same sweep is started again on the same
+results folder until all cells are done, then on the next folder. After each kill every record must be whole, and every
+cell that was done must still be done, with the same file for its record: a file that was written again was computed
+twice.
 """
 
 import json
@@ -23,10 +24,10 @@ from pathlib import Path
 import click
 
 from bench.errors import StoreError
-from bench.recipes.measurements._telling import about, tell, timed
+from bench.recipes.measurements._study import about, tell, timed
 from bench.results.store import Store
 
-__all__ = ["Told", "burst"]
+__all__ = ["Counts", "burst"]
 
 GRID = {
     "modulus": 11,
@@ -37,18 +38,17 @@ GRID = {
 
 
 SAID_EVERY = 10
-"""Kills between two lines of progress."""
+"""Kills from one line of progress to the next."""
 
 
 @dataclass
-class Told:
-    """What was seen.
+class Counts:
+    """What the kills did.
 
     :param lost: cells that were done and no longer are.
     :param corrupt: records that are not whole.
     :param twice: records of done cells that were written again.
-    :param cells: of the last folder, and how many are
-    :param done: in the end.
+    :param cells, done: of the last folder, all cells and those that are done in the end.
     """
 
     kills: int = 0
@@ -60,8 +60,8 @@ class Told:
     done: int = 0
 
 
-def _watch(folder: Path, seen: dict[str, tuple[int, int]], told: Told) -> dict[str, tuple[int, int]]:
-    """Which cells are done, by the identity of their records' files; compares with what was seen before."""
+def _watch(folder: Path, seen: dict[str, tuple[int, int]], counts: Counts) -> dict[str, tuple[int, int]]:
+    """The cells that are done, with the identity of their records' files; counts the changes since the last call."""
     now: dict[str, tuple[int, int]] = {}
     if not folder.exists():
         return now
@@ -70,13 +70,13 @@ def _watch(folder: Path, seen: dict[str, tuple[int, int]], told: Told) -> dict[s
         try:
             record = store.read(id)
         except StoreError:
-            told.corrupt += 1
+            counts.corrupt += 1
             continue
         if record is not None and record["status"] == "done":
             stat = store.path(id).stat()
             now[id] = stat.st_ino, stat.st_mtime_ns
-    told.lost += len(seen.keys() - now.keys())
-    told.twice += sum(now[id] != mark for id, mark in seen.items() if id in now)
+    counts.lost += len(seen.keys() - now.keys())
+    counts.twice += sum(now[id] != mark for id, mark in seen.items() if id in now)
     return now
 
 
@@ -87,28 +87,28 @@ def burst(
     longest: float = 6.0,
     jobs: int = 1,
     say: Callable[[str], None] = lambda text: None,
-) -> Told:
-    """Kill a sweep so many times, then let it end.
+) -> Counts:
+    """Kill a sweep so many times, then let it run to its end.
 
     :param base: a folder to work in.
-    :param longest: seconds that a sweep may live before it is killed.
+    :param longest: seconds before a sweep is killed at the latest.
     :param jobs: worker processes of each sweep.
-    :param say: is told now and then how far it is.
+    :param say: called with a line of progress after every ten kills.
     """
     draw = random.Random(seed)
-    told = Told()
+    counts = Counts()
     seen: dict[str, tuple[int, int]] = {}
     grid = base / "grid.json"
     grid.write_text(json.dumps(GRID))  # JSON is YAML
-    while told.kills < kills:
-        folder = base / f"results-{told.folders}"
+    while counts.kills < kills:
+        folder = base / f"results-{counts.folders}"
         process = _start(grid, folder, jobs, subprocess.DEVNULL)
         try:
             code = process.wait(draw.uniform(0.5, longest))
             if code:
                 raise RuntimeError(f"The sweep of {folder} ended by itself with {code}.")
-            _watch(folder, seen, told)
-            told.folders += 1  # it was quicker than its end: on to the next folder
+            _watch(folder, seen, counts)
+            counts.folders += 1  # the sweep was done before it was killed
             seen = {}
             continue
         except subprocess.TimeoutExpired:
@@ -118,16 +118,16 @@ def burst(
         else:
             process.kill()
         process.wait()
-        told.kills += 1
-        seen = _watch(folder, seen, told)
-        if told.kills % SAID_EVERY == 0:
-            found = f"{told.lost} lost, {told.corrupt} corrupt, {told.twice} twice"
-            say(f"{told.kills:,} of {kills:,} kills, folder {told.folders}: {found}")
+        counts.kills += 1
+        seen = _watch(folder, seen, counts)
+        if counts.kills % SAID_EVERY == 0:
+            found = f"{counts.lost} lost, {counts.corrupt} corrupt, {counts.twice} twice"
+            say(f"{counts.kills:,} of {kills:,} kills, folder {counts.folders}: {found}")
     process = _start(grid, folder, jobs, subprocess.PIPE)
     out, _ = process.communicate()
-    seen = _watch(folder, seen, told)
-    told.cells, told.done = len(json.loads(out)["cells"]), len(seen)
-    return told
+    seen = _watch(folder, seen, counts)
+    counts.cells, counts.done = len(json.loads(out)["cells"]), len(seen)
+    return counts
 
 
 def _start(grid: Path, folder: Path, jobs: int, out: int) -> "subprocess.Popen[bytes]":
@@ -140,18 +140,18 @@ def _start(grid: Path, folder: Path, jobs: int, out: int) -> "subprocess.Popen[b
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @click.option("--kills", default=300, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--longest", default=6.0, show_default=True, help="Seconds that a sweep may live.")
+@click.option("--longest", default=6.0, show_default=True, help="Seconds before a sweep is killed at the latest.")
 @click.option("--jobs", default=2, show_default=True, help="Worker processes of each sweep.")
 def main(kills: int, seed: int, longest: float, jobs: int) -> None:
-    """Run the study."""
+    """Kill sweeps, and print what was lost."""
     start = time.monotonic()
     tell(
         f"{kills:,} kills of sweeps that live up to {longest:g} s: about {about(kills * longest / 2)}. Nothing is kept."
     )
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
-        told = burst(Path(folder), kills, seed, longest, jobs, timed())
-    print(json.dumps({**asdict(told), "seconds": round(time.monotonic() - start)}))
-    sys.exit(1 if told.lost or told.corrupt or told.twice or told.done != told.cells else 0)
+        counts = burst(Path(folder), kills, seed, longest, jobs, timed())
+    print(json.dumps({**asdict(counts), "seconds": round(time.monotonic() - start)}))
+    sys.exit(1 if counts.lost or counts.corrupt or counts.twice or counts.done != counts.cells else 0)
 
 
 if __name__ == "__main__":

@@ -4,27 +4,28 @@
     python -m bench.recipes.measurements.league [--results results]
 
 A cell is the median of the final test accuracy over seeds, in percent, with the lowest and the highest run where they
-differ by more than 0.1. Each learner is read at its own budget: this compares encodings, not learners. Rows are ordered
-by the mean of their medians.
+differ by more than 0.1. Each learner is read at its own budget, so that encodings can be compared, but not learners.
+Rows are ordered by the mean of their medians.
 """
 
-import argparse
 import sys
 from collections import defaultdict
 
 from bench.errors import BenchError, RequestError
 from bench.ranking.league import Row, rank
+from bench.ranking.runs import PROBES
+from bench.recipes.measurements._study import parser_of
+from bench.reports.markdown import markdown_table
 from bench.results.words import percent
 
 __all__ = ["cell", "main", "table"]
 
-PROBES = {"ridge": "ridge", "bilinear": "bilinear", "knn": "1-NN"}
 NARROW = 0.001
-"""Runs that differ by less are shown by their median alone."""
+"""Where runs differ by less than this, their median is shown alone."""
 
 
 def cell(row: Row) -> str:
-    """As "98.7 (97.9–99.0)"."""
+    """The median with the lowest and the highest run, as "98.7 (97.9–99.0)"."""
     if row.test_accuracy is None or row.lowest is None or row.highest is None:
         return "–"
     middle, low, high = (percent(x).removesuffix("%") for x in (row.test_accuracy, row.lowest, row.highest))
@@ -35,7 +36,7 @@ def table(results: str) -> list[list[str]]:
     """Header and rows of the league of a results folder.
 
     :raises RequestError: where it holds several tasks, protocols or fractions, or nothing.
-    :raises StoreError: as `bench.rank`.
+    :raises StoreError: where the folder or a record in it cannot be used.
     """
     found = rank(results=results).rows
     titles = list(dict.fromkeys(row.title for row in found))
@@ -66,16 +67,15 @@ def _share(value: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the table as markdown."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = parser_of("league", __doc__)
     parser.add_argument("--results", default="results", help="folder of the sweep")
     options = parser.parse_args(arguments)
     try:
-        lines = table(options.results)
+        header, *rows = table(options.results)
     except BenchError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
-    for line in [lines[0], ["---"] * len(lines[0]), *lines[1:]]:
-        print(f"| {' | '.join(line)} |")
+    print("\n".join(markdown_table(header, rows)))
     return 0
 
 

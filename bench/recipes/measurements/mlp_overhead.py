@@ -1,4 +1,4 @@
-"""What one seed of `mlp` costs here, beside calling scikit-learn directly for the same epochs.
+"""How long does one seed of `mlp` take here, and how long does scikit-learn itself for the same epochs?
 
     python -m bench.recipes.measurements.mlp_overhead [--epochs 200] [--repeats 3]
 
@@ -7,7 +7,6 @@ whole grid, probes, record and checkpoint on disk) and `MLPRegressor.fit` on the
 test pairs at the end. Prints the seconds of both and their ratio, repeat by repeat.
 """
 
-import argparse
 import tempfile
 import time
 import warnings
@@ -19,17 +18,17 @@ from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
 import bench
-from bench.recipes.measurements._telling import about, tell
+from bench.recipes.measurements._study import about, parser_of, tell
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 
 EPOCH = 0.25
-"""Seconds of an epoch on one core of an Intel Xeon, in either."""
+"""Seconds of an epoch on one core of an Intel Xeon, here and in scikit-learn."""
 REQUEST: dict[str, Any] = {"encoder": "cycle", "learner": "mlp", "pairs": "distinct"}
 
 
 def ours(epochs: int, seed: int) -> tuple[float, float]:
-    """Seconds and test accuracy of a run of the benchmark, start to record."""
+    """Seconds and test accuracy of a run of the benchmark, from its start to its record."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         [record] = bench.run(**REQUEST, epochs=epochs, seed=seed, jobs=1, results=folder)
@@ -60,10 +59,10 @@ def direct(epochs: int, seed: int, threads: int) -> tuple[float, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="threads of the direct call; a run of ours uses one")
+    parser = parser_of("mlp_overhead", __doc__)
+    parser.add_argument("--epochs", type=int, default=200, help="of each run")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each, with seeds of their own")
+    parser.add_argument("--threads", type=int, default=1, help="threads of scikit-learn; the benchmark uses one")
     options = parser.parse_args()
     each = f"{options.epochs:,} epochs by the benchmark and by scikit-learn"
     tell(f"{options.repeats} × {each}: about {about(2 * options.repeats * options.epochs * EPOCH)} of a CPU core.")

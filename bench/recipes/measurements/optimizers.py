@@ -4,21 +4,20 @@
 
 Every arm is one study of `bench tune`, with the space that the transformer suggests (step size, decay, β₂, warm-up), a
 wider range of step sizes, and whatever parameters the arm adds. All are tested on the same vault, and the winners'
-fresh seeds are the same. Steps are to 99 % of the vault's pairs, first crossings; seeds that do not get there are
-counted. Without an arm the arms are listed with what they cost. The winners' records land in the results folder:
-`python -m bench rank --results DIR` gives intervals.
+fresh seeds are the same. Steps are first crossings of 99 % of the vault's pairs; a seed that does not reach it counts
+as the slowest. Without an arm the arms are listed with what they cost. The winners' records are kept in the results
+folder: `python -m bench rank --results DIR` gives intervals.
 """
 
 import argparse
-import json
 import time
 from functools import partial
 from typing import Any
 
 from bench import tune
-from bench.errors import BenchError
-from bench.recipes.measurements._telling import INTERRUPTED, about, chosen, tell, timed
-from bench.recipes.measurements.grokking import crossing
+from bench.recipes.measurements._study import about, chosen, crossing, measure_each, parser_of, tell, timed
+
+__all__ = ["ARMS", "main", "measure"]
 
 RATES = "3e-4..3e-2:log"
 FILTER = {"learner.grokfast_lamb": "0.1..10:log"}
@@ -38,21 +37,21 @@ ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "orthograd": ({"learner.lr": RATES}, {"learner.orthograd": True}),
 }
-"""Spaces beside the transformer's own, and what is fixed."""
+"""The space beside the transformer's own, and the settings that are fixed."""
 
 STEPS = {0.5: 1_500, 0.3: 5_000}
 """Budget of a cell, by the share of the pairs that train."""
 LONGEST = 5_000
 """Budget at any other share."""
 H200 = 10_000
-"""Steps a second of 64 replicas there, roughly: 256 made 20,000 in bfloat16 (README, "Tuning")."""
+"""Steps a second of 64 replicas on an H200, roughly: 256 made 20,000 in bfloat16 (README, "Tuning")."""
 CORE = 0.13
 """Seconds of a step on one core of an Intel Xeon."""
 REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
 
 
-def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str, Any] | None:
-    """Tune one arm at one fraction, or go on with that; None where it was interrupted."""
+def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict[str, Any]] | None:
+    """Tune one arm at one fraction, or continue its study; None where it was interrupted."""
     space, fix = ARMS[arm]
     start = time.perf_counter()
     done = tune(
@@ -73,7 +72,7 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str,
     )
     if not done.whole:
         return None
-    return {
+    row = {
         "arm": arm,
         "fraction": fraction,
         "search": options.search,
@@ -88,10 +87,11 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> dict[str,
         "cell_seconds": done.cost["seconds"],
         "wall_seconds": time.perf_counter() - start,
     }
+    return [row]
 
 
 def _described(arm: str, options: argparse.Namespace) -> str:
-    """What a search of an arm is, and at most takes."""
+    """The search of an arm, and its cost at most."""
     space, fix = ARMS[arm]
     settings = ", ".join([*(f"{k} {v}" for k, v in space.items()), *(f"{k}={v}" for k, v in fix.items())])
     trainings = options.trials * options.seeds + options.fresh
@@ -104,11 +104,7 @@ def _described(arm: str, options: argparse.Namespace) -> str:
 
 def main() -> None:
     """Tune and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.recipes.measurements.optimizers",
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = parser_of("optimizers", __doc__)
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"some of {', '.join(ARMS)}, or all")
     parser.add_argument(
         "--fractions", type=float, nargs="+", default=list(STEPS), help="shares of the pairs that train"
@@ -125,17 +121,10 @@ def main() -> None:
     arms = chosen(parser, "ARM", options.arms, {name: partial(_described, name, options) for name in ARMS})
     if options.search < 1:
         parser.error(f"--search must be an integer ≥ 1, got {options.search}.")
-    jobs = [(arm, fraction) for fraction in options.fractions for arm in arms]
-    tell(f"{len(jobs)} searches; the studies and the winners' records are kept in {options.results}.")
-    try:
-        for number, (arm, fraction) in enumerate(jobs):
-            tell(f"Search {number + 1} of {len(jobs)}, {arm} at {100 * fraction:g} %: {_described(arm, options)}")
-            row = measure(arm, fraction, options)
-            if row is None:
-                parser.exit(130, INTERRUPTED)
-            print(json.dumps(row), flush=True)
-    except BenchError as error:
-        parser.error(str(error))
+    searches = {f"{arm} at {100 * fraction:g} %": (arm, fraction) for fraction in options.fractions for arm in arms}
+    tell(f"{len(searches)} searches; the studies and the winners' records are kept in {options.results}.")
+    described = {name: partial(_described, arm, options) for name, (arm, _) in searches.items()}
+    measure_each(parser, "Search", described, lambda name: measure(*searches[name], options))
 
 
 if __name__ == "__main__":

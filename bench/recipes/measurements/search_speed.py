@@ -1,13 +1,13 @@
-"""How much sooner a search is over whose trials train side by side than one that trains a replica at a time.
+"""How much faster is a search whose trials train side by side than one that trains one replica at a time?
 
     python -m bench.recipes.measurements.search_speed [--trials 256] [--seeds 8] [--steps 1500] …
 
 Three whole searches by the same rule, one after the other. The first asks for as many trials at a time as `bench tune`
-does by itself, each with so many seeds, and makes its programs unless an earlier command has; the second is the same
-once more, and finds them on disk. The third trains one seed of one trial after the other, and is timed from its second
-trial on, when its program is made. Seconds are those from the first trial that is asked for to the last that is told.
-Trainings differ in length, since a trial ends once it is solved: beside ratios of the time of a training stand those of
-the time of a step.
+does by default, each of so many seeds, and compiles its programs unless an earlier command has; the second is the same
+again, and finds the programs on disk. The third trains one seed of one trial after the other, and is timed from its
+second trial on, when its program is compiled. Seconds are those from the start of the first trial to the end of the
+last. Trainings differ in length, since a trial ends once it is solved: the command prints the ratio of the times of a
+training and that of the times of a step.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import optuna
 
 from bench import tune
 from bench.errors import BenchError
-from bench.recipes.measurements._telling import tell, timed
+from bench.recipes.measurements._study import parser_of, tell, timed
 from bench.tuning.storage.open import close_storage, open_storage
 
 __all__ = ["figures", "measure"]
@@ -29,8 +29,8 @@ __all__ = ["figures", "measure"]
 def figures(trials: Sequence[Any], seeds: int, warm: bool) -> dict[str, Any]:
     """Trainings, steps and seconds of a search.
 
-    :param trials: Optuna's, in the order in which they were asked for.
-    :param warm: without the first of them.
+    :param trials: Optuna's, in the order in which they began.
+    :param warm: leave the first one out, which compiles the program.
     """
     counted = trials[1:] if warm else trials
     over = [trial for trial in counted if trial.state.is_finished()]
@@ -50,7 +50,7 @@ def figures(trials: Sequence[Any], seeds: int, warm: bool) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace, lone: bool) -> dict[str, Any]:
-    """One search."""
+    """Run one search, of one replica at a time where ``lone``."""
     seeds = 1 if lone else options.seeds
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         done = tune(
@@ -78,16 +78,12 @@ def measure(options: argparse.Namespace, lone: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.recipes.measurements.search_speed",
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = parser_of("search_speed", __doc__)
     parser.add_argument("--trials", type=int, default=256, help="of each search")
     parser.add_argument("--seeds", type=int, default=8, help="of a trial that trains beside others")
     parser.add_argument("--steps", type=int, default=1_500, help="budget of a training")
     parser.add_argument("--learner", default="transformer", help="what is tuned")
-    parser.add_argument("--modulus", type=int, default=97, help="p")
+    parser.add_argument("--modulus", type=int, default=97, help="p of a + b mod p")
     parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
     parser.add_argument("--device", default="auto", help="where to train")
     options = parser.parse_args()
@@ -98,7 +94,7 @@ def main() -> None:
     tell(
         f"Three searches of {trials:,} trials of up to {steps:,} steps: two of {seeds} seeds each, {side:,} steps at "
         f"most, and one of a seed at a time, {lone_steps:,}. With the defaults about 6 minutes on an H200. The "
-        "searches are timed, so nothing is kept of them but the lines on stdout."
+        "searches are timed, and nothing is kept but the lines on stdout."
     )
     try:
         rows: list[dict[str, Any]] = []
