@@ -25,6 +25,7 @@ from conftest import PATIENCE, Finished, wait_until
 from optuna.trial import TrialState
 
 from bench.errors import RequestError, StoreError
+from bench.reports.figures import study as study_pictures
 from bench.reports.figures.study import figures
 from bench.reports.figures.study.learning_curves import POINTS
 from bench.tuning.dashboard.decorate import decorate, keep_picture
@@ -192,6 +193,13 @@ def test_a_deleted_artifact_comes_back_and_an_edited_note_stays(tmp_path: Path) 
     seen = shown(study)
     assert seen["note"]["body"] == "I saw something."
     assert len(seen["artifacts"]) == 1
+
+
+def test_a_picture_is_a_module_found_by_its_presence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_new_picture.py").write_text("ID = 'new'\ndef draw(study, names, curve): return {'names': names}")
+    monkeypatch.setattr(study_pictures, "__path__", [*study_pictures.__path__, str(tmp_path)])
+    study = optuna.create_study()
+    assert figures(study, ["value"], "accuracy") == {"new": {"names": ["value"]}}  # nothing else can be drawn yet
 
 
 def test_figures_show_every_trial_and_the_best_ones_above() -> None:

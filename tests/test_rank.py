@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from rich.console import Console
 from bench.cli import _print
 from bench.errors import RequestError, StoreError
 from bench.ranking.comparison import compare
-from bench.ranking.criteria import CRITERIA
+from bench.ranking.criteria import CRITERIA, Criterion
 from bench.ranking.league import Ranking, Row, rank
+from bench.ranking.runs import Run
+from bench.ranking.scores import KINDS
 from bench.ranking.statistics import Friedman, critical_difference
 from bench.results.curves import crossings
 from bench.results.store import Store
@@ -859,6 +862,33 @@ def test_labels_say_what_makes_rows_differ() -> None:
     records = [run("mlp", 0), run("mlp", 0, precision="bfloat16"), run("mlp", 0, validation_fraction=0.1)]
     labels = {row.label for row in rank(records=records).rows}
     assert labels == {"onehot → mlp", "onehot → mlp · bfloat16", "onehot → mlp · 10 % validate"}
+
+
+def test_a_criterion_is_one_entry_of_the_table(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names, words, columns, units and scores of a new one all come from there."""
+    records = [*solving("quick", 100, 200, 300), *solving("slow", 400, 900, None)]
+    with pytest.raises(RequestError, match="Unknown --by 'size'"):
+        rank(records=records, by="size")
+    unit = replace(CRITERIA["flops"].unit, name="parameters", noun="sizes", words="sizes of training")
+    size = replace(CRITERIA["flops"], name="size", column="median size", unit=unit, note="On {devices}.")
+    monkeypatch.setitem(CRITERIA, "size", size)
+    ranking = rank(records=records, by="size")
+    assert order(ranking) == [(1, "quick"), (2, "slow")]
+    assert ranking.rows[0].estimate == pytest.approx(1000 * 200 / 1000)  # a share of its 1,000 parameters
+    assert ranking.legend["median size"].startswith("sizes of training up to where 99 %")
+    assert "On cpu (any)." in ranking.caption
+    out = command("rank", "--results", stored(tmp_path, records), "--by", "size").out
+    assert "within 1.00e3 sizes" in out
+    assert "median size" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("criterion", CRITERIA.values(), ids=list(CRITERIA))
+def test_every_criterion_can_be_scored(criterion: Criterion) -> None:
+    assert CRITERIA[criterion.name] is criterion
+    assert criterion.kind in KINDS
+    assert criterion.unit.name in ("steps", *Run.__annotations__)
 
 
 # The command

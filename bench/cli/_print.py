@@ -23,7 +23,7 @@ WIDE = 100
 
 
 def console(at_least: int = 0) -> Console:
-    """Stdout: as wide as the terminal or as COLUMNS says, or wide enough for all columns where there is neither."""
+    """Stdout, as wide as the terminal or COLUMNS; in a file or pipe without COLUMNS wide enough for all columns."""
     if not _is_bounded():
         return Console(highlight=False, width=max(WIDTH_OF_A_FILE, at_least))
     terminal = Console(highlight=False, width=None if sys.stdout.isatty() else shutil.get_terminal_size().columns)
@@ -31,17 +31,17 @@ def console(at_least: int = 0) -> Console:
 
 
 def _is_bounded() -> bool:
-    """Whether somebody says how wide lines may be; a pipe or a file takes any."""
+    """Whether the width of lines is limited, by a terminal or by COLUMNS."""
     return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
 
 
 def print_json(**document: Any) -> None:
-    """One JSON document."""
+    """Print one JSON document on stdout."""
     print(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, allow_nan=False))
 
 
 def print_tracebacks(records: Iterable[dict[str, Any]]) -> None:
-    """With --debug, where each failed cell failed, on stderr; nothing without it."""
+    """Print the traceback of each failed cell on stderr, with --debug alone."""
     context = click.get_current_context(silent=True)
     if context is None or not (context.obj or {}).get("debug"):
         return
@@ -56,11 +56,11 @@ def print_table(
 ) -> None:
     """A table as wide as the terminal. Columns whose cells all look like numbers are right-aligned.
 
-    Text is wrapped between words, numbers never. Columns that do not fit beside the others stand below them, each time
-    beside the first column again.
+    Text is wrapped between words, and numbers are not wrapped. Columns that do not fit beside the others are printed
+    below them, beside the first column again.
 
-    :param footer: how many of the last rows are set apart.
-    :param fold: wrap text in a pipe or a file, too, where a row otherwise stays one line.
+    :param footer: the number of last rows that are set apart.
+    :param fold: wrap text in a pipe or a file, too, where a row is one line otherwise.
     """
     out = console()
     gap = 1 if out.width < WIDE else 2
@@ -86,7 +86,7 @@ def print_table(
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell is a number, with its unit or interval, or nothing."""
+    """Whether a cell is a number, perhaps with a unit or an interval, or a dash."""
     return cell[:1] in "0123456789–-<" and not re.search(r"[^\W\d_]{5}", cell)
 
 
@@ -95,7 +95,7 @@ def _longest_word(cells: Sequence[str]) -> int:
 
 
 def _blocks(least: Sequence[int], room: int, gap: int) -> list[list[int]]:
-    """Columns that stand side by side, each block with the first one."""
+    """Blocks of columns that fit side by side, each with the first column."""
     blocks = [[0]] if least else []
     for i in range(1, len(least)):
         if sum(least[j] + gap for j in blocks[-1]) + least[i] > room and len(blocks[-1]) > 1:
@@ -105,7 +105,7 @@ def _blocks(least: Sequence[int], room: int, gap: int) -> list[list[int]]:
 
 
 def _widths(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """The widest columns give way, none below its longest word, until all fit."""
+    """Widths at which all columns fit: the widest are narrowed first, none below its longest word."""
     widths = list(natural)
     while sum(widths) > room:
         widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))

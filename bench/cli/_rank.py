@@ -167,7 +167,7 @@ def _print_json(ranking: Any, tables: Sequence[Any]) -> None:
     from bench.cli._print import print_json
 
     rows = [row.to_dict() for table in tables for row in table.rows]
-    comparison = None if ranking.comparison is None else ranking.comparison.to_dict()
+    comparison = ranking.comparison and vars(ranking.comparison)
     print_json(
         **vars(ranking.question), rows=rows, comparison=comparison, caption=ranking.caption, legend=ranking.legend
     )

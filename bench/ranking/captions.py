@@ -183,7 +183,7 @@ def _searches(rows: Sequence[Row]) -> list[str]:
 def _friedman(comparison: Comparison) -> list[str]:
     """The blocks and the result of Friedman's test."""
     alike = {block.rpartition(" · ")[0] for block in comparison.blocks}
-    verdict = "groups are by Nemenyi's test" if comparison.differ else "no row can be told from another"
+    verdict = "groups are by Nemenyi's test" if comparison.differ else "no significant difference between rows"
     several = "; fractions of one task are not independent, so that p is too small" * (
         len(alike) < len(comparison.blocks)
     )
@@ -191,5 +191,5 @@ def _friedman(comparison: Comparison) -> list[str]:
         f"Blocks: {'; '.join(comparison.blocks)}{several}.",
         f"Friedman over {len(comparison.blocks)} blocks: χ² = {comparison.statistic:.2f}, "
         f"p = {comparison.p_value:.2g}: {verdict} (critical difference {comparison.critical_difference:.2f}).",
-        "Mean ranks compare these rows with each other: unlike all other numbers they change with who else is here.",
+        "Mean ranks compare these rows with each other: unlike all other numbers they change with the other rows.",
     ]

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +37,6 @@ class Comparison:
     def apart(self) -> float:
         """The significant difference of two mean ranks: infinite where Friedman's test finds no difference."""
         return self.critical_difference if self.differ else math.inf
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
-        return dict(vars(self))
 
 
 def compare(blocks: list[str], tested: Friedman, ranks_BM: NDArray[np.float64]) -> Comparison:

@@ -89,7 +89,7 @@ def rank(
         runs, left_out = _untuned(runs)
         notes += left_out
     groups = grouped(runs, lambda run: (run.block, run.key))
-    matched = [group for group in groups if _is_within(_size(group), *parameters)]
+    matched = [group for group in groups if _has_size(group, *parameters)]
     if not matched:
         raise RequestError(f"--parameters {_span(*parameters)} leaves none of {many(len(groups), 'row')}.")
     notes = [*reading.notes(len(matched), len(groups) - len(matched)), *notes, *note_shared_splits(matched)]
@@ -136,14 +136,11 @@ def _untuned(runs: list[Run]) -> tuple[list[Run], list[str]]:
     return kept, [f"{many(left, 'record')} {why}."] if left else []
 
 
-def _size(runs: Sequence[Run]) -> int | None:
-    return max((run.parameters for run in runs if run.parameters is not None), default=None)
-
-
-def _is_within(parameters: int | None, low: float | None, high: float | None) -> bool:
-    if low is None and high is None:
-        return True
-    return parameters is not None and (low or 0) <= parameters <= (math.inf if high is None else high)
+def _has_size(runs: Sequence[Run], low: float | None, high: float | None) -> bool:
+    """Whether the trainable numbers of a row are within these ends; where there is one, they must be known."""
+    unknown = 0 if low is None and high is None else None
+    size = max((run.parameters for run in runs if run.parameters is not None), default=unknown)
+    return size is not None and (low or 0) <= size <= (math.inf if high is None else high)
 
 
 def _span(low: float | None, high: float | None) -> str:

@@ -10,8 +10,6 @@ from bench.ranking.rows import Row, ScoredRow
 
 __all__ = ["placed"]
 
-Places = list[tuple[int, int] | None]
-
 
 def placed(block: Sequence[ScoredRow]) -> list[Row]:
     """The rows of a block, best first; those without a score last."""
@@ -44,12 +42,10 @@ def _improvement(one: ScoredRow, other: ScoredRow) -> float | None:
     return statistics.improvement(one.score.values, other.score.values)
 
 
-def _by_intervals(rows: Sequence[Row]) -> Places:
+def _by_intervals(rows: Sequence[Row]) -> list[tuple[int, int] | None]:
     """Rank intervals from those of the needed fractions: rows differ where their intervals do not overlap."""
     needs = [(row.low or 0.0, math.inf if row.high is None else row.high) for row in rows]
-    places: Places = []
-    for row, (low, high) in zip(rows, needs, strict=True):
-        better = sum(other_high <= low for _, other_high in needs)
-        worse = sum(high <= other_low for other_low, _ in needs)
-        places.append(None if row.level is None else (1 + better, len(rows) - worse))
-    return places
+    better = [sum(other_high <= low for _, other_high in needs) for low, _ in needs]
+    worse = [sum(high <= other_low for other_low, _ in needs) for _, high in needs]
+    places = [(1 + before, len(rows) - behind) for before, behind in zip(better, worse, strict=True)]
+    return [None if row.level is None else place for row, place in zip(rows, places, strict=True)]

@@ -179,13 +179,9 @@ def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Que
         incomplete=incomplete,
         remarks=list(found.remarks),
         board=block.board,
-        tuning=[group[0].tuning for group in grouped(runs, _study) if group[0].tuning is not None],
+        tuning=[same[0] for same in grouped((run.tuning for run in runs if run.tuning), lambda study: study["study"])],
         fractions=list(found.fractions),
     )
-
-
-def _study(run: Run) -> str:
-    return "" if run.tuning is None else str(run.tuning["study"])
 
 
 def known_mean(values: Iterable[float | None]) -> float | None:

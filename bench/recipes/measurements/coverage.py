@@ -144,8 +144,7 @@ def _true_medians(quantile: Quantile) -> tuple[float, float]:
 def _share_held(ends_R2: list[tuple[float | None, float | None]], truths: tuple[float, float]) -> float:
     """How often an interval holds the true value; of several true values, the one that it holds least often."""
     ends = np.array([(-math.inf if a is None else a, math.inf if b is None else b) for a, b in ends_R2])
-    slack = 1e-9
-    return min(float(((ends[:, 0] <= t + slack) & (t - slack <= ends[:, 1])).mean()) for t in truths)
+    return min(float(((ends[:, 0] <= t + 1e-9) & (t - 1e-9 <= ends[:, 1])).mean()) for t in truths)
 
 
 def median_line(shape: str, n: int, repeats: int) -> Line:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -103,16 +104,13 @@ def burst(
     while counts.kills < kills:
         folder = base / f"results-{counts.folders}"
         process = _start(grid, folder, jobs, subprocess.DEVNULL)
-        try:
-            code = process.wait(draw.uniform(0.5, longest))
-            if code:
+        with suppress(subprocess.TimeoutExpired):
+            if code := process.wait(draw.uniform(0.5, longest)):
                 raise RuntimeError(f"The sweep of {folder} ended by itself with {code}.")
             _watch(folder, seen, counts)
             counts.folders += 1  # the sweep was done before it was killed
             seen = {}
             continue
-        except subprocess.TimeoutExpired:
-            pass
         if draw.random() < 0.5:
             os.killpg(process.pid, signal.SIGKILL)
         else:

@@ -1,4 +1,4 @@
-"""Rows over several blocks: which cannot be told apart, and the diagram that shows it."""
+"""The critical-difference diagram: mean ranks of rows over blocks, and which rows do not differ significantly."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,14 +13,12 @@ from bench.ranking.comparison import Comparison
 __all__ = ["check_diagram", "draw"]
 
 FORMATS = (".svg", ".png")
-
-
 INCHES = (10.0, 1.5, 0.3)
 """Width, height without rows, and height of a row."""
 
 
 def check_diagram(path: str) -> None:
-    """Raise RequestError unless a diagram can be drawn there."""
+    """Raise RequestError unless a diagram can be drawn to this path."""
     if Path(path).suffix.lower() not in FORMATS:
         raise RequestError(f"--diagram must end in {' or '.join(FORMATS)}, got {path!r}.")
     if not Path(path).parent.is_dir():
@@ -36,10 +34,10 @@ def _library() -> Any:
 
 
 def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
-    """Draw the critical-difference diagram: mean ranks on a line, bars over rows that cannot be told apart.
+    """Draw the critical-difference diagram: mean ranks on a line, bars over rows that do not differ significantly.
 
     :param labels: of the rows, in the order of their mean ranks.
-    :raises RequestError: where it cannot be drawn there.
+    :raises RequestError: where it cannot be drawn to this path.
     """
     check_diagram(path)
     library, pandas, figures = _library(), import_module("pandas"), import_module("matplotlib.figure")

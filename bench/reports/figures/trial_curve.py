@@ -1,4 +1,4 @@
-"""A learning curve as a small SVG picture, which a dashboard shows beside a trial."""
+"""The learning curve of a trial, as a small SVG picture beside its note in optuna-dashboard."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 12, 30, 40
 
 
 def curve_picture(curve: Mapping[int, float], title: str) -> str:
-    """Validation accuracy over steps, on a logarithmic axis; step 0 has no place there.
+    """Validation accuracy over steps, on a logarithmic axis, which step 0 is not on.
 
     >>> curve_picture({1: 0.0, 100: 1.0}, "trial 3").count("<polyline")
     1

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["best_first", "complete", "is_timed", "reached"]
-
 
 def is_timed(study: Study) -> bool:
     """Whether values are steps or FLOPs, which studies of earlier versions kept as logarithms."""
