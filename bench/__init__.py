@@ -27,10 +27,11 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         where = {
             "rank": "bench.ranking.league",
+            "rerun": "bench.scheduling.rerun",
             "sweep": "bench.scheduling.sweep",
-            "plan_sweep": "bench.scheduling.sweep",
+            "plan_sweep": "bench.scheduling.planner",
         }
-        where |= {"tune": "bench.tuning.tune", "plan_tune": "bench.tuning.tune"}
+        where |= {"plan": "bench.scheduling.planner", "tune": "bench.tuning.tune", "plan_tune": "bench.tuning.request"}
         return getattr(import_module(where.get(name, "bench.scheduling.run")), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
 

@@ -34,11 +34,9 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     is replaced goes with it. Exits with 1 where a record or checkpoint could not be used.
     """
     from bench.cli._print import print_json
-    from bench.results import merge as folders
+    from bench.results.merge import merge as copy
 
-    merged = folders.merge(
-        sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=_progress("records", quiet)
-    )
+    merged = copy(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=_progress("records", quiet))
     for note in _notes(merged):
         click.echo(note, err=True)
     if as_json:
@@ -64,8 +62,9 @@ def clean(results: str, older_than: float | None, dry_run: bool, as_json: bool, 
     beside a sweep, --older-than 1 leaves the checkpoints of the last day.
     """
     from bench.cli._print import print_json
+    from bench.results.clean import clean as remove
 
-    cleaned = clean(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
+    cleaned = remove(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
     if as_json:
         print_json(**cleaned.to_dict())
     else:
