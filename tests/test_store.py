@@ -122,10 +122,10 @@ def test_a_record_gives_way_only_to_one_that_goes_further(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match=r"too large \(the stored record 0123456789abcdef is kept\)"):
         store.keep(at(None, status="failed", error={"message": "too large"}), {})
     assert store.find("0")["label"] == "50"
-    assert store.read_state(ID, 50) is not None
+    assert store.checkpoints.read(ID, 50) is not None
     store.keep(at(60), state)
     assert store.find("0")["label"] == "60"
-    assert [p.name for p in store.checkpoints.iterdir()] == [f"{ID}-60.npz"]
+    assert [p.name for p in store.checkpoints.folder.iterdir()] == [f"{ID}-60.npz"]
     store.keep(at(5), state, force=True)
     assert store.find("0")["label"] == "5"
     assert '"60"' in (tmp_path / f"{ID}.json.aside-0").read_text()
@@ -141,31 +141,31 @@ def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pyt
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free.append(staged.path.name)
 
-    monkeypatch.setattr("bench.results.files.flush", flush)
+    monkeypatch.setattr("bench.results.files.Staged.flush", flush)
     store.keep(at(3), {"w": np.ones(2)})
     assert sorted(free) == [f"{ID}-3.npz", f"{ID}.json"]
 
     def overtake(staged: Any) -> None:
-        monkeypatch.setattr("bench.results.files.flush", lambda staged: None)
+        monkeypatch.setattr("bench.results.files.Staged.flush", lambda staged: None)
         other.keep(at(9), {"w": np.full(2, 9.0)})
 
     monkeypatch.setattr("bench.results.store.WRITERS", 1)
-    monkeypatch.setattr("bench.results.files.flush", overtake)
+    monkeypatch.setattr("bench.results.files.Staged.flush", overtake)
     store.keep(at(5), {"w": np.full(2, 5.0)})
     assert store.find("0")["label"] == "9"
-    assert sorted(path.name for path in store.checkpoints.iterdir()) == [f"{ID}-9.npz"]
+    assert sorted(path.name for path in store.checkpoints.folder.iterdir()) == [f"{ID}-9.npz"]
     assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_a_large_checkpoint_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path, create=True)
     state = {"w.x": np.arange(1000.0), "step": np.array(3)}
-    store.write_state(ID, 3, state)
-    small = store._state_path(ID, 3).read_bytes()
-    monkeypatch.setattr("bench.results.store.AT_ONCE", 100)
-    store.write_state(ID, 3, state)
-    assert len(store._state_path(ID, 3).read_bytes()) == len(small)
-    again = store.read_state(ID, 3)
+    store.checkpoints.write(ID, 3, state)
+    small = store.checkpoints.path(ID, 3).read_bytes()
+    monkeypatch.setattr("bench.results.checkpoints.BUFFERED", 100)
+    store.checkpoints.write(ID, 3, state)
+    assert len(store.checkpoints.path(ID, 3).read_bytes()) == len(small)
+    again = store.checkpoints.read(ID, 3)
     assert again is not None
     assert all(np.array_equal(again[name], x) for name, x in state.items())
 
@@ -194,14 +194,14 @@ def test_one_that_cannot_be_written_does_not_cost_that_of_the_same_step(
     def full(*arguments: Any) -> None:
         raise StoreError("disk full")
 
-    monkeypatch.setattr(store, "_stage_state", full)
+    monkeypatch.setattr(store.checkpoints, "stage", full)
     with pytest.raises(StoreError, match="disk full"):
         store.keep(at(50), {"w": np.ones(2)})
-    assert store.read_state(ID, 50) is not None
+    assert store.checkpoints.read(ID, 50) is not None
     with pytest.raises(StoreError, match="disk full"):
         store.keep(at(60), {"w": np.ones(2)})
     assert store.read(ID) == at(60)
-    assert store.read_state(ID, 50) is None  # of no record
+    assert store.checkpoints.read(ID, 50) is None  # of no record
 
 
 def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
             (tmp_path / ".lock").mkdir()
 
     monkeypatch.setattr("bench.results.store.WRITERS", 1)
-    monkeypatch.setattr("bench.results.files.flush", lose)
+    monkeypatch.setattr("bench.results.files.Staged.flush", lose)
     with pytest.raises(StoreError, match="cannot be used") as lost:
         store.keep(at(50), {"w": np.ones(2)})
     assert lost.value.exit_code == 1  # the request was right
@@ -222,7 +222,7 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
 
 def test_checkpoints_that_cannot_be_kept_do_not_cost_the_record(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
-    store.checkpoints.touch()
+    store.checkpoints.folder.touch()
     with pytest.raises(StoreError, match="The record is kept, but cannot be extended") as caught:
         store.keep(record(), {"step": np.array(0)})
     assert caught.value.minor
@@ -232,15 +232,15 @@ def test_checkpoints_that_cannot_be_kept_do_not_cost_the_record(tmp_path: Path) 
 def test_checkpoints(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
     state = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(5)}
-    store.write_state(ID, 5, state)
-    store.write_state(ID, 9, state)
-    found = store.read_state(ID, 5)
+    store.checkpoints.write(ID, 5, state)
+    store.checkpoints.write(ID, 9, state)
+    found = store.checkpoints.read(ID, 5)
     assert found is not None
     assert all(np.array_equal(found[name], state[name]) for name in state)
-    assert store.read_state(ID, 9) is not None
-    assert store.read_state(ID, 7) is None
+    assert store.checkpoints.read(ID, 9) is not None
+    assert store.checkpoints.read(ID, 7) is None
     (tmp_path / "checkpoints" / f"{ID}-9.npz").write_bytes(b"PK\x03\x04 cut")
-    assert store.read_state(ID, 9) is None
+    assert store.checkpoints.read(ID, 9) is None
 
 
 FULL = """

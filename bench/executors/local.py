@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -197,16 +197,17 @@ class Slots:
         slot.future = slot.job = None
         queue.over(job)
         self.busy += time.monotonic() - slot.began
-        before = {unit.spec.id: unit.prior["seconds"] for unit in job.units if unit.prior}
+        before: dict[str, Mapping[str, Any]] = {u.spec.id: u.prior["seconds"] for u in job.units if u.prior}
         for result in results:
-            seconds, earlier = result.record["seconds"], before.get(result.record["id"], {})
+            seconds: Mapping[str, Any] = result.record["seconds"]
+            earlier = before.get(result.record["id"], {})
             self.spent.update({purpose: seconds[purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
             self._tell(result)
 
     def _tell(self, result: Result) -> None:
         record, problem = result.record, result.problem
         if record["status"] in ("failed", "timeout"):
-            self.troubles[record["id"]] = (record["status"], (record["error"] or {}).get("message"))
+            self.troubles[record["id"]] = (record["status"], record["error"] and record["error"]["message"])
         if problem:
             self.problems.append(problem)
         self.finished(record)

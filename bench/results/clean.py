@@ -98,7 +98,7 @@ def clean(
     done = 0
     for some in groups(paths):
         # A dry run changes nothing, the lock's file included.
-        with nullcontext() if dry_run else store._locked():
+        with nullcontext() if dry_run else store.locked():
             claimed = in_hand(store.folder)
             for path in some:
                 _sweep_away(path, store, least, claimed, cleaned)
@@ -111,7 +111,7 @@ def _candidates(store: Store) -> list[Path]:
     """Checkpoints and temporary files by their names."""
     ours = {
         store.folder: (_TEMPORARY,),
-        store.checkpoints: (_CHECKPOINT, _TEMPORARY),
+        store.checkpoints.folder: (_CHECKPOINT, _TEMPORARY),
         store.folder / "claims": (_TEMPORARY_CLAIM,),
     }
     found: list[Path] = []

@@ -1,7 +1,7 @@
 """What is read off a curve: when to look, when a target was reached, whether it held."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ def settled(steps: Sequence[int], values: Sequence[float | None], target: float)
     return start is not None and steps[-1] >= SETTLED * start
 
 
-def crossings(curve: dict[str, list[Any]], parts: Sequence[str]) -> dict[str, dict[str, Any]]:
+def crossings(curve: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
     """What a record says of every target, by part: ``{key: {part: {"0.95": …, "0.99": …}}}``.
 
     ``steps_to`` is the first crossing and ``sustained_steps_to`` the sustained one, a step or None. ``held`` is

@@ -9,7 +9,8 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+
+from bench.results.record import Environment
 
 __all__ = [
     "describe",
@@ -80,7 +81,7 @@ def _gpu_name(device: str) -> str:
     return torch.cuda.get_device_name(torch.device(device))
 
 
-def describe(device: str, threads: int) -> dict[str, Any]:
+def describe(device: str, threads: int) -> Environment:
     """The ``environment`` of a record."""
     commit, dirty = source_state()
     return {

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
@@ -11,10 +11,8 @@ from typing import Any, TypeVar
 from zipfile import is_zipfile
 
 from bench.errors import RequestError, StoreError
-from bench.results.files import Staged as _Staged
-from bench.results.files import flush as _flush
-from bench.results.record import Record
-from bench.results.record import goes_further as _goes_further
+from bench.results.files import Staged
+from bench.results.record import Record, goes_further
 from bench.results.store import WRITERS, Store
 
 __all__ = ["Disagreement", "Merged", "Progress", "groups", "merge", "silent"]
@@ -169,9 +167,9 @@ def _choose(id: str, sources: Iterable[Store], target: Store | None, checkpoints
     merged.disagreeing += _disagreements([*([(target, stored)] if target and stored else []), *found])
     source, best = found[0]
     for other, record in found[1:]:
-        if _goes_further(record, best):
+        if goes_further(record, best):
             source, best = other, record
-    if stored is not None and not _goes_further(best, stored):
+    if stored is not None and not goes_further(best, stored):
         merged.kept.append(id)
         return None
     path, size = _checkpoint(source, best, merged) if checkpoints else (None, 0)
@@ -196,7 +194,8 @@ def _read(store: Store, id: str, merged: Merged) -> Record | None:
 
 def _is_sound(record: Record) -> bool:
     """Whether steps can be compared and curves read."""
-    step, series = record["final"]["step"], list(record["curve"].values())
+    step = record["final"]["step"]
+    series: list[Any] = list(record["curve"].values())
     if not isinstance(step, int | None) or not all(isinstance(one, list) for one in series):
         return False
     return len(set(map(len, series))) == 1 and all(isinstance(x, int | float | None) for one in series for x in one)
@@ -206,7 +205,7 @@ def _checkpoint(store: Store, record: Record, merged: Merged) -> tuple[Path | No
     """The checkpoint of a record and its size; None where there is none, or a cut one: that is noted."""
     if record["final"]["step"] is None:
         return None, 0
-    path = store._state_path(record["id"], record["final"]["step"])
+    path = store.checkpoints.path(record["id"], record["final"]["step"])
     try:
         with path.open("rb") as file:
             if is_zipfile(file):
@@ -233,7 +232,7 @@ def _disagreements(found: Sequence[tuple[Store, Record]]) -> Iterator[Disagreeme
             yield Disagreement(record["id"], step, (str(before.folder), str(store.folder)), gap)
 
 
-def _gap(one: dict[str, list[Any]], other: dict[str, list[Any]]) -> float | None:
+def _gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> float | None:
     """The largest difference of an accuracy, None where all numbers agree at the steps that both curves have.
 
     A run that was extended was evaluated at the end of its first budget too: that alone is no disagreement.
@@ -252,55 +251,50 @@ def _bring(moves: Sequence[_Move], target: Store | None, merged: Merged) -> None
     if target is None or not moves:
         return
     with ExitStack() as undone:
-        staged: list[tuple[_Move, _Staged | None, _Staged]] = []
+        staged: list[tuple[_Move, Staged | None, Staged]] = []
         for move in moves:
             state = _stage_copy(target, move)
             if state is not None:
                 undone.callback(state.drop)
-            record = target._stage_record(move.record)
+            record = target.stage(move.record)
             undone.callback(record.drop)
             staged.append((move, state, record))
         with ThreadPoolExecutor(WRITERS) as pool:
-            list(pool.map(_flush, [one for _, state, record in staged for one in (state, record) if one is not None]))
-        with target._locked():
+            list(pool.map(Staged.flush, [one for _, *files in staged for one in files if one]))
+        with target.locked():
             for move, state, record in staged:
                 _settle(move, state, record, target, merged)
 
 
-def _stage_copy(target: Store, move: _Move) -> _Staged | None:
+def _stage_copy(target: Store, move: _Move) -> Staged | None:
     """A copy of a checkpoint beside where it belongs; None where it has gone: a process there goes on from it."""
     if move.checkpoint is None:
         return None
-    try:
-        target.checkpoints.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{str(target.checkpoints)!r} cannot be made: {error.strerror}.") from error
     try:
         source = move.checkpoint.open("rb")
     except FileNotFoundError:
         return None
     with source:
-        path = target.checkpoints / move.checkpoint.name
-        return target._stage(path, lambda file: shutil.copyfileobj(source, file, 2**20))
+        return target.checkpoints.stage_file(move.checkpoint.name, lambda file: shutil.copyfileobj(source, file, 2**20))
 
 
-def _settle(move: _Move, state: _Staged | None, record: _Staged, target: Store, merged: Merged) -> None:
+def _settle(move: _Move, state: Staged | None, record: Staged, target: Store, merged: Merged) -> None:
     """Move a checkpoint, then its record to their places, unless the target has gone as far meanwhile."""
     id, step = move.record["id"], move.record["final"]["step"]
     stored = target.read(id)
-    if stored is not None and not _goes_further(move.record, stored):
+    if stored is not None and not goes_further(move.record, stored):
         merged.kept.append(id)
         return
     if state is not None:
-        target._settle(state)
+        state.settle()
     elif step is not None:
         # One that an interrupted merge left there may be of another machine's run: it must not be extended from.
-        target._state_path(id, step).unlink(missing_ok=True)
-    target._settle(record)
+        target.checkpoints.path(id, step).unlink(missing_ok=True)
+    record.settle()
     before = None if stored is None else stored["final"]["step"]
     if before is not None:
         with suppress(OSError):
-            target._state_path(id, before).unlink(missing_ok=True)
+            target.checkpoints.path(id, before).unlink(missing_ok=True)
     _count(move if state is not None else _Move(move.record, None, 0), stored, merged)
 
 
