@@ -303,7 +303,7 @@ def test_output_of_merge(tmp_path: Path, command: Command) -> None:
 
 def test_progress_is_told_unless_quiet(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.cli._folders.TOLD_EVERY", -1.0)
-    monkeypatch.setattr(folders, "TOGETHER", 2)
+    monkeypatch.setattr(folders, "GROUP_SIZE", 2)
     make(tmp_path / "one", *(at(id, 5) for id in (A, B, C, D, E)))
     done = command("merge", tmp_path / "one", "--into", tmp_path / "all", "--json")
     assert done.err.splitlines() == ["2 of 5 records", "4 of 5 records"]
@@ -342,7 +342,7 @@ from bench.errors import StoreError
 from bench.results import merge as folders
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-folders.TOGETHER = 1
+folders.GROUP_SIZE = 1
 try:
     folders.merge([sys.argv[1]], sys.argv[2])
 except StoreError as error:
@@ -395,7 +395,7 @@ def test_whichever_file_comes_last_it_goes_on(tmp_path: Path, monkeypatch: pytes
 MERGER = """
 import sys
 from bench.results import merge as folders
-folders.TOGETHER = 4
+folders.GROUP_SIZE = 4
 
 def told(*how):
     print(*how, flush=True)
@@ -530,7 +530,7 @@ def test_a_cell_in_training_keeps_its_checkpoint(tmp_path: Path, command: Comman
     assert len(clean(store.folder).removed) == 1
 
 
-def test_a_cell_that_a_process_has_in_hand_keeps_its_checkpoint(tmp_path: Path) -> None:
+def test_a_cell_that_a_process_has_leased_keeps_its_checkpoint(tmp_path: Path) -> None:
     store = make(tmp_path / "results", at(A, 5), at(B, 5))
     for id in (A, B):
         age(store.checkpoints.path(id, 5), 10)
@@ -552,9 +552,9 @@ def test_a_cell_that_a_process_has_in_hand_keeps_its_checkpoint(tmp_path: Path) 
 
 CLAIMER = """
 import sys
-from bench.results.leases import Claims
-claims = Claims(sys.argv[1])
-claims.take([sys.argv[2]])
+from bench.results.leases import Lease
+lease = Lease(sys.argv[1])
+lease.take([sys.argv[2]])
 print("ready", flush=True)
 sys.stdin.read()
 """

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench.errors import FolderError, RequestError, StoreError
+from bench.results.record import fault_of_record
 from bench.results.store import Store
 
 ID = "0123456789abcdef"
@@ -69,6 +70,56 @@ def test_a_corrupt_record_is_named_and_kept(tmp_path: Path, content: bytes, why:
     assert first.read_bytes() == content
     store.path(ID).write_bytes(b"again")
     assert store.set_aside(ID) != first
+
+
+REQUIRED = {
+    "": "schema, id, label, status, spec, budget, parameters, final, steps_to, sustained_steps_to, "
+    "test_accuracy_diagonal, seconds, replicas, flops, peak_memory_bytes, probes, environment, curve, error",
+    "spec": "task, protocol, encoder, learner, split_seed, seed",
+    "budget": "steps, seconds, stop_when_solved",
+    "final": "step, train_accuracy, test_accuracy",
+    "steps_to": "train, test",
+    "sustained_steps_to": "train, test",
+    "seconds": "total",
+    "probes": "ridge, knn",
+    "environment": "device, threads, versions",
+    "curve": "step, train_accuracy, validation_accuracy, test_accuracy",
+}
+"""Keys that every version has written. A record with these alone must stay readable."""
+
+
+def smallest() -> dict[str, Any]:
+    """A record of the required keys."""
+    whole = record()
+    found = {key: whole[key] for key in REQUIRED[""].split(", ")}
+    return found | {key: {name: whole[key][name] for name in REQUIRED[key].split(", ")} for key in REQUIRED if key}
+
+
+def test_records_of_every_version_are_accepted() -> None:
+    assert fault_of_record(record(), ID) is None
+    assert fault_of_record(smallest(), ID) is None
+    assert fault_of_record(record(unknown=1, tuning={"study": "one"}, held={}), ID) is None
+    for status in ("done", "diverged", "failed", "timeout", "interrupted"):
+        assert fault_of_record(record(status=status), ID) is None
+
+
+@pytest.mark.parametrize(("key", "names"), REQUIRED.items(), ids=[key or "record" for key in REQUIRED])
+def test_a_record_without_a_required_key_is_refused(key: str, names: str) -> None:
+    for name in names.split(", "):
+        faulty = smallest()
+        del (faulty[key] if key else faulty)[name]
+        assert fault_of_record(faulty, ID) == (f"its {key} lacks {name}" if key else f"it lacks {name}")
+    if key:
+        for value in (None, [], "text", {}):
+            fault = fault_of_record(smallest() | {key: value}, ID)
+            assert fault is not None
+            assert fault.startswith(f"its {key} lacks ")
+            assert set(fault.removeprefix(f"its {key} lacks ").split(", ")) == set(names.split(", "))
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 3, True])
+def test_what_is_no_object_is_no_record(value: Any) -> None:
+    assert fault_of_record(value, ID) == "it is no record"
 
 
 def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
@@ -208,8 +259,8 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
     store = Store(tmp_path, create=True)
 
     def lose(staged: Any) -> None:
-        if (tmp_path / ".lock").is_file():
-            (tmp_path / ".lock").unlink()
+        if not (tmp_path / ".lock").is_dir():
+            (tmp_path / ".lock").unlink(missing_ok=True)
             (tmp_path / ".lock").mkdir()
 
     monkeypatch.setattr("bench.results.store.WRITERS", 1)

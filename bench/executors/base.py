@@ -20,4 +20,4 @@ class Queue(Protocol):
         """A job's process is gone: try its cells in halves, if there are several."""
 
     def look_elsewhere(self) -> int:
-        """How many cells other processes have in hand; free ones go back to the queue."""
+        """Return cells of other processes that are free again to the queue; how many there were."""

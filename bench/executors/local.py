@@ -38,7 +38,7 @@ PURPOSES = ("train", "evaluate", "compile", "probes")
 
 
 PATIENCE = 1.0
-"""Seconds between two looks at cells that other processes have in hand."""
+"""Seconds between two looks at cells that other processes have leased."""
 
 
 @dataclass
@@ -157,7 +157,7 @@ class Slots:
         return any(slot.future is not None for slot in self.slots)
 
     def _wait_for_others(self, queue: Queue) -> bool:
-        """Cells in hand of another process are waited for: it may be killed."""
+        """Wait for cells that other processes have leased, since these may be killed."""
         if self.on.stopped() or not queue.look_elsewhere():
             return False
         self.finished(None)

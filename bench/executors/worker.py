@@ -29,7 +29,7 @@ from bench.harness.train import recall, train
 from bench.results import environment
 from bench.results.checkpoints import State
 from bench.results.environment import source_digest
-from bench.results.leases import holding
+from bench.results.leases import sharing
 from bench.results.record import Environment, Record, Trained
 from bench.results.store import Store
 from bench.specs import registry
@@ -69,7 +69,7 @@ def run_job(job: Job, on: Board) -> list[Result]:
     if on.stopped():
         return []
     keep_freed_memory()
-    with holding(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), working_on_job():
+    with sharing(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), working_on_job():
         warnings.simplefilter("ignore")
         return _Runner(job, on).run()
 

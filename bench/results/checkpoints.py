@@ -47,16 +47,12 @@ class Checkpoints:
 
         :raises StoreError: where it cannot be written.
         """
-
-        def write(file: BinaryIO) -> None:
-            if sum(x.nbytes for x in state.values()) > BUFFERED:
-                np.savez(file, **state)  # type: ignore[arg-type]
-                return
-            buffer = io.BytesIO()  # an archive by itself is hundreds of small writes
-            np.savez(buffer, **state)  # type: ignore[arg-type]
-            file.write(buffer.getbuffer())
-
-        return self.stage_file(self.path(id, step).name, write)
+        name = self.path(id, step).name
+        if sum(x.nbytes for x in state.values()) > BUFFERED:
+            return self.stage_file(name, lambda file: np.savez(file, **state))  # type: ignore[arg-type]
+        buffer = io.BytesIO()  # an archive by itself is hundreds of small writes
+        np.savez(buffer, **state)  # type: ignore[arg-type]
+        return self.stage_file(name, lambda file: file.write(buffer.getbuffer()))
 
     def stage_file(self, name: str, write: Callable[[BinaryIO], object]) -> Staged:
         """Write a file of the folder under a temporary name; make the folder where there is none.

@@ -8,7 +8,7 @@ import stat
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,7 +160,7 @@ class Store:
             raise problem
 
     def keep_all(self, items: Sequence[tuple[Record, State]], force: Collection[str] = ()) -> list[StoreError | None]:
-        """Write records and their checkpoints, unless the stored record has more steps; returns the error of each, if any.
+        """Write records and checkpoints, unless the stored record has more steps; returns the error of each, if any.
 
         The checkpoint is written first, then the record that refers to it; then the older checkpoint is removed. The
         folder is locked while records are compared and files are renamed, but not while they are written and flushed:
@@ -171,57 +171,34 @@ class Store:
             renamed first.
         :raises StoreError: where the folder cannot be used.
         """
-        with self.locked():
-            refused = [self._refused(record, record["id"] in force) for record, _ in items]
         with ThreadPoolExecutor(WRITERS) as pool:
-            writing = [pool.submit(self._written, item, one) for item, one in zip(items, refused, strict=True)]
-        if any(future.exception() for future in writing):  # not an error of the disk, which concerns one record only
+            writing = [pool.submit(self._written, *item) for item in items]
+        with ExitStack() as undo:
             for future in writing:
                 if not future.exception():
-                    future.result().drop()
-        written = [future.result() for future in writing]
-        try:
+                    undo.callback(future.result().drop)
+            written = [future.result() for future in writing]
             with self.locked():
                 pairs = zip(items, written, strict=True)
                 return [self._settled(record, one, record["id"] in force) for (record, _), one in pairs]
-        except StoreError:
-            for one in written:
-                one.drop()
-            raise
 
-    def _refused(self, record: Record, force: bool) -> "_Written | None":
-        """What to return for a record that is not written; None for one that is."""
-        try:
-            stored = self._stored(record, force)
-        except StoreError as error:
-            return _Written(problem=error)
-        further = stored is not None and goes_further(stored, record)
-        return _Written(problem=_kept_instead_of(record)) if further else None
-
-    def _written(self, item: tuple[Record, State], refused: "_Written | None") -> "_Written":
+    def _written(self, record: Record, state: State) -> "_Written":
         """Write a checkpoint and a record under temporary names, and wait until they are on the disk."""
-        written = self._staged(*item) if refused is None else refused
-        for staged in written.files():
-            staged.flush()
-        return written
-
-    def _staged(self, record: Record, state: State) -> "_Written":
-        """Write a checkpoint and a record under temporary names."""
         written = _Written(extensible=bool(state) and record["status"] not in ("failed", "diverged"))
         try:
             if written.extensible:
                 try:
-                    step = record["final"]["step"]
-                    written.state = self.checkpoints.stage(record["id"], step, state)
+                    written.state = self.checkpoints.stage(record["id"], record["final"]["step"], state)
                 except StoreError as error:
                     written.problem = _not_extensible(error)
             written.record = self.stage(record)
         except StoreError as error:
-            written.drop()
-            return _Written(problem=error)
+            written.problem = error
         except BaseException:
             written.drop()
             raise
+        for staged in written.files():
+            staged.flush()
         return written
 
     def _stored(self, record: Record, force: bool) -> Record | None:
@@ -237,14 +214,13 @@ class Store:
         return None
 
     def _settled(self, record: Record, written: "_Written", force: bool) -> StoreError | None:
-        """Move files to their final paths, unless another process has stored a record with more steps meanwhile."""
+        """Move files to their final paths, unless the stored record has more steps."""
         if written.record is None:
             return written.problem
         problem, id = written.problem, record["id"]
         try:
             stored = self._stored(record, force)
             if stored is not None and goes_further(stored, record):
-                written.drop()
                 return _kept_instead_of(record)
             if written.state is not None:
                 try:
@@ -253,7 +229,6 @@ class Store:
                     problem = _not_extensible(error)
             written.record.settle()
         except StoreError as error:
-            written.drop()
             return error
         before = None if stored is None else stored["final"]["step"]
         if before is not None and not (written.extensible and before == record["final"]["step"]):

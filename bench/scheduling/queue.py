@@ -1,4 +1,4 @@
-"""The queue of a sweep: jobs of cells that nobody else has claimed."""
+"""The queue of a sweep: jobs of cells that no other process has leased."""
 
 import math
 import time
@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import StoreError
 from bench.executors.jobs import Job, Unit
 from bench.results import environment
-from bench.results.leases import Claims
+from bench.results.leases import Lease
 from bench.results.store import Store
 from bench.scheduling.devices import THREADS, device_kind
 from bench.scheduling.plan import ACTIONS, Sweep, action
@@ -19,10 +19,10 @@ __all__ = ["Queue"]
 
 
 class Queue:
-    """Jobs, made when a slot is free: cells that train side by side, claimed and looked up once more."""
+    """Jobs, made when a slot is free: cells that train side by side, leased and looked up once more."""
 
-    def __init__(self, planned: Sweep, claims: Claims, cores: int) -> None:
-        self.planned, self.claims = planned, claims
+    def __init__(self, planned: Sweep, lease: Lease, cores: int) -> None:
+        self.planned, self.lease = planned, lease
         self.store = Store(planned.results)
         self.source = environment.source_state()
         self.waiting: dict[int, deque[int]] = {}
@@ -70,7 +70,7 @@ class Queue:
     def _job(self, places: Sequence[int], device: str) -> Job | None:
         planned = self.planned
         ids = {planned.id(place): place for place in places}
-        mine = self.claims.take(ids)
+        mine = self.lease.take(ids)
         self.elsewhere += [place for id, place in ids.items() if id not in mine]
         units, covered = [], []
         for id, place in ids.items():
@@ -90,11 +90,11 @@ class Queue:
                 prior = record if todo in ("extend", "resume") else None
                 units.append(Unit(planned.spec(place), budget, prior=prior))
         if covered:
-            self.claims.release({planned.id(place) for place in covered})
+            self.lease.release({planned.id(place) for place in covered})
             planned.actions[covered] = ACTIONS.index("done")
         if not units:
             return None
-        lease = str(self.claims.lease)
+        lease = str(self.lease.path)
         repeats = self.repeats[planned.entries[planned.entry[places[0]]].group]
         return Job(tuple(units), device, THREADS, planned.results, planned.force, self.source, lease, repeats)
 
@@ -113,7 +113,7 @@ class Queue:
 
     def over(self, job: Job) -> None:
         """A job came back: its cells are free for others."""
-        self.claims.release({unit.spec.id for unit in job.units})
+        self.lease.release({unit.spec.id for unit in job.units})
 
     def halve(self, job: Job) -> bool:
         """After the loss of a worker process: its cells once more in halves; False for a lone one."""
@@ -127,10 +127,10 @@ class Queue:
         return int(np.flatnonzero(self.planned.ids == np.uint64(int(id, 16)))[0])
 
     def look_elsewhere(self) -> int:
-        """Cells that other processes have in hand: those that are free again go back to the queue; how many remain."""
+        """Return cells of other processes that are free again to the queue; how many there were."""
         places, self.elsewhere = self.elsewhere, []
-        free = self.claims.take([self.planned.id(place) for place in places]) if places else set()
-        self.claims.release(free)
+        free = self.lease.take([self.planned.id(place) for place in places]) if places else set()
+        self.lease.release(free)
         for place in places:
             if self.planned.id(place) in free:
                 if self._failed_there(place):

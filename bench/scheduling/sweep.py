@@ -10,7 +10,7 @@ import joblib
 from bench.errors import RequestError, StoreError
 from bench.executors.channel import board
 from bench.executors.local import Slots, UnderWay
-from bench.results.leases import Claims
+from bench.results.leases import Lease
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.scheduling.grid import Grid
@@ -55,14 +55,14 @@ def run_sweep(planned: Sweep, jobs: int | None = None, display: Display | None =
     if not len(planned.todo):
         return True
     with board() as on:
-        claims = Claims(planned.results)
+        lease = Lease(planned.results)
         try:
-            queue = Queue(planned, claims, jobs or joblib.cpu_count())
+            queue = Queue(planned, lease, jobs or joblib.cpu_count())
             slots = Slots(queue.devices, on, lambda record: None)
             with display(planned, slots.under_way) if display else nullcontext(slots.finished) as slots.finished:
                 went_on = slots.run(queue)
         finally:
-            claims.close()
+            lease.close()
     planned.busy, planned.spent, planned.troubles = slots.busy, slots.spent, slots.troubles
     planned.problems = slots.problems + queue.problems
     if planned.problems and not went_on:

@@ -19,7 +19,8 @@ from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
 import bench
-from bench.recipes.measurements._telling import about, tell
+from bench.recipes.measurements._telling import tell
+from bench.results.words import about
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of the direct call; a run of ours uses one")
     options = parser.parse_args()
     each = f"{options.epochs:,} epochs by the benchmark and by scikit-learn"
-    tell(f"{options.repeats} × {each}: about {about(2 * options.repeats * options.epochs * EPOCH)} of a CPU core.")
+    tell(f"{options.repeats} × {each}: {about(2 * options.repeats * options.epochs * EPOCH)} of a CPU core.")
     ratios = []
     for seed in range(options.repeats):
         mine, accuracy = ours(options.epochs, seed)

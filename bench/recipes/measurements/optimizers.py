@@ -17,8 +17,9 @@ from typing import Any
 
 from bench import tune
 from bench.errors import BenchError
-from bench.recipes.measurements._telling import INTERRUPTED, about, chosen, tell, timed
+from bench.recipes.measurements._telling import INTERRUPTED, chosen, tell, timed
 from bench.recipes.measurements.grokking import crossing
+from bench.results.words import about, duration
 
 RATES = "3e-4..3e-2:log"
 FILTER = {"learner.grokfast_lamb": "0.1..10:log"}
@@ -98,7 +99,7 @@ def _described(arm: str, options: argparse.Namespace) -> str:
     longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
     steps = trainings * longest
     gpu, core = steps / H200, steps * CORE
-    cost = f"about {about(gpu)} on an H200, {about(core)} of CPU cores at most"
+    cost = f"{about(gpu)} on an H200, {duration(core)} of CPU cores at most"
     return f"{trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
 
 
