@@ -24,9 +24,10 @@ import bench
 from bench.cli._tables import _spread
 from bench.errors import RequestError, StoreError
 from bench.executors import worker as execute
+from bench.harness import train as harness
 from bench.harness.outcome import Outcome
+from bench.harness.pace import Pace
 from bench.harness.train import train
-from bench.harness.train import train as harness
 from bench.results.curves import evaluation_steps
 from bench.results.store import Store
 from bench.scheduling.planner import plan
@@ -259,8 +260,8 @@ def test_somebody_can_say_stop_twice_a_second(step_takes: float, monkeypatch: py
             slices.append((step - reached) * step_takes)
             now, reached = now + slices[-1], step
 
-    monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: now))
-    pace, replica = harness._Pace(), SimpleNamespace(step=0, granularity=1)
+    monkeypatch.setattr("bench.harness.pace.time", SimpleNamespace(perf_counter=lambda: now))
+    pace, replica = Pace(), SimpleNamespace(step=0, granularity=1)
     for step in evaluation_steps(40_000, 1):
         while replica.step < step:
             pace.advance(Training(), step, [0], [replica])  # type: ignore[arg-type, list-item]
@@ -306,13 +307,13 @@ def test_ends_of_neighbours_do_not_keep_a_cell_from_being_kept(monkeypatch: pyte
     specs = resolve(encoder="onehot", learner="quadratic", modulus=7, seeds=range(4))
     clock = SimpleNamespace(elapsed=0.0)
     kept: list[int] = []
-    original = harness._Pace.advance
+    original = Pace.advance
 
     def advance(self: Any, training: Any, step: int, *rest: Any) -> int:
         clock.elapsed = float(original(self, training, step, *rest))
         return int(clock.elapsed)
 
-    monkeypatch.setattr(harness._Pace, "advance", advance)
+    monkeypatch.setattr(Pace, "advance", advance)
     train(
         [prepare(spec) for spec in specs],
         [Budget(900), *(Budget(point - 1) for point in points[-4:-1])],
@@ -447,7 +448,7 @@ def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytes
         return original(cells, *rest, **more)
 
     monkeypatch.setattr(execute, "train", failing)
-    monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr("bench.harness.pace.time", SimpleNamespace(perf_counter=lambda: now))
     records = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=9, seeds=4, jobs=1, results=None)
     assert [(r["status"], r["replicas"], r["seconds"]["total"]) for r in records] == [("done", 2, 0.5)] * 4
 
