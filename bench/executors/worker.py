@@ -206,10 +206,8 @@ class _Runner:
         self.results[unit.spec.id] = Result(unit.prior, problem)
 
     def _fail(self, unit: Unit, error: BaseException, status: str = "failed") -> None:
-        elapsed = self.clock.elapsed
-        record = self._described(
-            trained_record(unit.spec, unit.budget, status, blank_curve(), elapsed, error=error), unit
-        )
+        trained = trained_record(unit.spec, unit.budget, status, blank_curve(), self.clock.elapsed, error=error)
+        record = self._described(trained, unit)
         [problem] = self._keep([(record, {})])
         self.results[unit.spec.id] = Result(record, problem)
 
