@@ -1,6 +1,6 @@
 """What can go wrong in a way that a user can mend: one line each, and an exit code."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -28,7 +28,7 @@ class StoreError(BenchError):
 
     exit_code = 1
 
-    def __init__(self, message: str, records: Sequence[dict[str, Any]] = (), minor: bool = False) -> None:
+    def __init__(self, message: str, records: Sequence[Mapping[str, Any]] = (), minor: bool = False) -> None:
         super().__init__(message)
         self.records = list(records)
         self.minor = minor

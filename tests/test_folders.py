@@ -22,6 +22,7 @@ import bench
 from bench.errors import FolderError, RequestError, StoreError
 from bench.results import merge as folders
 from bench.results.clean import clean
+from bench.results.files import Staged
 from bench.results.merge import merge
 from bench.results.store import Store, check_folder
 
@@ -63,7 +64,7 @@ def reached(store: Store) -> dict[str, int | None]:
 
 
 def made_in(store: Store, id: str, step: int) -> str | None:
-    state = store.read_state(id, step)
+    state = store.checkpoints.read(id, step)
     return None if state is None else str(state["made_in"])
 
 
@@ -81,10 +82,12 @@ def test_what_goes_further_wins(tmp_path: Path) -> None:
     assert all_.find(C)["curve"]["test_accuracy"] == [0.3, 0.3]
     places = {A: "two", B: "one", C: "all", D: "all", E: "one", "f" * 16: "two"}
     assert {id: made_in(all_, id, step or 0) for id, step in reached(all_).items()} == places
-    assert len(list(all_.checkpoints.iterdir())) == 6
+    assert len(list(all_.checkpoints.folder.iterdir())) == 6
     assert [content(store.folder) for store in (one, two)] == before
     assert merged.checkpoints == 4
-    assert merged.bytes == sum(all_._state_path(*k).stat().st_size for k in ((A, 9), (B, 20), (E, 7), ("f" * 16, 3)))
+    assert merged.bytes == sum(
+        all_.checkpoints.path(*k).stat().st_size for k in ((A, 9), (B, 20), (E, 7), ("f" * 16, 3))
+    )
 
 
 def test_records_and_checkpoints_arrive_bit_for_bit(tmp_path: Path) -> None:
@@ -115,17 +118,17 @@ def test_without_checkpoints(tmp_path: Path) -> None:
     target = make(tmp_path / "all", at(B, 4))
     merged = merge([tmp_path / "one"], target.folder, checkpoints=False)
     assert (merged.copied, merged.replaced, merged.checkpoints, merged.bytes) == ([A], [B], 0, 0)
-    assert list(target.checkpoints.iterdir()) == []
+    assert list(target.checkpoints.folder.iterdir()) == []
 
 
 def test_a_record_is_not_extended_from_a_checkpoint_of_another_run(tmp_path: Path) -> None:
     """A merge that was killed between the two left a checkpoint; the record then comes from elsewhere."""
     make(tmp_path / "one", at(A, 5), states=False)
     target = make(tmp_path / "all", at(B, 1))
-    target.write_state(A, 5, {"step": np.array(5), "made_in": np.array("killed")})
+    target.checkpoints.write(A, 5, {"step": np.array(5), "made_in": np.array("killed")})
     merge([tmp_path / "one"], target.folder)
     assert reached(target) == {A: 5, B: 1}
-    assert target.read_state(A, 5) is None
+    assert target.checkpoints.read(A, 5) is None
 
 
 def test_dry_run_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
@@ -217,21 +220,21 @@ def test_a_broken_record_of_the_target_is_kept(tmp_path: Path, command: Command)
 
 def test_a_cut_checkpoint_stays_behind(tmp_path: Path, command: Command) -> None:
     one = make(tmp_path / "one", at(A, 5), at(B, 5))
-    path = one._state_path(A, 5)
+    path = one.checkpoints.path(A, 5)
     path.write_bytes(path.read_bytes()[:-30])
     done = command("merge", one.folder, "--into", tmp_path / "all")
     assert done.code == 1
     assert f"The checkpoint '{path}' cannot be used: it is not whole." in done.err
     target = Store(tmp_path / "all")
     assert reached(target) == {A: 5, B: 5}
-    assert [p.name for p in target.checkpoints.iterdir()] == [f"{B}-5.npz"]
+    assert [p.name for p in target.checkpoints.folder.iterdir()] == [f"{B}-5.npz"]
 
 
 def test_foreign_files_are_neither_copied_nor_touched(tmp_path: Path) -> None:
     one, target = make(tmp_path / "one", at(A, 5)), make(tmp_path / "all", at(B, 5))
-    for folder in (one.folder, one.checkpoints, target.folder, target.checkpoints):
+    for folder in (one.folder, one.checkpoints.folder, target.folder, target.checkpoints.folder):
         (folder / "notes.txt").write_text(str(folder))
-    one.write_state(C, 3, {"step": np.array(3)})
+    one.checkpoints.write(C, 3, {"step": np.array(3)})
     (one.folder / f"{A}.json.aside-0").write_text("{}")
     merge([one.folder], target.folder)
     assert set(content(target.folder)) == {
@@ -300,7 +303,7 @@ def test_output_of_merge(tmp_path: Path, command: Command) -> None:
 
 def test_progress_is_told_unless_quiet(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.cli._folders.TOLD_EVERY", -1.0)
-    monkeypatch.setattr(folders, "TOGETHER", 2)
+    monkeypatch.setattr(folders, "GROUP_SIZE", 2)
     make(tmp_path / "one", *(at(id, 5) for id in (A, B, C, D, E)))
     done = command("merge", tmp_path / "one", "--into", tmp_path / "all", "--json")
     assert done.err.splitlines() == ["2 of 5 records", "4 of 5 records"]
@@ -314,14 +317,15 @@ def test_the_target_may_go_further_meanwhile(tmp_path: Path, monkeypatch: pytest
     """A sweep keeps a record between the look and the rename."""
     make(tmp_path / "one", at(A, 9), at(B, 9))
     target = make(tmp_path / "all", at(A, 3))
-    flush = folders._flush
+    flush = Staged.flush
 
     def slow(staged: Any) -> None:
         if reached(target)[A] == 3:
+            monkeypatch.setattr(Staged, "flush", flush)
             target.keep(at(A, 20), {"step": np.array(20), "made_in": np.array("sweep")})
         flush(staged)
 
-    monkeypatch.setattr(folders, "_flush", slow)
+    monkeypatch.setattr(Staged, "flush", slow)
     monkeypatch.setattr(folders, "WRITERS", 1)
     merged = merge([tmp_path / "one"], target.folder)
     assert (merged.copied, merged.kept, merged.replaced, merged.checkpoints) == ([B], [A], [], 1)
@@ -338,7 +342,7 @@ from bench.errors import StoreError
 from bench.results import merge as folders
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-folders.TOGETHER = 1
+folders.GROUP_SIZE = 1
 try:
     folders.merge([sys.argv[1]], sys.argv[2])
 except StoreError as error:
@@ -348,7 +352,7 @@ except StoreError as error:
 
 def test_a_full_disk_stops_it_and_loses_nothing(tmp_path: Path) -> None:
     one = make(tmp_path / "one", at(A, 5), at(B, 5), at(C, 5))
-    one.write_state(B, 5, {"step": np.array(5), "made_in": np.array("one"), "w": np.zeros(9_000)})
+    one.checkpoints.write(B, 5, {"step": np.array(5), "made_in": np.array("one"), "w": np.zeros(9_000)})
     target = make(tmp_path / "all", at(B, 2))
     call = [sys.executable, "-c", FULL, str(one.folder), str(target.folder)]
     done = subprocess.run(call, capture_output=True, text=True, check=True)
@@ -365,20 +369,20 @@ def test_a_full_disk_stops_it_and_loses_nothing(tmp_path: Path) -> None:
 def test_whichever_file_comes_last_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash after every number of renames: a record is never without the checkpoint that it came with."""
     one = make(tmp_path / "one", *(at(id, 9) for id in (A, B, C)))
-    settle = Store._settle
+    settle = Staged.settle
     for renames in range(6):
         target = make(tmp_path / f"all-{renames}", at(B, 4))
         left = iter(range(renames))
 
-        def crash(store: Store, staged: Any, left: Iterator[int] = left) -> None:
+        def crash(staged: Staged, left: Iterator[int] = left) -> None:
             if next(left, None) is None:
                 raise KeyboardInterrupt
-            settle(store, staged)
+            settle(staged)
 
-        monkeypatch.setattr(Store, "_settle", crash)
+        monkeypatch.setattr(Staged, "settle", crash)
         with pytest.raises(KeyboardInterrupt):
             merge([one.folder], target.folder)
-        monkeypatch.setattr(Store, "_settle", settle)
+        monkeypatch.setattr(Staged, "settle", settle)
         found = reached(target)
         assert sum(step == 9 for step in found.values()) == renames // 2
         places = {id: "one" if step == 9 else target.folder.name for id, step in found.items()}
@@ -391,7 +395,7 @@ def test_whichever_file_comes_last_it_goes_on(tmp_path: Path, monkeypatch: pytes
 MERGER = """
 import sys
 from bench.results import merge as folders
-folders.TOGETHER = 4
+folders.GROUP_SIZE = 4
 
 def told(*how):
     print(*how, flush=True)
@@ -435,7 +439,7 @@ def test_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     assert {made_in(target, id, 9) for id in ids} == {"one"}
     assert content(source.folder) == before
     # What killed processes left goes with `clean`, once it is old enough.
-    for path in [*target.folder.iterdir(), *target.checkpoints.iterdir()]:
+    for path in [*target.folder.iterdir(), *target.checkpoints.folder.iterdir()]:
         age(path, 1)
     clean(target.folder)
     assert set(content(target.folder)) == {f"{id}.json" for id in ids}
@@ -461,7 +465,7 @@ def age(path: Path, days: float) -> None:
 def test_clean_removes_what_is_ours_and_no_more(tmp_path: Path) -> None:
     store = make(tmp_path / "results", at(A, 5), at(B, 5), failed(C), at(D, 7), states=True)
     for id, step in ((B, 3), (E, 9)):
-        store.write_state(id, step, {"step": np.array(step)})
+        store.checkpoints.write(id, step, {"step": np.array(step)})
     store.path(D).write_bytes(b"cut")
     (store.folder / f"{E}.json.aside-0").write_text("{}")
     old = [f".{A}-abcd_123.tmp", f"checkpoints/.{A}-17-abcd_123.tmp"]
@@ -472,8 +476,8 @@ def test_clean_removes_what_is_ours_and_no_more(tmp_path: Path) -> None:
         age(store.folder / name, 1)
     young = store.folder / f".{B}-abcd_123.tmp"
     young.write_text("in use")
-    (store.checkpoints / f"{A}-6.npz").mkdir()
-    (store.checkpoints / f"{A}-8.npz").symlink_to(store.folder / "notes.txt")
+    (store.checkpoints.folder / f"{A}-6.npz").mkdir()
+    (store.checkpoints.folder / f"{A}-8.npz").symlink_to(store.folder / "notes.txt")
     before = content(store.folder)
     would = clean(store.folder, dry_run=True)
     assert content(store.folder) == before
@@ -494,16 +498,16 @@ def test_clean_removes_what_is_ours_and_no_more(tmp_path: Path) -> None:
 
 def test_older_than(tmp_path: Path, command: Command) -> None:
     store = make(tmp_path / "results", at(A, 5), at(B, 5))
-    age(store._state_path(A, 5), 3)
+    age(store.checkpoints.path(A, 5), 3)
     # A file server whose clock is ahead.
-    age(store._state_path(B, 5), -1)
+    age(store.checkpoints.path(B, 5), -1)
     left = store.folder / f".{B}-abcd_123.tmp"
     left.touch()
     age(left, 1)
     done = command("clean", "--results", store.folder, "--older-than", 2, "--json")
     assert [Path(f["path"]).name for f in done.json["removed"]] == [f"{A}-5.npz"]
     assert {Path(f["path"]).name for f in done.json["younger"]} == {left.name, f"{B}-5.npz"}
-    assert store.read_state(B, 5) is not None
+    assert store.checkpoints.read(B, 5) is not None
     assert {f.kind for f in clean(store.folder, older_than=0).removed} == {"checkpoint", "temporary"}
     for wrong, message in ((-1, "a number of days ≥ 0, got -1"), ("nan", "got nan"), ("inf", "got inf")):
         done = command("clean", "--results", store.folder, "--older-than", wrong)
@@ -516,28 +520,28 @@ def test_older_than(tmp_path: Path, command: Command) -> None:
 
 def test_a_cell_in_training_keeps_its_checkpoint(tmp_path: Path, command: Command) -> None:
     store = make(tmp_path / "results", at(A, 5, status="interrupted"), at(B, 5, status="interrupted"), at(C, 5))
-    age(store._state_path(B, 5), 0.1)
-    store.write_state(A, 4, {"step": np.array(4)})
+    age(store.checkpoints.path(B, 5), 0.1)
+    store.checkpoints.write(A, 4, {"step": np.array(4)})
     done = command("clean", "--results", store.folder)
-    assert [path.name for path in store.checkpoints.iterdir()] == [f"{A}-5.npz"]
+    assert [path.name for path in store.checkpoints.folder.iterdir()] == [f"{A}-5.npz"]
     assert "Stays: 1 checkpoint, " in done.out
     assert "in training or were interrupted within the hour" in done.out
-    age(store._state_path(A, 5), 0.1)
+    age(store.checkpoints.path(A, 5), 0.1)
     assert len(clean(store.folder).removed) == 1
 
 
-def test_a_cell_that_a_process_has_in_hand_keeps_its_checkpoint(tmp_path: Path) -> None:
+def test_a_cell_that_a_process_has_leased_keeps_its_checkpoint(tmp_path: Path) -> None:
     store = make(tmp_path / "results", at(A, 5), at(B, 5))
     for id in (A, B):
-        age(store._state_path(id, 5), 10)
-    store.write_state(A, 4, {"step": np.array(4)})
+        age(store.checkpoints.path(id, 5), 10)
+    store.checkpoints.write(A, 4, {"step": np.array(4)})
     call = [sys.executable, "-c", CLAIMER, str(store.folder), A]
     sweep = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert sweep.stdout is not None
     assert sweep.stdout.readline() == "ready\n"
     cleaned = clean(store.folder)
     assert [Path(f.path).name for f in cleaned.in_flight] == [f"{A}-5.npz"]
-    assert [path.name for path in store.checkpoints.iterdir()] == [f"{A}-5.npz"]
+    assert [path.name for path in store.checkpoints.folder.iterdir()] == [f"{A}-5.npz"]
     sweep.kill()
     sweep.communicate()
     left = store.folder / "claims" / ".abcd_123.tmp"
@@ -548,9 +552,9 @@ def test_a_cell_that_a_process_has_in_hand_keeps_its_checkpoint(tmp_path: Path) 
 
 CLAIMER = """
 import sys
-from bench.results.leases import Claims
-claims = Claims(sys.argv[1])
-claims.take([sys.argv[2]])
+from bench.results.leases import Lease
+lease = Lease(sys.argv[1])
+lease.take([sys.argv[2]])
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -583,7 +587,7 @@ print("ready", flush=True)
 missing = 0
 for step in range(2, 151):
     store.keep(at(A, step, status="interrupted"), {"step": np.array(step)})
-    missing += store.read_state(A, step) is None
+    missing += store.checkpoints.read(A, step) is None
 print("checkpoints missing:", missing)
 """
 
@@ -601,15 +605,15 @@ def test_a_cell_whose_checkpoint_is_gone_begins_anew(tmp_path: Path) -> None:
     [whole] = bench.run(**cell, steps=8, results=None)
     assert (short["final"]["step"], longer["final"]["step"]) == (3, 8)
     assert longer["curve"] == whole["curve"]
-    assert Store(results).read_state(longer["id"], 8) is not None
+    assert Store(results).checkpoints.read(longer["id"], 8) is not None
 
 
 def test_output_of_clean(tmp_path: Path, command: Command) -> None:
     store = make(tmp_path / "results", at(A, 5), at(B, 5))
-    store.write_state(E, 9, {"step": np.array(9)})
+    store.checkpoints.write(E, 9, {"step": np.array(9)})
     (left := store.folder / f".{A}-abcd_123.tmp").write_bytes(b"x" * 12_345)
     age(left, 1)
-    sizes = {path.name: path.stat().st_size for path in store.checkpoints.iterdir()}
+    sizes = {path.name: path.stat().st_size for path in store.checkpoints.folder.iterdir()}
     two, stray = sizes[f"{A}-5.npz"] + sizes[f"{B}-5.npz"], sizes[f"{E}-9.npz"]
     done = command("clean", "--results", store.folder, "--dry-run")
     first, second = done.out.splitlines()
@@ -621,7 +625,7 @@ def test_output_of_clean(tmp_path: Path, command: Command) -> None:
     assert (document["schema"], document["dry_run"], document["results"]) == (1, False, str(store.folder))
     assert document["bytes"] == 12_345 + two + stray
     assert sum(f["bytes"] for f in document["removed"]) == document["bytes"]
-    store.write_state(A, 5, {"step": np.array(5)})
+    store.checkpoints.write(A, 5, {"step": np.array(5)})
     assert command("clean", "--results", store.folder).out.splitlines() == [
         f"Removed from '{store.folder}': 1 checkpoint, {stray} B.",
         "All records stay; one of these that is extended trains anew.",
@@ -694,14 +698,14 @@ def test_a_folder_that_cannot_be_read_is_a_wrong_request(tmp_path: Path, request
 def test_permissions_of_merge(nobody: Path, command: Command) -> None:
     one = make(nobody / "one", at(A, 5), at(B, 5), at(C, 5))
     one.path(A).chmod(0)
-    one._state_path(B, 5).chmod(0)
-    one.checkpoints.chmod(0o500)
+    one.checkpoints.path(B, 5).chmod(0)
+    one.checkpoints.folder.chmod(0o500)
     one.folder.chmod(0o500)
     done = command("merge", one.folder, "--into", nobody / "all")
     assert done.code == 1
     record, state = done.err.splitlines()
     assert record == f"The record '{one.path(A)}' cannot be read: Permission denied."
-    assert state.startswith(f"The checkpoint '{one._state_path(B, 5)}' cannot be used: Permission denied.")
+    assert state.startswith(f"The checkpoint '{one.checkpoints.path(B, 5)}' cannot be used: Permission denied.")
     target = Store(nobody / "all")
     assert reached(target) == {B: 5, C: 5}
     assert made_in(target, C, 5) == "one"
@@ -711,7 +715,7 @@ def test_permissions_of_merge(nobody: Path, command: Command) -> None:
     assert (done.code, done.error) == (2, f"The results folder '{target.folder}' cannot be used: Permission denied.")
     assert command("merge", nobody / "two", "--into", target.folder, "--dry-run").code == 0
     target.folder.chmod(0o700)
-    target.checkpoints.chmod(0o500)
+    target.checkpoints.folder.chmod(0o500)
     done = command("merge", nobody / "two", "--into", target.folder)
     assert done.code == 1
     assert "cannot be written: Permission denied. 0 records were merged before" in done.error
@@ -723,12 +727,12 @@ def test_permissions_of_merge(nobody: Path, command: Command) -> None:
 
 def test_permissions_of_clean(nobody: Path) -> None:
     store = make(nobody / "results", at(A, 5))
-    store.checkpoints.chmod(0o500)
+    store.checkpoints.folder.chmod(0o500)
     with pytest.raises(StoreError, match=r"a-5.npz' cannot be removed: Permission denied\."):
         clean(store.folder)
     assert len(clean(store.folder, dry_run=True).removed) == 1
-    store.checkpoints.chmod(0)
+    store.checkpoints.folder.chmod(0)
     with pytest.raises(StoreError, match="checkpoints' cannot be read: Permission denied"):
         clean(store.folder)
-    store.checkpoints.chmod(0o700)
+    store.checkpoints.folder.chmod(0o700)
     assert made_in(store, A, 5) == "results"

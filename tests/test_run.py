@@ -242,7 +242,7 @@ def test_a_failing_extension_keeps_the_record(
 
 def test_a_foreign_checkpoint_is_not_used(tmp_path: Path) -> None:
     [record] = bench.run(**REQUEST, epochs=10, results=tmp_path)
-    Store(tmp_path).write_state(record["id"], 10, {"step": np.array(10), "w0": np.zeros(3)})
+    Store(tmp_path).checkpoints.write(record["id"], 10, {"step": np.array(10), "w0": np.zeros(3)})
     [extended] = bench.run(**REQUEST, epochs=20, results=tmp_path)
     [straight] = bench.run(**REQUEST, epochs=20, results=None)
     assert untimed(extended) == untimed(straight)
@@ -456,7 +456,7 @@ def test_a_full_disk_still_shows_the_result(tmp_path: Path, command: Command, mo
     def full(self: Store, record: dict[str, Any]) -> None:
         raise StoreError("'r.json' cannot be written: No space left on device.")
 
-    monkeypatch.setattr(Store, "_stage_record", full)
+    monkeypatch.setattr(Store, "stage", full)
     done = command(*RUN, "--epochs", 2, "--results", tmp_path, "--json")
     assert done.code == 1
     assert done.json["cells"][0]["status"] == "done"

@@ -74,7 +74,7 @@ def test_a_journal_stays_the_same_where_the_folder_changes(tmp_path: Path, monke
 COUNTS = """
 import sys, threading, time
 from pathlib import Path
-from bench.tuning.storage.open import JournalLock
+from bench.tuning.storage.journal import JournalLock
 folder, lock = Path(sys.argv[1]), JournalLock(Path(sys.argv[1]) / "journal")
 def count():
     for _ in range(20):
@@ -180,7 +180,7 @@ def test_one_thread_of_one_process_writes_at_a_time(tmp_path: Path) -> None:
 HOLDS = """
 import sys, time
 from pathlib import Path
-from bench.tuning.storage.open import JournalLock
+from bench.tuning.storage.journal import JournalLock
 lock = JournalLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
@@ -244,7 +244,7 @@ def test_signals_are_heard_while_a_lock_is_waited_for(tmp_path: Path, monkeypatc
             os.kill(os.getpid(), signal.SIGTERM)
         pause(seconds)
 
-    monkeypatch.setattr("bench.tuning.storage.open.time", SimpleNamespace(sleep=pausing, monotonic=time.monotonic))
+    monkeypatch.setattr("bench.tuning.storage.journal.time", SimpleNamespace(sleep=pausing, monotonic=time.monotonic))
     monkeypatch.setattr("bench.tuning.storage.journal.LOCKED", PATIENCE)
     try:
         waiting.acquire()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench.errors import FolderError, RequestError, StoreError
+from bench.results.record import fault_of_record
 from bench.results.store import Store
 
 ID = "0123456789abcdef"
@@ -71,6 +72,56 @@ def test_a_corrupt_record_is_named_and_kept(tmp_path: Path, content: bytes, why:
     assert store.set_aside(ID) != first
 
 
+REQUIRED = {
+    "": "schema, id, label, status, spec, budget, parameters, final, steps_to, sustained_steps_to, "
+    "test_accuracy_diagonal, seconds, replicas, flops, peak_memory_bytes, probes, environment, curve, error",
+    "spec": "task, protocol, encoder, learner, split_seed, seed",
+    "budget": "steps, seconds, stop_when_solved",
+    "final": "step, train_accuracy, test_accuracy",
+    "steps_to": "train, test",
+    "sustained_steps_to": "train, test",
+    "seconds": "total",
+    "probes": "ridge, knn",
+    "environment": "device, threads, versions",
+    "curve": "step, train_accuracy, validation_accuracy, test_accuracy",
+}
+"""Keys that every version has written. A record with these alone must stay readable."""
+
+
+def smallest() -> dict[str, Any]:
+    """A record of the required keys."""
+    whole = record()
+    found = {key: whole[key] for key in REQUIRED[""].split(", ")}
+    return found | {key: {name: whole[key][name] for name in REQUIRED[key].split(", ")} for key in REQUIRED if key}
+
+
+def test_records_of_every_version_are_accepted() -> None:
+    assert fault_of_record(record(), ID) is None
+    assert fault_of_record(smallest(), ID) is None
+    assert fault_of_record(record(unknown=1, tuning={"study": "one"}, held={}), ID) is None
+    for status in ("done", "diverged", "failed", "timeout", "interrupted"):
+        assert fault_of_record(record(status=status), ID) is None
+
+
+@pytest.mark.parametrize(("key", "names"), REQUIRED.items(), ids=[key or "record" for key in REQUIRED])
+def test_a_record_without_a_required_key_is_refused(key: str, names: str) -> None:
+    for name in names.split(", "):
+        faulty = smallest()
+        del (faulty[key] if key else faulty)[name]
+        assert fault_of_record(faulty, ID) == (f"its {key} lacks {name}" if key else f"it lacks {name}")
+    if key:
+        for value in (None, [], "text", {}):
+            fault = fault_of_record(smallest() | {key: value}, ID)
+            assert fault is not None
+            assert fault.startswith(f"its {key} lacks ")
+            assert set(fault.removeprefix(f"its {key} lacks ").split(", ")) == set(names.split(", "))
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 3, True])
+def test_what_is_no_object_is_no_record(value: Any) -> None:
+    assert fault_of_record(value, ID) == "it is no record"
+
+
 def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
     for name in ("notes.txt", "0123.json", "package.json", f".{ID}-x.tmp"):
@@ -122,10 +173,10 @@ def test_a_record_gives_way_only_to_one_that_goes_further(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match=r"too large \(the stored record 0123456789abcdef is kept\)"):
         store.keep(at(None, status="failed", error={"message": "too large"}), {})
     assert store.find("0")["label"] == "50"
-    assert store.read_state(ID, 50) is not None
+    assert store.checkpoints.read(ID, 50) is not None
     store.keep(at(60), state)
     assert store.find("0")["label"] == "60"
-    assert [p.name for p in store.checkpoints.iterdir()] == [f"{ID}-60.npz"]
+    assert [p.name for p in store.checkpoints.folder.iterdir()] == [f"{ID}-60.npz"]
     store.keep(at(5), state, force=True)
     assert store.find("0")["label"] == "5"
     assert '"60"' in (tmp_path / f"{ID}.json.aside-0").read_text()
@@ -141,31 +192,31 @@ def test_other_processes_write_at_the_same_time(tmp_path: Path, monkeypatch: pyt
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free.append(staged.path.name)
 
-    monkeypatch.setattr("bench.results.files.flush", flush)
+    monkeypatch.setattr("bench.results.files.Staged.flush", flush)
     store.keep(at(3), {"w": np.ones(2)})
     assert sorted(free) == [f"{ID}-3.npz", f"{ID}.json"]
 
     def overtake(staged: Any) -> None:
-        monkeypatch.setattr("bench.results.files.flush", lambda staged: None)
+        monkeypatch.setattr("bench.results.files.Staged.flush", lambda staged: None)
         other.keep(at(9), {"w": np.full(2, 9.0)})
 
     monkeypatch.setattr("bench.results.store.WRITERS", 1)
-    monkeypatch.setattr("bench.results.files.flush", overtake)
+    monkeypatch.setattr("bench.results.files.Staged.flush", overtake)
     store.keep(at(5), {"w": np.full(2, 5.0)})
     assert store.find("0")["label"] == "9"
-    assert sorted(path.name for path in store.checkpoints.iterdir()) == [f"{ID}-9.npz"]
+    assert sorted(path.name for path in store.checkpoints.folder.iterdir()) == [f"{ID}-9.npz"]
     assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_a_large_checkpoint_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path, create=True)
     state = {"w.x": np.arange(1000.0), "step": np.array(3)}
-    store.write_state(ID, 3, state)
-    small = store._state_path(ID, 3).read_bytes()
-    monkeypatch.setattr("bench.results.store.AT_ONCE", 100)
-    store.write_state(ID, 3, state)
-    assert len(store._state_path(ID, 3).read_bytes()) == len(small)
-    again = store.read_state(ID, 3)
+    store.checkpoints.write(ID, 3, state)
+    small = store.checkpoints.path(ID, 3).read_bytes()
+    monkeypatch.setattr("bench.results.checkpoints.BUFFERED", 100)
+    store.checkpoints.write(ID, 3, state)
+    assert len(store.checkpoints.path(ID, 3).read_bytes()) == len(small)
+    again = store.checkpoints.read(ID, 3)
     assert again is not None
     assert all(np.array_equal(again[name], x) for name, x in state.items())
 
@@ -194,26 +245,26 @@ def test_one_that_cannot_be_written_does_not_cost_that_of_the_same_step(
     def full(*arguments: Any) -> None:
         raise StoreError("disk full")
 
-    monkeypatch.setattr(store, "_stage_state", full)
+    monkeypatch.setattr(store.checkpoints, "stage", full)
     with pytest.raises(StoreError, match="disk full"):
         store.keep(at(50), {"w": np.ones(2)})
-    assert store.read_state(ID, 50) is not None
+    assert store.checkpoints.read(ID, 50) is not None
     with pytest.raises(StoreError, match="disk full"):
         store.keep(at(60), {"w": np.ones(2)})
     assert store.read(ID) == at(60)
-    assert store.read_state(ID, 50) is None  # of no record
+    assert store.checkpoints.read(ID, 50) is None  # of no record
 
 
 def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path, create=True)
 
     def lose(staged: Any) -> None:
-        if (tmp_path / ".lock").is_file():
-            (tmp_path / ".lock").unlink()
+        if not (tmp_path / ".lock").is_dir():
+            (tmp_path / ".lock").unlink(missing_ok=True)
             (tmp_path / ".lock").mkdir()
 
     monkeypatch.setattr("bench.results.store.WRITERS", 1)
-    monkeypatch.setattr("bench.results.files.flush", lose)
+    monkeypatch.setattr("bench.results.files.Staged.flush", lose)
     with pytest.raises(StoreError, match="cannot be used") as lost:
         store.keep(at(50), {"w": np.ones(2)})
     assert lost.value.exit_code == 1  # the request was right
@@ -222,7 +273,7 @@ def test_nothing_is_left_where_the_folder_is_lost_in_between(tmp_path: Path, mon
 
 def test_checkpoints_that_cannot_be_kept_do_not_cost_the_record(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
-    store.checkpoints.touch()
+    store.checkpoints.folder.touch()
     with pytest.raises(StoreError, match="The record is kept, but cannot be extended") as caught:
         store.keep(record(), {"step": np.array(0)})
     assert caught.value.minor
@@ -232,15 +283,15 @@ def test_checkpoints_that_cannot_be_kept_do_not_cost_the_record(tmp_path: Path) 
 def test_checkpoints(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
     state = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "step": np.array(5)}
-    store.write_state(ID, 5, state)
-    store.write_state(ID, 9, state)
-    found = store.read_state(ID, 5)
+    store.checkpoints.write(ID, 5, state)
+    store.checkpoints.write(ID, 9, state)
+    found = store.checkpoints.read(ID, 5)
     assert found is not None
     assert all(np.array_equal(found[name], state[name]) for name in state)
-    assert store.read_state(ID, 9) is not None
-    assert store.read_state(ID, 7) is None
+    assert store.checkpoints.read(ID, 9) is not None
+    assert store.checkpoints.read(ID, 7) is None
     (tmp_path / "checkpoints" / f"{ID}-9.npz").write_bytes(b"PK\x03\x04 cut")
-    assert store.read_state(ID, 9) is None
+    assert store.checkpoints.read(ID, 9) is None
 
 
 FULL = """

@@ -1,4 +1,4 @@
-"""Sweeps: every cell once, whatever happens; claims between processes."""
+"""Sweeps: every cell once, whatever happens; leases between processes."""
 
 import cProfile
 import json
@@ -29,7 +29,7 @@ from bench.executors.local import Local, _Slot
 from bench.executors.worker import failed
 from bench.harness.outcome import Moment
 from bench.results.clean import clean
-from bench.results.leases import Claims, in_hand
+from bench.results.leases import Lease, leased
 from bench.results.store import Store
 from bench.scheduling.grid import Grid
 from bench.scheduling.planner import plan_sweep
@@ -62,7 +62,7 @@ def test_every_cell_once_and_none_again(tmp_path: Path) -> None:
     assert planned.counts == {"done": 18}
     assert execute(planned)
     assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
-    assert not in_hand(tmp_path)
+    assert not leased(tmp_path)
 
 
 def test_the_same_records_as_by_run(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_two_sweeps_of_one_folder_do_no_cell_twice(tmp_path: Path) -> None:
     assert [process.returncode for process in both] == [0, 0], outputs
     done = [int(err.strip().splitlines()[-1].split("] ")[1].split(" of ")[0]) for _, err in outputs]
     assert len(Store(tmp_path).ids()) == 10 * 2 * 4 == sum(done)
-    assert not in_hand(tmp_path)
+    assert not leased(tmp_path)
 
 
 def test_kills_lose_at_most_the_cells_in_flight(tmp_path: Path) -> None:
@@ -218,24 +218,24 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path) 
     assert plan_sweep(grid, results=tmp_path / "r").counts == {"done": 1, "resume": 1}
 
 
-def test_claims_die_with_their_process(tmp_path: Path) -> None:
+def test_leases_end_with_their_process(tmp_path: Path) -> None:
     program = (
-        "import sys, time\nfrom bench.results.leases import Claims\nc = Claims(sys.argv[1])\n"
+        "import sys, time\nfrom bench.results.leases import Lease\nc = Lease(sys.argv[1])\n"
         "print(sorted(c.take(['a', 'b'])), flush=True)\ntime.sleep(3600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "['a', 'b']\n"
-        mine = Claims(tmp_path)
+        mine = Lease(tmp_path)
         assert mine.take(["b", "c"]) == {"c"}
-        assert in_hand(tmp_path) == {"a", "b", "c"}
+        assert leased(tmp_path) == {"a", "b", "c"}
         other.kill()
         other.wait()
         assert mine.take(["a", "b"]) == {"a", "b"}
     mine.release(["a"])
-    assert in_hand(tmp_path) == {"b", "c"}
+    assert leased(tmp_path) == {"b", "c"}
     mine.close()
-    assert in_hand(tmp_path) == set()
+    assert leased(tmp_path) == set()
 
 
 def test_cells_of_another_process_are_waited_for_and_taken_over(
@@ -244,7 +244,7 @@ def test_cells_of_another_process_are_waited_for_and_taken_over(
     monkeypatch.setattr("bench.executors.local.PATIENCE", 0.05)
     Store(tmp_path, create=True)
     planned = plan_sweep(SMALL, results=tmp_path)
-    other = Claims(tmp_path)
+    other = Lease(tmp_path)
     other.take([planned.id(0), planned.id(1)])
     waits = 0
 
@@ -834,12 +834,12 @@ def test_fleets_of_a_group_are_of_one_size_whatever_is_left(tmp_path: Path) -> N
     grid = {"encoder": "onehot", "learner": [{"quadratic": {"steps": 9}}], "modulus": 7, "seeds": 9}
     planned = plan_sweep(grid, results=tmp_path)
     Store(tmp_path, create=True)
-    claims = Claims(tmp_path)
-    queue = CellQueue(planned, claims, 2)
+    lease = Lease(tmp_path)
+    queue = CellQueue(planned, lease, 2)
     sizes = []
     while (job := queue.next("cpu")) is not None:
         sizes.append(len(job.units))
-    claims.close()
+    lease.close()
     assert sizes == [5, 4]
     assert planned.fleet(0, 9, 2) == 5
 
@@ -856,7 +856,7 @@ def test_a_cell_that_failed_elsewhere_in_the_meantime_is_not_tried_again(tmp_pat
 
     Store(tmp_path, create=True)
     planned = plan_sweep(SMALL | {"learner": "ridge", "encoder": "onehot"}, results=tmp_path)
-    mine, other = Claims(tmp_path), Claims(tmp_path)
+    mine, other = Lease(tmp_path), Lease(tmp_path)
     other.take([planned.id(0)])
     queue = CellQueue(planned, mine, 1)
     job = queue.next("cpu")

@@ -39,7 +39,7 @@ from bench.harness.outcome import Moment
 from bench.harness.train import train
 from bench.recipes.measurements import optimizers
 from bench.results.curves import crossings
-from bench.results.leases import Claims
+from bench.results.leases import Lease
 from bench.results.store import Store
 from bench.results.words import percent, shown
 from bench.specs.budget import count_train
@@ -1475,7 +1475,7 @@ def test_a_winners_record_of_an_older_version_is_told_how_many_seeds_its_trials_
 
 
 def test_who_gets_nothing_writes_nothing(tmp_path: Path) -> None:
-    mine, other = Claims(tmp_path), Claims(tmp_path)
+    mine, other = Lease(tmp_path), Lease(tmp_path)
     assert mine.take(["turn"]) == {"turn"}
     assert other.take(["turn"]) == set()
     before = other.list.stat().st_ino
@@ -1484,8 +1484,8 @@ def test_who_gets_nothing_writes_nothing(tmp_path: Path) -> None:
     mine.release(["turn"])
     assert other.take(["turn"]) == {"turn"}
     assert json.loads(other.list.read_text()) == ["turn"]
-    for claims in (mine, other):
-        claims.close()
+    for lease in (mine, other):
+        lease.close()
 
 
 def share(tmp_path: Path, *options: Any, trials: int) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bench.cli._options import debug_option, json_option, quiet_option, results_option
+from bench.results.words import many, size
 
 __all__ = ["clean", "merge"]
 
@@ -34,11 +35,9 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     is replaced goes with it. Exits with 1 where a record or checkpoint could not be used.
     """
     from bench.cli._print import print_json
-    from bench.results import merge as folders
+    from bench.results.merge import merge as copy
 
-    merged = folders.merge(
-        sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=_progress("records", quiet)
-    )
+    merged = copy(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=_progress("records", quiet))
     for note in _notes(merged):
         click.echo(note, err=True)
     if as_json:
@@ -59,13 +58,14 @@ def clean(results: str, older_than: float | None, dry_run: bool, as_json: bool, 
     """Remove checkpoints, and temporary files that killed processes left an hour ago or earlier.
 
     Records stay, and so do files that are not ours. An extension goes on from a checkpoint: after this it trains anew
-    from step 0. Checkpoints of cells that a running process has in hand stay, and for an hour those of interrupted
+    from step 0. Checkpoints of cells that a running process has leased stay, and for an hour those of interrupted
     cells. A cell that a process is only about to extend begins anew where its checkpoint is gone, and loses no record;
     beside a sweep, --older-than 1 leaves the checkpoints of the last day.
     """
     from bench.cli._print import print_json
+    from bench.results.clean import clean as remove
 
-    cleaned = clean(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
+    cleaned = remove(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
     if as_json:
         print_json(**cleaned.to_dict())
     else:
@@ -92,7 +92,7 @@ def _notes(merged: Any) -> list[str]:
     if not merged.disagreeing:
         return said
     found = merged.disagreeing
-    said.append(f"Note: {_count(len(found), 'record')} of the same cell and step with other numbers on the curve:")
+    said.append(f"Note: {many(len(found), 'record')} of the same cell and step with other numbers on the curve:")
     for one in sorted(found, key=lambda d: -d.accuracy)[:NAMED]:
         gap = f"accuracies by up to {100 * one.accuracy:.3g} points" if one.accuracy else "losses alone"
         said.append(f"  {one.id} at step {one.step:,}, {one.folders[0]!r} and {one.folders[1]!r}: {gap}")
@@ -106,7 +106,7 @@ def _show_merged(merged: Any) -> None:
     would = "Would merge into" if merged.dry_run else "Merged into"
     click.echo(f"{would} {merged.into!r}: {copied} copied, {replaced} replaced by ones that go further, {kept} kept.")
     if merged.checkpoints:
-        click.echo(f"{_count(merged.checkpoints, 'checkpoint')} with them, {_size(merged.bytes)}.")
+        click.echo(f"{many(merged.checkpoints, 'checkpoint')} with them, {size(merged.bytes)}.")
     click.echo(f"{len(merged.disagreeing):,} disagreeing, {len(merged.broken):,} broken.")
     if merged.dry_run:
         click.echo("Nothing was changed.")
@@ -121,7 +121,7 @@ def _show_cleaned(cleaned: Any) -> None:
         more = {"stray checkpoint": " of no record"}
         kinds = {kind: [file for file in cleaned.removed if file.kind == kind] for kind in names}
         parts = [_amount(kinds[k], names[k], more.get(k, "")) for k in kinds if kinds[k]]
-        in_all = f" {_size(cleaned.bytes)} in all." if len(parts) > 1 else ""
+        in_all = f" {size(cleaned.bytes)} in all." if len(parts) > 1 else ""
         click.echo(f"{would} from {cleaned.results!r}: {'; '.join(parts)}.{in_all}")
     if cleaned.in_flight:
         stay = _amount(cleaned.in_flight, "checkpoint", "")
@@ -135,21 +135,4 @@ def _show_cleaned(cleaned: Any) -> None:
 
 
 def _amount(files: Sequence[Any], name: str, more: str) -> str:
-    return f"{_count(len(files), name)}{more}, {_size(sum(file.bytes for file in files))}"
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
-
-
-def _size(n_bytes: int) -> str:
-    """Three digits and a unit.
-
-    >>> [_size(n) for n in (0, 999, 12_345, 6_200_000, 3_000_000_000)]
-    ['0 B', '999 B', '12.3 kB', '6.2 MB', '3 GB']
-    """
-    size, units = float(n_bytes), iter(("B", "kB", "MB", "GB"))
-    unit = next(units)
-    while size >= 999.5 and unit != "GB":
-        size, unit = size / 1000, next(units)
-    return f"{size:,.0f} {unit}" if size >= 100 or unit == "B" else f"{size:.3g} {unit}"
+    return f"{many(len(files), name)}{more}, {size(sum(file.bytes for file in files))}"

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -40,7 +40,7 @@ def print_json(**document: Any) -> None:
     print(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, allow_nan=False))
 
 
-def print_tracebacks(records: Iterable[dict[str, Any]]) -> None:
+def print_tracebacks(records: Iterable[Mapping[str, Any]]) -> None:
     """Print the traceback of each failed cell on stderr, with --debug alone."""
     context = click.get_current_context(silent=True)
     if context is None or not (context.obj or {}).get("debug"):

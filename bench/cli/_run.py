@@ -1,5 +1,6 @@
 """``bench run`` and ``bench rerun``."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -61,6 +62,7 @@ def run(
     if dry_run:
         return _show_plan(planned, as_json, verbose)
     problem = None
+    records: Sequence[Mapping[str, Any]]
     try:
         records = run_plan(planned, jobs, None if quiet else _display(), save_model)
     except StoreError as error:
@@ -117,7 +119,7 @@ def _show_plan(planned: Any, as_json: bool, verbose: bool) -> int:
     return 0
 
 
-def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any, verbose: bool) -> None:
+def _show_records(records: Sequence[Mapping[str, Any]], as_json: bool, planned: Any, verbose: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import print_json, print_tracebacks
 
@@ -130,7 +132,7 @@ def _show_records(records: list[dict[str, Any]], as_json: bool, planned: Any, ve
         _tables.print_records(records, planned.results, verbose)
 
 
-def _exit_code(records: list[dict[str, Any]], planned: Any) -> int:
+def _exit_code(records: Sequence[Mapping[str, Any]], planned: Any) -> int:
     """130 where a cell was interrupted or never began, 1 where one failed or timed out, else 0."""
     asked = {step.spec.id: step.budget.steps for step in planned.steps}
     short = [r for r in records if r["final"]["step"] is None or r["final"]["step"] < asked[r["id"]]]

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.cli._print import console, print_table
 from bench.results.record import SCHEMA, Record
-from bench.results.words import percent
+from bench.results.words import about, duration, percent
 from bench.scheduling.devices import gpus
 from bench.scheduling.plan import ACTIONS, Plan
 
@@ -71,13 +71,7 @@ def _time_left(seconds: float, unknown: int, todo: int) -> str:
     if unknown == todo:
         return "How long it takes is unknown: no cell of these learners is stored here."
     beside = f", and {unknown:,} cells of learners of which none is stored here" if unknown else ""
-    return f"About {_duration(seconds)} by what stored cells of these learners took{beside}."
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 7200:
-        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{about(seconds).capitalize()} by what stored cells of these learners took{beside}."
 
 
 def _fleets(planned: Plan, cores: int) -> list[dict[str, Any]]:
@@ -191,6 +185,6 @@ def _print_rows(planned: Plan, rows: list[_Row]) -> None:
         shares = {purpose: seconds / planned.busy for purpose, seconds in planned.spent.items()}
         said = ", ".join(f"{purpose} {100 * share:.1f} %" for purpose, share in shares.items() if share >= 0.0005)
         rest = f"everything else {100 * max(0.0, 1 - sum(shares.values())):.1f} %"
-        out.print(f"\nTime of worker processes, {_duration(planned.busy)} in all: {said}, {rest}.", markup=False)
+        out.print(f"\nTime of worker processes, {duration(planned.busy)} in all: {said}, {rest}.", markup=False)
     out.print("\ntest: mean of the final test accuracies; ≥99%: cells that were there at any evaluation.")
     out.print(f"python -m bench rank --results {planned.results}: intervals, ranks, costs.", markup=False)

@@ -87,7 +87,7 @@ def _facts(spec: Spec) -> list[str]:
     return facts
 
 
-def notes(records: Sequence[dict[str, Any]], planned: Plan) -> list[str]:
+def notes(records: Sequence[Mapping[str, Any]], planned: Plan) -> list[str]:
     """What is to be said of stored records that were shown instead of computed."""
     asked = {step.spec.id: step for step in planned.steps}
     longer = [r for r in records if r["final"]["step"] is not None and r["final"]["step"] > asked[r["id"]].budget.steps]
@@ -106,7 +106,7 @@ def notes(records: Sequence[dict[str, Any]], planned: Plan) -> list[str]:
     return said
 
 
-def _is_stale(record: dict[str, Any]) -> bool:
+def _is_stale(record: Mapping[str, Any]) -> bool:
     spec, then = record["spec"], record["environment"].get("sources", {})
     now = {
         "encoder": source_digest(registry.encoder(spec["encoder"]["name"])),
@@ -152,7 +152,7 @@ def _print_head(spec: Spec, verbose: bool = False) -> None:
     out.print()
 
 
-def print_records(records: Sequence[dict[str, Any]], results: str | None, verbose: bool = False) -> None:
+def print_records(records: Sequence[Mapping[str, Any]], results: str | None, verbose: bool = False) -> None:
     """A row a seed, and their mean with its spread where there are several.
 
     :param verbose: name the settings that are at their defaults, too.
@@ -183,7 +183,7 @@ def print_records(records: Sequence[dict[str, Any]], results: str | None, verbos
             out.print(Text(f"seed {record['spec']['seed']}: {message}"))
 
 
-def _row(record: dict[str, Any]) -> list[str]:
+def _row(record: Mapping[str, Any]) -> list[str]:
     final, probes = record["final"], record["probes"]
     return [
         str(record["spec"]["seed"]),
@@ -202,13 +202,13 @@ def _row(record: dict[str, Any]) -> list[str]:
     ]
 
 
-def _held(record: dict[str, Any]) -> str:
+def _held(record: Mapping[str, Any]) -> str:
     """The step from which on 99 % of the test pairs stayed right, with a question mark where that is unconfirmed."""
     span = crossings(record["curve"], ["test"])["held"]["test"]["0.99"]  # records of earlier versions do not say it
     return "–" if span is None else f"{span[0]:,}{'' if confirmed(*span) else '?'}"
 
 
-def _mean_row(records: Sequence[dict[str, Any]]) -> list[str]:
+def _mean_row(records: Sequence[Mapping[str, Any]]) -> list[str]:
     def mean(values: Sequence[float | None]) -> str:
         known = [v for v in values if v is not None]
         return percent(float(np.mean(known))) if known else "–"
@@ -240,7 +240,9 @@ def _spread(accuracies: Sequence[float]) -> str:
     return f"{each}, standard deviation {deviation} points, range {low} to {high} %"
 
 
-def _footnotes(records: Sequence[dict[str, Any]], finished: Sequence[dict[str, Any]], results: str | None) -> list[str]:
+def _footnotes(
+    records: Sequence[Mapping[str, Any]], finished: Sequence[Mapping[str, Any]], results: str | None
+) -> list[str]:
     lines = []
     tests = [r["final"]["test_accuracy"] for r in finished if r["final"]["test_accuracy"] is not None]
     if len(tests) > 1:

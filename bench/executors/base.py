@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.executors.channel import Board
 from bench.executors.jobs import Job, Result
@@ -32,7 +32,7 @@ class Queue(Protocol):
         """A job's process is gone: try its cells in halves, if there are several."""
 
     def look_elsewhere(self) -> int:
-        """How many cells other processes have claimed; free ones go back to the queue."""
+        """How many cells other processes have leased; free ones go back to the queue."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,14 @@ class Executor(ABC):
         :param seconds: that a worker was busy with it.
         """
         self.busy += seconds
-        before = {unit.spec.id: unit.prior["seconds"] for unit in job.units if unit.prior}
+        before: dict[str, Mapping[str, Any]] = {u.spec.id: u.prior["seconds"] for u in job.units if u.prior}
         for result in results:
             record = result.record
+            spent: Mapping[str, Any] = record["seconds"]
             earlier = before.get(record["id"], {})
-            self.spent.update({purpose: record["seconds"][purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
+            self.spent.update({purpose: spent[purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
             if record["status"] in ("failed", "timeout"):
-                self.troubles[record["id"]] = (record["status"], (record["error"] or {}).get("message"))
+                self.troubles[record["id"]] = (record["status"], record["error"] and record["error"]["message"])
             if result.problem:
                 self.problems.append(result.problem)
             told(record)

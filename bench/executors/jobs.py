@@ -33,7 +33,7 @@ class Job:
     :param threads: of the arithmetic.
     :param results: the results folder, or None to keep nothing.
     :param force: what is stored gives way, whatever it is.
-    :param lease: of the process that has claimed the cells, to be held while they are in work.
+    :param lease: the file of the lease on the cells, whose lock the worker shares.
     :param source: commit and state of the source, read once.
     :param repeats: how many jobs of this structure one worker may expect, this one included.
     :param tuning: what records say of the study that chose their settings; None where none did.

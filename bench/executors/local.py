@@ -25,7 +25,7 @@ GRACE = 60.0
 LEAVE = 5.0
 """Seconds that an idle process may take to end."""
 PATIENCE = 1.0
-"""Seconds between two looks at cells that other processes have claimed."""
+"""Seconds between two looks at cells that other processes have leased."""
 
 
 class _Here:
@@ -139,7 +139,7 @@ class Local(Executor):
         return any(slot.future is not None for slot in self.slots)
 
     def _wait_for_others(self, queue: Queue, told: Told) -> bool:
-        """Cells that another process has claimed are waited for: it may be killed."""
+        """Cells that another process has leased are waited for: it may be killed."""
         if self.board.stopped() or not queue.look_elsewhere():
             return False
         told(None)

@@ -1,11 +1,10 @@
 """Run cells: over the cores, stoppable within about a second without losing what is done."""
 
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,15 @@ from bench.executors.jobs import Job, Result, Unit
 from bench.executors.lifetime import working_on_job
 from bench.executors.memory import keep_freed_memory
 from bench.executors.models import save_model
-from bench.harness.outcome import CheckpointError, Outcome
+from bench.harness.outcome import CheckpointError, Outcome, trained_record
 from bench.harness.pace import Clock
-from bench.harness.probes import PROBES
-from bench.harness.train import PARTS, recall, train
+from bench.harness.replica import blank_curve
+from bench.harness.train import recall, train
 from bench.results import environment
-from bench.results.curves import crossings
+from bench.results.checkpoints import State
 from bench.results.environment import source_digest
-from bench.results.leases import holding
-from bench.results.record import SCHEMA, Record, State
+from bench.results.leases import sharing
+from bench.results.record import Environment, Record, Trained
 from bench.results.store import Store
 from bench.specs import registry
 from bench.specs.cell import Cell, prepare
@@ -40,7 +39,7 @@ def run_job(job: Job, on: Board) -> list[Result]:
     if on.stopped():
         return []
     keep_freed_memory()
-    with holding(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), working_on_job():
+    with sharing(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), working_on_job():
         warnings.simplefilter("ignore")
         return _Runner(job, on).run()
 
@@ -148,7 +147,7 @@ class _Runner:
         """The stored record with its checkpoint; a run whose checkpoint is gone begins anew."""
         if unit.prior is None or self.store is None:
             return None
-        state = self.store.read_state(unit.spec.id, unit.prior["final"]["step"])
+        state = self.store.checkpoints.read(unit.spec.id, unit.prior["final"]["step"])
         return None if state is None else (unit.prior, state)
 
     def _finish(self, some: Sequence[tuple[Unit, Cell, Outcome]]) -> None:
@@ -177,27 +176,29 @@ class _Runner:
         self.results[unit.spec.id] = Result(unit.prior, problem)
 
     def _fail(self, unit: Unit, error: BaseException, status: str = "failed") -> None:
-        record = self._described(_failed(unit, error, self.clock) | {"status": status}, unit)
+        trained = trained_record(unit.spec, unit.budget, status, blank_curve(), self.clock.elapsed, error=error)
+        record = self._described(trained, unit)
         [problem] = self._keep([(record, {})])
         self.results[unit.spec.id] = Result(record, problem)
 
-    def _described(self, record: Record, unit: Unit) -> Record:
-        tuning = (unit.prior or {}).get("tuning", self.job.tuning)
+    def _described(self, trained: Trained, unit: Unit) -> Record:
+        """The record with its environment and with the study that chose its settings."""
+        described: Environment
+        try:
+            described = environment.describe(self.device, self.job.threads)
+            peak = environment.peak_memory_bytes(self.device)
+        except Exception:  # a device that does not answer is why the cell failed: the record must still be written
+            described, peak = {**environment.describe("cpu", self.job.threads), "processor": None}, None
+        described["device"] = self.job.device
+        described["git_commit"], described["dirty"] = self.job.source
+        described["sources"] = {
+            "encoder": source_digest(registry.encoder(unit.spec.encoder["name"])),
+            "learner": source_digest(registry.learner(unit.spec.learner["name"])),
+        }
+        record: Record = {**trained, "environment": described, "peak_memory_bytes": peak}
+        tuning = unit.prior.get("tuning", self.job.tuning) if unit.prior else self.job.tuning
         if tuning is not None:
             record["tuning"] = dict(tuning)
-        commit, dirty = self.job.source
-        try:
-            described = environment.describe(self.device, self.job.threads) | {"device": self.job.device}
-            record["peak_memory_bytes"] = environment.peak_memory_bytes(self.device)
-        except Exception:  # a device that does not answer is why the cell failed: that must be told
-            described = environment.describe("cpu", self.job.threads) | {"device": self.job.device, "processor": None}
-            record["peak_memory_bytes"] = None
-        learner, encoder = (record["spec"][kind]["name"] for kind in ("learner", "encoder"))
-        sources = {
-            "encoder": source_digest(registry.encoder(encoder)),
-            "learner": source_digest(registry.learner(learner)),
-        }
-        record["environment"] = described | {"git_commit": commit, "dirty": dirty, "sources": sources}
         return record
 
     def _keep(self, items: Sequence[tuple[Record, State]]) -> list[str | None]:
@@ -224,34 +225,3 @@ def failed(job: Job, on: Board, error: BaseException, status: str = "failed") ->
     for unit in job.units:
         runner._fail(unit, error, status)
     return list(runner.results.values())
-
-
-def _failed(unit: Unit, error: BaseException, clock: Clock) -> Record:
-    """The record of a cell that raised: all keys of a record, and the error."""
-    elapsed = dict.fromkeys(("harness", "total"), clock.elapsed)
-    measures = [f"{part}_{kind}" for kind in ("accuracy", "loss") for part in PARTS]
-    curve: dict[str, list[Any]] = {"step": [], **{measure: [] for measure in measures}}
-    return {
-        "schema": SCHEMA,
-        "id": unit.spec.id,
-        "label": unit.spec.label,
-        "status": "failed",
-        "spec": unit.spec.to_dict(),
-        "budget": asdict(unit.budget),
-        "parameters": None,
-        "final": {"step": None, **dict.fromkeys(measures)},
-        **crossings(curve, PARTS),
-        "test_accuracy_diagonal": None,
-        "seconds": {**dict.fromkeys(("train", "evaluate", "compile", "probes"), 0.0), **elapsed},
-        "replicas": 1,
-        "compiled": False,
-        "notices": [],
-        "flops": None,
-        "probes": dict.fromkeys(PROBES),
-        "curve": curve,
-        "error": {
-            "type": type(error).__name__,
-            "message": str(error),
-            "traceback": "".join(traceback.format_exception(error)),
-        },
-    }

@@ -1,15 +1,30 @@
 """What comes of a replica: moments on the way, and a record at its end."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
 
-from bench.harness.replica import Replica
-from bench.results import curves as metrics
-from bench.results.curves import PARTS
-from bench.results.record import SCHEMA, Record, State
+from bench.harness.probes import PROBES, Probes
+from bench.harness.replica import Replica, blank_curve
+from bench.results.checkpoints import State
+from bench.results.curves import PARTS, crossings
+from bench.results.record import (
+    SCHEMA,
+    BudgetKeys,
+    Curve,
+    Final,
+    ProbeKeys,
+    Record,
+    Seconds,
+    SpecKeys,
+    Status,
+    Trained,
+    described_error,
+)
+from bench.specs.spec import Budget, Spec
 from learners import Learner, Training
 
-__all__ = ["CheckpointError", "Moment", "Outcome", "moment", "record_of"]
+__all__ = ["CheckpointError", "Moment", "Outcome", "moment", "record_of", "trained_record"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,7 @@ class Outcome:
     :param fitted: gives the learner as of now.
     """
 
-    record: Record
+    record: Trained
     state: Callable[[], State] = field(repr=False)
     fitted: Callable[[], Learner] = field(repr=False)
 
@@ -62,45 +77,77 @@ def moment(replica: Replica, seconds: float, note: str = "") -> Moment:
     return Moment(replica.cell.spec.id, step, steps, train, test, seconds, "" if over else note, over)
 
 
-def record_of(replica: Replica, training: Training, r: int, elapsed: float, replicas: int) -> Record:
-    """The record of a replica as it stands."""
-    cell, curve = replica.cell, replica.curve
-    final = {"step": curve["step"][-1]}
-    final |= {f"{part}_{kind}": curve[f"{part}_{kind}"][-1] for kind in ("accuracy", "loss") for part in PARTS}
+def record_of(replica: Replica, training: Training, r: int, elapsed: float, replicas: int) -> Trained:
+    """The record of a replica as it stands.
+
+    :param elapsed: its share of all seconds of its fleet.
+    """
+    return trained_record(
+        replica.cell.spec,
+        replica.budget,
+        "interrupted" if replica.status == "running" else replica.status,
+        replica.curve,
+        elapsed,
+        spent=replica.seconds,
+        prior=replica.prior,
+        parameters=training.parameters(r),
+        diagonal=replica.diagonal,
+        replicas=replicas,
+        compiled=training.compiled,
+        notices=training.notices,
+        flops=training.flops(r, replica.curve["step"][-1]),
+        probes=replica.probes,
+    )
+
+
+def trained_record(
+    spec: Spec,
+    budget: Budget,
+    status: str,
+    curve: dict[str, list[Any]],
+    elapsed: float,
+    *,
+    spent: Mapping[str, float] | None = None,
+    prior: Record | None = None,
+    parameters: int | None = None,
+    diagonal: float | None = None,
+    replicas: int = 1,
+    compiled: bool = False,
+    notices: Sequence[str] = (),
+    flops: int | None = None,
+    probes: Probes | None = None,
+    error: BaseException | None = None,
+) -> Trained:
+    """The record of a cell without its environment. The defaults are those of a cell that raised an error.
+
+    :param elapsed: the cell's share of all seconds of its fleet.
+    :param spent: seconds by purpose; the harness gets what no purpose accounts for.
+    :param prior: the record of the run that was extended, whose seconds are added.
+    """
+    purposes = {name: (spent or {}).get(name, 0.0) for name in ("train", "evaluate", "compile", "probes")}
+    purposes["harness"] = max(0.0, elapsed - sum(purposes.values()))
+    purposes["total"] = sum(purposes.values())
+    before: Mapping[str, Any] = prior["seconds"] if prior else {}
+    found = crossings(curve, PARTS)
     return {
         "schema": SCHEMA,
-        "id": cell.spec.id,
-        "label": cell.spec.label,
-        "status": "interrupted" if replica.status == "running" else replica.status,
-        "spec": cell.spec.to_dict(),
-        "budget": {
-            "steps": replica.budget.steps,
-            "seconds": replica.budget.seconds,
-            "stop_when_solved": replica.budget.stop_when_solved,
-        },
-        "parameters": training.parameters(r),
-        "final": final,
-        **metrics.crossings(curve, PARTS),
-        "test_accuracy_diagonal": replica.diagonal,
-        "seconds": _seconds(replica, elapsed),
+        "id": spec.id,
+        "label": spec.label,
+        "status": cast("Status", status),
+        "spec": cast("SpecKeys", spec.to_dict()),
+        "budget": cast("BudgetKeys", asdict(budget)),
+        "parameters": parameters,
+        "final": cast("Final", {name: (curve[name] or [None])[-1] for name in blank_curve()}),
+        "steps_to": found["steps_to"],
+        "sustained_steps_to": found["sustained_steps_to"],
+        "held": found["held"],
+        "test_accuracy_diagonal": diagonal,
+        "seconds": cast("Seconds", {name: value + before.get(name, 0.0) for name, value in purposes.items()}),
         "replicas": replicas,
-        "compiled": training.compiled,
-        "notices": list(training.notices),
-        "flops": training.flops(r, final["step"]),
-        "probes": replica.probes,
-        "curve": curve,
-        "error": None,
+        "compiled": compiled,
+        "notices": list(notices),
+        "flops": flops,
+        "probes": cast("ProbeKeys", probes or dict.fromkeys(PROBES)),
+        "curve": cast("Curve", curve),
+        "error": None if error is None else described_error(error),
     }
-
-
-def _seconds(replica: Replica, elapsed: float) -> dict[str, float]:
-    """Seconds of one replica by purpose, with those of the run that it goes on from.
-
-    :param elapsed: an equal share of all seconds of its group; what no purpose accounts for is the harness.
-    """
-    purposes = ("train", "evaluate", "compile", "probes")
-    spent = {purpose: replica.seconds.get(purpose, 0.0) for purpose in purposes}
-    spent["harness"] = max(0.0, elapsed - sum(spent.values()))
-    spent["total"] = sum(spent.values())
-    before = replica.prior["seconds"] if replica.prior else {}
-    return {name: value + before.get(name, 0.0) for name, value in spent.items()}

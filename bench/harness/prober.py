@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 from bench.harness.probes import PROBES, Probes, remembered
 from bench.harness.replica import Replica
@@ -26,7 +27,7 @@ class Prober:
         return self.begun[r].result() if self.begun else self._probe(self.replicas[r])
 
     def _probe(self, replica: Replica) -> Probes:
-        known = replica.prior["probes"] if replica.prior else {}
+        known = cast("Probes", replica.prior["probes"] if replica.prior else {})
         if all(known.get(name) is not None for name in PROBES):
             return dict(known)
         return remembered(replica.cell, self.memory)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.results import curves as metrics
+from bench.results.curves import right
 from bench.specs.cell import Cell
 from encoders import Codes
 from learners import KNN, Learner, Problem, Ridge
@@ -58,7 +58,7 @@ def _accuracy(probe: Learner, problem: Problem, rows: NDArray[np.intp], truth: N
     training = type(probe).begin([probe], [problem])
     training.advance(0, [0])
     [scores] = training.look([0], [rows]).scores
-    return float(metrics.right(scores, truth).mean())
+    return float(right(scores, truth).mean())
 
 
 def _multiplied(cell: Cell, rows: NDArray[np.intp]) -> tuple[Problem, NDArray[np.intp]]:

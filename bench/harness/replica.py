@@ -1,16 +1,17 @@
 """One replica of a group: its cell, its curve, its state."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from bench.harness.probes import PROBES, Probes
-from bench.results import curves as metrics
-from bench.results.curves import PARTS
-from bench.results.record import Record, State
+from bench.results.checkpoints import State
+from bench.results.curves import PARTS, evaluation_steps, settled
+from bench.results.record import Record
 from bench.specs.cell import Cell
 from bench.specs.spec import Budget
 
-__all__ = ["Replica", "begin_replica", "solved", "status_of"]
+__all__ = ["Replica", "begin_replica", "blank_curve", "solved", "status_of"]
 
 SOLVED = 0.99
 
@@ -63,18 +64,22 @@ def begin_replica(
     :param grids: of budgets and granularities, remembered for further cells.
     """
     key = budget.steps, cell.learner.granularity(cell.n_train)
-    grid = grids[key] = grids.get(key) or frozenset(metrics.evaluation_steps(*key))
-    curve: dict[str, list[Any]] = {"step": []}
-    curve |= {f"{part}_{kind}": [] for kind in ("accuracy", "loss") for part in PARTS}
+    grid = grids[key] = grids.get(key) or frozenset(evaluation_steps(*key))
     if prior is None:
-        return Replica(cell, budget, grid, curve, None)
+        return Replica(cell, budget, grid, blank_curve(), None)
     # The last point of a shorter run may lie off the grid: a run without the interruption would not have it.
     record = prior[0]
-    start = record["final"]["step"]
+    start, before = record["final"]["step"], cast("dict[str, list[Any]]", record["curve"])
+    assert start is not None
     assert start < budget.steps
-    kept = [i for i, step in enumerate(record["curve"]["step"]) if step in grid]
-    curve = {name: [values[i] for i in kept] for name, values in record["curve"].items()}
+    kept = [i for i, step in enumerate(before["step"]) if step in grid]
+    curve = {name: [values[i] for i in kept] for name, values in before.items()}
     return Replica(cell, budget, grid, curve, record, start, start)
+
+
+def blank_curve() -> dict[str, list[Any]]:
+    """A curve without evaluations."""
+    return {name: [] for name in ("step", *(f"{part}_{kind}" for kind in ("accuracy", "loss") for part in PARTS))}
 
 
 def status_of(replica: Replica, stop: bool) -> str:
@@ -88,6 +93,6 @@ def status_of(replica: Replica, stop: bool) -> str:
     return "interrupted" if stop else "running"
 
 
-def solved(curve: dict[str, list[Any]]) -> bool:
+def solved(curve: Mapping[str, Any]) -> bool:
     """Whether validation, never test, has held 99 % to twice the step at which it got there."""
-    return metrics.settled(curve["step"], curve["validation_accuracy"], SOLVED)
+    return settled(curve["step"], curve["validation_accuracy"], SOLVED)

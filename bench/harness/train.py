@@ -13,8 +13,9 @@ from bench.harness.outcome import CheckpointError, Moment, Outcome, moment, reco
 from bench.harness.pace import Clock, Pace, charged
 from bench.harness.prober import Prober
 from bench.harness.replica import Replica, begin_replica, status_of
+from bench.results.checkpoints import State
 from bench.results.curves import PARTS, finite
-from bench.results.record import Record, State
+from bench.results.record import Record
 from bench.specs.cell import Cell
 from bench.specs.spec import Budget
 from learners import Learner, Setting, Training
@@ -184,7 +185,7 @@ def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:
 
 def recall(cell: Cell, record: Record, state: State | None) -> Learner:
     """The fitted learner of a record: from its checkpoint, or trained anew where that is gone."""
-    step = record["final"]["step"]
+    step = record["final"]["step"] or 0
     training = type(cell.learner).begin(
         [cell.learner], [cell.problem], Setting(precision=cell.spec.precision, steps=step)
     )

@@ -125,7 +125,7 @@ def run_of(
     )
 
 
-def _curve(curve: Mapping[str, list[Any]], grids: dict[bytes, NDArray[np.int64]]) -> Curve:
+def _curve(curve: Mapping[str, Any], grids: dict[bytes, NDArray[np.int64]]) -> Curve:
     steps_T = np.array(curve["step"], np.int64)
     test_T, train_T = (np.array(curve[f"{part}_accuracy"], np.float64) for part in ("test", "train"))
     if not len(steps_T) == len(test_T) == len(train_T):

@@ -1,4 +1,4 @@
-"""Remove from a results folder what nobody needs."""
+"""Remove checkpoints and temporary files from a results folder."""
 
 import math
 import re
@@ -11,32 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, StoreError
-from bench.results.leases import in_hand
+from bench.results.leases import leased
 from bench.results.merge import Progress, groups, silent
 from bench.results.store import Store
 
 __all__ = ["Cleaned", "File", "clean"]
 
 HOUR = 3600.0
-
-
 DAY = 24 * HOUR
 
-
 _CHECKPOINT = re.compile(r"([0-9a-f]{16})-(\d+)\.npz")
-
-
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}(-\d+)?-[a-z0-9_]{8}\.tmp")
-
-
-_TEMPORARY_CLAIM = re.compile(r"\.[a-z0-9_]{8}\.tmp")
+_TEMPORARY_LIST = re.compile(r"\.(\d+-[0-9a-f]{8}-)?[a-z0-9_]{8}\.tmp")
+"""A list of leases; earlier versions put no name in front."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that is no record.
+    """A file other than a record.
 
-    :param kind: "checkpoint", "stray checkpoint" (of no record as it is stored) or "temporary".
+    :param kind: "checkpoint", "stray checkpoint" (of a step that is not its record's last) or "temporary".
     """
 
     path: str
@@ -48,7 +42,7 @@ class File:
 class Cleaned:
     """What `clean` removed, or would remove.
 
-    :param in_flight: checkpoints that stay, of cells that a process has in hand, or that were interrupted within the
+    :param in_flight: checkpoints that stay, of cells that a process has leased or that were interrupted within the last
         hour.
     :param younger: files that stay because they are too young.
     """
@@ -61,7 +55,7 @@ class Cleaned:
 
     @property
     def bytes(self) -> int:
-        """How much room there is now."""
+        """Size of the removed files."""
         return sum(file.bytes for file in self.removed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,17 +70,18 @@ def clean(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Cleaned:
-    """Remove checkpoints, and temporary files that killed processes left; no record and no file of anybody else.
+    """Remove checkpoints, and temporary files of processes that were killed. Records and other files stay.
 
-    The checkpoint of a cell that a living process has claimed stays, and one younger than an hour whose record says
-    "interrupted": a cell in training keeps such a pair from time to time. Any other may go while a process is about to
-    claim its cell; that cell then begins anew, and its record stays until the new one has gone further. Nothing is
-    removed between a checkpoint and its record, since the folder is held meanwhile.
+    Two kinds of checkpoints stay: those of cells that a living process has leased, and those younger than an hour whose
+    record is "interrupted", because a cell in training writes such a pair from time to time. If any other checkpoint is
+    removed just before a process leases its cell, that cell is trained from step 0, and its record stays until the new
+    one has more steps. The folder is locked, so that nothing is removed after a checkpoint is written and before its
+    record is.
 
-    :param older_than: leave files younger than so many days.
-    :param dry_run: only say what would happen.
-    :param progress: is told how many of how many files are done.
-    :raises RequestError: where a number of days is none.
+    :param older_than: keep files that are younger than this many days.
+    :param dry_run: only report what would be removed.
+    :param progress: is called with the number of files that are done and of all files.
+    :raises RequestError: where ``older_than`` is not a number of days.
     :raises StoreError: where the folder cannot be used.
     """
     if older_than is not None and not 0 <= older_than < math.inf:
@@ -97,22 +92,22 @@ def clean(
     paths = _candidates(store)
     done = 0
     for some in groups(paths):
-        # A dry run changes nothing, the lock's file included.
-        with nullcontext() if dry_run else store._locked():
-            claimed = in_hand(store.folder)
+        # A dry run writes nothing, not even the file of the lock.
+        with nullcontext() if dry_run else store.locked():
+            ids = leased(store.folder)
             for path in some:
-                _sweep_away(path, store, least, claimed, cleaned)
+                _sweep_away(path, store, least, ids, cleaned)
         done += len(some)
         progress(done, len(paths))
     return cleaned
 
 
 def _candidates(store: Store) -> list[Path]:
-    """Checkpoints and temporary files by their names."""
+    """Checkpoints and temporary files, recognized by their names."""
     ours = {
         store.folder: (_TEMPORARY,),
-        store.checkpoints: (_CHECKPOINT, _TEMPORARY),
-        store.folder / "claims": (_TEMPORARY_CLAIM,),
+        store.checkpoints.folder: (_CHECKPOINT, _TEMPORARY),
+        store.folder / "claims": (_TEMPORARY_LIST,),
     }
     found: list[Path] = []
     for folder, names in ours.items():
@@ -125,7 +120,7 @@ def _candidates(store: Store) -> list[Path]:
     return found
 
 
-def _sweep_away(path: Path, store: Store, least: float, claimed: Collection[str], cleaned: Cleaned) -> None:
+def _sweep_away(path: Path, store: Store, least: float, ids: Collection[str], cleaned: Cleaned) -> None:
     """Remove a file, unless it is too young or in use."""
     try:
         found = path.lstat()
@@ -133,10 +128,10 @@ def _sweep_away(path: Path, store: Store, least: float, claimed: Collection[str]
         return
     if not stat.S_ISREG(found.st_mode):
         return
-    # Clocks of file servers differ: what is from the future is new, not younger than any age.
+    # The clock of a file server can be ahead: the age of a file from the future is 0.
     age = max(0.0, time.time() - found.st_mtime)
     kind, interrupted = _kind(path, store)
-    in_flight = kind == "checkpoint" and (path.name[:16] in claimed or (interrupted and age < HOUR))
+    in_flight = kind == "checkpoint" and (path.name[:16] in ids or (interrupted and age < HOUR))
     file = File(str(path), kind, found.st_size)
     if in_flight:
         cleaned.in_flight.append(file)
@@ -148,14 +143,14 @@ def _sweep_away(path: Path, store: Store, least: float, claimed: Collection[str]
 
 
 def _kind(path: Path, store: Store) -> tuple[str, bool]:
-    """What a file is, and whether its record says that the cell is not at its end."""
+    """The kind of a file, and whether its record is "interrupted"."""
     named = _CHECKPOINT.fullmatch(path.name)
     if named is None:
         return "temporary", False
     try:
         record = store.read(named[1])
     except StoreError:
-        # Which checkpoint a record that cannot be read points to is not known.
+        # A record that cannot be read may refer to this checkpoint.
         return "checkpoint", False
     if record is None or record["final"]["step"] != int(named[2]):
         return "stray checkpoint", False

@@ -1,7 +1,7 @@
-"""What is read off a curve: when to look, when a target was reached, whether it held."""
+"""Evaluation points of a run, and when its curve reached a target accuracy and held it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,27 +23,25 @@ __all__ = [
     "sustained",
 ]
 
+PARTS = ("train", "validation", "test")
 TARGETS = (0.95, 0.99)
-
 
 CONFIRMATION = 1.5
 """A sustained crossing must hold until at least this many times its step. One of our searches found a setting that
 reaches 99 % of the test pairs at step 24 in the median and holds it in none of fifty runs (of 200 steps)."""
 
-
 SETTLED = 2.0
-"""A run that stops when it is solved goes on to so many times the step of its validation crossing: a test crossing
-that comes up to a third later is then confirmed as well."""
-
+"""A run with ``stop_when_solved`` ends at this many times the step of its validation crossing, so that a test crossing
+up to a third later is confirmed too."""
 
 RATIO = 1.05
-"""Evaluation points are at most this factor apart, as far as granularity allows."""
+"""The largest ratio of two subsequent evaluation points, as far as the granularity allows."""
 
 
 def evaluation_steps(budget: int, granularity: int) -> list[int]:
-    """Steps at which to look, the last one the budget: every granule at first, then geometrically.
+    """Evaluation points up to the budget: every multiple of the granularity at first, then growing geometrically.
 
-    The grid does not depend on the budget, so that a longer run passes through the points of a shorter one.
+    All but the last are independent of the budget, so that a longer run is evaluated at the points of a shorter one.
 
     >>> evaluation_steps(50, granularity=1)[-6:]
     [40, 42, 44, 46, 48, 50]
@@ -58,20 +56,23 @@ def evaluation_steps(budget: int, granularity: int) -> list[int]:
 
 
 def right(scores_NC: NDArray[np.floating], y_N: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Of which examples the class has the highest score, (N,); of equal scores the first counts."""
+    """Whether the class with the highest score is right, (N,); of equal scores the first counts."""
     return scores_NC.argmax(1) == y_N
 
 
 def first_crossing(steps: Sequence[int], values: Sequence[float | None], target: float) -> int | None:
-    """First crossing: the first step at or above the target, whatever comes after; None where there is none."""
+    """First crossing: the first step at or above the target, whatever follows; None where there is none."""
     return next((s for s, v in zip(steps, values, strict=True) if v is not None and v >= target), None)
 
 
 def held(steps: Sequence[int], values: Sequence[float | None], target: float) -> int | None:
-    """The first step from which on every value holds to the end, confirmed or not; None where the last one does not."""
+    """The step from which on all values are at or above the target; None where the last one is below.
+
+    The crossing may be confirmed or not.
+    """
     assert len(steps) == len(values)
     start = None
-    for step, value in zip(reversed(steps), reversed(values), strict=True):  # after each look: mostly a short way
+    for step, value in zip(reversed(steps), reversed(values), strict=True):  # the end comes first: mostly few values
         if value is None or value < target:
             break
         start = step
@@ -87,23 +88,23 @@ def confirmed(start: int, reached: int) -> bool:
 
 
 def sustained(steps: Sequence[int], values: Sequence[float | None], target: float) -> int | None:
-    """Sustained crossing: s₀ from which on every value holds to the end, at 1.5 s₀ or later.
+    """Sustained crossing: the step s₀ from which on all values are at or above the target, up to 1.5 s₀ or later.
 
-    Unlike the first crossing it moves on when accuracy falls below the target again. A crossing that holds to the end
-    but not yet to 1.5 s₀ is none, nor is it the same as none: it may or may not be confirmed by a longer run.
+    Unlike the first crossing it moves to a later step when accuracy falls below the target again. None where the run
+    ends before 1.5 s₀; a longer run may then confirm the crossing, unlike one where the target does not hold.
     """
     start = held(steps, values, target)
     return start if start is not None and confirmed(start, steps[-1]) else None
 
 
 def settled(steps: Sequence[int], values: Sequence[float | None], target: float) -> bool:
-    """Whether a crossing has held to twice its step: where a run stops that stops when it is solved."""
+    """Whether a crossing has held to twice its step, where a run with ``stop_when_solved`` ends."""
     start = held(steps, values, target)
     return start is not None and steps[-1] >= SETTLED * start
 
 
-def crossings(curve: dict[str, list[Any]], parts: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What a record says of every target, by part: ``{key: {part: {"0.95": …, "0.99": …}}}``.
+def crossings(curve: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
+    """The crossings of every target in a record, by part: ``{key: {part: {"0.95": …, "0.99": …}}}``.
 
     ``steps_to`` is the first crossing and ``sustained_steps_to`` the sustained one, a step or None. ``held`` is
     ``[from, to]``: from which step on the target held, up to which evaluation, the run's last; None where it did not.
@@ -121,9 +122,6 @@ def crossings(curve: dict[str, list[Any]], parts: Sequence[str]) -> dict[str, di
     }
 
 
-PARTS = ("train", "validation", "test")
-
-
 def finite(value: float) -> float | None:
-    """The number, or None where it is none."""
+    """The number, or None where it is infinite or not a number."""
     return value if math.isfinite(value) else None

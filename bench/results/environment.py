@@ -1,4 +1,4 @@
-"""Where a result was made: versions, device, threads, the state of the source, and memory."""
+"""The environment of a result: versions, device, threads, the state of the source, and memory."""
 
 import hashlib
 import os
@@ -9,7 +9,8 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+
+from bench.results.record import Environment
 
 __all__ = [
     "describe",
@@ -24,13 +25,9 @@ __all__ = [
 PACKAGES = ("mod97", "numpy", "scipy", "scikit-learn", "torch", "joblib")
 
 
+@cache
 def versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that can change a result; None where one is missing."""
-    return dict(_versions())
-
-
-@cache
-def _versions() -> dict[str, str | None]:
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -42,7 +39,7 @@ def _versions() -> dict[str, str | None]:
 
 @cache
 def source_state() -> tuple[str | None, bool | None]:
-    """The commit that this source is at and whether files differ from it; None where it is in no repository."""
+    """The commit of this source and whether files differ from it; None where it is in no repository."""
     root = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
@@ -69,7 +66,7 @@ def processor() -> str:
 
 @cache
 def source_digest(plugin: type) -> str:
-    """A fingerprint of the file that a plugin is in: when it changes and the version does not, results may be stale."""
+    """A hash of a plugin's file: where it changes but the plugin's version does not, results may be stale."""
     file = sys.modules[plugin.__module__].__file__
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
 
@@ -80,11 +77,11 @@ def _gpu_name(device: str) -> str:
     return torch.cuda.get_device_name(torch.device(device))
 
 
-def describe(device: str, threads: int) -> dict[str, Any]:
+def describe(device: str, threads: int) -> Environment:
     """The ``environment`` of a record."""
     commit, dirty = source_state()
     return {
-        "versions": versions(),
+        "versions": dict(versions()),
         "device": device,
         "processor": processor() if device == "cpu" else _gpu_name(device),
         "threads": threads,
@@ -94,11 +91,11 @@ def describe(device: str, threads: int) -> dict[str, Any]:
 
 
 def reset_peak_memory(device: str) -> None:
-    """Start a new high-water mark of memory, of the GPU where that is the device, else of this process."""
+    """Reset the peak of memory: the GPU's where that is the device, else this process's."""
     if device.startswith("cuda"):
         import torch
 
-        torch.cuda.init()  # PyTorch knows no numbered device before
+        torch.cuda.init()  # before this, PyTorch refuses numbered devices
         torch.cuda.reset_peak_memory_stats(torch.device(device))
         return
     with suppress(OSError):
@@ -106,7 +103,7 @@ def reset_peak_memory(device: str) -> None:
 
 
 def peak_memory_bytes(device: str) -> int | None:
-    """The high-water mark: of tensors on the GPU, or of this process; None where the system does not say."""
+    """The peak of memory: of tensors on the GPU, or of this process; None where the system does not tell."""
     if device.startswith("cuda"):
         import torch
 

@@ -1,44 +1,79 @@
 """Files that are written whole or not at all."""
 
 import os
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import StoreError
 
-__all__ = ["Staged", "cannot_write", "flush"]
+__all__ = ["Staged", "stage"]
 
 
 @dataclass
 class Staged:
-    """A file that is written but not yet where it belongs.
+    """A file that is written under a temporary name: `flush` and `settle` follow, or `drop`.
 
-    :param failed: what the disk said when it was flushed.
+    :param path: its final path.
+    :param failed: the error of the flush.
     """
 
     temporary: Path
     path: Path
     failed: OSError | None = None
 
+    def flush(self) -> None:
+        """Wait until the file is on the disk. An error is raised by `settle`."""
+        try:
+            descriptor = os.open(self.temporary, os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self.failed = error
+
+    def settle(self) -> None:
+        """Move the file to its final path.
+
+        :raises StoreError: where that or the flush failed; the temporary file is removed.
+        """
+        try:
+            if self.failed:
+                raise self.failed
+            self.temporary.replace(self.path)
+        except OSError as error:
+            self.drop()
+            raise _cannot_write(self.path, error) from error
+
     def drop(self) -> None:
-        """Away with it."""
+        """Remove the temporary file."""
         with suppress(OSError):
             self.temporary.unlink(missing_ok=True)
 
 
-def flush(staged: Staged) -> None:
-    """Wait until the disk has a file."""
+def stage(path: Path, write: Callable[[BinaryIO], object]) -> Staged:
+    """Write a temporary file beside its final path, so that a reader or a crash sees the old file or the new one.
+
+    :param write: writes the content.
+    :raises StoreError: where it cannot be written; no temporary file is left.
+    """
     try:
-        descriptor = os.open(staged.temporary, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with ExitStack() as undo:
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+            staged = Staged(Path(temporary), path)
+            undo.callback(staged.drop)
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+            staged.temporary.chmod(0o644)
+            undo.pop_all()
     except OSError as error:
-        staged.failed = error
+        raise _cannot_write(path, error) from error
+    return staged
 
 
-def cannot_write(path: Path, error: OSError) -> StoreError:
-    """The error to raise where a file cannot be written."""
+def _cannot_write(path: Path, error: OSError) -> StoreError:
     return StoreError(f"{str(path)!r} cannot be written: {error.strerror or error}.")

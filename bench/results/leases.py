@@ -1,143 +1,118 @@
-"""Who computes which cell: several processes share a results folder without doing a cell twice.
+"""Leases on cells: several processes share a results folder without computing a cell twice.
 
-A process that sweeps has a lease, a file that it and its workers hold locked for as long as they live, and beside it
-the ids of the cells that they have in hand. A claim counts while somebody holds its lease: what a killed process had
-claimed is free at once, and no clock is asked.
+A process that sweeps writes the ids of the cells that it works on into a list, and it and its workers hold a shared
+lock on a file beside that list for as long as they live. The list counts while that lock is held: the cells of a
+process that was killed are free at once, and no clock is compared.
 """
 
 import json
 import os
 import re
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from bench.errors import StoreError
+from bench.results.files import stage
+from bench.results.locks import exclusive, is_locked, share
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+__all__ = ["Lease", "leased", "sharing"]
 
 _LIST = re.compile(r"\d+-[0-9a-f]{8}\.json")
 
-__all__ = ["Claims", "holding", "in_hand"]
 
+class Lease:
+    """The cells that this process works on, so that no other process does.
 
-class Claims:
-    """Cells that this process has in hand, and those of others.
-
-    :param folder: the results folder.
+    :param results: the results folder.
     :raises StoreError: where nothing can be written there.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder) / "claims"
-        self.mine: set[str] = set()
+    def __init__(self, results: str | Path) -> None:
+        self.folder = Path(results) / "claims"
+        self.ids: set[str] = set()
         name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self.lease = self.folder / f"{name}.lease"
+        self.path = self.folder / f"{name}.lease"
         self.list = self.folder / f"{name}.json"
         try:
             self.folder.mkdir(exist_ok=True)
-            self._file: Any = self.lease.open("w")
+            self._file = self.path.open("w")
         except OSError as error:
             raise StoreError(f"{str(self.folder)!r} cannot be used: {error.strerror}.") from error
-        _lock(self._file, shared=True)
+        share(self._file)
 
     def take(self, ids: Iterable[str]) -> set[str]:
-        """Claim cells; those that nobody else has in hand, and which are now this process's."""
-        with self._alone():
-            got = set(ids) - self._of_others()
-            self.mine |= got
-            if got or not self.list.exists():
-                self._write()
-        return got
+        """Lease cells; returns those that no other process has leased, which are now this process's.
+
+        :raises StoreError: where nothing can be written.
+        """
+        try:
+            with exclusive(self.folder / ".lock"):
+                _remove_dead(self.folder)
+                taken = set(ids) - leased(self.folder.parent, besides=self.list)
+                self.ids |= taken
+                if taken or not self.list.exists():
+                    self._write()
+        except OSError as error:
+            raise StoreError(f"{str(self.folder)!r} cannot be used: {error.strerror}.") from error
+        return taken
 
     def release(self, ids: Iterable[str]) -> None:
-        """Give cells back: done, or given up."""
-        self.mine -= set(ids)
-        with suppress(OSError):
+        """Return cells, computed or not."""
+        self.ids -= set(ids)
+        with suppress(StoreError):
             self._write()
 
     def close(self) -> None:
-        """Give everything back."""
-        for path in (self.list, self.lease):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        """Return all cells."""
+        _remove(self.list)
         self._file.close()
 
-    def _of_others(self) -> set[str]:
-        """Cells in hand of other processes; what dead ones left is removed."""
-        for path in _lists(self.folder):
-            if not _held(path.with_suffix(".lease")):
-                for left in (path, path.with_suffix(".lease")):
-                    with suppress(OSError):
-                        left.unlink(missing_ok=True)
-        return in_hand(self.folder.parent, besides=self.list)
-
     def _write(self) -> None:
-        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.folder)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(sorted(self.mine), file)
-        Path(temporary).replace(self.list)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process claims at a time."""
-        try:
-            with (self.folder / ".lock").open("w") as file:
-                _lock(file)
-                yield
-        except OSError as error:
-            raise StoreError(f"{str(self.folder)!r} cannot be used: {error.strerror}.") from error
+        stage(self.list, lambda file: file.write(json.dumps(sorted(self.ids)).encode())).settle()
 
 
-def _lists(folder: Path) -> list[Path]:
-    """The lists of claims in a folder; files of others are left alone."""
-    return [path for path in folder.glob("*.json") if _LIST.fullmatch(path.name)]
+def leased(results: str | Path, besides: Path | None = None) -> set[str]:
+    """Ids of the cells of a results folder that living processes have leased.
 
-
-def in_hand(folder: str | Path, besides: Path | None = None) -> set[str]:
-    """Ids of the cells of a results folder that living processes have in hand.
-
-    :param besides: a list that does not count.
+    :param besides: a list to leave out.
     """
-    taken: set[str] = set()
-    for path in _lists(Path(folder) / "claims"):
-        if path != besides and _held(path.with_suffix(".lease")):
+    ids: set[str] = set()
+    for path in _lists(Path(results) / "claims"):
+        if path != besides and is_locked(path.with_suffix(".lease")):
             with suppress(OSError, ValueError):
-                taken.update(json.loads(path.read_text()))
-    return taken
+                ids.update(json.loads(path.read_text()))
+    return ids
 
 
 @contextmanager
-def holding(lease: str | None) -> Iterator[None]:
-    """Hold a lease too: a worker that outlives its owner is still at work on what the owner claimed."""
-    if lease is None:
-        yield
-        return
+def sharing(path: str | None) -> Iterator[None]:
+    """Share the lock of a lease: the cells of a worker that outlives the main process are not free yet.
+
+    :param path: the lease's file, or None.
+    """
     with ExitStack() as stack:
-        with suppress(FileNotFoundError):
-            _lock(stack.enter_context(Path(lease).open("r")), shared=True)
+        if path is not None:
+            with suppress(FileNotFoundError):
+                share(stack.enter_context(Path(path).open("r")))
         yield
 
 
-def _lock(file: Any, shared: bool = False) -> None:
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+def _lists(folder: Path) -> list[Path]:
+    """The lists of leased cells in a folder. Other files are left alone."""
+    return [path for path in folder.glob("*.json") if _LIST.fullmatch(path.name)]
 
 
-def _held(lease: Path) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        with lease.open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
+def _remove_dead(folder: Path) -> None:
+    """Remove the lists of processes that have ended."""
+    for path in _lists(folder):
+        if not is_locked(path.with_suffix(".lease")):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a list and the file that is locked for it."""
+    for one in (path, path.with_suffix(".lease")):
+        with suppress(OSError):
+            one.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Results folders as wholes: join those of several machines, and clear away what only an extension needs."""
+"""Merge results folders, as of several machines."""
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
@@ -11,37 +11,34 @@ from typing import Any, TypeVar
 from zipfile import is_zipfile
 
 from bench.errors import RequestError, StoreError
-from bench.results.files import Staged as _Staged
-from bench.results.files import flush as _flush
-from bench.results.record import Record
-from bench.results.record import goes_further as _goes_further
+from bench.results.files import Staged
+from bench.results.record import Record, goes_further
 from bench.results.store import WRITERS, Store
 
 __all__ = ["Disagreement", "Merged", "Progress", "groups", "merge", "silent"]
 
-TOGETHER = 32
-"""Files whose flushes wait for the disk together, and for which the folder is held once."""
-
+GROUP_SIZE = 32
+"""Files that are flushed at the same time, and for which the folder is locked once."""
 
 T = TypeVar("T")
 
-
 Progress = Callable[[int, int], None]
+"""Is called with the number of items that are done and of all items."""
 
 
 def silent(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The items in groups of at most `TOGETHER`."""
-    for first in range(0, len(items), TOGETHER):
-        yield items[first : first + TOGETHER]
+    """The items in groups of at most `GROUP_SIZE`."""
+    for first in range(0, len(items), GROUP_SIZE):
+        yield items[first : first + GROUP_SIZE]
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two records of one cell at one step, whose curves have other numbers.
+    """Two records of one cell that end at the same step with different curves.
 
     :param accuracy: the largest difference of an accuracy; 0 where only losses differ.
     """
@@ -54,13 +51,13 @@ class Disagreement:
 
 @dataclass
 class Merged:
-    """What `merge` did, or would do: ids of records, and what to say of them.
+    """What `merge` did, or would do in a dry run.
 
-    :param copied: there was none in the target.
-    :param replaced: the target's went less far.
-    :param kept: the target's goes as far or further.
-    :param broken: a line for each file that could not be used.
-    :param checkpoints: how many came along, and
+    :param copied: ids of records that the target lacked.
+    :param replaced: ids of records that replaced one with fewer steps.
+    :param kept: ids of records of the target that have as many steps or more.
+    :param broken: a message for each file that could not be used.
+    :param checkpoints: the number of checkpoints that were copied.
     :param bytes: their size.
     """
 
@@ -81,9 +78,10 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Move:
-    """A record on its way into the target.
+    """A record to copy into the target.
 
-    :param checkpoint: the file that comes along, or None.
+    :param checkpoint: the file to copy with it, or None.
+    :param size: of that file in bytes.
     """
 
     record: Record
@@ -99,19 +97,19 @@ def merge(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Merged:
-    """Copy into a results folder the records that it lacks, or of which it has less.
+    """Copy into a results folder the records that it lacks or has with fewer steps.
 
-    The record with the larger final step counts; of equal ones the target's, then that of the first source. One that
-    failed counts less than any result. Records and checkpoints arrive whole or not at all, a checkpoint before its
-    record, so that the same call goes on after a crash. As in `Store.keep_all`, the checkpoint of a record that is
-    replaced goes with it. The target is held only while files are renamed: a sweep may write there meanwhile;
-    one that was about to extend such a record begins its cell anew.
+    Of several records of a cell, the one with the larger final step is chosen; of equal ones the target's, then that of
+    the first source. A failed record has fewer steps than any other. Records and checkpoints are written whole or not
+    at all, a checkpoint before its record, so that the same call continues after a crash. As in `Store.keep_all`, the
+    checkpoint of a replaced record is removed. The target is locked only while files are renamed, so that a sweep can
+    write there at the same time; a cell that it was about to extend from a replaced record is trained from step 0.
 
-    :param checkpoints: bring along those of the copied records, where there are any.
-    :param dry_run: only say what would happen.
-    :param progress: is told how many of how many records are done.
-    :raises RequestError: where a source is no folder or has no records, or is the target.
-    :raises StoreError: where a folder or a file in it cannot be used; what is merged by then stays.
+    :param checkpoints: copy the checkpoints of the copied records too.
+    :param dry_run: only report what would be copied.
+    :param progress: is called with the number of records that are done and of all records.
+    :raises RequestError: where a source is no folder, has no records or is the target.
+    :raises StoreError: where a folder or a file in it cannot be used; records that were merged before stay.
     """
     folders = _sources(sources, into)
     owners: dict[str, list[Store]] = {}
@@ -124,7 +122,7 @@ def merge(
     for ids in groups(sorted(owners)):
         moves = [move for id in ids if (move := _choose(id, owners[id], target, checkpoints, merged)) is not None]
         try:
-            _bring(moves, target, merged)
+            _copy(moves, target, merged)
         except StoreError as error:
             safe = len(merged.copied) + len(merged.replaced)
             raise StoreError(f"{error} {safe:,} records were merged before; the same request goes on.") from error
@@ -134,7 +132,7 @@ def merge(
 
 
 def _sources(sources: Sequence[str | Path], into: str | Path) -> list[Store]:
-    """The folders to read from, each once."""
+    """The source folders without duplicates."""
     if not str(into):
         raise RequestError("The target of a merge must be a folder, got ''.")
     if not sources:
@@ -153,14 +151,14 @@ def _sources(sources: Sequence[str | Path], into: str | Path) -> list[Store]:
 
 
 def _target(into: str | Path, dry_run: bool) -> Store | None:
-    """The folder to merge into; None where a dry run finds none, and would have it made."""
+    """The target folder; None in a dry run where it does not exist and would be made."""
     if not dry_run:
         return Store(into, create=True)
     return None if not Path(into).exists() and Path(into).absolute().parent.is_dir() else Store(into)
 
 
 def _choose(id: str, sources: Iterable[Store], target: Store | None, checkpoints: bool, merged: Merged) -> _Move | None:
-    """The record to copy, None where the target's stays; notes what was seen on the way."""
+    """The record to copy, None where the target's stays; adds disagreements and broken files to ``merged``."""
     found = [(store, record) for store in sources if (record := _read(store, id, merged)) is not None]
     broken = len(merged.broken)
     stored = None if target is None else _read(target, id, merged)
@@ -169,9 +167,9 @@ def _choose(id: str, sources: Iterable[Store], target: Store | None, checkpoints
     merged.disagreeing += _disagreements([*([(target, stored)] if target and stored else []), *found])
     source, best = found[0]
     for other, record in found[1:]:
-        if _goes_further(record, best):
+        if goes_further(record, best):
             source, best = other, record
-    if stored is not None and not _goes_further(best, stored):
+    if stored is not None and not goes_further(best, stored):
         merged.kept.append(id)
         return None
     path, size = _checkpoint(source, best, merged) if checkpoints else (None, 0)
@@ -182,7 +180,7 @@ def _choose(id: str, sources: Iterable[Store], target: Store | None, checkpoints
 
 
 def _read(store: Store, id: str, merged: Merged) -> Record | None:
-    """A record, None where there is none, or none that can be used: that is noted."""
+    """A record; None where there is none, or a broken one, whose message is added to ``merged``."""
     try:
         record = store.read(id)
     except StoreError as error:
@@ -195,18 +193,19 @@ def _read(store: Store, id: str, merged: Merged) -> Record | None:
 
 
 def _is_sound(record: Record) -> bool:
-    """Whether steps can be compared and curves read."""
-    step, series = record["final"]["step"], list(record["curve"].values())
+    """Whether the final step and the curve are numbers, and the lists of the curve are of one length."""
+    step = record["final"]["step"]
+    series: list[Any] = list(record["curve"].values())
     if not isinstance(step, int | None) or not all(isinstance(one, list) for one in series):
         return False
     return len(set(map(len, series))) == 1 and all(isinstance(x, int | float | None) for one in series for x in one)
 
 
 def _checkpoint(store: Store, record: Record, merged: Merged) -> tuple[Path | None, int]:
-    """The checkpoint of a record and its size; None where there is none, or a cut one: that is noted."""
+    """The checkpoint of a record and its size; None where there is none, or a broken one, whose message is added."""
     if record["final"]["step"] is None:
         return None, 0
-    path = store._state_path(record["id"], record["final"]["step"])
+    path = store.checkpoints.path(record["id"], record["final"]["step"])
     try:
         with path.open("rb") as file:
             if is_zipfile(file):
@@ -221,7 +220,7 @@ def _checkpoint(store: Store, record: Record, merged: Merged) -> tuple[Path | No
 
 
 def _disagreements(found: Sequence[tuple[Store, Record]]) -> Iterator[Disagreement]:
-    """Records that end at the same step as an earlier one, with other numbers."""
+    """Pairs of records that end at the same step with different numbers."""
     first: dict[int, tuple[Store, Record]] = {}
     for store, record in found:
         step = record["final"]["step"]
@@ -233,10 +232,10 @@ def _disagreements(found: Sequence[tuple[Store, Record]]) -> Iterator[Disagreeme
             yield Disagreement(record["id"], step, (str(before.folder), str(store.folder)), gap)
 
 
-def _gap(one: dict[str, list[Any]], other: dict[str, list[Any]]) -> float | None:
-    """The largest difference of an accuracy, None where all numbers agree at the steps that both curves have.
+def _gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> float | None:
+    """The largest difference of an accuracy; None where all numbers agree at the steps that both curves have.
 
-    A run that was extended was evaluated at the end of its first budget too: that alone is no disagreement.
+    An extended run was evaluated at the end of its first budget too: that step alone is no disagreement.
     """
     at = {step: j for j, step in enumerate(other["step"])}
     shared = [(i, at[step]) for i, step in enumerate(one["step"]) if step in at]
@@ -247,60 +246,55 @@ def _gap(one: dict[str, list[Any]], other: dict[str, list[Any]]) -> float | None
     return float(max(gaps, default=0.0))
 
 
-def _bring(moves: Sequence[_Move], target: Store | None, merged: Merged) -> None:
-    """Copy some records and their checkpoints: beside where they belong, to the disk, then to their places."""
+def _copy(moves: Sequence[_Move], target: Store | None, merged: Merged) -> None:
+    """Copy records and their checkpoints: write temporary files, flush them, then move them to their final paths."""
     if target is None or not moves:
         return
     with ExitStack() as undone:
-        staged: list[tuple[_Move, _Staged | None, _Staged]] = []
+        staged: list[tuple[_Move, Staged | None, Staged]] = []
         for move in moves:
             state = _stage_copy(target, move)
             if state is not None:
                 undone.callback(state.drop)
-            record = target._stage_record(move.record)
+            record = target.stage(move.record)
             undone.callback(record.drop)
             staged.append((move, state, record))
         with ThreadPoolExecutor(WRITERS) as pool:
-            list(pool.map(_flush, [one for _, state, record in staged for one in (state, record) if one is not None]))
-        with target._locked():
+            list(pool.map(Staged.flush, [one for _, *files in staged for one in files if one]))
+        with target.locked():
             for move, state, record in staged:
                 _settle(move, state, record, target, merged)
 
 
-def _stage_copy(target: Store, move: _Move) -> _Staged | None:
-    """A copy of a checkpoint beside where it belongs; None where it has gone: a process there goes on from it."""
+def _stage_copy(target: Store, move: _Move) -> Staged | None:
+    """Copy a checkpoint to a temporary file; None where it is gone, since a process has extended its run meanwhile."""
     if move.checkpoint is None:
         return None
-    try:
-        target.checkpoints.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{str(target.checkpoints)!r} cannot be made: {error.strerror}.") from error
     try:
         source = move.checkpoint.open("rb")
     except FileNotFoundError:
         return None
     with source:
-        path = target.checkpoints / move.checkpoint.name
-        return target._stage(path, lambda file: shutil.copyfileobj(source, file, 2**20))
+        return target.checkpoints.stage_file(move.checkpoint.name, lambda file: shutil.copyfileobj(source, file, 2**20))
 
 
-def _settle(move: _Move, state: _Staged | None, record: _Staged, target: Store, merged: Merged) -> None:
-    """Move a checkpoint, then its record to their places, unless the target has gone as far meanwhile."""
+def _settle(move: _Move, state: Staged | None, record: Staged, target: Store, merged: Merged) -> None:
+    """Move a checkpoint and then its record to their final paths, unless the target has as many steps meanwhile."""
     id, step = move.record["id"], move.record["final"]["step"]
     stored = target.read(id)
-    if stored is not None and not _goes_further(move.record, stored):
+    if stored is not None and not goes_further(move.record, stored):
         merged.kept.append(id)
         return
     if state is not None:
-        target._settle(state)
+        state.settle()
     elif step is not None:
-        # One that an interrupted merge left there may be of another machine's run: it must not be extended from.
-        target._state_path(id, step).unlink(missing_ok=True)
-    target._settle(record)
+        # One of an interrupted merge may be of another machine's run, which this record must not be extended from.
+        target.checkpoints.path(id, step).unlink(missing_ok=True)
+    record.settle()
     before = None if stored is None else stored["final"]["step"]
     if before is not None:
         with suppress(OSError):
-            target._state_path(id, before).unlink(missing_ok=True)
+            target.checkpoints.path(id, before).unlink(missing_ok=True)
     _count(move if state is not None else _Move(move.record, None, 0), stored, merged)
 
 

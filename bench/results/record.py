@@ -1,65 +1,202 @@
-"""The version of what is stored and printed."""
+"""A record: what is stored of a cell, as a JSON document.
 
-from typing import Any
+Keys that records of earlier versions lack are not required, so that these can still be read.
+"""
 
-import numpy as np
+import traceback
+from typing import Any, Literal, NotRequired, TypedDict, get_args, get_type_hints, is_typeddict
 
-__all__ = ["SCHEMA", "Record", "State", "fault_of_record", "goes_further"]
+__all__ = [
+    "SCHEMA",
+    "BudgetKeys",
+    "Curve",
+    "Environment",
+    "Final",
+    "ProbeKeys",
+    "Record",
+    "Seconds",
+    "SpecKeys",
+    "Status",
+    "Trained",
+    "described_error",
+    "fault_of_record",
+    "goes_further",
+]
 
 SCHEMA = 1
 """Of records and of the documents that --json prints. Raised when a key changes its meaning."""
 
-
-Record = dict[str, Any]
-
-
-State = dict[str, np.ndarray]
+Status = Literal["done", "diverged", "failed", "timeout", "interrupted"]
+"""How the training of a cell ended."""
 
 
-STATUSES = ("done", "diverged", "failed", "timeout", "interrupted")
+class SpecKeys(TypedDict):
+    """All that decides a result but the budget."""
+
+    task: str
+    modulus: NotRequired[int | None]
+    task_parameters: NotRequired[dict[str, Any]]
+    protocol: str
+    train_fraction: NotRequired[float]
+    validation_fraction: NotRequired[float]
+    encoder: dict[str, Any]
+    combine: NotRequired[str]
+    sdr: NotRequired[int | None]
+    learner: dict[str, Any]
+    precision: NotRequired[str]
+    split_seed: int
+    seed: int
+    vault: NotRequired[dict[str, Any]]
 
 
-_REQUIRED = (
-    *("schema", "id", "label", "status", "spec", "budget", "parameters", "final", "steps_to", "sustained_steps_to"),
-    *("test_accuracy_diagonal", "seconds", "replicas", "flops", "peak_memory_bytes", "probes", "environment"),
-    *("curve", "error"),
-)
+class BudgetKeys(TypedDict):
+    """How long the cell was allowed to train."""
+
+    steps: int
+    seconds: float | None
+    stop_when_solved: bool
 
 
-_INNER = {
-    "spec": ("task", "protocol", "encoder", "learner", "split_seed", "seed"),
-    "budget": ("steps", "seconds", "stop_when_solved"),
-    "final": ("step", "train_accuracy", "test_accuracy"),
-    "steps_to": ("train", "test"),
-    "sustained_steps_to": ("train", "test"),
-    "seconds": ("total",),
-    "probes": ("ridge", "knn"),
-    "environment": ("device", "threads", "versions"),
-    "curve": ("step", "train_accuracy", "validation_accuracy", "test_accuracy"),
-}
+class Final(TypedDict):
+    """The last evaluation; None where there was none."""
+
+    step: int | None
+    train_accuracy: float | None
+    validation_accuracy: NotRequired[float | None]
+    test_accuracy: float | None
+    train_loss: NotRequired[float | None]
+    validation_loss: NotRequired[float | None]
+    test_loss: NotRequired[float | None]
+
+
+class Crossings(TypedDict):
+    """By part and target accuracy ("0.95", "0.99"): the step of a crossing, None where there is none."""
+
+    train: dict[str, int | None]
+    validation: NotRequired[dict[str, int | None]]
+    test: dict[str, int | None]
+
+
+class Seconds(TypedDict):
+    """The cell's share of the seconds of its fleet, by purpose."""
+
+    train: NotRequired[float]
+    evaluate: NotRequired[float]
+    compile: NotRequired[float]
+    probes: NotRequired[float]
+    harness: NotRequired[float]
+    total: float
+
+
+class ProbeKeys(TypedDict):
+    """Test accuracy of simple readouts of the encoding."""
+
+    ridge: float | None
+    knn: float | None
+    bilinear: NotRequired[float | None]
+
+
+class Environment(TypedDict):
+    """Where a result was made."""
+
+    versions: dict[str, str | None]
+    device: str
+    processor: NotRequired[str | None]
+    threads: int
+    git_commit: NotRequired[str | None]
+    dirty: NotRequired[bool | None]
+    sources: NotRequired[dict[str, str]]
+
+
+class Curve(TypedDict):
+    """The evaluations of a run in order; a learner can add further lists."""
+
+    step: list[int]
+    train_accuracy: list[float | None]
+    validation_accuracy: list[float | None]
+    test_accuracy: list[float | None]
+    train_loss: NotRequired[list[float | None]]
+    validation_loss: NotRequired[list[float | None]]
+    test_loss: NotRequired[list[float | None]]
+
+
+class Error(TypedDict):
+    """The exception that ended a cell."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+class Trained(TypedDict):
+    """What training a cell gives: a record without the machine that it ran on."""
+
+    schema: int
+    id: str
+    label: str
+    status: Status
+    spec: SpecKeys
+    budget: BudgetKeys
+    parameters: int | None
+    final: Final
+    steps_to: Crossings
+    sustained_steps_to: Crossings
+    held: NotRequired[dict[str, dict[str, list[int] | None]]]
+    test_accuracy_diagonal: float | None
+    seconds: Seconds
+    replicas: int
+    compiled: NotRequired[bool]
+    notices: NotRequired[list[str]]
+    flops: int | None
+    probes: ProbeKeys
+    curve: Curve
+    error: Error | None
+
+
+class Record(Trained):
+    """What is stored of a cell.
+
+    :param tuning: the study that chose the settings; absent where none did.
+    """
+
+    environment: Environment
+    peak_memory_bytes: int | None
+    tuning: NotRequired[dict[str, Any]]
+
+
+_NESTED = {key: kind for key, kind in get_type_hints(Record).items() if is_typeddict(kind)}
 
 
 def fault_of_record(record: Any, id: str) -> str | None:
-    """What is wrong with the content of a record's file, None where nothing is."""
+    """What is wrong with the content of a record's file; None where nothing is."""
     if not isinstance(record, dict):
         return "it is no record"
-    missing = [key for key in _REQUIRED if key not in record]
+    missing = _missing(record, Record)
     if missing:
-        return f"it lacks {', '.join(missing)}"
+        return f"it lacks {missing}"
     if record["schema"] != SCHEMA:
         return f"its schema is {record['schema']!r}, this version reads {SCHEMA}"
     if record["id"] != id:
         return f"it says that it is {record['id']!r}"
-    if record["status"] not in STATUSES:
+    if record["status"] not in get_args(Status):
         return f"its status is {record['status']!r}"
-    for key, inner in _INNER.items():
-        lacking = [name for name in inner if not isinstance(record[key], dict) or name not in record[key]]
-        if lacking:
-            return f"its {key} lacks {', '.join(lacking)}"
-    return None
+    faults = ((key, _missing(record[key], kind)) for key, kind in _NESTED.items())
+    return next((f"its {key} lacks {missing}" for key, missing in faults if missing), None)
 
 
-def goes_further(stored: Record, record: Record) -> bool:
-    """Whether a stored record holds more of a cell than a new one."""
+def _missing(values: Any, kind: Any) -> str:
+    """The required keys of a TypedDict that a value lacks, separated by commas."""
+    found = values if isinstance(values, dict) else {}
+    return ", ".join(key for key in kind.__annotations__ if key in kind.__required_keys__ and key not in found)
+
+
+def described_error(error: BaseException) -> Error:
+    """The ``error`` of a record."""
+    lines = traceback.format_exception(error)
+    return {"type": type(error).__name__, "message": str(error), "traceback": "".join(lines)}
+
+
+def goes_further(stored: Trained, record: Trained) -> bool:
+    """Whether a stored record has more steps than a new one."""
     reached, new = stored["final"]["step"], record["final"]["step"]
     return reached is not None and (new is None or reached > new)

@@ -188,7 +188,8 @@ def _look_up(planned: Plan) -> None:
             planned.actions[place] = ACTIONS.index(action(record, entry.budget))
         _count(planned, record)
         step = record["final"]["step"]
-        if ACTIONS[planned.actions[place]] in ("extend", "resume") and store.has_state(record["id"], step):
+        extends = ACTIONS[planned.actions[place]] in ("extend", "resume")
+        if extends and step is not None and store.checkpoints.has(record["id"], step):
             planned.stored[int(place)] = step, record["seconds"]["total"]
     unknown = {planned.sort(entry) for entry in planned.entries} - planned.durations.keys()
     if unknown:  # some of the folder's other cells may tell

@@ -1,4 +1,4 @@
-"""The queue of a plan: jobs of cells that no other process has claimed, made when a worker is free."""
+"""The queue of a plan: jobs of cells that no other process has leased, made when a worker is free."""
 
 import math
 import time
@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import StoreError
 from bench.executors.jobs import Job, Unit
 from bench.results import environment
-from bench.results.leases import Claims
+from bench.results.leases import Lease
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.scheduling.devices import THREADS, WORTH_A_PROCESS, device_kind
@@ -20,9 +20,9 @@ __all__ = ["CellQueue"]
 
 
 class CellQueue:
-    """Jobs of a plan: cells that train side by side, claimed and looked up once more.
+    """Jobs of a plan: cells that train side by side, leased and looked up once more.
 
-    :param claims: through which processes that share the results folder share the cells; None without a folder.
+    :param lease: by which processes that share the results folder share the cells; None without a folder.
     :param cores: worker processes on the CPU at most.
     :param model: where to save each fitted pipeline, or None; then cells that are done have jobs too.
     :ivar devices: one for each worker process.
@@ -30,8 +30,8 @@ class CellQueue:
     :ivar problems: records that could not be read.
     """
 
-    def __init__(self, planned: Plan, claims: Claims | None, cores: int, model: str | None = None) -> None:
-        self.planned, self.claims, self.model = planned, claims, model
+    def __init__(self, planned: Plan, lease: Lease | None, cores: int, model: str | None = None) -> None:
+        self.planned, self.lease, self.model = planned, lease, model
         self.store = None if planned.results is None else Store(planned.results)
         self.source = environment.source_state()
         self.waiting: dict[int, deque[int]] = {}
@@ -101,7 +101,7 @@ class CellQueue:
             return None
         group = planned.group(places[0])
         threads = self.threads if planned.groups[group].fleet else THREADS
-        lease = None if self.claims is None else str(self.claims.lease)
+        lease = None if self.lease is None else str(self.lease.path)
         repeats = max(1, self.repeats[group])
         return Job(tuple(units), device, threads, planned.results, planned.force, self.source, lease, repeats)
 
@@ -123,11 +123,11 @@ class CellQueue:
         return Unit(spec, budget, prior, todo == "done", model)
 
     def _take(self, ids: Iterable[str]) -> set[str]:
-        return set(ids) if self.claims is None else self.claims.take(ids)
+        return set(ids) if self.lease is None else self.lease.take(ids)
 
     def _release(self, ids: Iterable[str]) -> None:
-        if self.claims is not None:
-            self.claims.release(ids)
+        if self.lease is not None:
+            self.lease.release(ids)
 
     def over(self, job: Job) -> None:
         """A job came back: its cells are free for other processes."""
@@ -145,7 +145,7 @@ class CellQueue:
         return int(np.flatnonzero(self.planned.ids == np.uint64(int(id, 16)))[0])
 
     def look_elsewhere(self) -> int:
-        """Cells that other processes have claimed: those that are free again go back to the queue; how many remain."""
+        """Cells that other processes have leased: those that are free again go back to the queue; how many remain."""
         places, self.elsewhere = self.elsewhere, []
         free = self._take([self.planned.id(place) for place in places]) if places else set()
         self._release(free)

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,15 +62,16 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     if not records or records[0]["status"] == "interrupted":
         raise KeyboardInterrupt
     [again] = records
+    one, other = cast("dict[str, Any]", stored), cast("dict[str, Any]", again)
     measures = ("train_accuracy", "validation_accuracy", "test_accuracy")
-    before, after = stored["curve"], again["curve"]
+    before, after = one["curve"], other["curve"]
     shared = [step for step in before["step"] if step in set(after["step"])]
     rows = [(before["step"].index(step), after["step"].index(step)) for step in shared]
     pairs = [(before[m][i], after[m][j]) for m in measures for i, j in rows]
-    pairs += [(stored["final"][m], again["final"][m]) for m in measures]
+    pairs += [(one["final"][m], other["final"][m]) for m in measures]
     gaps = [abs(x - y) for x, y in pairs if x is not None and y is not None]
     compared = ("final", "curve", "test_accuracy_diagonal", "parameters")
-    same = all(stored[key] == again[key] for key in compared) and _agree(stored["probes"], again["probes"])
+    same = all(one[key] == other[key] for key in compared) and _agree(one["probes"], other["probes"])
     return Comparison(stored, again, same, float(np.max(gaps)) if gaps else None)
 
 

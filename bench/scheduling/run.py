@@ -12,7 +12,7 @@ from bench.executors.base import Executor, Told
 from bench.executors.channel import Board, board
 from bench.executors.choose import executor
 from bench.executors.models import check_model_path
-from bench.results.leases import Claims
+from bench.results.leases import Lease
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.scheduling.grid import Grid
@@ -123,8 +123,8 @@ def execute(
     if not len(planned.todo) and model is None:
         return True
     with board() as on, ExitStack() as stack:
-        claims = None if planned.results is None else stack.enter_context(closing(Claims(planned.results)))
-        queue = CellQueue(planned, claims, jobs or joblib.cpu_count(), model)
+        lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
+        queue = CellQueue(planned, lease, jobs or joblib.cpu_count(), model)
         runs = executor()(queue.devices, on, here=queue.here)
         shown = stack.enter_context(display(planned, runs) if display else nullcontext(lambda record: None))
 

@@ -181,7 +181,7 @@ def _cost(record: Record, most: Most) -> float:
     are reckoned to the end of its budget. Beside accuracy it is these FLOPs, and no more: accuracy says the rest.
     """
     spent = record["seconds"]["train"] if record["flops"] is None else record["flops"]
-    a_step, crossed = spent / max(1, record["final"]["step"]), _crossed(record)
+    a_step, crossed = spent / max(1, record["final"]["step"] or 0), _crossed(record)
     if crossed is not None:
         return float(max(a_step * max(1, crossed), 1e-3))
     whole = max(a_step * record["budget"]["steps"], most.flops, 1e-3)
@@ -212,11 +212,11 @@ def measures(records: Sequence[Record]) -> dict[str, Any]:
         "held_steps_to_99": _mean_step([_held(record) for record in records]),
         "sustained_steps_to_99": _mean_step([record["sustained_steps_to"]["validation"][TARGET] for record in records]),
         "unconfirmed": sum(map(_unconfirmed, records)),
-        "steps": sum(record["final"]["step"] for record in ended),
+        "steps": sum(record["final"]["step"] or 0 for record in ended),
         "validation_accuracy": float(np.mean([_accuracy(record) for record in ended])) if ended else None,
         "parameters": ended[0]["parameters"] if ended else None,
         "seconds": sum(record["seconds"]["total"] for record in records),
-        "flops": None if any(r["flops"] is None for r in ended) else float(sum(r["flops"] for r in ended)),
+        "flops": None if any(r["flops"] is None for r in ended) else float(sum(r["flops"] or 0 for r in ended)),
         "error": next((" ".join(r["error"]["message"].split())[:500] for r in records if r["error"]), None),
     }
     return {name: value for name, value in found.items() if value is not None}
@@ -250,7 +250,7 @@ def learning_curve(records: Sequence[Record]) -> list[tuple[int, float]]:
 def _at(record: Record, step: int) -> float:
     steps, values = record["curve"]["step"], record["curve"]["validation_accuracy"]
     place = int(np.searchsorted(steps, step, side="right")) - 1
-    return 0.0 if place < 0 or values[place] is None else float(values[place])
+    return 0.0 if place < 0 else float(values[place] or 0.0)
 
 
 def best_of(objectives: Sequence[str], trials: Sequence[tuple[int, Sequence[float]]]) -> int | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.harness.outcome import Moment
-from bench.results.words import many
+from bench.results.words import about, many
 
 __all__ = ["Telling", "about", "in_training", "time_left"]
 
@@ -25,17 +25,6 @@ class Telling:
     trials: bool = True
     tracebacks: bool = False
     now: Callable[[str], None] | None = None
-
-
-def about(seconds: float) -> str:
-    """A time to come.
-
-    >>> about(41.3), about(3000.0), about(20000.0)
-    ('about 41 s', 'about 50 min', 'about 5.6 h')
-    """
-    if seconds < 120:
-        return f"about {max(1.0, seconds):.0f} s"
-    return f"about {seconds / 60:.0f} min" if seconds < 7200 else f"about {seconds / 3600:.1f} h"
 
 
 def time_left(elapsed: float, done: float, left: float) -> str:

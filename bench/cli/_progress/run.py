@@ -14,7 +14,7 @@ from rich.text import Text
 from bench.executors.channel import Board
 from bench.harness.outcome import Moment
 from bench.results.record import Record
-from bench.results.words import percent, ranges
+from bench.results.words import duration, percent, ranges
 from bench.scheduling.plan import Step
 
 __all__ = ["progress"]
@@ -81,7 +81,7 @@ class _Left(ProgressColumn):
     def render(self, task: Task) -> Text:
         """As "12 s left"."""
         left = None if task.finished else task.time_remaining
-        return Text("" if left is None else f"{left:.0f} s left" if left < 600 else f"{left / 60:.0f} min left")
+        return Text("" if left is None else f"{duration(left)} left")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bench.executors.base import Executor, Told, UnderWay
 from bench.harness.outcome import Moment
 from bench.results.record import Record
-from bench.results.words import percent, ranges
+from bench.results.words import about, percent, ranges
 from bench.scheduling.durations import Duration
 from bench.scheduling.plan import Plan
 from bench.specs.spec import Spec
@@ -110,7 +110,7 @@ class _Tally:
             rest = self.total - self.over - self.interrupted
             parts += [f"{self.interrupted:,} interrupted", *([f"{rest:,} not begun"] if rest else [])]
         elif self.over < self.total and (left or not unknown):
-            time_left = f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left"
+            time_left = f"{about(left)} left"
             parts.append(f"{time_left} and {unknown:,} cells of learners not seen yet" if unknown else time_left)
         return ", ".join(parts)
 

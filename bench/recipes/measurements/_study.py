@@ -14,9 +14,9 @@ import bench
 from bench.errors import BenchError
 from bench.ranking.statistics import median_interval
 from bench.results.record import Record
+from bench.results.words import duration
 
 __all__ = [
-    "about",
     "chosen",
     "cost",
     "crossing",
@@ -59,19 +59,6 @@ def timed() -> Callable[[str], None]:
     return lambda text: tell(f"[{time.monotonic() - start:6.1f} s] {text}")
 
 
-def about(seconds: float) -> str:
-    """A rough duration.
-
-    >>> [about(s) for s in (40, 500, 9000, 400_000)]
-    ['40 s', '8 min', '2.5 h', '4.6 days']
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
-
-
 H200 = 1e13
 """FLOP/s of a fleet of twenty on an H200, roughly: of 256 in float32, 2.7e13 were measured (README, "How fast")."""
 SHORTEST = 60.0
@@ -88,7 +75,7 @@ def cost(steps: int, seeds: int, giga: float, seconds: float) -> str:
     '2,000 steps × 20 seeds, 7.2e+13 FLOPs: about 60 s on an H200, 80 min of a CPU core'
     """
     flops = giga * 1e9 * steps * seeds
-    gpu, core = about(max(SHORTEST, flops / H200)), about(seconds * steps * seeds)
+    gpu, core = duration(max(SHORTEST, flops / H200)), duration(seconds * steps * seeds)
     return f"{steps:,} steps × {seeds} seeds, {flops:.1e} FLOPs: about {gpu} on an H200, {core} of a CPU core"
 
 

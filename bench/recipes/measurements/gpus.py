@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.executors.gpus import isolated
@@ -63,7 +63,8 @@ def summary(records: Iterable[Record]) -> dict[str, Any]:
     """The number of cells that are done, seconds of worker processes by purpose, and a digest of the curves."""
     spent, cells, curves = Counter[str](), 0, {}
     for record in records:
-        spent.update({purpose: record["seconds"][purpose] for purpose in PURPOSES})
+        seconds: Mapping[str, Any] = record["seconds"]
+        spent.update({purpose: seconds[purpose] for purpose in PURPOSES})
         cells += record["status"] == "done"
         curves[record["id"]] = record["curve"]
     return {

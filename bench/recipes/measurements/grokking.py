@@ -10,7 +10,7 @@ as the slowest.
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -93,7 +93,7 @@ COSTS = {
     "quadratic-12": (0.085, 0.035),
 }
 """GFLOP of a step, and its seconds on one core of an Intel Xeon (n = 8 steps, one seed)."""
-MEASURED = (("train", "0.95"), ("test", "0.95"), ("test", "0.99"))
+MEASURED: tuple[tuple[Literal["train", "test"], str], ...] = (("train", "0.95"), ("test", "0.95"), ("test", "0.99"))
 """Parts of the pairs, and targets."""
 
 
@@ -110,7 +110,7 @@ def row(name: str, records: list[Record]) -> dict[str, Any]:
         "final_step": [r["final"]["step"] for r in records],
         "train_seconds_per_seed": float(np.mean([r["seconds"]["train"] for r in records])),
         "evaluate_seconds_per_seed": float(np.mean([r["seconds"]["evaluate"] for r in records])),
-        "peak_memory_mib_per_seed": records[0]["peak_memory_bytes"] / 2**20 / len(records),
+        "peak_memory_mib_per_seed": (records[0]["peak_memory_bytes"] or 0) / 2**20 / len(records),
         "seconds": float(np.sum([r["seconds"]["total"] for r in records])),
         "device": records[0]["environment"]["processor"],
         "errors": sorted({r["error"]["message"][:300] for r in records if r["error"]}),

@@ -25,8 +25,9 @@ from pathlib import Path
 import click
 
 from bench.errors import StoreError
-from bench.recipes.measurements._study import about, tell, timed
+from bench.recipes.measurements._study import tell, timed
 from bench.results.store import Store
+from bench.results.words import about
 
 __all__ = ["Counts", "burst"]
 
@@ -143,9 +144,7 @@ def _start(grid: Path, folder: Path, jobs: int, out: int) -> "subprocess.Popen[b
 def main(kills: int, seed: int, longest: float, jobs: int) -> None:
     """Kill sweeps, and print what was lost."""
     start = time.monotonic()
-    tell(
-        f"{kills:,} kills of sweeps that live up to {longest:g} s: about {about(kills * longest / 2)}. Nothing is kept."
-    )
+    tell(f"{kills:,} kills of sweeps that live up to {longest:g} s: {about(kills * longest / 2)}. Nothing is kept.")
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         counts = burst(Path(folder), kills, seed, longest, jobs, timed())
     print(json.dumps({**asdict(counts), "seconds": round(time.monotonic() - start)}))

@@ -18,7 +18,8 @@ from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
 import bench
-from bench.recipes.measurements._study import about, parser_of, tell
+from bench.recipes.measurements._study import parser_of, tell
+from bench.results.words import about
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of scikit-learn; the benchmark uses one")
     options = parser.parse_args()
     each = f"{options.epochs:,} epochs by the benchmark and by scikit-learn"
-    tell(f"{options.repeats} × {each}: about {about(2 * options.repeats * options.epochs * EPOCH)} of a CPU core.")
+    tell(f"{options.repeats} × {each}: {about(2 * options.repeats * options.epochs * EPOCH)} of a CPU core.")
     ratios = []
     for seed in range(options.repeats):
         mine, accuracy = ours(options.epochs, seed)

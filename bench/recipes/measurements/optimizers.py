@@ -15,7 +15,8 @@ from functools import partial
 from typing import Any
 
 from bench import tune
-from bench.recipes.measurements._study import about, chosen, crossing, measure_each, parser_of, tell, timed
+from bench.recipes.measurements._study import chosen, crossing, measure_each, parser_of, tell, timed
+from bench.results.words import about, duration
 
 __all__ = ["ARMS", "main", "measure"]
 
@@ -98,7 +99,7 @@ def _described(arm: str, options: argparse.Namespace) -> str:
     longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
     steps = trainings * longest
     gpu, core = steps / H200, steps * CORE
-    cost = f"about {about(gpu)} on an H200, {about(core)} of CPU cores at most"
+    cost = f"{about(gpu)} on an H200, {duration(core)} of CPU cores at most"
     return f"{trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
 
 

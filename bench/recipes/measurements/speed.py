@@ -163,7 +163,7 @@ def measure(
         say(f"measuring where the time of a run of {RUN_STEPS:,} steps with {RUN_REPLICAS[kind]} seeds goes …")
     return Speed(
         device,
-        describe(device, 1)["processor"],
+        str(describe(device, 1)["processor"]),
         learner,
         made.resolved_batch(cell.n_train),
         usual,

@@ -9,12 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.errors import RequestError, StoreError
+from filelock import has_fcntl, lock_descriptor, unlock_descriptor
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+from bench.errors import RequestError, StoreError
 
 __all__ = ["JOURNAL", "JournalLock", "open_journal", "together"]
 
@@ -36,8 +33,9 @@ _LINE = b'{"op_code":'
 class JournalLock:
     """One writer of a journal at a time, among threads and processes.
 
-    Optuna's own locks are links and files, which a killed process leaves behind; this one ends with its process. What
-    a writer that died in the middle of a line has left is removed: no other line could follow it.
+    Optuna's own locks are links and files, which a killed process leaves behind; this one ends with its process. It is
+    a lock of `filelock` on a descriptor of the journal. A `FileLock` by path would refuse a journal that is a symbolic
+    link, and its descriptor is not available to remove half a line of a killed writer, which no other line can follow.
 
     :param path: the journal.
     """
@@ -66,7 +64,7 @@ class JournalLock:
     def _wait(self, file: Any) -> None:
         """In short sleeps, so that signals are heard."""
         until = time.monotonic() + LOCKED
-        while not _locked(file):
+        while not lock_descriptor(file.fileno(), blocking=False):
             if time.monotonic() > until:
                 raise StoreError(f"{str(self.path)!r} has been locked by another process for {LOCKED} s.")
             time.sleep(MOMENT)
@@ -75,16 +73,8 @@ class JournalLock:
         """Let others write."""
         file = self._files.pop(threading.get_ident(), None)
         if file is not None:
-            fcntl.flock(file, fcntl.LOCK_UN)  # a process that was forked meanwhile has the file open too
+            unlock_descriptor(file.fileno())  # a process that was forked meanwhile has the file open too
             file.close()
-
-
-def _locked(file: Any) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _mend(file: Any) -> None:
@@ -197,7 +187,7 @@ def open_journal(url: str, path: Path) -> Any:
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"--storage {JOURNAL}PATH must name a file, got {url!r}.")
     path = path.absolute()
-    lock = JournalFileOpenLock(str(path)) if fcntl is None else JournalLock(path)
+    lock = JournalFileOpenLock(str(path)) if not has_fcntl else JournalLock(path)
     try:
         lock.acquire()
         lock.release()

@@ -1,8 +1,8 @@
 """Who works on which trial: what a process that died left behind is found, and nobody asks at another's elbow.
 
-In a journal, processes of one machine claim trials as sweeps claim cells: a claim dies with its process, and no clock
-is asked. In a database, whose processes may be on several machines, each trial has a heartbeat; one that has none was
-left between a question and its first heartbeat.
+In a journal, processes of one machine lease trials as sweeps lease cells: a lease ends with its process, and no clock
+is compared. In a database, whose processes may be on several machines, each trial has a heartbeat; one that has none
+was left between a question and its first heartbeat.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.results.leases import Claims, in_hand
+from bench.results.leases import Lease, leased
 from bench.tuning.storage.open import HEARTBEAT, file_of, journal_path
 
 __all__ = ["Owner", "owner_of"]
@@ -60,10 +60,10 @@ def owner_of(study: Any, storage: Any, url: str, results: str | Path) -> Owner:
 
 
 class _InJournal:
-    """Claims beside the journal."""
+    """Leases beside the journal."""
 
     def __init__(self, study: Any, storage: Any, path: Path) -> None:
-        path = path.resolve()  # of two names for one journal, there is one claim
+        path = path.resolve()  # two names of one journal have one lease
         self.study, self.storage, self.folder = study, storage, path.parent
         self.locks = _OfFolder(self.folder)
         self.prefix = f"{path.name}: {study.study_name}: "
@@ -78,10 +78,10 @@ class _InJournal:
         self.locks.release(f"{self.prefix}{trial.number}")
 
     def fail_orphans(self) -> None:
-        """Between a trial and its claim, it is nobody's."""
+        """A trial without a lease is of a process that has ended, since trials are asked for and leased in one turn."""
         from optuna.trial import TrialState
 
-        taken = in_hand(self.folder)
+        taken = leased(self.folder)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if f"{self.prefix}{trial.number}" not in taken:
                 _fail(self.study, self.storage, trial._trial_id, trial.number)
@@ -196,19 +196,19 @@ def _alone(locks: _Locks, name: str, stopped: Stopped) -> Iterator[bool]:
 
 
 class _OfFolder:
-    """Claims, as sweeps make them."""
+    """Leases, as sweeps take them."""
 
     def __init__(self, folder: Path) -> None:
-        self.claims = Claims(folder)
+        self.lease = Lease(folder)
 
     def take(self, name: str) -> bool:
-        return bool(self.claims.take([name]))
+        return bool(self.lease.take([name]))
 
     def release(self, name: str) -> None:
-        self.claims.release([name])
+        self.lease.release([name])
 
     def close(self) -> None:
-        self.claims.close()
+        self.lease.close()
 
 
 class _OfPostgres:

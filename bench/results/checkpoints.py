@@ -1,0 +1,78 @@
+"""Checkpoints of a results folder: what a learner needs to extend a run, as arrays by name without pickles."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from zipfile import BadZipFile
+
+import numpy as np
+
+from bench.errors import StoreError
+from bench.results.files import Staged, stage
+
+__all__ = ["Checkpoints", "State"]
+
+State = dict[str, np.ndarray]
+"""The arrays of a checkpoint by name."""
+
+BUFFERED = 16 * 2**20
+"""Bytes of the largest checkpoint that is put together in memory."""
+
+
+class Checkpoints:
+    """The checkpoints of a results folder, by the id of a record and its final step.
+
+    :param results: the results folder.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self.folder = results / "checkpoints"
+
+    def path(self, id: str, step: int | None) -> Path:
+        """The file of a checkpoint."""
+        return self.folder / f"{id}-{step}.npz"
+
+    def write(self, id: str, step: int | None, state: State) -> None:
+        """Write or replace a checkpoint.
+
+        :raises StoreError: where it cannot be written.
+        """
+        staged = self.stage(id, step, state)
+        staged.flush()
+        staged.settle()
+
+    def stage(self, id: str, step: int | None, state: State) -> Staged:
+        """Write a checkpoint under a temporary name.
+
+        :raises StoreError: where it cannot be written.
+        """
+        name = self.path(id, step).name
+        if sum(x.nbytes for x in state.values()) > BUFFERED:
+            return self.stage_file(name, lambda file: np.savez(file, **state))  # type: ignore[arg-type]
+        buffer = io.BytesIO()  # an archive by itself is hundreds of small writes
+        np.savez(buffer, **state)  # type: ignore[arg-type]
+        return self.stage_file(name, lambda file: file.write(buffer.getbuffer()))
+
+    def stage_file(self, name: str, write: Callable[[BinaryIO], object]) -> Staged:
+        """Write a file of the folder under a temporary name; make the folder where there is none.
+
+        :raises StoreError: where that fails.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{str(self.folder)!r} cannot be made: {error.strerror}.") from error
+        return stage(self.folder / name, write)
+
+    def read(self, id: str, step: int | None) -> State | None:
+        """The checkpoint of a record at a step; None where it is missing or damaged."""
+        try:
+            with self.path(id, step).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, KeyError, BadZipFile):
+            return None
+
+    def has(self, id: str, step: int | None) -> bool:
+        """Whether there is a file of the checkpoint, damaged or not."""
+        return self.path(id, step).is_file()
