@@ -23,10 +23,10 @@ def dashboard(storage: str | None, study: str | None, results: str, host: str, p
     The first line says at which address, with --quiet nothing but it. Only this machine can reach it, unless --host
     says otherwise: whoever reaches it can change and delete studies.
     """
-    from bench.tuning.dashboard.decorate import artifacts_folder
+    from bench.tuning.dashboard.artifacts import artifacts_folder
     from bench.tuning.dashboard.server import serve
     from bench.tuning.storage.open import default_url
 
     url = default_url(results) if storage is None else storage
     serve(url, host, port, artifacts_folder(results), study, quiet)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C, while Python leaves, would only show how it does
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would interrupt Python's own exit, with a traceback

@@ -3,20 +3,20 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from optuna.storages.journal import JournalFileOpenLock
+
 from bench.errors import RequestError, StoreError
+from bench.tuning.storage.batches import BatchingFile, BatchingStorage
 
 try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["JOURNAL", "JournalLock", "open_journal", "together"]
+__all__ = ["JOURNAL", "JournalLock", "open_journal"]
 
 JOURNAL = "journal:///"
 
@@ -110,90 +110,11 @@ def _ends(file: Any) -> bool:
     return bool(file.read(1) == b"\n")
 
 
-@contextmanager
-def together(storage: Any) -> Iterator[None]:
-    """Let what this thread writes in a block reach a journal as one piece when it ends.
+def open_journal(url: str, path: Path) -> BatchingStorage:
+    """Open a journal file as a storage, or make it.
 
-    A synchronisation with the disk for each of dozens of values is most of what telling a trial costs. Nothing that has
-    to read what was written, as to ask for a trial does, may be done in the block. A database gets each value by
-    itself, and a block in another one is part of that.
-
-    :raises UpdateFinishedTrialError: at the end, where a trial was over before.
+    :raises RequestError: if it cannot be used, or is not a journal.
     """
-    from optuna.exceptions import UpdateFinishedTrialError
-
-    backend = getattr(storage, "_backend", None)
-    if not isinstance(backend, journal_file()) or backend.holds():
-        yield
-        return
-    try:
-        with backend.held():
-            yield
-    except BaseException:
-        with suppress(UpdateFinishedTrialError):
-            _catch_up(storage)
-        raise
-    _catch_up(storage)
-
-
-def _catch_up(storage: Any) -> None:
-    """Read what was written: each line that comes too late for its trial is said by itself, and stops the reading."""
-    from optuna.exceptions import UpdateFinishedTrialError
-
-    late = None
-    while True:
-        try:
-            storage.get_all_studies()
-            break
-        except UpdateFinishedTrialError as error:
-            late = error
-    if late is not None:
-        raise late
-
-
-@cache
-def journal_file() -> Any:
-    """Optuna's journal file, of which several lines can be held and written at once; made when Optuna is wanted."""
-    from optuna.storages.journal import JournalFileBackend
-
-    class HoldingJournal(JournalFileBackend):
-        """A journal file that can hold lines of a thread back."""
-
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self._held: dict[int, list[dict[str, Any]]] = {}
-
-        def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            held = self._held.get(threading.get_ident())
-            if held is None:
-                super().append_logs(logs)
-            else:
-                held += logs
-
-        def holds(self) -> bool:
-            """Whether lines of this thread are held back."""
-            return threading.get_ident() in self._held
-
-        @contextmanager
-        def held(self) -> Iterator[None]:
-            """Hold lines back until the end of the block, and write them then, whatever ended it."""
-            mine = threading.get_ident()
-            self._held[mine] = []
-            try:
-                yield
-            finally:
-                lines = self._held.pop(mine)
-                if lines:
-                    super().append_logs(lines)
-
-    return HoldingJournal
-
-
-def open_journal(url: str, path: Path) -> Any:
-    """Optuna's storage in a journal file."""
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileOpenLock
-
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"--storage {JOURNAL}PATH must name a file, got {url!r}.")
     path = path.absolute()
@@ -201,7 +122,7 @@ def open_journal(url: str, path: Path) -> Any:
     try:
         lock.acquire()
         lock.release()
-        return JournalStorage(journal_file()(str(path), lock))
+        return BatchingStorage(BatchingFile(str(path), lock))
     except OSError as error:
         raise RequestError(f"--storage {url}: {str(path)!r} cannot be used: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:  # what its lines say is no journal
