@@ -59,7 +59,7 @@ from bench.tuning.space.search_space import make_space
 from bench.tuning.stopping import count_trials, may_continue
 from bench.tuning.storage.open import close_storage, default_url, open_storage
 from bench.tuning.storage.ownership import owner_of
-from bench.tuning.study import StudyPlan, fresh_seeds, trial_seeds
+from bench.tuning.study import StudyPlan
 from bench.tuning.tune import Tuned, check_same_request
 from learners.ridge import Ridge
 
@@ -262,8 +262,10 @@ def test_curves_are_thin_and_end_where_they_ended() -> None:
 
 
 def test_fresh_seeds_are_no_trials_seeds() -> None:
-    assert not set(trial_seeds(3)) & set(fresh_seeds(3, 20))
-    assert len(fresh_seeds(3, 20)) == 20
+    planned = plan_tune(**RIDGE, trials=2, seeds=3, fresh=20)
+    assert len(planned.seeds_of_trials) == 3
+    assert not set(planned.seeds_of_trials) & set(planned.seeds_of_winner)
+    assert len(planned.seeds_of_winner) == 20
 
 
 def test_samplers_do_not_repeat_themselves_when_a_study_resumes() -> None:

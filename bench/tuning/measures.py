@@ -34,11 +34,11 @@ def trial_attributes(records: Sequence[Record]) -> dict[str, Any]:
         "held_steps_to_99": _mean_step([held_from(record) for record in records]),
         "sustained_steps_to_99": _mean_step([record["sustained_steps_to"]["validation"][TARGET] for record in records]),
         "unconfirmed": sum(map(is_unconfirmed, records)),
-        "steps": sum(record["final"]["step"] for record in ended),
+        "steps": sum(record["final"]["step"] or 0 for record in ended),
         "validation_accuracy": float(np.mean([final_accuracy(record) for record in ended])) if ended else None,
         "parameters": ended[0]["parameters"] if ended else None,
         "seconds": sum(record["seconds"]["total"] for record in records),
-        "flops": None if any(r["flops"] is None for r in ended) else float(sum(r["flops"] for r in ended)),
+        "flops": None if any(r["flops"] is None for r in ended) else float(sum(r["flops"] or 0 for r in ended)),
         "error": next((" ".join(r["error"]["message"].split())[:500] for r in records if r["error"]), None),
     }
     return {name: value for name, value in found.items() if value is not None}
@@ -67,4 +67,4 @@ def learning_curve(records: Sequence[Record]) -> dict[int, float]:
 def _at(record: Record, step: int) -> float:
     steps, values = record["curve"]["step"], record["curve"]["validation_accuracy"]
     place = int(np.searchsorted(steps, step, side="right")) - 1
-    return 0.0 if place < 0 or values[place] is None else float(values[place])
+    return 0.0 if place < 0 else float(values[place] or 0.0)

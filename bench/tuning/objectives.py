@@ -169,7 +169,7 @@ def _flops(record: Record, largest: LargestBudget) -> float:
     Seconds if a learner does not count FLOPs.
     """
     spent = record["seconds"]["train"] if record["flops"] is None else record["flops"]
-    a_step, crossed = spent / max(1, record["final"]["step"]), _crossed(record)
+    a_step, crossed = spent / max(1, record["final"]["step"] or 0), _crossed(record)
     if crossed is not None:
         return float(max(a_step * max(1, crossed), 1e-3))
     return float(max(a_step * record["budget"]["steps"], largest.flops, 1e-3))

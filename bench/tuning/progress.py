@@ -8,11 +8,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bench.executors.channel import Board
 from bench.harness.outcome import Moment
-from bench.results.words import many, shown
-from bench.tuning.objectives import LABELS, best_trial
+from bench.results.words import many
+from bench.tuning.objectives import best_trial
 from bench.tuning.stopping import count_trials, used_flops
 from bench.tuning.study import StudyPlan
-from bench.tuning.wording import caveat, describe_outcome
+from bench.tuning.wording import caveat, describe_outcome, describe_values
 
 __all__ = ["Progress", "about", "in_training", "time_left"]
 
@@ -122,6 +122,6 @@ class Progress:
         if number is None:
             return ""
         found = known[number]
-        values = ", ".join(f"{LABELS[name]} {shown(v)}" for name, v in zip(objectives, found.values, strict=True))
-        doubtful = caveat(objectives, self.plan.seeds, found.user_attrs)
-        return f"best so far trial {number}: {describe_outcome(found.user_attrs) if doubtful else values}"
+        if caveat(objectives, self.plan.seeds, found.user_attrs):
+            return f"best so far trial {number}: {describe_outcome(found.user_attrs)}"
+        return f"best so far trial {number}: {describe_values(objectives, found.values)}"

@@ -28,20 +28,10 @@ from bench.tuning.storage.open import shown_url
 from encoders import PairEncoder
 from learners import Setting
 
-__all__ = ["FRESH", "StudyPlan", "fresh_seeds", "number_of", "trial_seeds"]
+__all__ = ["FRESH", "StudyPlan", "number_of"]
 
 FRESH = 5
 """Fresh seeds of the winner, unless a request asks for others."""
-
-
-def trial_seeds(seeds: int) -> range:
-    """The seeds of every trial: equal ones, so that settings are compared on the same splits and initial weights."""
-    return range(seeds)
-
-
-def fresh_seeds(seeds: int, fresh: int) -> range:
-    """The winner's seeds, none of them a trial's."""
-    return range(seeds, seeds + fresh)
 
 
 ROUND = {"cpu": 8, "cuda": 32}
@@ -121,13 +111,13 @@ class StudyPlan:
 
     @property
     def seeds_of_trials(self) -> range:
-        """The seeds of every trial."""
-        return trial_seeds(self.seeds)
+        """The seeds of every trial: equal ones, so that they are compared on the same splits and initial weights."""
+        return range(self.seeds)
 
     @property
     def seeds_of_winner(self) -> range:
-        """The fresh seeds of the winner."""
-        return fresh_seeds(self.seeds, self.fresh)
+        """The fresh seeds of the winner, which no trial has."""
+        return range(self.seeds, self.seeds + self.fresh)
 
     @property
     def entropy(self) -> int:

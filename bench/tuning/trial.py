@@ -1,9 +1,9 @@
 """The trials that this process has in work: it asks Optuna for them, and tells Optuna how they ended."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
@@ -117,7 +117,7 @@ class Trials:
             return False
         number = before.user_attrs.get("same_as", before.number)
         attributes = _without_costs(before.user_attrs, number)
-        self._complete(mine.trial, attributes, before.values, before.intermediate_values)
+        self.end(mine.trial, attributes, before.values, before.intermediate_values)
         values = ", ".join(map(shown, before.values))
         self.reporter.report_trial(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
         return True
@@ -129,7 +129,7 @@ class Trials:
         """
         status = "refused" if isinstance(error, ValueError) else "failed"
         why = " ".join(str(error).split()) if str(error) else type(error).__name__
-        self.fail(trial, {"status": status, "error": why[:500]})
+        self.end(trial, {"status": status, "error": why[:500]})
         self.reporter.report(f"trial {trial.number}: {status}, {why}")
         if status == "failed":
             self.reporter.report_traceback(error)
@@ -137,7 +137,7 @@ class Trials:
     def skip(self, mine: TrialInWork, left: float) -> None:
         """Fail a trial that would take more compute than is left."""
         why = f"its whole budget takes {mine.flops:.3g} FLOPs, and {max(0.0, left):.3g} are left"
-        self.fail(mine.trial, {"status": TOO_EXPENSIVE, "error": why})
+        self.end(mine.trial, {"status": TOO_EXPENSIVE, "error": why})
         self.reporter.report_trial(f"trial {mine.trial.number}: not begun, {why}")
 
     def add(self, record: Record) -> None:
@@ -155,12 +155,12 @@ class Trials:
             if attributes["status"] in JUDGED:  # its process was ended: there is nothing to judge it by
                 attributes["status"] = "failed"
             why = f", {attributes['error']}" if "error" in attributes else ""
-            if self.fail(trial, attributes):
+            if self.end(trial, attributes):
                 self.reporter.report(f"trial {trial.number}: {attributes['status']}{why}")
             return
         found = trial_values(objectives, records, self.plan.largest_budget)
         values = [rounded(name, value) for name, value in zip(objectives, found, strict=True)]
-        if self._complete(trial, attributes, values, learning_curve(records) if len(values) == 1 else {}):
+        if self.end(trial, attributes, values, learning_curve(records) if len(values) == 1 else {}):
             drawn = ", ".join(f"{name} {shown(value)}" for name, value in mine.params.items())
             worth = f"{', '.join(map(shown, values))}, {describe_outcome(attributes)}"
             self.reporter.report_trial(f"trial {trial.number}: {worth} ({drawn})")
@@ -168,26 +168,24 @@ class Trials:
     def interrupt(self) -> None:
         """Fail all trials in work: they do not count, but what is known of their cost does."""
         for mine in list(self.in_work.values()):
-            self.fail(mine.trial, mine.attributes | {"status": "interrupted"})
+            self.end(mine.trial, mine.attributes | {"status": "interrupted"})
 
-    def _complete(
-        self, trial: Trial, attributes: Mapping[str, Any], values: Sequence[float], curve: Mapping[int, float]
-    ) -> bool:
-        return self._end(trial, attributes, curve, partial(self.study.tell, trial, values, skip_if_finished=True))
-
-    def fail(self, trial: Trial, attributes: Mapping[str, Any]) -> bool:
-        """Tell Optuna that a trial has no values; returns whether it was still running for Optuna."""
-        tell = partial(self.study.tell, trial, state=TrialState.FAIL, skip_if_finished=True)
-        return self._end(trial, attributes, {}, tell)
-
-    def _end(
-        self, trial: Trial, attributes: Mapping[str, Any], curve: Mapping[int, float], tell: Callable[[], Any]
+    def end(
+        self,
+        trial: Trial,
+        attributes: Mapping[str, Any],
+        values: Sequence[float] | None = None,
+        curve: Mapping[int, float] = MappingProxyType({}),
     ) -> bool:
         """Store what is known of a trial and end it; False if another process believed this one dead and failed it.
 
         The cost of the trial is charged in either case.
+
+        :param values: its values; None makes it a failed trial.
+        :param curve: validation accuracy by step.
         """
         in_time, storage, id = True, storage_of(self.study), trial_id_of(trial)
+        state = TrialState.FAIL if values is None else TrialState.COMPLETE
         try:
             with batch_writes(storage):  # a Trial would also remember what the storage then refuses
                 for step, accuracy in sorted(curve.items()):
@@ -195,7 +193,7 @@ class Trials:
                 for name, value in attributes.items():
                     storage.set_trial_user_attr(id, name, value)
                 attach_curve(trial, curve, artifacts_folder(self.plan.results))
-            tell()
+            self.study.tell(trial, values, state=state, skip_if_finished=True)
         except UpdateFinishedTrialError:
             in_time = False
             self.costs.charge_late(trial.number, attributes)

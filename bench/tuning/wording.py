@@ -7,10 +7,17 @@ from typing import Any
 
 from bench.results.curves import CONFIRMATION, crossings
 from bench.results.record import Record
-from bench.results.words import many
-from bench.tuning.objectives import RATIOS
+from bench.results.words import many, shown
+from bench.tuning.objectives import LABELS, RATIOS
 
-__all__ = ["caveat", "describe_limits", "describe_outcome", "describe_test_crossing", "describe_test_crossings"]
+__all__ = [
+    "caveat",
+    "describe_limits",
+    "describe_outcome",
+    "describe_test_crossing",
+    "describe_test_crossings",
+    "describe_values",
+]
 
 
 def describe_limits(rule: Mapping[str, Any]) -> str:
@@ -22,6 +29,15 @@ def describe_limits(rule: Mapping[str, Any]) -> str:
     limits = [many(rule["trials"], "trial")] if rule["trials"] is not None else []
     limits += [f"{rule['compute']:.3g} FLOPs of training"] if rule["compute"] is not None else []
     return " and ".join(limits)
+
+
+def describe_values(objectives: Sequence[str], values: Sequence[float]) -> str:
+    """The values of a trial, each with its objective.
+
+    >>> describe_values(["accuracy", "data"], [0.5, 0.25])
+    'validation accuracy 0.5, share of the pairs that train 0.25'
+    """
+    return ", ".join(f"{LABELS[name]} {shown(value)}" for name, value in zip(objectives, values, strict=True))
 
 
 def caveat(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any]) -> str:

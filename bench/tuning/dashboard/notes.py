@@ -11,7 +11,7 @@ from bench.results.words import many, percent, shown
 from bench.tuning.commands import tune_command
 from bench.tuning.objectives import LABELS
 from bench.tuning.study import StudyPlan
-from bench.tuning.wording import caveat, describe_limits, describe_test_crossings
+from bench.tuning.wording import caveat, describe_limits, describe_test_crossings, describe_values
 
 __all__ = ["describe_plan", "describe_tests", "study_note", "trial_note"]
 
@@ -69,8 +69,7 @@ def study_note(planned: StudyPlan, best: Mapping[str, Any] | None = None, tested
 
 def trial_note(planned: StudyPlan, trial: FrozenTrial, command: str) -> str:
     """The note of a trial: its values, and the command that trains its parameters."""
-    found, values = trial.user_attrs, zip(planned.objectives, trial.values, strict=True)
-    worth = ", ".join(f"{LABELS[name]} {shown(value)}" for name, value in values)
+    found, worth = trial.user_attrs, describe_values(planned.objectives, trial.values)
     doubt = caveat(planned.objectives, planned.seeds, found)
     same = f"\n\nTrial {found['same_as']} drew the same, and trained it." if "same_as" in found else ""
     judged = f"**{worth}**" if not doubt else f"**{doubt[0].upper()}{doubt[1:]}**; it counts as {worth}"
@@ -84,9 +83,8 @@ def _outcome(planned: StudyPlan, best: Mapping[str, Any] | None) -> list[str]:
     if best is None:
         return []
     values = best["value"] if isinstance(best["value"], list) else [best["value"]]
-    worth = ", ".join(f"{LABELS[name]} {shown(value)}" for name, value in zip(planned.objectives, values, strict=True))
     doubt = f" NOTE: {best['doubt']}." if best.get("doubt") else ""
-    return [f"**Trial {best['number']} is the best**: {worth}.{doubt}"]
+    return [f"**Trial {best['number']} is the best**: {describe_values(planned.objectives, values)}.{doubt}"]
 
 
 def describe_tests(cells: Sequence[Record]) -> str | None:

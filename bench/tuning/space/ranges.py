@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -104,14 +105,10 @@ def _range(option: str, text: str) -> Range:
     low, _, high = span.partition("..")
     if scale not in ("", "log"):
         raise RequestError(f"{option} takes LOW..HIGH or LOW..HIGH:log, got {text!r}.")
-    try:
-        return Range(int(low), int(high), scale == "log", whole=True)
-    except ValueError:
-        pass
-    try:
-        return Range(float(low), float(high), scale == "log")
-    except ValueError:
-        raise RequestError(f"{option} takes numbers LOW..HIGH, got {text!r}.") from None
+    for number in (int, float):
+        with suppress(ValueError):
+            return Range(number(low), number(high), scale == "log", whole=number is int)
+    raise RequestError(f"{option} takes numbers LOW..HIGH, got {text!r}.")
 
 
 def _checked(option: str, span: Range) -> Range:

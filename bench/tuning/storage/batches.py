@@ -76,13 +76,10 @@ def batch_writes(storage: BaseStorage) -> Iterator[None]:
 
 
 def _read_back(storage: BatchingStorage) -> None:
-    """Read what was written: each line that is too late for its trial raises an error, and stops the reading there."""
-    late = None
-    while True:
-        try:
-            storage.get_all_studies()
-            break
-        except UpdateFinishedTrialError as error:
-            late = error
-    if late is not None:
-        raise late
+    """Read all that was written: each line that is too late for its trial raises an error and stops the reading."""
+    try:
+        storage.get_all_studies()
+    except UpdateFinishedTrialError:
+        with suppress(UpdateFinishedTrialError):
+            _read_back(storage)
+        raise

@@ -9,6 +9,7 @@ import hashlib
 import threading
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -34,30 +35,39 @@ LONGEST_PAUSE = 0.5
 Stopped = Callable[[], bool]
 
 
-def _never() -> bool:
-    return False
+class Owner(ABC):
+    """This process, as one of several that work on a study.
 
+    :param locks: names that one process holds at a time.
+    :param prefix: how names of this study begin.
+    """
 
-class Owner(Protocol):
-    """This process, as one of several that work on a study."""
+    def __init__(self, study: Study, storage: Any, locks: "_Locks", prefix: str) -> None:
+        self.study, self.storage, self.locks, self.prefix = study, storage, locks, prefix
 
-    def turn(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
+    def turn(self, stopped: Stopped = lambda: False) -> AbstractContextManager[bool]:
         """A block in which only this process asks for trials; its value is False if it was stopped while it waited."""
+        return _alone(self.locks, f"{self.prefix}turn", stopped)
 
+    @abstractmethod
     def claim(self, trial: Trial) -> None:
         """Mark a trial as one that this process works on."""
 
+    @abstractmethod
     def release(self, trial: Trial) -> None:
         """Remove the mark: the trial is over."""
 
+    @abstractmethod
     def fail_orphans(self) -> None:
         """Fail the trials of dead processes. Call it during a turn only."""
 
     def claim_vault(self) -> bool:
         """Whether this process may open the vault; no other process may until this one ends."""
+        return self.locks.take(f"{self.prefix}vault")
 
     def close(self) -> None:
         """Release everything."""
+        self.locks.close()
 
 
 def owner_of(study: Study, storage: Any, url: str, results: str | Path) -> Owner:
@@ -66,17 +76,13 @@ def owner_of(study: Study, storage: Any, url: str, results: str | Path) -> Owner
     return _InDatabase(study, storage, url, Path(results)) if path is None else _InJournal(study, storage, path)
 
 
-class _InJournal:
+class _InJournal(Owner):
     """Claims in the folder of the journal."""
 
     def __init__(self, study: Study, storage: Any, path: Path) -> None:
         path = path.resolve()  # of two names for one journal, there is one claim
-        self.study, self.storage, self.folder = study, storage, path.parent
-        self.locks = _OfFolder(self.folder)
-        self.prefix = f"{path.name}: {study.study_name}: "
-
-    def turn(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
-        return _alone(self.locks, f"{self.prefix}turn", stopped)
+        self.folder = path.parent
+        super().__init__(study, storage, _OfFolder(self.folder), f"{path.name}: {study.study_name}: ")
 
     def claim(self, trial: Trial) -> None:
         self.locks.take(f"{self.prefix}{trial.number}")
@@ -91,14 +97,8 @@ class _InJournal:
             if f"{self.prefix}{trial.number}" not in taken:
                 _fail(self.study, self.storage, trial_id_of(trial), trial.number)
 
-    def claim_vault(self) -> bool:
-        return self.locks.take(f"{self.prefix}vault")
 
-    def close(self) -> None:
-        self.locks.close()
-
-
-class _InDatabase:
+class _InDatabase(Owner):
     """Heartbeats in the database, and locks that all of its processes see.
 
     These are PostgreSQL's advisory locks, or files beside SQLite's file. NOTE: for other servers they are files in the
@@ -106,12 +106,11 @@ class _InDatabase:
     """
 
     def __init__(self, study: Study, storage: Any, url: str, results: Path) -> None:
-        self.study, self.storage = study, storage
         file, server = file_of(url), storage.engine.dialect.name == "postgresql"
         file = None if file is None else file.resolve()
         folder, of = (results, "") if file is None else (file.parent, f"{file.name}: ")
-        self.prefix = f"{of}{study.study_name}: "
-        self.locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(folder)
+        locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(folder)
+        super().__init__(study, storage, locks, f"{of}{study.study_name}: ")
         self.alive: set[int] = set()
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._beat, daemon=True)
@@ -124,9 +123,6 @@ class _InDatabase:
                     self.storage.record_heartbeat(trial_id)
         self.storage.remove_session()  # each thread has its own
 
-    def turn(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
-        return _alone(self.locks, f"{self.prefix}turn", stopped)
-
     def claim(self, trial: Trial) -> None:
         self.storage.record_heartbeat(trial_id_of(trial))
         self.alive.add(trial_id_of(trial))
@@ -135,6 +131,7 @@ class _InDatabase:
         self.alive.discard(trial_id_of(trial))
 
     def fail_orphans(self) -> None:
+        """Fail running trials whose heartbeats are missing."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fail_stale_trials(self.study)
@@ -142,13 +139,11 @@ class _InDatabase:
         for trial_id, number in without_heartbeat(self.study, self.storage.engine):
             _fail(self.study, self.storage, trial_id, number)
 
-    def claim_vault(self) -> bool:
-        return self.locks.take(f"{self.prefix}vault")
-
     def close(self) -> None:
+        """End the heartbeats and release everything."""
         self.over.set()
         self.thread.join()
-        self.locks.close()
+        super().close()
 
 
 def _fail(study: Study, storage: Any, trial_id: int, number: int) -> None:
