@@ -556,7 +556,7 @@ def test_a_cell_that_was_ended_without_a_step_is_a_failed_trial(
     monkeypatch.setattr("bench.executors.local.run_job", lambda job, on: failed(job, on, late, "timeout"))
     request = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "validation_fraction": 0.2, "steps": 5}
     for number, objective in enumerate(("steps", "accuracy", "cost")):
-        with pytest.raises(BenchError, match="came to a value: It did not end"):
+        with pytest.raises(BenchError, match="has a value: It did not end"):
             bench.tune(**request, trials=2, objective=objective, results=tmp_path / str(number), jobs=1)
         told = trials_of(tmp_path / str(number))
         assert [(one.state.name, one.user_attrs["status"]) for one in told] == [("FAIL", "failed")] * 2

@@ -42,7 +42,7 @@ def _text(value: Any) -> str:
 def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str) -> str:
     """The command line of `bench run` that trains a spec; it names everything that differs from its default.
 
-    :param limits: steps, epochs and seconds of a cell, None where there is none.
+    :param limits: steps, epochs and seconds of a cell, None for no limit.
     """
     words = ["python", "-m", "bench", "run", "--encoder", spec.encoder["name"], "--learner", spec.learner["name"]]
     for kind, maker in (("encoder", registry.encoder), ("learner", registry.learner)):

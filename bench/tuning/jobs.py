@@ -19,7 +19,7 @@ def code_of(spec: Spec) -> str:
 
 
 def structure_of(spec: Spec) -> Hashable:
-    """What cells that train side by side have in common; the learner's name where they train one after another."""
+    """What cells that train side by side have in common; the learner's name if they train one after another."""
     structure = spec.make_learner().structure(count_train(spec))
     return spec.learner["name"] if structure is None else (structure, code_of(spec))
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from bench.executors.channel import Board
 from bench.harness.outcome import Moment
@@ -41,7 +41,7 @@ def time_left(elapsed: float, done: float, left: float) -> str:
 
 
 def in_training(moments: Sequence[Moment]) -> str:
-    """As "2 cells in training, the slowest at step 60 of 100"; empty where there are none."""
+    """As "2 cells in training, the slowest at step 60 of 100"; empty if there are none."""
     running = [moment for moment in moments if not moment.over]
     if not running:
         return ""
@@ -77,16 +77,13 @@ class Progress:
         :param cells: whether each cell of each trial in work is over, by number and id.
         :param waits: whether this process waits for trials of others.
         """
-        known = self.study.get_trials(deepcopy=False)
-        waiting = "waiting for what other processes have in work" if waits else ""
-        return "; ".join(filter(None, [self._counts(cells), self._best_so_far(known), self._training() or waiting]))
+        training = in_training(self.on.moments()) or ("waiting for what other processes have in work" if waits else "")
+        return "; ".join(filter(None, [self._counts(cells), self._best_so_far(), training]))
 
     def of_winner(self, over: int, cells: int) -> str:
         """As "2 of 5 fresh seeds of the winner; 3 cells in training, …"."""
-        return "; ".join(filter(None, [f"{over} of {many(cells, 'fresh seed')} of the winner", self._training()]))
-
-    def _training(self) -> str:
-        return in_training(self.on.moments())
+        trained = f"{over} of {many(cells, 'fresh seed')} of the winner"
+        return "; ".join(filter(None, [trained, in_training(self.on.moments())]))
 
     def _done(self) -> tuple[int, float]:
         """Trials that count and are over, and their FLOPs."""
@@ -115,13 +112,12 @@ class Progress:
             if mine
         )
 
-    def _best_so_far(self, known: Sequence[FrozenTrial]) -> str:
-        complete = [trial for trial in known if trial.state == TrialState.COMPLETE]
-        objectives = self.plan.objectives
-        number = best_trial(objectives, [(trial.number, trial.values) for trial in complete])
+    def _best_so_far(self) -> str:
+        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        objectives, complete = self.plan.objectives, {trial.number: trial for trial in known}
+        number = best_trial(objectives, [(number, trial.values) for number, trial in complete.items()])
         if number is None:
             return ""
-        found = known[number]
-        if caveat(objectives, self.plan.seeds, found.user_attrs):
-            return f"best so far trial {number}: {describe_outcome(found.user_attrs)}"
-        return f"best so far trial {number}: {describe_values(objectives, found.values)}"
+        doubtful = caveat(objectives, self.plan.seeds, found := complete[number].user_attrs)
+        best = describe_outcome(found) if doubtful else describe_values(objectives, complete[number].values)
+        return f"best so far trial {number}: {best}"

@@ -1,4 +1,4 @@
-"""A search in rounds: it asks for some trials, trains them side by side, tells Optuna their values, and asks again."""
+"""A search in rounds: trials are asked for, trained side by side, and told to Optuna before the next ones are drawn."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,8 @@ class Rounds:
     A round begins when the last one is over: what a round draws does not depend on the speed of the machine.
 
     :param slots: worker processes on the CPU.
-    :param on: the board where workers write how far they are.
+    :param on: the board on which workers write how far they are.
+    :param reporter: receives the lines that the search reports.
     :param show: brings the page of the study up to date.
     """
 
@@ -172,7 +173,7 @@ class Rounds:
 
     @cached_property
     def repeats(self) -> int:
-        """How many jobs of a structure a worker may expect: one a round, fewer where trials differ in structure."""
+        """How many jobs of a structure a worker may expect: one a round, fewer if trials differ in structure."""
         if self.plan.trials is None or self.plan.rounds == 1:
             return 1
         structures = {structure_of(spec) for spec in self.plan.drafts()}

@@ -51,7 +51,7 @@ def _may_have_value(trial: FrozenTrial) -> bool:
 
 
 def used_flops(trials: Sequence[FrozenTrial]) -> float:
-    """FLOPs that trials took, and that those in work may take at most; what a dead process took is not known."""
+    """FLOPs that trials took, or may take at most while in work; what a dead process used is not known."""
     at_most = [trial.user_attrs.get("predicted", 0.0) if trial.state.name == "RUNNING" else 0.0 for trial in trials]
     return float(sum(trial.user_attrs.get("flops", most) for trial, most in zip(trials, at_most, strict=True)))
 
@@ -74,13 +74,13 @@ def may_continue(rule: Mapping[str, Any], trials: Sequence[FrozenTrial], late: f
 
 
 def _affords(compute: float, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether there is compute left, and enough for one of the last trials if all of these were too expensive."""
+    """Whether compute is left; if the last trials were all too expensive, enough for one of them."""
     left, last = compute - used_flops(trials), [trial.user_attrs for trial in trials[-MOST_TOO_EXPENSIVE:]]
     expensive = [found.get("status") == TOO_EXPENSIVE and found["predicted"] > left for found in last]
     return left > 0 and not (len(last) == MOST_TOO_EXPENSIVE and all(expensive))
 
 
-def settle_rule(planned: StudyPlan, study: Study, report: Callable[[str], None]) -> StudyPlan:
+def settle_rule(plan: StudyPlan, study: Study, report: Callable[[str], None]) -> StudyPlan:
     """The plan with the stopping rule of the study, which holds for all of its processes.
 
     A command that asks for more raises the rule. One that asks for less follows it, so that the command that began a
@@ -89,20 +89,20 @@ def settle_rule(planned: StudyPlan, study: Study, report: Callable[[str], None])
     :raises RequestError: if a command asks for more of one limit and less of the other, or for more after the vault was
         opened.
     """
-    more, less = compare_rules(planned, study)
-    before, rule = study.user_attrs.get("rule"), planned.rule
+    more, less = compare_rules(plan, study)
+    before, rule = study.user_attrs.get("rule"), plan.rule
     if more and "winner" not in study.user_attrs:
         study.set_user_attr("rule", rule)
     if not less:
-        return planned
+        return plan
     differ = f"{describe_limits(before)}, not {describe_limits(rule)}"
-    report(f"The rule of the study {planned.study!r} is {differ}: a rule is not lowered.")
-    return with_rule_of(study, planned)
+    report(f"The rule of the study {plan.study!r} is {differ}: a rule is not lowered.")
+    return with_rule_of(study, plan)
 
 
-def compare_rules(planned: StudyPlan, study: Study) -> tuple[bool, bool]:
+def compare_rules(plan: StudyPlan, study: Study) -> tuple[bool, bool]:
     """Whether a plan asks for more than the study's stopping rule, and whether for less; raises as `settle_rule`."""
-    known, rule = study.get_trials(deepcopy=False), planned.rule
+    known, rule = study.get_trials(deepcopy=False), plan.rule
     before = study.user_attrs.get("rule", dict.fromkeys(rule, 0))
     more = any(_is_less(before[name], limit) for name, limit in rule.items())
     less = any(_is_less(limit, before[name]) for name, limit in rule.items())
@@ -110,21 +110,21 @@ def compare_rules(planned: StudyPlan, study: Study) -> tuple[bool, bool]:
         if more and may_continue(rule, known):
             over = f"its vault was opened after {count_trials(known)} trials"
             why = f"{over}, so that it cannot go on to {describe_limits(rule)}"
-            raise RequestError(f"The study {planned.study!r} is over: {why}. --study names another.")
+            raise RequestError(f"The study {plan.study!r} is over: {why}. --study names another.")
     elif more and less:
         both = f"a later command may ask for more, not for {describe_limits(rule)}"
-        raise RequestError(f"The study {planned.study!r} goes on to {describe_limits(before)}: {both}.")
+        raise RequestError(f"The study {plan.study!r} goes on to {describe_limits(before)}: {both}.")
     return more, less
 
 
-def with_rule_of(study: Study, planned: StudyPlan) -> StudyPlan:
+def with_rule_of(study: Study, plan: StudyPlan) -> StudyPlan:
     """The plan with the stopping rule of the study as it is now: another process may have raised it."""
-    rule = planned.rule_of(study)
-    if rule == planned.rule:
-        return planned
+    rule = plan.rule_of(study)
+    if rule == plan.rule:
+        return plan
     limits = {name: limit for name, limit in rule.items() if limit is not None}
-    asked = {name: value for name, value in planned.asked.items() if name not in rule}
-    return replace(planned, trials=rule["trials"], compute=rule["compute"], asked=asked | limits)
+    asked = {name: value for name, value in plan.asked.items() if name not in rule}
+    return replace(plan, trials=rule["trials"], compute=rule["compute"], asked=asked | limits)
 
 
 def _is_less(limit: float | None, before: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""The trials that this process has in work: it asks Optuna for them, and tells Optuna how they ended."""
+"""The trials that this process has in work: asking Optuna for them, and telling Optuna how they ended."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ class TrialInWork:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the study keeps of the trial beside its values, as far as it is known."""
+        """What the study keeps of the trial beside its values, from the records so far."""
         found = trial_attributes(self.ordered) if self.records else {}
         return found if self.same_as is None else _without_costs(found, self.same_as)
 
@@ -197,8 +197,8 @@ class Trials:
         except UpdateFinishedTrialError:
             in_time = False
             self.costs.charge_late(trial.number, attributes)
-            why = "another process took this one for dead, and failed it"
-            self.reporter.report(f"trial {trial.number}: told too late, {why}; what it took is charged")
+            why = "another process believed this one dead and failed the trial"
+            self.reporter.report(f"trial {trial.number}: told too late, {why}; its cost is charged")
         self.in_work.pop(trial.number, None)
         self.owner.release(trial)
         return in_time

@@ -79,7 +79,7 @@ def tune(*, jobs: int | None = None, say: Say | None = None, **request: Any) -> 
 
 
 def run_tune(
-    planned: StudyPlan, jobs: int | None = None, say: Say | None = None, verbosity: Verbosity | None = None
+    plan: StudyPlan, jobs: int | None = None, say: Say | None = None, verbosity: Verbosity | None = None
 ) -> Tuned:
     """Run what is left to do of a plan; arguments as of `tune`.
 
@@ -87,40 +87,40 @@ def run_tune(
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
-    if planned.url == default_url(planned.results):
-        Store(planned.results, create=True)
-    storage = open_storage(planned.url)
+    if plan.url == default_url(plan.results):
+        Store(plan.results, create=True)
+    storage = open_storage(plan.url)
     try:
-        Store(planned.results, create=True)
-        return _run(planned, storage, jobs, Reporter(say or (lambda text: None), verbosity))
+        Store(plan.results, create=True)
+        return _run(plan, storage, jobs, Reporter(say or (lambda text: None), verbosity))
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
-        message = f"The storage {planned.storage} failed: {why}. What is told is kept; the same command goes on."
+        message = f"The storage {plan.storage} failed: {why}. What is stored is kept; the same command goes on."
         raise StoreError(message) from error
     except KeyError as error:  # a storage raises it for a study that was deleted
-        if planned.study in optuna.get_all_study_names(storage):
+        if plan.study in optuna.get_all_study_names(storage):
             raise
-        raise StoreError(f"The study {planned.study!r} is gone from {planned.storage}: it was deleted.") from error
+        raise StoreError(f"The study {plan.study!r} is gone from {plan.storage}: it was deleted.") from error
     finally:
         close_storage(storage)
 
 
-def _run(planned: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) -> Tuned:
-    study = _study(planned, storage)
-    owner = owner_of(study, storage, planned.url, planned.results)
+def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) -> Tuned:
+    study = _study(plan, storage)
+    owner = owner_of(study, storage, plan.url, plan.results)
     try:
         with owner.turn():  # of two processes that begin a study, one stores its request
-            planned = _with_vault_of(study, planned)
-            check_same_request(planned, study)
-            planned = settle_rule(planned, study, reporter.report)
-        if stored := _count_over(study):  # what is in work is another's, or was left by a process that died
-            reporter.report(f"{many(stored, 'trial')} of the study {planned.study!r} are stored already")
+            plan = _with_vault_of(study, plan)
+            check_same_request(plan, study)
+            plan = settle_rule(plan, study, reporter.report)
+        if stored := _count_over(study):  # trials in work are those of other or dead processes
+            reporter.report(f"{many(stored, 'trial')} of the study {plan.study!r} are stored already")
         with board() as on:
 
             def show() -> None:
-                update_page(study, **_page(with_rule_of(study, planned), study))
+                update_page(study, **_page(with_rule_of(study, plan), study))
 
-            rounds = Rounds(planned, study, owner, jobs or joblib.cpu_count(), on, reporter, show)
+            rounds = Rounds(plan, study, owner, jobs or joblib.cpu_count(), on, reporter, show)
             slots = Slots(rounds.devices, on, rounds.collect)
             try:
                 whole = slots.run(rounds)
@@ -130,77 +130,77 @@ def _run(planned: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter)
         owner.close()
     if slots.problems and not whole:
         raise StoreError(slots.problems[0])
-    return _tuned(with_rule_of(study, planned), study, rounds, whole, slots.problems)
+    return _tuned(with_rule_of(study, plan), study, rounds, whole, slots.problems)
 
 
-def preview(planned: StudyPlan) -> tuple[StudyPlan, int]:
+def preview(plan: StudyPlan) -> tuple[StudyPlan, int]:
     """The plan with the vault and the stopping rule of its study, and how many trials are stored; writes nothing.
 
     Only a journal is read: in a database Optuna would make its tables.
 
     :raises RequestError: if the study is of another request, or cannot go on.
     """
-    journal = journal_path(planned.url)
+    journal = journal_path(plan.url)
     if journal is None or not journal.exists():
-        return planned, 0
-    storage = open_storage(planned.url)
-    if planned.study not in optuna.get_all_study_names(storage):
-        return planned, 0
-    study = optuna.load_study(storage=storage, study_name=planned.study)
-    planned = _with_vault_of(study, planned)
+        return plan, 0
+    storage = open_storage(plan.url)
+    if plan.study not in optuna.get_all_study_names(storage):
+        return plan, 0
+    study = optuna.load_study(storage=storage, study_name=plan.study)
+    plan = _with_vault_of(study, plan)
     if "what" in study.user_attrs or study.get_trials(deepcopy=False):
-        check_same_request(planned, study)
-    asks_for_less = compare_rules(planned, study)[1]
-    return with_rule_of(study, planned) if asks_for_less else planned, _count_over(study)
+        check_same_request(plan, study)
+    asks_for_less = compare_rules(plan, study)[1]
+    return with_rule_of(study, plan) if asks_for_less else plan, _count_over(study)
 
 
 def _count_over(study: optuna.Study) -> int:
     return count_trials([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
 
 
-def _study(planned: StudyPlan, storage: Any) -> optuna.Study:
+def _study(plan: StudyPlan, storage: Any) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # a sampler warns that it lacks an optional package
-    if planned.study in optuna.get_all_study_names(storage):  # write nothing to it yet: it may be of another request
-        return optuna.load_study(storage=storage, study_name=planned.study)
-    directions = [DIRECTIONS[objective] for objective in planned.objectives]
-    return optuna.create_study(storage=storage, study_name=planned.study, directions=directions, load_if_exists=True)
+    if plan.study in optuna.get_all_study_names(storage):  # write nothing to it yet: it may be of another request
+        return optuna.load_study(storage=storage, study_name=plan.study)
+    directions = [DIRECTIONS[objective] for objective in plan.objectives]
+    return optuna.create_study(storage=storage, study_name=plan.study, directions=directions, load_if_exists=True)
 
 
-def _with_vault_of(study: optuna.Study, planned: StudyPlan) -> StudyPlan:
+def _with_vault_of(study: optuna.Study, plan: StudyPlan) -> StudyPlan:
     """The plan with the vault of the study, unless the request names one: the default may have changed since."""
     before = json.loads(study.user_attrs.get("what", "{}")).get("vault")
-    if before is None or "vault_seed" in planned.asked or before["fraction"] != planned.common["vault"]["fraction"]:
-        return planned
-    return replace(planned, common={**planned.common, "vault": before})
+    if before is None or "vault_seed" in plan.asked or before["fraction"] != plan.common["vault"]["fraction"]:
+        return plan
+    return replace(plan, common={**plan.common, "vault": before})
 
 
-def check_same_request(planned: StudyPlan, study: optuna.Study) -> None:
+def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
     """Store what a new study is of; raise RequestError if the study is of another request."""
     known = study.user_attrs.get("what")
     if known is None:
         if study.get_trials(deepcopy=False):
-            raise RequestError(f"The study {planned.study!r} was not made by tune: --study names another.")
-        study.set_user_attr("what", json.dumps(planned.what))
+            raise RequestError(f"The study {plan.study!r} was not made by tune: --study names another.")
+        study.set_user_attr("what", json.dumps(plan.what))
         return
     stored = json.loads(known)
-    if "unit" in planned.what and "unit" not in stored:
+    if "unit" in plan.what and "unit" not in stored:
         older = "keeps logarithms of steps or FLOPs, as earlier versions did, and now they are kept themselves"
-        raise RequestError(f"The study {planned.study!r} {older}: use another --study name.")
+        raise RequestError(f"The study {plan.study!r} {older}: use another --study name.")
     for name, before in stored.items():  # an older version stored fewer
-        now = planned.what.get(name)
+        now = plan.what.get(name)
         if before != now:
             differ = f"its {name} is {_plain(name, before)}, not {_plain(name, now)}"
-            raise RequestError(f"The study {planned.study!r} is of something else: {differ}. --study names another.")
+            raise RequestError(f"The study {plan.study!r} is of something else: {differ}. --study names another.")
 
 
-def _page(planned: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:
+def _page(plan: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:
     """What optuna-dashboard shows of a study, as arguments of `update_page`."""
-    note = study_note(planned, best, study.user_attrs.get("tested"))
-    metrics = [LABELS[objective] for objective in planned.objectives]
-    artifacts = artifacts_folder(planned.results)
+    note = study_note(plan, best, study.user_attrs.get("tested"))
+    metrics = [LABELS[objective] for objective in plan.objectives]
+    artifacts = artifacts_folder(plan.results)
 
     def of_trial(trial: optuna.trial.FrozenTrial) -> str:
-        return trial_note(planned, trial, planned.run_command(trial.params))
+        return trial_note(plan, trial, plan.run_command(trial.params))
 
     return {"note": note, "metrics": metrics, "of_trial": of_trial, "artifacts": artifacts}
 
@@ -211,25 +211,25 @@ def _plain(name: str, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _tuned(planned: StudyPlan, study: optuna.Study, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
+def _tuned(plan: StudyPlan, study: optuna.Study, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
     best, cells = rounds.winner.best(), rounds.winner.cells()
-    record = Store(planned.results).path(cells[0]["id"]) if cells else None
+    record = Store(plan.results).path(cells[0]["id"]) if cells else None
     tested = describe_tests(cells)
     if tested is not None and study.user_attrs.get("tested") != tested:
         study.set_user_attr("tested", tested)
-    update_page(study, **_page(planned, study, best), winner=record, figures=True)
+    update_page(study, **_page(plan, study, best), winner=record, figures=True)
     trials = study.get_trials(deepcopy=False)
     if best is None and whole:
         why = next((trial.user_attrs["error"] for trial in trials if "error" in trial.user_attrs), "")
-        raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
+        raise BenchError(f"No trial of the study {plan.study!r} has a value: {why}")
     problems, cost = [*problems, *rounds.winner.problems], rounds.costs.total()
     if best is not None and trials[best["number"]].user_attrs.get("status") == "timeout":
         statuses = [trial.user_attrs.get("status") for trial in trials if trial.state.is_finished()]
         late = f"{statuses.count('timeout'):,} of {len(statuses):,}"
         problems.append(f"The best trial ran out of time, as did {late} in all: --seconds is too little to judge by.")
     return Tuned(
-        study=planned.study,
-        storage=planned.storage,
+        study=plan.study,
+        storage=plan.storage,
         trials=cost["trials"],
         best=best,
         cells=cells,
@@ -237,6 +237,6 @@ def _tuned(planned: StudyPlan, study: optuna.Study, rounds: Rounds, whole: bool,
         whole=whole,
         problems=problems,
         front=rounds.winner.front(),
-        rule=planned.rule,
-        command="" if best is None else planned.run_command(best["params"]),
+        rule=plan.rule,
+        command="" if best is None else plan.run_command(best["params"]),
     )

@@ -41,7 +41,7 @@ def describe_values(objectives: Sequence[str], values: Sequence[float]) -> str:
 
 
 def caveat(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any]) -> str:
-    """What a reader should know of a winner that steps or cost chose; empty where all seeds held 99 %, confirmed.
+    """What a reader should know of a winner that steps or cost chose; empty if all its seeds held 99 %, confirmed.
 
     :param seeds: of each trial.
     :param attributes: of the trial, see `bench.tuning.measures.trial_attributes`.

@@ -139,7 +139,7 @@ def _draw_until(storage: BaseStorage, over: threading.Event) -> None:
 
 
 def redraw(study: Study, drawn: dict[int, int]) -> None:
-    """Draw a study's figures, unless hardly more trials are finished than when they were last drawn.
+    """Draw a study's figures, if enough trials have finished since they were last drawn.
 
     :param drawn: how many trials were finished then, by the study's id.
     """

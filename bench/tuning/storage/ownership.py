@@ -80,7 +80,7 @@ class _InJournal(Owner):
     """Claims in the folder of the journal."""
 
     def __init__(self, study: Study, storage: Any, path: Path) -> None:
-        path = path.resolve()  # of two names for one journal, there is one claim
+        path = path.resolve()  # a journal with two names has one claim
         self.folder = path.parent
         super().__init__(study, storage, _OfFolder(self.folder), f"{path.name}: {study.study_name}: ")
 
