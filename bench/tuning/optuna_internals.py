@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy
 from optuna.storages import BaseStorage
-from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel
 from optuna.study import Study
 from optuna.trial import TrialState
 
@@ -47,6 +46,8 @@ def dialect_of(study: Study) -> str:
 
 def without_heartbeat(study: Study, engine: sqlalchemy.Engine) -> list[tuple[int, int]]:
     """The ids and numbers of running trials that never had a heartbeat."""
+    from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel  # here, so that journals do without it
+
     running = sqlalchemy.select(TrialModel.trial_id, TrialModel.number).where(
         TrialModel.study_id == study._study_id,
         TrialModel.state == TrialState.RUNNING,

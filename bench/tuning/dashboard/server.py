@@ -184,7 +184,8 @@ def _listen(host: str, port: int) -> _Server:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
         raise RequestError(f"--host must be an address of this machine, got {host!r}: {_reason(error)}.") from error
-    for candidate in _candidates(port):
+    near = range(port, min(port + NEAR_PORTS, LARGEST_PORT) + 1) if port else ()
+    for candidate in (*near, 0):  # 0 is any free port
         try:
             return _Server(family, (str(address[0]), candidate))
         except OSError as error:
@@ -194,12 +195,6 @@ def _listen(host: str, port: int) -> _Server:
             if error.errno != errno.EADDRINUSE:
                 raise RequestError(f"--port {port} cannot be used: {_reason(error)}.") from error
     raise RequestError(f"--host {host} has no free port.")
-
-
-def _candidates(port: int) -> Iterator[int]:
-    """The port, the next ones, then any free one."""
-    yield from range(port, min(port + NEAR_PORTS, LARGEST_PORT) + 1) if port else ()
-    yield 0
 
 
 def _reason(error: Exception) -> str:
