@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from bench.executors.jobs import Unit
 from bench.specs.budget import count_train
-from bench.tuning.jobs import code_of
+from bench.tuning.jobs import structure_of
 from bench.tuning.stopping import count_trials, used_flops
 from bench.tuning.study import StudyPlan
 
@@ -36,11 +36,9 @@ class Costs:
 
     def flops_of(self, unit: Unit) -> float:
         """FLOPs of the whole budget of a cell, computed once for all cells of equal structure, pairs and steps."""
-        spec, n_train = unit.spec, count_train(unit.spec)
-        structure = spec.make_learner().structure(n_train)
-        key = (structure, code_of(spec), n_train, unit.budget.steps)
-        if structure is None or key not in self.known_flops:
-            self.known_flops[key] = self.plan.flops(spec) or 0.0
+        key = structure_of(unit.spec), count_train(unit.spec), unit.budget.steps
+        if isinstance(key[0], str) or key not in self.known_flops:  # cells of such a learner have no common structure
+            self.known_flops[key] = self.plan.flops(unit.spec) or 0.0
         return self.known_flops[key]
 
     def charge_late(self, number: int, attributes: Mapping[str, Any]) -> None:

@@ -9,19 +9,16 @@ from bench.scheduling.fleets import AT_ONCE, FLEET
 from bench.specs.budget import count_train
 from bench.specs.spec import Spec
 
-__all__ = ["code_of", "fleets_of", "structure_of"]
-
-
-def code_of(spec: Spec) -> str:
-    """What decides the codes of a spec, as JSON."""
-    encoder = {name: value for name, value in spec.encoder.items() if name != "random_state"}
-    return json.dumps([encoder, spec.combine, spec.sdr, spec.precision])
+__all__ = ["fleets_of", "structure_of"]
 
 
 def structure_of(spec: Spec) -> Hashable:
     """What cells that train side by side have in common; the learner's name if they train one after another."""
     structure = spec.make_learner().structure(count_train(spec))
-    return spec.learner["name"] if structure is None else (structure, code_of(spec))
+    if structure is None:
+        return str(spec.learner["name"])
+    encoder = {name: value for name, value in spec.encoder.items() if name != "random_state"}
+    return structure, json.dumps([encoder, spec.combine, spec.sdr, spec.precision])
 
 
 def fleets_of(units: Sequence[Unit], kind: str, slots: int) -> list[tuple[Unit, ...]]:
