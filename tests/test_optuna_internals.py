@@ -65,9 +65,9 @@ def test_the_dashboard_keeps_notes_and_figures_under_these_names() -> None:
     assert dashboard.get_note(asked) == "of a trial", "optuna-dashboard takes no stand-in for a trial any more."
     dashboard.save_plotly_graph_object(study, plotly.Figure(), graph_object_id="a")
     kept = internals.storage_of(study).get_study_system_attrs(internals.study_id_of(study))
-    key = internals.note_version_key(internals.trial_id_of(trial))
+    key = internals.NOTE_VERSION.format(trial_id=internals.trial_id_of(trial))
     assert key in kept, f"optuna-dashboard does not keep {key!r} any more: trials get their notes repeatedly."
-    prefix = internals.figure_prefix("a")
+    prefix = internals.FIGURE.format(figure="a")
     gone = f"optuna-dashboard does not keep figures under {prefix!r} any more: those that are stored are not shown."
     assert any(name.startswith(prefix) for name in kept), gone
 

@@ -1,6 +1,5 @@
 """What trials cost in FLOPs and seconds, and how much of its budget a trial uses."""
 
-import math
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from optuna.trial import TrialState
 from bench.executors.jobs import Unit
 from bench.specs.budget import count_train
 from bench.tuning.jobs import structure_of
-from bench.tuning.stopping import count_trials, used_flops
+from bench.tuning.stopping import count_trials
 from bench.tuning.study import StudyPlan
 
 __all__ = ["Costs"]
@@ -53,10 +52,6 @@ class Costs:
     def late_flops(self) -> float:
         """FLOPs of late trials, which the trials themselves do not hold."""
         return float(sum(cost.get("flops", 0.0) for cost in self._late()))
-
-    def left(self, limit: float | None, known: Any) -> float:
-        """FLOPs that are left of a limit."""
-        return math.inf if limit is None else limit - used_flops(known) - self.late_flops
 
     @property
     def usual_share(self) -> float:

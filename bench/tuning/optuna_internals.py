@@ -12,15 +12,22 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 __all__ = [
+    "FIGURE",
+    "NOTE_VERSION",
     "dialect_of",
-    "figure_prefix",
-    "note_version_key",
     "storage_of",
     "study_id_of",
     "trial_for_note",
     "trial_id_of",
     "without_heartbeat",
 ]
+
+NOTE_VERSION = "dashboard:{trial_id}:note_ver"
+"""The attribute that a study has if optuna-dashboard has a note of a trial."""
+
+
+FIGURE = "dashboard:plot_data:{figure}:"
+"""How the attributes of a study begin that hold the numbered pieces of a figure of optuna-dashboard."""
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -55,16 +62,6 @@ def without_heartbeat(study: Study, engine: sqlalchemy.Engine) -> list[tuple[int
     )
     with engine.connect() as connection:
         return [(trial_id, number) for trial_id, number in connection.execute(running)]
-
-
-def note_version_key(trial_id: int) -> str:
-    """The attribute of a study that is there once optuna-dashboard has a note of a trial."""
-    return f"dashboard:{trial_id}:note_ver"
-
-
-def figure_prefix(figure: str) -> str:
-    """How the attributes of a study begin that hold the numbered pieces of a figure of optuna-dashboard."""
-    return f"dashboard:plot_data:{figure}:"
 
 
 def trial_for_note(study: Study, trial: Any) -> Any:

@@ -1,5 +1,6 @@
 """A search in rounds: trials are asked for, trained side by side, and told to Optuna before the next ones are drawn."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from bench.tuning.jobs import fleets_of, structure_of
 from bench.tuning.progress import Progress
 from bench.tuning.reporter import Reporter
 from bench.tuning.samplers import make_sampler
-from bench.tuning.stopping import count_trials, may_continue
+from bench.tuning.stopping import count_trials, may_continue, used_flops
 from bench.tuning.storage.ownership import Owner
 from bench.tuning.study import StudyPlan
 from bench.tuning.trial import Trials
@@ -145,7 +146,7 @@ class Rounds:
                 return 0
             entropy, objectives = (self.plan.entropy, len(known)), len(self.plan.objectives)
             self.study.sampler = make_sampler(self.plan.sampler, entropy, objectives, self.plan.round)
-            left = self.costs.left(limit, known)
+            left = math.inf if limit is None else limit - used_flops(known) - self.costs.late_flops
             units: dict[str, Unit] = {}
             for _ in range(room):
                 if self.on.stopped():

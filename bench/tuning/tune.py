@@ -116,11 +116,15 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
         if stored := _count_over(study):  # trials in work are those of other or dead processes
             reporter.report(f"{many(stored, 'trial')} of the study {plan.study!r} are stored already")
         with board() as on:
-
-            def show() -> None:
-                update_page(study, **_page(with_rule_of(study, plan), study))
-
-            rounds = Rounds(plan, study, owner, jobs or joblib.cpu_count(), on, reporter, show)
+            rounds = Rounds(
+                plan,
+                study,
+                owner,
+                slots=jobs or joblib.cpu_count(),
+                on=on,
+                reporter=reporter,
+                show=lambda: update_page(study, **_page(with_rule_of(study, plan), study)),
+            )
             slots = Slots(rounds.devices, on, rounds.collect)
             try:
                 whole = slots.run(rounds)

@@ -60,8 +60,6 @@ def attach_record(study: Study, record: Path, folder: Path) -> None:
 
 def _find(study: Study, name: str) -> str | None:
     """The id of a study's artifact of that name. One that was deleted in the dashboard is null."""
-    for key, text in storage_of(study).get_study_system_attrs(study_id_of(study)).items():
-        kept = json.loads(text) if key.startswith("artifacts:") else None
-        if kept and kept["filename"] == name:
-            return str(kept["artifact_id"])
-    return None
+    attributes = storage_of(study).get_study_system_attrs(study_id_of(study))
+    kept = (json.loads(text) for key, text in attributes.items() if key.startswith("artifacts:"))
+    return next((str(one["artifact_id"]) for one in kept if one and one["filename"] == name), None)

@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 from bench.reports.figures.study import figures as study_figures
 from bench.tuning.dashboard.artifacts import CURVE, artifacts_folder, attach_record
 from bench.tuning.optuna_internals import (
+    FIGURE,
+    NOTE_VERSION,
     dialect_of,
-    figure_prefix,
-    note_version_key,
     storage_of,
     study_id_of,
     trial_for_note,
@@ -108,7 +108,7 @@ def _write_trial_notes(study: Study, of_trial: Callable[[FrozenTrial], str], das
     """Write the notes of complete trials that have none."""
     known = _attributes(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        if note_version_key(trial_id_of(trial)) not in known:
+        if NOTE_VERSION.format(trial_id=trial_id_of(trial)) not in known:
             with batch_writes(storage_of(study)):
                 dashboard.save_note(trial_for_note(study, trial), of_trial(trial))
 
@@ -127,7 +127,7 @@ def _store_figure(study: Study, id: str, drawn: str) -> None:
     A single piece is written at once, so that no reader sees half of a figure. A piece that has not changed is not
     written again, since a journal only grows.
     """
-    prefix, size = figure_prefix(id), PIECE if dialect_of(study) in SMALL_VALUES else len(drawn)
+    prefix, size = FIGURE.format(figure=id), PIECE if dialect_of(study) in SMALL_VALUES else len(drawn)
     there = {key: piece for key, piece in _attributes(study).items() if key.startswith(prefix)}
     pieces = [drawn[first : first + size] for first in range(0, len(drawn), size)]
     pieces += [""] * (len(there) - len(pieces))
