@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -28,9 +27,10 @@ from bench.errors import RequestError, StoreError
 from bench.reports.figures import study as study_pictures
 from bench.reports.figures.study import figures
 from bench.reports.figures.study.learning_curves import POINTS
-from bench.tuning.dashboard.decorate import decorate, keep_picture
-from bench.tuning.dashboard.server import _drawing
-from bench.tuning.dashboard.server import _redraw as redraw
+from bench.tuning.dashboard.artifacts import attach_curve
+from bench.tuning.dashboard.server import keep_figures_drawn, redraw
+from bench.tuning.dashboard.study_page import update_page
+from bench.tuning.optuna_internals import trial_for_note
 from bench.tuning.storage.open import close_storage, default_url, open_storage
 
 Command = Callable[..., Finished]
@@ -90,7 +90,7 @@ def journal(folder: Path) -> Any:
 def test_a_study_shows_names_a_note_figures_and_its_winner(tmp_path: Path) -> None:
     study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
     winner.write_text('{"id": "0123456789abcdef"}')
-    decorate(study, note=NOTE, winner=winner, metrics=[METRIC], figures=True)
+    update_page(study, note=NOTE, winner=winner, metrics=[METRIC], figures=True)
     seen = shown(study)
     assert seen["note"]["body"] == NOTE
     assert seen["objective_names"] == [METRIC]
@@ -104,10 +104,10 @@ def test_decorating_again_writes_nothing(tmp_path: Path) -> None:
     study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
     winner.write_text("{}")
     for _ in range(2):
-        decorate(study, note=NOTE, winner=winner, metrics=[METRIC], figures=True)
+        update_page(study, note=NOTE, winner=winner, metrics=[METRIC], figures=True)
     seen, size = shown(study), (tmp_path / "studies.journal").stat().st_size
     again = optuna.load_study(study_name="one", storage=journal(tmp_path))  # as another process would
-    decorate(again, note=NOTE, winner=winner, metrics=["another name"], figures=True)
+    update_page(again, note=NOTE, winner=winner, metrics=["another name"], figures=True)
     assert shown(again) == seen
     assert (tmp_path / "studies.journal").stat().st_size == size
     assert len(list((tmp_path / "artifacts").iterdir())) == 1
@@ -116,7 +116,7 @@ def test_decorating_again_writes_nothing(tmp_path: Path) -> None:
 def test_no_figure_is_drawn_unless_asked_for(tmp_path: Path) -> None:
     study = studied(journal(tmp_path))
     size = (tmp_path / "studies.journal").stat().st_size
-    decorate(study, note=NOTE, metrics=[METRIC])
+    update_page(study, note=NOTE, metrics=[METRIC])
     assert shown(study)["plots"] == {}
     assert (tmp_path / "studies.journal").stat().st_size < size + 2000
 
@@ -132,7 +132,7 @@ def drawings(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
         met.append("".join(pieces[f"{prefix}{i}"] for i in range(len(pieces))))
 
     monkeypatch.setattr(study._storage, "set_study_system_attr", write)
-    decorate(study, note=NOTE, figures=True)
+    update_page(study, note=NOTE, figures=True)
     yield from filter(None, met)
 
 
@@ -152,11 +152,11 @@ def test_nobody_meets_half_of_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_a_value_is_small_a_figure_has_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     study = studied(None)
-    decorate(study, note=NOTE, figures=True)
+    update_page(study, note=NOTE, figures=True)
     before = shown(study)["plots"]
     for dialect in ("mysql", ""):  # from one piece to many, and back
-        monkeypatch.setattr("bench.tuning.dashboard.decorate._dialect", lambda study, dialect=dialect: dialect)
-        decorate(study, note=NOTE, figures=True)
+        monkeypatch.setattr("bench.tuning.dashboard.study_page.dialect_of", lambda study, dialect=dialect: dialect)
+        update_page(study, note=NOTE, figures=True)
         found = study._storage.get_study_system_attrs(study._study_id)
         pieces = [v for k, v in found.items() if k.startswith("dashboard:plot_data:learning-curves:") and v]
         assert (max(map(len, pieces)) <= 2045 and len(pieces) > 2) if dialect else len(pieces) == 1
@@ -166,12 +166,12 @@ def test_where_a_value_is_small_a_figure_has_pieces(monkeypatch: pytest.MonkeyPa
 def test_decorating_later_replaces_what_has_changed(tmp_path: Path) -> None:
     study, winner = studied(journal(tmp_path)), tmp_path / "0123456789abcdef.json"
     winner.write_text("{}")
-    decorate(study, note="A long note. " * 400, winner=winner, figures=True)
+    update_page(study, note="A long note. " * 400, winner=winner, figures=True)
     trial = study.ask()
     trial.report(0.5, 3)
     study.tell(trial, 1.0)
     winner.write_text('{"final": {}}')
-    decorate(study, note=NOTE, winner=winner, figures=True)
+    update_page(study, note=NOTE, winner=winner, figures=True)
     seen = shown(study)
     assert seen["note"]["body"] == NOTE
     assert set(seen["plots"]) == {"learning-curves", "importances"}
@@ -184,12 +184,12 @@ def test_a_deleted_artifact_comes_back_and_an_edited_note_stays(tmp_path: Path) 
     dashboard = pytest.importorskip("optuna_dashboard")
     study, winner = studied(journal(tmp_path), trials=1), tmp_path / "0123456789abcdef.json"
     winner.write_text("{}")
-    decorate(study, note=NOTE, winner=winner)
+    update_page(study, note=NOTE, winner=winner)
     [artifact] = shown(study)["artifacts"]
     (tmp_path / "artifacts" / artifact["artifact_id"]).unlink()
     study._storage.set_study_system_attr(study._study_id, f"artifacts:{artifact['artifact_id']}", "null")
     dashboard.save_note(study, "I saw something.")
-    decorate(study, note=NOTE + "More.", winner=winner)
+    update_page(study, note=NOTE + "More.", winner=winner)
     seen = shown(study)
     assert seen["note"]["body"] == "I saw something."
     assert len(seen["artifacts"]) == 1
@@ -270,11 +270,11 @@ def test_trials_have_a_note_once_and_a_picture(tmp_path: Path) -> None:
     dashboard = pytest.importorskip("optuna_dashboard")
     study = studied(journal(tmp_path), trials=3)
     late = study.ask()
-    keep_picture(study, late._trial_id, late.number, {1: 0.0, 100: 1.0}, tmp_path / "artifacts")
+    attach_curve(late, {1: 0.0, 100: 1.0}, tmp_path / "artifacts")
     study.tell(late, 1.0)
     for text in ("of trial", "again of trial"):
-        decorate(study, note=NOTE, of_trial=lambda trial, text=text: f"{text} {trial.number}")
-    asked = [SimpleNamespace(storage=study._storage, study=study, _trial_id=t._trial_id) for t in study.trials]
+        update_page(study, note=NOTE, of_trial=lambda trial, text=text: f"{text} {trial.number}")
+    asked = [trial_for_note(study, trial) for trial in study.trials]
     assert [dashboard.get_note(one) for one in asked] == [f"of trial {number}" for number in range(4)]
     [picture] = [path.read_text() for path in (tmp_path / "artifacts").iterdir()]
     assert picture.startswith("<svg")
@@ -363,7 +363,7 @@ def waiting(study: optuna.Study) -> None:
 def test_where_nothing_can_be_drawn_nothing_is(filled: Callable[[optuna.Study], None]) -> None:
     study = optuna.create_study()
     filled(study)
-    decorate(study, note=NOTE, metrics=[METRIC], figures=True)
+    update_page(study, note=NOTE, metrics=[METRIC], figures=True)
     seen = shown(study)
     assert seen["note"]["body"] == NOTE
     assert seen["objective_names"] == [METRIC]
@@ -373,7 +373,7 @@ def test_where_nothing_can_be_drawn_nothing_is(filled: Callable[[optuna.Study], 
 
 def test_one_trial_is_a_curve() -> None:
     study = studied(None, trials=1)
-    decorate(study, note=NOTE, figures=True)
+    update_page(study, note=NOTE, figures=True)
     plots = shown(study)["plots"]
     assert set(plots) == {"learning-curves"}
     assert len(plots["learning-curves"]["data"]) == 1
@@ -390,7 +390,7 @@ def test_running_and_failed_trials_are_drawn_too() -> None:
 
 def test_two_objectives_have_a_front_instead_of_curves() -> None:
     study = studied(None, directions=["maximize", "minimize"])
-    decorate(study, note=NOTE, metrics=["validation accuracy", "cost"], figures=True)
+    update_page(study, note=NOTE, metrics=["validation accuracy", "cost"], figures=True)
     seen = shown(study)
     assert seen["objective_names"] == ["validation accuracy", "cost"]
     assert set(seen["plots"]) == {"pareto-front", "importances"}
@@ -404,7 +404,7 @@ def test_two_objectives_have_a_front_instead_of_curves() -> None:
 @pytest.mark.parametrize("directions", [["minimize", "maximize"], ["minimize"] * 3])
 def test_several_objectives_without_trials(directions: list[str]) -> None:
     study = optuna.create_study(directions=directions)
-    decorate(study, note=NOTE, figures=True)
+    update_page(study, note=NOTE, figures=True)
     assert not shown(study)["plots"]
 
 
@@ -413,13 +413,13 @@ def test_nothing_happens_where_it_is_not_installed(missing: str, monkeypatch: py
     study = studied(None)
     before = study._storage.get_study_system_attrs(study._study_id)
     monkeypatch.setitem(sys.modules, missing, None)
-    decorate(study, note=NOTE, metrics=[METRIC], figures=True)
+    update_page(study, note=NOTE, metrics=[METRIC], figures=True)
     assert study._storage.get_study_system_attrs(study._study_id) == before
 
 
 def test_a_winner_that_cannot_be_copied_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"The winner's record '.*gone\.json' cannot be copied to '.*artifacts'"):
-        decorate(studied(None, trials=1), note=NOTE, winner=tmp_path / "gone.json")
+        update_page(studied(None, trials=1), note=NOTE, winner=tmp_path / "gone.json")
 
 
 # The server
@@ -480,7 +480,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     storage, winner = journal(folder), folder / "0123456789abcdef.json"
     winner.write_text('{"id": "0123456789abcdef"}')
     studied(storage, "zero")
-    decorate(studied(storage, "onehot-quadratic"), note=NOTE, winner=winner, metrics=[METRIC], figures=True)
+    update_page(studied(storage, "onehot-quadratic"), note=NOTE, winner=winner, metrics=[METRIC], figures=True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with serving("--results", folder, "--study", "onehot-quadratic", "--port", port) as server:
@@ -526,13 +526,13 @@ def test_figures_follow_a_study_while_it_is_served(url: str, tmp_path: Path, mon
             redraw(*arguments)
             looks += 1
 
-    monkeypatch.setattr("bench.tuning.dashboard.server._redraw", look)
+    monkeypatch.setattr("bench.tuning.dashboard.server.redraw", look)
     storage, threads = open_storage(url.format(tmp_path)), threading.active_count()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
         study = studied(storage)
         study.set_user_attr("what", "{}")
-        with _drawing(open_storage(url.format(tmp_path))):
+        with keep_figures_drawn(open_storage(url.format(tmp_path))):
             wait_until(lambda: "28 trials" in curves(shown(study)))
             with drawing:
                 more(study, 12)

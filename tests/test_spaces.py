@@ -15,11 +15,11 @@ from test_tune import Inline, trials_of
 import bench
 from bench.cli._tune import _choices, _worth
 from bench.errors import RequestError
-from bench.tuning.commands import command_of
-from bench.tuning.dashboard.notes import rules_of
+from bench.tuning.commands import tune_command
+from bench.tuning.dashboard.notes import describe_plan
 from bench.tuning.request import plan_tune
 from bench.tuning.space.ranges import Range
-from bench.tuning.space.space import make_space
+from bench.tuning.space.search_space import make_space
 from bench.tuning.storage.open import close_storage, open_storage
 
 Command = Callable[..., Finished]
@@ -121,7 +121,7 @@ def test_numpys_scalars_are_numbers() -> None:
     plain, planned = plan_tune(**told), plan_tune(**numpys)
     assert json.dumps(planned.what) == json.dumps(plain.what)
     assert planned.rule == plain.rule
-    assert command_of(planned.asked) == command_of(plain.asked)
+    assert tune_command(planned.asked) == tune_command(plain.asked)
     assert plan_tune(**RIDGE, space={"learner.alpha": Range(np.int64(1), np.int64(5))}, trials=2).space.describe() == {
         "learner.alpha": "1 … 5"
     }
@@ -237,11 +237,11 @@ def test_a_round_is_at_least_one_trial_and_told(command: Command, tmp_path: Path
     assert command(*call, "--trials", 64, "--round", 4, "--json").json["round"] == 4
     planned = plan_tune(**QUADRATIC, trials=10, at_once=4)
     assert (planned.round, planned.rounds) == (4, 3)
-    assert "--round 4" in command_of(planned.asked)
+    assert "--round 4" in tune_command(planned.asked)
     with pytest.raises(RequestError, match="--round must be an integer"):
         plan_tune(**QUADRATIC, trials=10, at_once=2.5)  # type: ignore[arg-type]
     endless = plan_tune(**QUADRATIC, compute=1e9, at_once=4)
-    assert "1e+09 FLOPs of training by tpe, 4 at a time" in rules_of(endless)[0]
+    assert "1e+09 FLOPs of training by tpe, 4 at a time" in describe_plan(endless)[0]
 
 
 @pytest.mark.usefixtures("inline")
@@ -288,11 +288,11 @@ def test_a_range_and_a_choice_of_its_ends_are_two_studies() -> None:
 def test_what_is_judged_at_the_budget_goes_to_the_budget(objective: str, stops: bool) -> None:
     planned = plan_tune(**QUADRATIC, objective=objective, train_fraction="0.1..0.5", trials=2)
     assert planned.budget(planned.example).stop_when_solved is stops
-    assert ("less where solved" in rules_of(planned)[0]) is stops
+    assert ("less where solved" in describe_plan(planned)[0]) is stops
 
 
 def test_ranges_are_written_whole() -> None:
-    assert command_of({"space": {"learner.width": Range(1, 1234567, log=True)}}).endswith("=1..1234567:log")
+    assert tune_command({"space": {"learner.width": Range(1, 1234567, log=True)}}).endswith("=1..1234567:log")
 
 
 # What a study agrees in
@@ -308,7 +308,7 @@ def test_of_two_that_begin_a_study_one_says_what_it_is(tmp_path: Path, monkeypat
             self.study = study
 
         @contextmanager
-        def asking(self) -> Iterator[None]:
+        def turn(self) -> Iterator[None]:
             self.study.set_user_attr("what", json.dumps(theirs.what))
             yield
 

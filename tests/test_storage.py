@@ -17,7 +17,8 @@ import pytest
 from conftest import PATIENCE, Finished, wait_until
 
 from bench.errors import RequestError, StoreError
-from bench.tuning.storage.journal import JournalLock, together
+from bench.tuning.storage.batches import batch_writes
+from bench.tuning.storage.journal import JournalLock
 from bench.tuning.storage.open import close_storage, default_url, open_storage, shown_url
 from bench.tuning.storage.ownership import owner_of
 
@@ -98,7 +99,7 @@ def test_a_block_of_values_reaches_the_journal_as_one_piece(tmp_path: Path, monk
     monkeypatch.setattr(os, "fsync", lambda file: synchronized.append(path.read_bytes().count(b"\n")))
     before = path.read_bytes().count(b"\n")
     other = threading.Thread(target=study.set_user_attr, args=("other", 1))
-    with together(storage):
+    with batch_writes(storage):
         for step in range(100):
             trial.report(step / 100, step)
         other.start()
@@ -114,13 +115,13 @@ def test_a_block_of_values_reaches_the_journal_as_one_piece(tmp_path: Path, monk
 
 
 def _write_and_stop(study: optuna.Study) -> None:
-    with together(study._storage):
+    with batch_writes(study._storage):
         study.set_user_attr("before", 2)
         raise KeyboardInterrupt
 
 
 def _report(study: optuna.Study, trial: optuna.Trial) -> None:
-    with together(study._storage):
+    with batch_writes(study._storage):
         for step in range(5):
             trial.report(0.5, step)
 
@@ -153,7 +154,7 @@ def test_an_interrupted_block_leaves_no_late_lines_behind(tmp_path: Path) -> Non
 
 
 def _report_and_stop(study: optuna.Study, trial: optuna.Trial) -> None:
-    with together(study._storage), together(study._storage):  # a block in another one is part of that
+    with batch_writes(study._storage), batch_writes(study._storage):  # a block in another one is part of that
         for step in range(3):
             trial.report(0.5, step)
         raise KeyboardInterrupt
@@ -163,7 +164,7 @@ def test_a_database_takes_values_one_by_one(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
     study = optuna.create_study(storage=storage, study_name="one")
     trial = study.ask()
-    with together(study._storage):
+    with batch_writes(study._storage):
         trial.report(0.5, 1)
         assert study.trials[0].intermediate_values == {1: 0.5}
     close_storage(storage)
@@ -290,13 +291,13 @@ def test_a_trial_without_a_heartbeat_is_an_orphan_to_whoever_asks(tmp_path: Path
     study, storage, owner = in_sqlite(tmp_path, "here")
     theirs, their_storage, other = in_sqlite(tmp_path, "there")
     study.ask()  # and killed before it took it
-    with other.asking():
+    with other.turn():
         alive = theirs.ask()
-        other.takes(alive)
-    with owner.asking():
+        other.claim(alive)
+    with owner.turn():
         owner.fail_orphans()
         mine = study.ask()
-        owner.takes(mine)
+        owner.claim(mine)
         owner.fail_orphans()
     assert [trial.state.name for trial in study.get_trials()] == ["FAIL", "RUNNING", "RUNNING"]
     assert study.get_trials()[0].user_attrs == {"status": "orphaned"}
@@ -316,17 +317,17 @@ def test_processes_of_one_database_ask_in_turns_whatever_their_results_folders(t
         return False
 
     def ask() -> None:
-        with other.asking(waiting):
+        with other.turn(waiting):
             other.fail_orphans()
             asked.set()
 
-    with owner.asking():
+    with owner.turn():
         thread = threading.Thread(target=ask)
         thread.start()
         trial = study.ask()
         wait_until(lambda: len(looks) > 3)
         assert not asked.is_set()
-        owner.takes(trial)
+        owner.claim(trial)
     thread.join(PATIENCE)
     assert asked.is_set()
     assert [trial.state.name for trial in theirs.get_trials()] == ["RUNNING"]

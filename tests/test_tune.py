@@ -48,17 +48,20 @@ from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Budget, Spec
 from bench.specs.splits import draw_vault
-from bench.tuning.dashboard.notes import rules_of
-from bench.tuning.objectives import Most, best_of, learning_curve, measures, objectives_of, values_of
+from bench.tuning.costs import Costs
+from bench.tuning.dashboard.notes import describe_plan
+from bench.tuning.measures import learning_curve, trial_attributes
+from bench.tuning.objectives import LargestBudget, best_trial, objectives_of, trial_values
+from bench.tuning.reporter import Reporter
 from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
 from bench.tuning.samplers import make_sampler
-from bench.tuning.space.space import make_space
-from bench.tuning.stopping import counted, goes_on
+from bench.tuning.space.search_space import make_space
+from bench.tuning.stopping import count_trials, may_continue
 from bench.tuning.storage.open import close_storage, default_url, open_storage
 from bench.tuning.storage.ownership import owner_of
-from bench.tuning.study import Tuning, fresh_seeds, trial_seeds
-from bench.tuning.tune import Tuned, _agree
+from bench.tuning.study import StudyPlan
+from bench.tuning.tune import Tuned, check_same_request
 from learners.ridge import Ridge
 
 Command = Callable[..., Finished]
@@ -111,7 +114,7 @@ def record(accuracies: list[float | None], budget: int = 100, status: str = "don
 
 
 def worth(*records: Any) -> float:
-    return values_of(["steps"], records)[0]
+    return trial_values(["steps"], records)[0]
 
 
 def solved(at: int, until: int, **how: Any) -> Any:
@@ -138,7 +141,7 @@ def test_a_crossing_counts_by_its_step_whether_it_is_confirmed_or_not(until: int
     found |= crossings({"step": steps, "validation_accuracy": [0.5, 1.0, 1.0]}, ["validation"])
     found["final"]["step"] = until
     assert worth(found) == 40
-    kept = measures([found])
+    kept = trial_attributes([found])
     assert kept["unconfirmed"] == unconfirmed
     assert kept["held_steps_to_99"] == 40
     assert kept.get("sustained_steps_to_99") == (None if unconfirmed else 40)
@@ -159,7 +162,7 @@ def test_the_order_of_what_trials_are_worth() -> None:
     values = [worth(one) for one in ranking]
     assert values == sorted(values)
     assert values == pytest.approx([10, 60, 70, 100, 100, 102, 200, 300])
-    assert [measures([one])["unconfirmed"] for one in ranking] == [0, 0, 1, 1, 0, 0, 0, 0]
+    assert [trial_attributes([one])["unconfirmed"] for one in ranking] == [0, 0, 1, 1, 0, 0, 0, 0]
 
 
 def test_the_last_of_a_budget_is_neither_never_nor_ahead_of_what_is_confirmed() -> None:
@@ -174,15 +177,15 @@ def test_a_crossing_that_ran_out_of_time_before_it_was_confirmed_is_not_ahead_of
     late = solved(20, 20, status="timeout")
     assert worth(solved(60, 100)) == 60 < worth(late) == 100
     assert worth(solved(20, 40, status="timeout")) == 20
-    assert measures([late])["held_steps_to_99"] == 20
+    assert trial_attributes([late])["held_steps_to_99"] == 20
 
 
 def test_never_is_worse_than_solved_whatever_the_budgets() -> None:
     """Budgets in epochs differ in steps: the study's largest is the measure of all."""
     late, never = solved(30_000, 40_000, budget=40_000), record([0.9], budget=1000)
     assert worth(never) < worth(late)
-    assert values_of(["steps"], [never], Most(40_000)) == [pytest.approx(40_000 * 1.1)]
-    assert values_of(["steps"], [never], Most(500)) == [worth(never)]
+    assert trial_values(["steps"], [never], LargestBudget(40_000)) == [pytest.approx(40_000 * 1.1)]
+    assert trial_values(["steps"], [never], LargestBudget(500)) == [worth(never)]
 
 
 def test_the_largest_budget_is_that_of_the_smallest_batch() -> None:
@@ -190,41 +193,41 @@ def test_the_largest_budget_is_that_of_the_smallest_batch() -> None:
     n_train = count_train(planned.example)
     sizes = [min(size, n_train) for size in (512, 32)]
     assert planned.budgets == tuple(5 * -(-n_train // size) for size in sizes)
-    assert planned.most == Most(planned.budgets[1])
-    assert f"up to {planned.budgets[1]:,} steps each, less where solved" in rules_of(planned)[0]
-    costs = plan_tune(encoder="onehot", learner="quadratic", modulus=7, steps=10, trials=4, objective="cost").most
-    both = plan_tune(encoder="onehot", learner="quadratic", modulus=7, steps=10, trials=4, objective="accuracy,cost")
-    assert costs.steps == 10 < costs.flops
-    assert both.most.flops == 0
+    assert planned.largest_budget == LargestBudget(planned.budgets[1])
+    assert f"up to {planned.budgets[1]:,} steps each, less where solved" in describe_plan(planned)[0]
+    request: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 10, "trials": 4}
+    costs, both = (plan_tune(**request, objective=objective) for objective in ("cost", "accuracy,cost"))
+    assert costs.largest_budget.steps == 10 < costs.largest_budget.flops
+    assert both.largest_budget.flops == 0
 
 
 def test_accuracy() -> None:
-    assert values_of(["accuracy"], [record([0.2, 0.6]), record([0.8, 0.8])]) == [0.7]
-    assert values_of(["accuracy"], [record([0.2, None], status="diverged")]) == [0.0]
+    assert trial_values(["accuracy"], [record([0.2, 0.6]), record([0.8, 0.8])]) == [0.7]
+    assert trial_values(["accuracy"], [record([0.2, None], status="diverged")]) == [0.0]
 
 
 def test_cost_in_closed_form() -> None:
     """1,000 FLOPs in 20 steps: 500 until the step of the crossing, 5,000 to the end of a budget of 100."""
 
-    def cost(one: Any, most: Most | None = None) -> float:
-        return values_of(["cost"], [one], most)[0]
+    def cost(one: Any, most: LargestBudget | None = None) -> float:
+        return trial_values(["cost"], [one], most)[0]
 
     assert cost(solved(10, 20)) == 500
     assert cost(solved(20, 20)) == 1000
     assert cost(record([0.2, 0.6])) == pytest.approx(5000 * 1.4)
     assert cost(record([0.2, None], status="diverged")) == 5000 * 3
-    assert cost(record([0.2, 0.6]), Most(100, 1e6)) == pytest.approx(1e6 * 1.4)
+    assert cost(record([0.2, 0.6]), LargestBudget(100, 1e6)) == pytest.approx(1e6 * 1.4)
     assert cost({**solved(10, 20), "flops": None}) == 0.5
     assert cost({**record([0.5]), "flops": None}) == pytest.approx(10 * 1.5)
-    assert values_of(["cost"], [solved(10, 20), record([0.2, 0.6])]) == [pytest.approx(math.sqrt(500 * 7000))]
+    assert trial_values(["cost"], [solved(10, 20), record([0.2, 0.6])]) == [pytest.approx(math.sqrt(500 * 7000))]
     for beside in (record([0.2, 0.6]), record([0.2, None], status="diverged")):  # accuracy says that it is not solved
-        assert values_of(["accuracy", "cost"], [beside])[1] == 5000
+        assert trial_values(["accuracy", "cost"], [beside])[1] == 5000
 
 
 def test_what_is_trained_after_the_crossing_is_no_cost_of_it() -> None:
     """A trial goes on to twice its crossing, to see whether it holds."""
     short, long = {**solved(10, 20), "flops": 2000}, {**solved(10, 100), "flops": 10_000}
-    assert values_of(["cost"], [short]) == values_of(["cost"], [long]) == [1000]
+    assert trial_values(["cost"], [short]) == trial_values(["cost"], [long]) == [1000]
 
 
 def test_to_diverge_or_give_up_early_is_not_cheap() -> None:
@@ -235,15 +238,15 @@ def test_to_diverge_or_give_up_early_is_not_cheap() -> None:
         record([0.3], status="timeout"),
         record([None], status="diverged"),
     ]
-    values = [values_of(["cost"], [one], Most(100, 1e6))[0] for one in ranking]
+    values = [trial_values(["cost"], [one], LargestBudget(100, 1e6))[0] for one in ranking]
     assert values == sorted(values)
     assert len(set(values)) == len(values)
 
 
 def test_the_winner_is_the_first_best() -> None:
-    assert best_of(["steps"], [(0, [2.0]), (1, [1.0]), (2, [1.0])]) == 1
-    assert best_of(["accuracy", "cost"], [(0, [0.5, 1.0]), (1, [0.9, 7.0]), (2, [0.9, 5.0])]) == 2
-    assert best_of(["steps"], []) is None
+    assert best_trial(["steps"], [(0, [2.0]), (1, [1.0]), (2, [1.0])]) == 1
+    assert best_trial(["accuracy", "cost"], [(0, [0.5, 1.0]), (1, [0.9, 7.0]), (2, [0.9, 5.0])]) == 2
+    assert best_trial(["steps"], []) is None
     with pytest.raises(RequestError, match="did you mean 'accuracy'"):
         objectives_of("acuracy")
     with pytest.raises(RequestError, match="two different ones"):
@@ -253,15 +256,17 @@ def test_the_winner_is_the_first_best() -> None:
 def test_curves_are_thin_and_end_where_they_ended() -> None:
     long = record([i / 500 for i in range(500)])
     short = record([0.0, 1.0])
-    points = learning_curve([long, short])
+    points = list(learning_curve([long, short]).items())
     assert len(points) <= 60
     assert points[0] == (10, 0.0)
     assert points[-1] == (5000, pytest.approx((499 / 500 + 1) / 2))
 
 
 def test_fresh_seeds_are_no_trials_seeds() -> None:
-    assert not set(trial_seeds(3)) & set(fresh_seeds(3, 20))
-    assert len(fresh_seeds(3, 20)) == 20
+    planned = plan_tune(**RIDGE, trials=2, seeds=3, fresh=20)
+    assert len(planned.seeds_of_trials) == 3
+    assert not set(planned.seeds_of_trials) & set(planned.seeds_of_winner)
+    assert len(planned.seeds_of_winner) == 20
 
 
 def test_samplers_do_not_repeat_themselves_when_a_study_resumes() -> None:
@@ -505,7 +510,7 @@ def test_compute_is_not_exceeded(tmp_path: Path, learner: str, how: dict[str, An
     for dear in asked[-8:]:
         assert dear.user_attrs["status"] == "too dear"
         assert sum(each) + dear.user_attrs["predicted"] > compute
-    assert done.trials == counted(asked) > 3
+    assert done.trials == count_trials(asked) > 3
     assert max(each) > 2 * min(each)
     assert len({one.user_attrs["status"] for one in asked}) == 2
     again = bench.tune(**request, compute=compute, seeds=2, fresh=0, results=tmp_path, jobs=1, objective="accuracy")
@@ -527,21 +532,21 @@ def trial(state: str = "COMPLETE", **attributes: Any) -> Any:
 def test_when_a_rule_is_met() -> None:
     done, refused = trial(flops=10.0), trial("FAIL", status="refused")
     by_trials, by_compute = {"trials": 3, "compute": None}, {"trials": None, "compute": 100.0}
-    assert goes_on(by_trials, [done, trial("FAIL", status="interrupted"), trial("RUNNING")])
-    assert not goes_on(by_trials, [done, refused, trial("RUNNING")])
-    assert goes_on(by_compute, [done] * 9)
-    assert not goes_on(by_compute, [done] * 10)
-    assert not goes_on(by_compute, [done] * 5 + [trial("RUNNING", predicted=50.0)])
+    assert may_continue(by_trials, [done, trial("FAIL", status="interrupted"), trial("RUNNING")])
+    assert not may_continue(by_trials, [done, refused, trial("RUNNING")])
+    assert may_continue(by_compute, [done] * 9)
+    assert not may_continue(by_compute, [done] * 10)
+    assert not may_continue(by_compute, [done] * 5 + [trial("RUNNING", predicted=50.0)])
     dear = [trial("FAIL", status="too dear", predicted=60.0)] * 8
-    assert not goes_on(by_compute, [done, trial("RUNNING", predicted=50.0), *dear])
-    assert goes_on(by_compute, [done, trial(flops=20.0, predicted=50.0), *dear])
-    assert goes_on(by_compute, [trial("RUNNING", predicted=60.0), *dear[1:]])
-    assert goes_on({"trials": 100, "compute": None}, [done] + [refused] * 40)
-    assert not goes_on({"trials": 100, "compute": None}, [refused] * 32)
-    assert goes_on(by_compute, [done] + [refused] * 31)
-    assert not goes_on(by_compute, [done] + [refused] * 32)
-    assert not goes_on(by_compute, [done] + [trial(same_as=0)] * 32)
-    assert goes_on({"trials": 100, "compute": None}, [done] + [trial(same_as=0)] * 40)
+    assert not may_continue(by_compute, [done, trial("RUNNING", predicted=50.0), *dear])
+    assert may_continue(by_compute, [done, trial(flops=20.0, predicted=50.0), *dear])
+    assert may_continue(by_compute, [trial("RUNNING", predicted=60.0), *dear[1:]])
+    assert may_continue({"trials": 100, "compute": None}, [done] + [refused] * 40)
+    assert not may_continue({"trials": 100, "compute": None}, [refused] * 32)
+    assert may_continue(by_compute, [done] + [refused] * 31)
+    assert not may_continue(by_compute, [done] + [refused] * 32)
+    assert not may_continue(by_compute, [done] + [trial(same_as=0)] * 32)
+    assert may_continue({"trials": 100, "compute": None}, [done] + [trial(same_as=0)] * 40)
 
 
 @pytest.mark.usefixtures("inline")
@@ -552,7 +557,7 @@ def test_a_cell_that_was_ended_without_a_step_is_a_failed_trial(
     monkeypatch.setattr("bench.executors.local.run_job", lambda job, on: failed(job, on, late, "timeout"))
     request = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "validation_fraction": 0.2, "steps": 5}
     for number, objective in enumerate(("steps", "accuracy", "cost")):
-        with pytest.raises(BenchError, match="came to a value: It did not end"):
+        with pytest.raises(BenchError, match="has a value: It did not end"):
             bench.tune(**request, trials=2, objective=objective, results=tmp_path / str(number), jobs=1)
         told = trials_of(tmp_path / str(number))
         assert [(one.state.name, one.user_attrs["status"]) for one in told] == [("FAIL", "failed")] * 2
@@ -617,7 +622,7 @@ def test_that_a_winner_did_not_hold_it_is_said_once_on_stdout(tmp_path: Path, co
     assert "Note that" not in done.out
 
 
-def last_unconfirmed(seeds: int, fixed: dict[str, Any], like: Tuning) -> int:
+def last_unconfirmed(seeds: int, fixed: dict[str, Any], like: StudyPlan) -> int:
     """The last step at which a seed of a trial crosses 99 %, all of which hold it."""
     found = like.family({"encoder": "onehot", "learner": "quadratic", "settings": fixed})
     told: list[Any] = []
@@ -675,10 +680,10 @@ def test_a_worker_expects_as_many_jobs_of_a_structure_as_there_may_be(
     tmp_path: Path, what: dict[str, Any], least: int, most: int
 ) -> None:
     planned = plan_tune(encoder="onehot", modulus=11, trials=64, at_once=8, device="cpu", results=tmp_path, **what)
-    asked = Rounds(planned, None, None, 1, None, print, print)  # type: ignore[arg-type]
+    asked = Rounds(planned, None, None, 1, None, Reporter(print), print)  # type: ignore[arg-type]
     assert least <= asked.repeats <= most
     by_compute = plan_tune(encoder="onehot", modulus=11, compute=1e9, device="cpu", results=tmp_path, **what)
-    assert Rounds(by_compute, None, None, 1, None, print, print).repeats == 1  # type: ignore[arg-type]
+    assert Rounds(by_compute, None, None, 1, None, Reporter(print), print).repeats == 1  # type: ignore[arg-type]
 
 
 def test_trials_last_as_long_as_those_before(tmp_path: Path) -> None:
@@ -689,7 +694,7 @@ def test_trials_last_as_long_as_those_before(tmp_path: Path) -> None:
         trials = [SimpleNamespace(user_attrs=each) for each in attributes]
         study = SimpleNamespace(get_trials=lambda trials=trials, **how: trials)
         planned = plan_tune(**request, objective=objective)
-        assert Rounds(planned, study, None, 1, None, print, print).lasting() == share  # type: ignore[arg-type]
+        assert Costs(planned, study, print).usual_share == share  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("inline")
@@ -784,13 +789,13 @@ def test_a_record_of_two_studies_is_told(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("inline")
 def test_a_rule_is_raised_by_any_process_until_the_vault_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process asks for more in the last moment before this one would open the vault."""
-    running = Rounds._running
+    running = Rounds._count_running
 
     def raising(self: Rounds) -> int:
         self.study.set_user_attr("rule", {"trials": 6, "compute": None})
         return running(self)
 
-    monkeypatch.setattr(Rounds, "_running", raising)
+    monkeypatch.setattr(Rounds, "_count_running", raising)
     done = bench.tune(**RIDGE, trials=2, fresh=1, results=tmp_path, jobs=1)
     assert done.trials == 6
     assert done.cells[0]["tuning"]["rule"] == {"trials": 6, "compute": None}
@@ -818,7 +823,7 @@ def test_whoever_asks_for_less_goes_by_the_rule_of_the_study(tmp_path: Path, mon
 def rounds(tmp_path: Path, on: Any, say: Any, show: Any) -> Rounds:
     """Of a study in memory, of which this process knows of no other."""
     planned = plan_tune(**RIDGE, trials=8, results=tmp_path, study="s")
-    return Rounds(planned, optuna.create_study(), None, 1, on, say, show)  # type: ignore[arg-type]
+    return Rounds(planned, optuna.create_study(), None, 1, on, Reporter(say), show)  # type: ignore[arg-type]
 
 
 def test_what_is_shown_changes_with_the_trials_that_are_over(tmp_path: Path) -> None:
@@ -826,20 +831,20 @@ def test_what_is_shown_changes_with_the_trials_that_are_over(tmp_path: Path) -> 
     waiting = rounds(tmp_path, None, None, lambda: shows.append(None))
     asked = waiting.study.ask()
     for _ in range(3):
-        waiting._charge()
+        waiting.costs.publish()
     assert len(shows) == 1
     waiting.study.tell(asked, 1.0)
-    waiting._charge()
+    waiting.costs.publish()
     assert len(shows) == 2
     assert waiting.study.user_attrs["trials"] == 1
 
 
 def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.tuning.rounds.PULSE", 0)
+    monkeypatch.setattr("bench.tuning.reporter.SILENCE", 0)
     said: list[str] = []
     with board() as on:
         on.post("job", [Moment(str(step), step, 100, None, None, 1.0, over=step == 5) for step in (80, 5, 60)])
-        rounds(tmp_path, on, said.append, None)._pulse()
+        rounds(tmp_path, on, said.append, None).collect(None)
     assert said == ["0 of 8 trials; 2 cells in training, the slowest at step 60 of 100"]
 
 
@@ -985,10 +990,10 @@ def test_a_limit_that_nobody_set_is_the_learners_default(tmp_path: Path, before:
         for steps in (before, now)
     )
     study = optuna.create_study()
-    _agree(of_study, study)
+    check_same_request(of_study, study)
     said = {None: "the learner's default", 500: "500"}
     with pytest.raises(RequestError, match=f"its limit of steps is {said[before]}, not {said[now]}"):
-        _agree(asked, study)
+        check_same_request(asked, study)
 
 
 START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--objective", "accuracy")
@@ -1126,27 +1131,28 @@ def test_a_line_for_each_trial_is_for_those_who_ask(tmp_path: Path, command: Com
 @pytest.mark.usefixtures("inline")
 def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, said = 0.0, list[str]()
-    monkeypatch.setattr("bench.tuning.rounds.time", SimpleNamespace(monotonic=lambda: now))
+    for module in ("progress", "reporter"):
+        monkeypatch.setattr(f"bench.tuning.{module}.time", SimpleNamespace(monotonic=lambda: now))
     with board() as on:
         asked = rounds(tmp_path, on, said.append, None)
-        asked.before = (0, 0.0)
-        assert asked.how_far() == "0 of 8 trials"
+        asked.progress.begin()
+        assert asked.describe_progress() == "0 of 8 trials"
         for value in (0.5, 0.75):
             asked.study.add_trial(optuna.trial.create_trial(value=value))
         now = 10.0
         best = "best so far trial 0: validation accuracy 0.5"  # of a study that minimizes, made for this test
-        monkeypatch.setattr("bench.tuning.rounds.best_of", lambda objectives, trials: trials[0][0])
-        assert asked.how_far() == f"2 of 8 trials, about 30 s left; {best}"
+        monkeypatch.setattr("bench.tuning.progress.best_trial", lambda objectives, trials: trials[0][0])
+        assert asked.describe_progress() == f"2 of 8 trials, about 30 s left; {best}"
         on.post("job", [Moment("a", 60, 100, None, None, 1.0)])
-        assert asked.how_far().endswith(f"{best}; 1 cell in training, the slowest at step 60 of 100")
+        assert asked.describe_progress().endswith(f"{best}; 1 cell in training, the slowest at step 60 of 100")
         assert not said
-        asked._pulse()
-        assert said == [asked.how_far()]
+        asked.collect(None)
+        assert said == [asked.describe_progress()]
         now = 19.0
-        asked._pulse()
+        asked.collect(None)
         assert len(said) == 1
         now = 20.0
-        asked._pulse()
+        asked.collect(None)
         assert len(said) == 2
 
 
@@ -1154,14 +1160,14 @@ def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, mo
 def test_on_a_terminal_one_line_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with search_display() as (say, now):
-        assert now is not None
-        now("12 of 64 trials [best]")
-        say("trial 3 is the winner")
+    with search_display() as (report, status):
+        assert status is not None
+        status("12 of 64 trials [best]")
+        report("trial 3 is the winner")
     assert "trial 3 is the winner" in terminal.getvalue()
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with search_display() as (say, now):
-        assert now is None
+    with search_display() as (report, status):
+        assert status is None
 
 
 WINNERS: list[dict[str, Any]] = [
@@ -1225,15 +1231,17 @@ import time
 from bench import cli
 from bench.tuning.rounds import Rounds
 
-tell = Rounds._tell
+collect = Rounds.collect
 
-def telling(rounds, trial):
-    tell(rounds, trial)
-    print("told", flush=True)
-    while not rounds.on.stopped():
-        time.sleep(0.01)
+def halting(rounds, record):
+    before = len(rounds.trials.in_work)
+    collect(rounds, record)
+    if len(rounds.trials.in_work) < before:
+        print("told", flush=True)
+        while not rounds.on.stopped():
+            time.sleep(0.01)
 
-Rounds._tell = telling
+Rounds.collect = halting
 cli.main()
 """
 
@@ -1306,8 +1314,8 @@ def test_whoever_waits_for_a_turn_hears_that_it_is_to_stop(tmp_path: Path, monke
     owner, other = (owner_of(study, storage, url, tmp_path) for _ in range(2))
     planned = plan_tune(**RIDGE, trials=8, results=tmp_path, study="s")
     with board() as on:
-        asked = Rounds(planned, study, owner, 1, on, lambda text: None, lambda: None)
-        with other.asking() as turn:
+        asked = Rounds(planned, study, owner, 1, on, Reporter(lambda text: None), lambda: None)
+        with other.turn() as turn:
             assert turn
             jobs: list[Job | None] = []
             thread = threading.Thread(target=lambda: jobs.append(asked.next("cpu")), daemon=True)
@@ -1330,11 +1338,10 @@ def test_a_stop_between_two_questions_ends_a_round(tmp_path: Path, monkeypatch: 
     study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
     owner = owner_of(study, storage, url, tmp_path)
     with board() as on:
-        asked = Rounds(
-            plan_tune(**RIDGE, trials=8, results=tmp_path), study, owner, 1, on, lambda text: None, lambda: None
-        )
-        draw = asked._draw
-        monkeypatch.setattr(asked, "_draw", lambda *where, **how: on.stop() or draw(*where, **how))
+        planned = plan_tune(**RIDGE, trials=8, results=tmp_path)
+        asked = Rounds(planned, study, owner, 1, on, Reporter(lambda text: None), lambda: None)
+        ask = asked.trials.ask
+        monkeypatch.setattr(asked.trials, "ask", lambda *where, **how: on.stop() or ask(*where, **how))
         assert asked.next("cpu") is None
         asked.end()
     assert [trial.user_attrs for trial in study.get_trials()] == [{"status": "interrupted"}]
@@ -1347,7 +1354,8 @@ def test_what_was_told_too_late_is_charged(tmp_path: Path) -> None:
     study = optuna.create_study(study_name="s", storage=open_storage(url), direction="maximize")
     owner = owner_of(study, study._storage, url, tmp_path)
     with board() as on:
-        asked = Rounds(plan_tune(**RIDGE, trials=8, results=tmp_path), study, owner, 1, on, said.append, lambda: None)
+        planned = plan_tune(**RIDGE, trials=8, results=tmp_path)
+        asked = Rounds(planned, study, owner, 1, on, Reporter(said.append), lambda: None)
         job = asked.next("cpu")
         assert job is not None
         elsewhere = optuna.load_study(study_name="s", storage=open_storage(url))
@@ -1356,10 +1364,10 @@ def test_what_was_told_too_late_is_charged(tmp_path: Path) -> None:
         for result in run_job(job, on):
             record = result.record
             record["flops"] = 1000
-            asked.told(record)
-        cost = asked.cost()
+            asked.collect(record)
+        cost = asked.costs.total()
         asked.end()
-        asked.trials.clear()
+        asked.trials.in_work.clear()
     assert [line.partition(":")[0] for line in said if "told too late" in line] == ["trial 0", "trial 1"]
     assert not any("trial 0" in line for line in said if "told too late" not in line)
     told = study.get_trials()
@@ -1373,8 +1381,8 @@ def test_what_was_told_too_late_is_charged(tmp_path: Path) -> None:
     assert study.user_attrs["flops"] == 8000  # what is shown of the study
     for compute, more in ((8001.0, True), (8000.0, False)):
         study.set_user_attr("rule", {"trials": None, "compute": compute})
-        assert bool(asked._room(asked.rule, told)) is more
-        assert asked._goes_on() is more
+        assert bool(asked._room(planned.rule_of(study), told)) is more
+        assert asked._is_unfinished() is more
     owner.close()
 
 
@@ -1419,10 +1427,10 @@ def test_a_journal_has_one_owner_by_whatever_name(tmp_path: Path) -> None:
     study = optuna.create_study(study_name="s", storage=open_storage(urls[0]))
     mine, other = (owner_of(study, study._storage, url, tmp_path) for url in urls)
     trial = study.ask()
-    mine.takes(trial)
+    mine.claim(trial)
     other.fail_orphans()
     assert [one.state.name for one in study.get_trials()] == ["RUNNING"]
-    mine.leaves(trial)
+    mine.release(trial)
     other.fail_orphans()
     assert [one.state.name for one in study.get_trials()] == ["FAIL"]
     for owner in (mine, other):

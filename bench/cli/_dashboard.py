@@ -11,22 +11,22 @@ __all__ = ["dashboard"]
 
 @click.command()
 @click.option("--storage", metavar="URL", help="Where the studies are.  [default: journal:///RESULTS/studies.journal]")
-@click.option("--study", metavar="NAME", help="Give the address of this study's page.")
+@click.option("--study", metavar="NAME", help="Print the address of this study's page.")
 @results_option
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen at.")
-@click.option("--port", type=int, default=8080, show_default=True, help="Another is taken where it is; 0 is any free.")
+@click.option("--port", type=int, default=8080, show_default=True, help="If taken, another is used; 0 takes any free.")
 @quiet_option
 @debug_option
 def dashboard(storage: str | None, study: str | None, results: str, host: str, port: int, quiet: bool) -> None:
     """Serve studies to a browser until Ctrl-C.
 
-    The first line says at which address, with --quiet nothing but it. Only this machine can reach it, unless --host
-    says otherwise: whoever reaches it can change and delete studies.
+    The first line of output has the address; with --quiet it is the address alone. Only this machine can reach the
+    server unless --host names another address: anyone who reaches it can change and delete studies.
     """
-    from bench.tuning.dashboard.decorate import artifacts_folder
+    from bench.tuning.dashboard.artifacts import artifacts_folder
     from bench.tuning.dashboard.server import serve
     from bench.tuning.storage.open import default_url
 
     url = default_url(results) if storage is None else storage
     serve(url, host, port, artifacts_folder(results), study, quiet)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C, while Python leaves, would only show how it does
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would interrupt Python's own exit, with a traceback

@@ -134,7 +134,7 @@ def tune(
 
     check_folder(request["results"])
     from bench.tuning.request import plan_tune
-    from bench.tuning.tune import look_at, run_tune
+    from bench.tuning.tune import preview, run_tune
 
     planned = plan_tune(
         encoder=parted(encoder) or [],
@@ -146,16 +146,16 @@ def tune(
         **request,
     )
     if dry_run:
-        return _show_plan(*look_at(planned), as_json)
+        return _show_plan(*preview(planned), as_json)
     from bench.cli._progress.tune import search_display
-    from bench.tuning.telling import Telling
+    from bench.tuning.reporter import Verbosity
 
     debug = bool((click.get_current_context().obj or {}).get("debug"))
     if quiet:
         done = run_tune(planned, jobs)
     else:
-        with search_display() as (say, now):
-            done = run_tune(planned, jobs, say, Telling(verbose, debug, now))
+        with search_display() as (report, status):
+            done = run_tune(planned, jobs, report, Verbosity(verbose, debug, status))
     _show(done, planned, as_json)
     for problem in dict.fromkeys(done.problems):
         click.echo(f"Note: {problem}", err=True)
@@ -207,7 +207,7 @@ def _choices(text: str) -> Any:
 
 def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
     from bench.cli._print import print_json, print_table
-    from bench.tuning.dashboard.notes import rules_of
+    from bench.tuning.dashboard.notes import describe_plan
 
     found = planned.space.describe()
     if as_json:
@@ -224,7 +224,7 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
     ]
     print_table(planned.study, ["parameter", "space"], rows)
     click.echo("")
-    for line in rules_of(planned):
+    for line in describe_plan(planned):
         click.echo(line)
     if stored:
         click.echo(f"{stored:,} trial{'s' if stored > 1 else ''} of it are stored already.")
@@ -237,7 +237,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli._print import print_json, print_table
     from bench.results.numbers import exponential
     from bench.results.words import shown
-    from bench.tuning.objectives import crossed_by
+    from bench.tuning.wording import describe_test_crossings
 
     if as_json:
         rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
@@ -266,7 +266,7 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
         click.echo("")
         _tables.print_records(done.cells, planned.results)
         click.echo("test: on pairs of the vault, which no trial saw.")
-        click.echo(f"{crossed_by(done.cells)}.")
+        click.echo(f"{describe_test_crossings(done.cells)}.")
     click.echo(f"Study {done.study!r} in {done.storage}.")
     click.echo(
         "\nTo train this setting by itself, tested on all pairs that do not train it, those that chose it included:"
@@ -276,10 +276,10 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
 
 def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> str:
     from bench.results.words import shown
-    from bench.tuning.objectives import label_of
+    from bench.tuning.objectives import LABELS
 
     if objective in ("accuracy", "data") or best.get("held", 0) is not None:
-        return f"{label_of(objective)} {shown(value)}"
+        return f"{LABELS[objective]} {shown(value)}"
     every = "" if planned.seeds == 1 else " by every seed"
     counted = f"which counts as {shown(value)}"
-    return f"{label_of(objective)}: not held{every} within {best['budget']:,} steps, {counted}"
+    return f"{LABELS[objective]}: not held{every} within {best['budget']:,} steps, {counted}"

@@ -1,4 +1,4 @@
-"""Command lines that ask for the same: of a study, and of a setting that it found."""
+"""Command lines: the one that makes a study, and the one that trains parameters that it found."""
 
 import shlex
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from bench.specs.spec import Spec
 from bench.tuning.space.ranges import Range
 from bench.tuning.storage.open import shown_url
 
-__all__ = ["command_of", "run_command"]
+__all__ = ["run_command", "tune_command"]
 
 
-def command_of(asked: Mapping[str, Any]) -> str:
-    """The command line of a request.
+def tune_command(asked: Mapping[str, Any]) -> str:
+    """The command line that makes a request to tune.
 
     :param asked: arguments of `bench.tune`.
 
-    >>> command_of({"encoder": ["onehot", "cycle"], "learner": "ridge", "fix": {"learner.alpha": 1.0}, "trials": 8})
+    >>> tune_command({"encoder": ["onehot", "cycle"], "learner": "ridge", "fix": {"learner.alpha": 1.0}, "trials": 8})
     'python -m bench tune --encoder onehot,cycle --learner ridge --fix learner.alpha=1.0 --trials 8'
     """
     words = ["python", "-m", "bench", "tune"]
@@ -41,16 +41,16 @@ def _text(value: Any) -> str:
 
 
 def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str) -> str:
-    """The command line of `bench run` that trains a setting; it names all that is not a default.
+    """The command line of `bench run` that trains a spec; it names everything that differs from its default.
 
-    :param limits: steps, epochs and seconds of a cell, None where there is none.
+    :param limits: steps, epochs and seconds of a cell, None for no limit.
     """
     words = ["python", "-m", "bench", "run", "--encoder", spec.encoder["name"], "--learner", spec.learner["name"]]
     for kind, maker in (("encoder", registry.encoder), ("learner", registry.learner)):
         chosen = getattr(spec, kind)
         for name, default in parameters(maker(chosen["name"])).items():
             if name in chosen and name != "random_state" and _plain(chosen[name]) != _plain(default):
-                words += ["--set", f"{kind}.{name}={_setting(chosen[name])}"]
+                words += ["--set", f"{kind}.{name}={_as_setting(chosen[name])}"]
     plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first
     options = {
         "combine": (spec.combine, plain.combine),
@@ -72,7 +72,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, list | tuple) else value
 
 
-def _setting(value: Any) -> str:
+def _as_setting(value: Any) -> str:
     """A value as --set takes it."""
     if isinstance(value, list | tuple):
         return repr(tuple(value)).replace(" ", "")

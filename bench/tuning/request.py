@@ -18,9 +18,10 @@ from bench.specs.values import real, whole
 from bench.tuning.objectives import objectives_of
 from bench.tuning.samplers import check_sampler
 from bench.tuning.space.ranges import Range, native
-from bench.tuning.space.space import make_space
+from bench.tuning.space.search_space import make_space
 from bench.tuning.storage.open import default_url
-from bench.tuning.study import FRESH, Tuning, number_of
+from bench.tuning.study import FRESH, number_of
+from bench.tuning.study import StudyPlan as Tuning
 
 __all__ = ["plan_tune"]
 

@@ -1,10 +1,12 @@
-"""Samplers of Optuna's, by name."""
+"""Optuna's samplers, by name."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import optuna
 
 from bench.errors import RequestError, one_of
 
@@ -14,15 +16,12 @@ SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
 
 
 def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1, at_once: int = 50) -> Any:
-    """A sampler of Optuna's.
+    """One of Optuna's samplers.
 
-    :param entropy: what it is seeded by; to be different in every round, or a study that resumes draws its first
-        trials once more.
-    :param at_once: trials of a round, which are a generation where a sampler has such.
-    :raises RequestError: where it is unknown, lacks a package, or does not fit the objectives.
+    :param entropy: its seed, which must differ between rounds: otherwise a resumed study draws its first trials again.
+    :param at_once: trials of a round, which are a generation of a genetic sampler.
+    :raises RequestError: if it is unknown, lacks a package, or does not fit the number of objectives.
     """
-    import optuna
-
     check_sampler(name, n_objectives)
     seed = int(np.random.SeedSequence(list(entropy)).generate_state(1)[0])
     makers: Mapping[str, Any] = {
@@ -36,9 +35,7 @@ def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1, at_on
 
 
 def check_sampler(name: str, n_objectives: int) -> None:
-    """Raise RequestError where a sampler cannot be used."""
-    from importlib.util import find_spec
-
+    """Raise RequestError if a sampler cannot be used."""
     if name not in SAMPLERS:
         raise RequestError(one_of("sampler", name, SAMPLERS))
     if name == "cmaes" and n_objectives > 1:

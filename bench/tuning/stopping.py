@@ -1,120 +1,132 @@
-"""When a search ends: its rule, and what counts by it."""
+"""The stopping rule of a study: how many trials or FLOPs end the search, and what counts towards them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
 from bench.errors import RequestError
-from bench.tuning.dashboard.notes import limits_of
-from bench.tuning.study import Say, Tuning
+from bench.tuning.study import StudyPlan
+from bench.tuning.wording import describe_limits
 
-__all__ = ["TOO_DEAR", "as_ruled", "check_rule", "claimed", "counted", "goes_on", "settled_rule"]
+__all__ = [
+    "TOO_EXPENSIVE",
+    "compare_rules",
+    "count_trials",
+    "may_continue",
+    "settle_rule",
+    "used_flops",
+    "with_rule_of",
+]
 
-COUNT = ("refused", "failed")
-"""States of a trial that came to no value but was tried: what died with its process or was interrupted was not."""
+COUNTED = ("refused", "failed")
+"""States of a trial without a value that counts: one that was interrupted, or died with its process, does not."""
 
 
-TOO_DEAR = "too dear"
+TOO_EXPENSIVE = "too dear"
 """State of a trial whose whole budget does not fit into what is left of the compute: it is not begun."""
 
 
-DEAR = 8
-"""Trials in a row that were all too dear for what is left: the next would be too."""
+MOST_TOO_EXPENSIVE = 8
+"""Trials in a row, all of them too expensive for what is left, after which the search ends."""
 
 
-HOPELESS = 32
-"""Trials of which none came to a value: the next would not either."""
+MOST_WITHOUT_VALUE = 32
+"""Trials in a row, none of them with a value of its own, after which the search ends."""
 
 
-def counted(trials: Sequence[Any]) -> int:
-    """Trials that count by the rule, those in work included."""
-    return len(_tried(trials))
+def count_trials(trials: Sequence[FrozenTrial]) -> int:
+    """How many trials count towards the stopping rule, those in work included."""
+    return len(_counted(trials))
 
 
-def _tried(trials: Sequence[Any]) -> list[Any]:
-    return [trial for trial in trials if _has_value(trial) or trial.user_attrs.get("status") in COUNT]
+def _counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if _may_have_value(trial) or trial.user_attrs.get("status") in COUNTED]
 
 
-def _has_value(trial: Any) -> bool:
-    """Whether it has one, or may come to one."""
+def _may_have_value(trial: FrozenTrial) -> bool:
     return trial.state.name in ("COMPLETE", "RUNNING")
 
 
-def claimed(trials: Sequence[Any]) -> float:
-    """FLOPs that trials took, and that those in work may still come to. What a dead process took, nobody knows."""
+def used_flops(trials: Sequence[FrozenTrial]) -> float:
+    """FLOPs that trials took, or may take at most while in work; what a dead process used is not known."""
     at_most = [trial.user_attrs.get("predicted", 0.0) if trial.state.name == "RUNNING" else 0.0 for trial in trials]
     return float(sum(trial.user_attrs.get("flops", most) for trial, most in zip(trials, at_most, strict=True)))
 
 
-def goes_on(rule: Mapping[str, Any], trials: Sequence[Any], late: float = 0.0) -> bool:
-    """Whether a rule lets another trial begin: there are not so many yet, there is compute left, and there is hope.
+def may_continue(rule: Mapping[str, Any], trials: Sequence[FrozenTrial], late: float = 0.0) -> bool:
+    """Whether a stopping rule lets another trial begin.
 
-    By compute alone a search would never end where trials come to no value any more, or to none that is new: so many of
-    them in a row end it.
+    A search by compute alone would never end if trials had no new values any more: 32 such trials in a row end it.
 
-    :param late: FLOPs that no trial says.
+    :param late: FLOPs that no trial holds, see `bench.tuning.costs.Costs`.
     """
-    tried = _tried(trials)
+    tried = _counted(trials)
     if rule["trials"] is not None and len(tried) >= rule["trials"]:
         return False
     if rule["compute"] is not None and not _affords(rule["compute"] - late, trials):
         return False
-    recent = tried if rule["trials"] is not None else tried[-HOPELESS:]
-    return len(tried) < HOPELESS or any(_has_value(trial) and "same_as" not in trial.user_attrs for trial in recent)
+    recent = tried if rule["trials"] is not None else tried[-MOST_WITHOUT_VALUE:]
+    own = (_may_have_value(trial) and "same_as" not in trial.user_attrs for trial in recent)
+    return len(tried) < MOST_WITHOUT_VALUE or any(own)
 
 
-def _affords(compute: float, trials: Sequence[Any]) -> bool:
-    """Whether there is compute left; and so much that one of the last draws would fit, where all were too dear."""
-    left, last = compute - claimed(trials), [trial.user_attrs for trial in trials[-DEAR:]]
-    too_dear = [attributes.get("status") == TOO_DEAR and attributes["predicted"] > left for attributes in last]
-    return left > 0 and not (len(last) == DEAR and all(too_dear))
+def _affords(compute: float, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether compute is left; if the last trials were all too expensive, enough for one of them."""
+    left, last = compute - used_flops(trials), [trial.user_attrs for trial in trials[-MOST_TOO_EXPENSIVE:]]
+    expensive = [found.get("status") == TOO_EXPENSIVE and found["predicted"] > left for found in last]
+    return left > 0 and not (len(last) == MOST_TOO_EXPENSIVE and all(expensive))
 
 
-def settled_rule(planned: Tuning, study: Any, say: Say) -> Tuning:
-    """The plan by the rule of the study, which all of its processes go by.
+def settle_rule(plan: StudyPlan, study: Study, report: Callable[[str], None]) -> StudyPlan:
+    """The plan with the stopping rule of the study, which holds for all of its processes.
 
-    Whoever asks for more raises it. Whoever asks for less goes by it: the command that began a study goes on with it,
-    though another one raised its rule meanwhile.
+    A command that asks for more raises the rule. One that asks for less follows it, so that the command that began a
+    study can resume it after another one has raised the rule.
 
-    :raises RequestError: where more is asked of one limit and less of the other, or more once the vault was opened.
+    :raises RequestError: if a command asks for more of one limit and less of the other, or for more after the vault was
+        opened.
     """
-    more, less = check_rule(planned, study)
-    before, rule = study.user_attrs.get("rule"), planned.rule
+    more, less = compare_rules(plan, study)
+    before, rule = study.user_attrs.get("rule"), plan.rule
     if more and "winner" not in study.user_attrs:
         study.set_user_attr("rule", rule)
     if not less:
-        return planned
-    differ = f"{limits_of(before)}, not {limits_of(rule)}"
-    say(f"The rule of the study {planned.study!r} is {differ}: a rule is not lowered.")
-    return as_ruled(planned, study)
+        return plan
+    differ = f"{describe_limits(before)}, not {describe_limits(rule)}"
+    report(f"The rule of the study {plan.study!r} is {differ}: a rule is not lowered.")
+    return with_rule_of(study, plan)
 
 
-def check_rule(planned: Tuning, study: Any) -> tuple[bool, bool]:
-    """Whether more is asked of some limit than the study's rule says, and whether less; raises as `settled_rule`."""
-    known, rule = study.get_trials(deepcopy=False), planned.rule
+def compare_rules(plan: StudyPlan, study: Study) -> tuple[bool, bool]:
+    """Whether a plan asks for more than the study's stopping rule, and whether for less; raises as `settle_rule`."""
+    known, rule = study.get_trials(deepcopy=False), plan.rule
     before = study.user_attrs.get("rule", dict.fromkeys(rule, 0))
     more = any(_is_less(before[name], limit) for name, limit in rule.items())
     less = any(_is_less(limit, before[name]) for name, limit in rule.items())
     if "winner" in study.user_attrs:
-        if more and goes_on(rule, known):
-            over = f"its vault was opened after {counted(known)} trials, so that it cannot go on to {limits_of(rule)}"
-            raise RequestError(f"The study {planned.study!r} is over: {over}. --study names another.")
+        if more and may_continue(rule, known):
+            over = f"its vault was opened after {count_trials(known)} trials"
+            why = f"{over}, so that it cannot go on to {describe_limits(rule)}"
+            raise RequestError(f"The study {plan.study!r} is over: {why}. --study names another.")
     elif more and less:
-        both = f"a later command may ask for more, not for {limits_of(rule)}"
-        raise RequestError(f"The study {planned.study!r} goes on to {limits_of(before)}: {both}.")
+        both = f"a later command may ask for more, not for {describe_limits(rule)}"
+        raise RequestError(f"The study {plan.study!r} goes on to {describe_limits(before)}: {both}.")
     return more, less
 
 
-def as_ruled(planned: Tuning, study: Any) -> Tuning:
-    """The plan by the rule of the study as it is now: another process may have raised it."""
-    rule = study.user_attrs.get("rule", planned.rule)
-    if rule == planned.rule:
-        return planned
+def with_rule_of(study: Study, plan: StudyPlan) -> StudyPlan:
+    """The plan with the stopping rule of the study as it is now: another process may have raised it."""
+    rule = plan.rule_of(study)
+    if rule == plan.rule:
+        return plan
     limits = {name: limit for name, limit in rule.items() if limit is not None}
-    asked = {name: value for name, value in planned.asked.items() if name not in rule}
-    return replace(planned, trials=rule["trials"], compute=rule["compute"], asked=asked | limits)
+    asked = {name: value for name, value in plan.asked.items() if name not in rule}
+    return replace(plan, trials=rule["trials"], compute=rule["compute"], asked=asked | limits)
 
 
 def _is_less(limit: float | None, before: float | None) -> bool:
-    """None is no limit."""
+    """Whether one limit is lower than another; None is no limit."""
     return limit is not None and (before is None or limit < before)

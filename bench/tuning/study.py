@@ -1,15 +1,16 @@
-"""A study: what it searches, by which rule, and what came of it."""
+"""The plan of a study: what it searches, by which objectives and stopping rule, and what of it must not change."""
 
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from optuna.study import Study
 from optuna.trial import FixedTrial
 
 from bench.errors import RequestError
@@ -22,60 +23,51 @@ from bench.specs.resolve import family
 from bench.specs.spec import LARGEST_SEED, Budget, Family, Spec
 from bench.specs.stand_ins import Sampler
 from bench.tuning.commands import run_command
-from bench.tuning.objectives import RATIOS, Most
-from bench.tuning.space.space import Choice, Space
+from bench.tuning.objectives import RATIOS, LargestBudget
+from bench.tuning.space.search_space import Choice, SearchSpace
 from bench.tuning.storage.open import shown_url
 from encoders import PairEncoder
 from learners import Setting
 
-__all__ = ["FRESH", "Say", "Tuning", "fresh_seeds", "number_of", "trial_seeds"]
+__all__ = ["FRESH", "StudyPlan", "number_of"]
 
-
-def trial_seeds(seeds: int) -> range:
-    """The seeds of every trial: the same for all, so that settings are compared on the same splits and starts."""
-    return range(seeds)
-
-
-def fresh_seeds(seeds: int, fresh: int) -> range:
-    """The winner's seeds, none of them a trial's."""
-    return range(seeds, seeds + fresh)
+FRESH = 5
+"""Fresh seeds of the winner, unless a request asks for others."""
 
 
 ROUND = {"cpu": 8, "cuda": 32}
-"""Trials that are asked for at a time: what a GPU trains side by side; fewer where none is gained by more."""
+"""Trials of a round: on a GPU as many as it trains well side by side, on a CPU fewer."""
 
 
 DRAWS = 32
-"""Random draws of a space, all of them refused, after which it counts as one that nobody accepts."""
+"""Random draws of a space, all of them refused by constructors, after which the space itself is refused."""
 
 
-DEAREST = 6
-"""Random draws whose FLOPs are looked at for the dearest budget: for each, a cell is trained for a step."""
+FLOPS_DRAWS = 6
+"""Random draws whose FLOPs are counted to find the largest budget: for each, a cell is trained for a step."""
 
 
 REFUSALS = (ValueError, TypeError, OverflowError, MemoryError)
-"""What constructors say against a draw."""
-
-
-Say = Callable[[str], None]
+"""Errors by which constructors refuse a draw."""
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """A study as it was asked for, validated; nothing has run.
+class StudyPlan:
+    """A study as it was requested and validated; nothing has run.
 
     :param common: arguments of `bench.specs.resolve.family` that all trials share.
     :param limits: steps, epochs and seconds of a cell.
-    :param trials: how many trials count in all, None for no limit.
-    :param compute: FLOPs of all trials, None for no limit.
-    :param fresh: seeds of the winner; 0 leaves the vault closed.
-    :param at_once: trials asked for at a time; None goes by the device.
-    :param asked: the arguments that were given, for a command that asks for the same.
+    :param seeds: how many seeds each trial has.
+    :param fresh: how many seeds the winner has; 0 leaves the vault closed.
+    :param trials: the number of trials that ends the search; None is no limit.
+    :param compute: the FLOPs of all trials that end the search; None is no limit.
+    :param at_once: trials of a round; None takes the device's usual number.
+    :param asked: the arguments of the request, for a command line that makes the same one.
     """
 
     study: str
     url: str
-    space: Space
+    space: SearchSpace
     common: Mapping[str, Any]
     limits: Mapping[str, Any]
     objectives: tuple[str, ...]
@@ -91,61 +83,66 @@ class Tuning:
 
     @property
     def rule(self) -> dict[str, Any]:
-        """What ends the search."""
+        """The stopping rule."""
         return {"trials": self.trials, "compute": self.compute}
+
+    def rule_of(self, study: Study) -> dict[str, Any]:
+        """The stopping rule of the study itself: the highest that any process has asked for."""
+        return dict(study.user_attrs.get("rule", self.rule))
 
     @property
     def storage(self) -> str:
-        """Where the study lies, without a password."""
+        """The URL of the storage, without a password."""
         return shown_url(self.url)
 
     @property
     def round(self) -> int:
-        """Trials asked for at a time."""
+        """Trials of a round."""
         return self.at_once or ROUND[self.device.partition(":")[0]]
 
     @property
     def rounds(self) -> int:
-        """How many rounds that makes; 1 where only the compute is known."""
+        """How many rounds the search has; 1 if only the compute is limited."""
         return 1 if self.trials is None else math.ceil(self.trials / self.round)
 
     @property
     def stops_when_solved(self) -> bool:
-        """Steps and cost are over when a cell is solved; accuracy at a budget is known at the budget."""
+        """Whether a cell ends once it is solved: steps and cost are known then, accuracy at the budget is not."""
         return bool({"steps", "cost"} & set(self.objectives))
 
     @property
     def seeds_of_trials(self) -> range:
-        """Seeds of every trial."""
-        return trial_seeds(self.seeds)
+        """The seeds of every trial: equal ones, so that they are compared on the same splits and initial weights."""
+        return range(self.seeds)
 
     @property
     def seeds_of_winner(self) -> range:
-        """Fresh seeds."""
-        return fresh_seeds(self.seeds, self.fresh)
+        """The fresh seeds of the winner, which no trial has."""
+        return range(self.seeds, self.seeds + self.fresh)
 
     @property
     def entropy(self) -> int:
-        """What the samplers are seeded by."""
+        """The seed of the samplers."""
         return number_of(f"{self.study} sampler")
 
     def family(self, drawn: Mapping[str, Any], opened: bool = False) -> Family:
-        """The specs of a draw; with the vault open for the winner.
+        """The specs of a draw.
 
-        :raises RequestError: where a constructor refuses it.
+        :param opened: whether the vault is open, as it is for the winner.
+        :raises RequestError: if a constructor refuses the draw.
         """
         common = {**self.common, **drawn}
         vault = {**common.pop("vault"), "open": opened}
         return family(Request(**common), vault=vault)
 
     def budget(self, spec: Spec) -> Budget:
-        """How long a cell may train."""
+        """The budget of a cell."""
         return resolve_budget(spec, count_train(spec), **self.limits, stop_when_solved=self.stops_when_solved)
 
     def flops(self, spec: Spec) -> float | None:
-        """What the whole budget of a cell takes, by its first step; None where its learner does not count FLOPs.
+        """FLOPs of the whole budget of a cell, counted in its first step; None if its learner does not count FLOPs.
 
-        :raises RequestError: where it cannot be trained.
+        :raises RequestError: if the cell cannot be trained.
         """
         cell, steps = prepare(spec), self.budget(spec).steps
         try:
@@ -156,38 +153,39 @@ class Tuning:
             raise RequestError(str(error) or type(error).__name__) from error
         return training.flops(0, steps)
 
-    def command_of(self, params: Mapping[str, Any]) -> str:
-        """The command line that trains what a trial drew for as long, on seeds from 0, which the trials had too.
+    def run_command(self, params: Mapping[str, Any]) -> str:
+        """The command line that trains the parameters of a trial with the same budget, on seeds from 0.
 
-        It is tested on all pairs that do not train it, those of the vault and those that chose the setting among them.
+        Trials have these seeds too. It tests on all pairs that do not train, including the vault and the pairs that
+        chose the parameters.
         """
         spec = self.family(self.space.draw(FixedTrial(dict(params)))).first
         return run_command(spec, self.limits, self.fresh or FRESH, self.results)
 
     @cached_property
     def budgets(self) -> tuple[int, int]:
-        """The smallest and the largest budget of a cell in steps: where they are in epochs, they go by the batch."""
+        """The smallest and the largest budget of a cell in steps: they differ if they are in epochs."""
         steps = [resolve_budget(spec, count_train(spec), **self.limits).steps for spec in self.drafts()]
         return min(steps), max(steps)
 
     @cached_property
-    def most(self) -> Most:
-        """What a cell may take at most, as far as draws of all that is lowest, of all that is highest, and some tell.
+    def largest_budget(self) -> LargestBudget:
+        """The largest budget of a cell, over the lowest draw, the highest draw, and a few random ones.
 
-        Equal for all processes of a study and at all times. With two objectives, cost goes by the cell's own budget: to
-        be dear is then not outweighed by what was not solved.
+        It is equal for all processes of a study and at all times. With two objectives, each cell's FLOPs count by its
+        own budget.
         """
         if self.objectives == ("accuracy",):
-            return Most()
-        dearest = 0.0
-        for spec in self.drafts(DEAREST) if self.objectives == ("cost",) else ():
+            return LargestBudget()
+        flops = 0.0
+        for spec in self.drafts(FLOPS_DRAWS) if self.objectives == ("cost",) else ():
             with suppress(RequestError):
-                dearest = max(dearest, self.flops(spec) or 0.0)
-        return Most(self.budgets[1], dearest)
+                flops = max(flops, self.flops(spec) or 0.0)
+        return LargestBudget(self.budgets[1], flops)
 
     def drafts(self, number: int = DRAWS) -> Iterator[Spec]:
-        """The specs of the lowest and the highest draw, and of so many random ones, as far as they are accepted."""
-        ends = [Sampler(End(highest)) for highest in (False, True)]  # type: ignore[arg-type]
+        """The specs of the lowest draw, the highest one, and so many random ones, if constructors accept them."""
+        ends = [Sampler(_Extreme(highest)) for highest in (False, True)]  # type: ignore[arg-type]
         for sampler in (*ends, *(Sampler(np.random.default_rng(i)) for i in range(number))):
             spec = None
             with suppress(*REFUSALS):
@@ -197,7 +195,7 @@ class Tuning:
 
     @cached_property
     def example(self) -> Spec:
-        """The spec of some draw that constructors accept."""
+        """The spec of the first random draw that constructors accept."""
         found = self._first_accepted(self.space)
         if isinstance(found, Spec):
             return found
@@ -208,8 +206,8 @@ class Tuning:
                 raise RequestError(f"{choice.option}: {found}") from found
         raise found
 
-    def _first_accepted(self, space: Space) -> Spec | RequestError:
-        """The spec of some draw that constructors accept, or what is said against the first."""
+    def _first_accepted(self, space: SearchSpace) -> Spec | RequestError:
+        """The spec of the first random draw that constructors accept, or the error of the very first draw."""
         refused = None
         for number in range(DRAWS):
             try:
@@ -223,7 +221,7 @@ class Tuning:
         return refused
 
     def check_choices(self) -> None:
-        """Raise RequestError where no draw with some choice of the request is accepted, which would waste trials."""
+        """Raise RequestError if constructors refuse every draw with some choice of the request."""
         for choice in self.space.choices():
             errors = (self._refusal(choice, number) for number in range(DRAWS))
             first = next(errors)
@@ -231,7 +229,7 @@ class Tuning:
                 raise RequestError(f"{choice.option}: {first}")
 
     def _refusal(self, choice: Choice, number: int) -> str | None:
-        """What constructors say against a draw with a choice."""
+        """Why constructors refuse a draw with a choice; None if they accept it."""
         trial = choice.pinned(number, Sampler(np.random.default_rng(number)))
         try:
             spec = self.family(self.space.draw(trial)).first
@@ -239,7 +237,7 @@ class Tuning:
                 count_train(spec)
             elif not choice.name.startswith("learner."):
                 pairs_N2 = spec.make_task().pairs_N2
-                # Of one pair, since those of all of them can take long.
+                # One pair is enough: codes of all pairs can take long.
                 PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(pairs_N2).codes(pairs_N2[:1])  # type: ignore[arg-type]
         except REFUSALS as error:
             return str(error) or type(error).__name__
@@ -247,7 +245,7 @@ class Tuning:
 
     @cached_property
     def what(self) -> dict[str, Any]:
-        """All that must agree for processes to work on one study, and for it to go on."""
+        """What all processes of a study must agree on, and what must not change when it is resumed."""
         spec, space = self.example, self.space
         return {
             "schema": SCHEMA,
@@ -278,8 +276,8 @@ class Tuning:
 
 
 @dataclass(frozen=True)
-class End:
-    """A generator that draws the lowest of everything, or the highest."""
+class _Extreme:
+    """A generator whose every draw is the lowest possible one, or the highest."""
 
     highest: bool
 
@@ -288,14 +286,11 @@ class End:
         return high if self.highest else low
 
     def integers(self, low: int, high: int | None = None) -> int:
-        """One end of the range, which begins at 0 where one number is given, and ends before the last."""
+        """One end of the range, which starts at 0 if one number is given, and excludes the last one."""
         first, beyond = (0, low) if high is None else (low, high)
         return beyond - 1 if self.highest else first
 
 
 def number_of(text: str) -> int:
-    """A seed from a text."""
+    """A seed that is derived from a text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & LARGEST_SEED
-
-
-FRESH = 5

@@ -1,6 +1,7 @@
-"""Tune: search a space under a rule, then train the winner on fresh seeds and open the vault for it, once."""
+"""Tune: search until the stopping rule is met, then train the winner on fresh seeds and test it on the vault."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,37 +15,40 @@ from bench.executors.choose import executor
 from bench.results.record import Record
 from bench.results.store import Store
 from bench.results.words import many
-from bench.tuning.dashboard.decorate import artifacts_folder, decorate
-from bench.tuning.dashboard.notes import note_of, note_of_trial, tested_of
-from bench.tuning.objectives import DIRECTIONS, label_of
+from bench.tuning.dashboard.artifacts import artifacts_folder
+from bench.tuning.dashboard.notes import describe_tests, study_note, trial_note
+from bench.tuning.dashboard.study_page import update_page
+from bench.tuning.objectives import DIRECTIONS, LABELS
+from bench.tuning.reporter import Reporter, Verbosity
 from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
-from bench.tuning.stopping import as_ruled, check_rule, counted, settled_rule
+from bench.tuning.stopping import compare_rules, count_trials, settle_rule, with_rule_of
 from bench.tuning.storage.open import close_storage, default_url, journal_path, open_storage
 from bench.tuning.storage.ownership import owner_of
-from bench.tuning.study import Say, Tuning
-from bench.tuning.telling import Telling
+from bench.tuning.study import StudyPlan
 
-__all__ = ["Tuned", "look_at", "run_tune", "tune"]
+__all__ = ["Tuned", "check_same_request", "preview", "run_tune", "tune"]
+
+Say = Callable[[str], None]
 
 
 @dataclass
 class Tuned:
-    """What came of it.
+    """The outcome of `tune`.
 
-    :ivar trials: that count by the rule.
-    :ivar best: number, params and value of the winner, two values where there are two objectives; as ``held`` the step
-        from which on it held 99 %, the geometric mean over its seeds, None where a seed did not; as ``unconfirmed`` how
-        many seeds held it but not yet to 1.5 times that step; as ``doubt`` what a reader should know of that, in words;
-        its budget in steps. None where no trial has come to one yet.
-    :ivar cells: records of its fresh seeds.
-    :ivar cost: trials, FLOPs (None where unknown) and seconds of the search.
-    :ivar whole: whether it got to its end.
-    :ivar front: with two objectives, the trials that no other beats in both, of which the winner is the best by the
-        first: number, params and values of each. None but the winner is tested.
+    :ivar trials: how many trials count towards the stopping rule.
+    :ivar best: the winner, None if no trial has a value yet: ``number``, ``params``, and ``value``, a list for two
+        objectives; ``held``, the step from which on it held 99 %, the geometric mean over its seeds, None if a
+        seed did not; ``unconfirmed``, how many seeds held it but not yet to 1.5 times that step; ``doubt``, the same in
+        words; ``budget`` in steps.
+    :ivar cells: the records of its fresh seeds.
+    :ivar cost: trials, FLOPs (None if unknown) and seconds of the search.
+    :ivar whole: whether the search was not interrupted.
+    :ivar front: the Pareto front of two objectives, of which the winner is the best by the first one: number, params
+        and values of each trial. Only the winner is tested.
     :ivar problems: what could not be written, and records that do not say what this study cost.
-    :ivar rule: what ended the search, by whichever command asked for most.
-    :ivar command: the command line that trains the setting of the winner; empty where there is none.
+    :ivar rule: the stopping rule of the study, the highest that any command asked for.
+    :ivar command: the command line that trains the parameters of the winner; empty if there is none.
     """
 
     study: str
@@ -61,138 +65,146 @@ class Tuned:
 
 
 def tune(*, jobs: int | None = None, say: Say | None = None, **request: Any) -> Tuned:
-    """Search, then train the winner on fresh seeds. The same call goes on after an interruption; several may share it.
+    """Search, then train the winner on fresh seeds.
+
+    The same call resumes an interrupted search, and several processes may share a study.
 
     :param jobs: worker processes on the CPU; None takes one for each core.
-    :param say: is told how it goes, line by line.
+    :param say: receives each line that the search reports.
     :param request: all arguments of `plan_tune`.
-    :raises RequestError: where anything in the request is wrong, or the study is another's; nothing ran.
-    :raises StoreError: where the results folder fails.
+    :raises RequestError: if the request is wrong, or the study is of another request; nothing ran.
+    :raises StoreError: if the results folder or the storage cannot be used.
     """
     return run_tune(plan_tune(**request), jobs, say)
 
 
-def run_tune(planned: Tuning, jobs: int | None = None, say: Say | None = None, telling: Telling | None = None) -> Tuned:
-    """Run what a plan leaves to do; arguments as of `tune`.
+def run_tune(
+    plan: StudyPlan, jobs: int | None = None, say: Say | None = None, verbosity: Verbosity | None = None
+) -> Tuned:
+    """Run what is left to do of a plan; arguments as of `tune`.
 
-    :param telling: what ``say`` is told beside the rule, the winner, and what went wrong.
+    :param verbosity: what ``say`` receives beside the stopping rule, the winner, and what went wrong.
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
-    if planned.url == default_url(planned.results):
-        Store(planned.results, create=True)
-    storage = open_storage(planned.url)
+    if plan.url == default_url(plan.results):
+        Store(plan.results, create=True)
+    storage = open_storage(plan.url)
     try:
-        Store(planned.results, create=True)
-        return _run(planned, storage, jobs, say, telling or Telling())
+        Store(plan.results, create=True)
+        return _run(plan, storage, jobs, Reporter(say or (lambda text: None), verbosity))
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
-        message = f"The storage {planned.storage} failed: {why}. What is told is kept; the same command goes on."
+        message = f"The storage {plan.storage} failed: {why}. What is stored is kept; the same command goes on."
         raise StoreError(message) from error
-    except KeyError as error:  # what a storage says of a study that is gone
-        if planned.study in optuna.get_all_study_names(storage):
+    except KeyError as error:  # a storage raises it for a study that was deleted
+        if plan.study in optuna.get_all_study_names(storage):
             raise
-        raise StoreError(f"The study {planned.study!r} is gone from {planned.storage}: it was deleted.") from error
+        raise StoreError(f"The study {plan.study!r} is gone from {plan.storage}: it was deleted.") from error
     finally:
         close_storage(storage)
 
 
-def _run(planned: Tuning, storage: Any, jobs: int | None, say: Say | None, telling: Telling) -> Tuned:
-    study, tell = _study(planned, storage), say or (lambda text: None)
-    owner = owner_of(study, storage, planned.url, planned.results)
+def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) -> Tuned:
+    study = _study(plan, storage)
+    owner = owner_of(study, storage, plan.url, plan.results)
     try:
-        with owner.asking():  # of two that begin a study, one says what it is of
-            planned = _on_its_vault(planned, study)
-            _agree(planned, study)
-            planned = settled_rule(planned, study, tell)
-        over = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        if stored := counted(over):  # what is in work is another's, or was left by a process that died
-            tell(f"{many(stored, 'trial')} of the study {planned.study!r} are stored already")
+        with owner.turn():  # of two processes that begin a study, one stores its request
+            plan = _with_vault_of(study, plan)
+            check_same_request(plan, study)
+            plan = settle_rule(plan, study, reporter.report)
+        if stored := _count_over(study):  # trials in work are those of other or dead processes
+            reporter.report(f"{many(stored, 'trial')} of the study {plan.study!r} are stored already")
         with board() as on:
-            slots_of_cpu = jobs or joblib.cpu_count()
-
-            def show() -> None:
-                decorate(study, **_shown(as_ruled(planned, study), study))
-
-            rounds = Rounds(planned, study, owner, slots_of_cpu, on, tell, show, telling)
-            slots = executor()(rounds.devices, on)
+            rounds = Rounds(
+                plan,
+                study,
+                owner,
+                slots=jobs or joblib.cpu_count(),
+                on=on,
+                reporter=reporter,
+                show=lambda: update_page(study, **_page(with_rule_of(study, plan), study)),
+            )
+            workers = executor()(rounds.devices, on)
             try:
-                whole = slots.run(rounds, rounds.told)
+                whole = workers.run(rounds, rounds.collect)
             finally:
                 rounds.end()
     finally:
         owner.close()
-    if slots.problems and not whole:
-        raise StoreError(slots.problems[0])
-    return _tuned(as_ruled(planned, study), study, rounds, whole, slots.problems)
+    if workers.problems and not whole:
+        raise StoreError(workers.problems[0])
+    return _tuned(with_rule_of(study, plan), study, rounds, whole, workers.problems)
 
 
-def look_at(planned: Tuning) -> tuple[Tuning, int]:
-    """The plan by the vault and the rule of its study, and how many trials are stored; the study is left as it is.
+def preview(plan: StudyPlan) -> tuple[StudyPlan, int]:
+    """The plan with the vault and the stopping rule of its study, and how many trials are stored; writes nothing.
 
-    Asks a journal alone: in a database Optuna makes its tables where it looks for a study.
+    Only a journal is read: in a database Optuna would make its tables.
 
-    :raises RequestError: where the study is another's, or cannot go on.
+    :raises RequestError: if the study is of another request, or cannot go on.
     """
-    journal = journal_path(planned.url)
+    journal = journal_path(plan.url)
     if journal is None or not journal.exists():
-        return planned, 0
-    storage = open_storage(planned.url)
-    if planned.study not in optuna.get_all_study_names(storage):
-        return planned, 0
-    study = optuna.load_study(storage=storage, study_name=planned.study)
-    planned = _on_its_vault(planned, study)
+        return plan, 0
+    storage = open_storage(plan.url)
+    if plan.study not in optuna.get_all_study_names(storage):
+        return plan, 0
+    study = optuna.load_study(storage=storage, study_name=plan.study)
+    plan = _with_vault_of(study, plan)
     if "what" in study.user_attrs or study.get_trials(deepcopy=False):
-        _agree(planned, study)
-    if check_rule(planned, study)[1]:
-        planned = as_ruled(planned, study)
-    return planned, counted([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
+        check_same_request(plan, study)
+    asks_for_less = compare_rules(plan, study)[1]
+    return with_rule_of(study, plan) if asks_for_less else plan, _count_over(study)
 
 
-def _study(planned: Tuning, storage: Any) -> Any:
-    """The study, made or found."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # that a sampler lacks an optional package is no news
-    if planned.study in optuna.get_all_study_names(storage):  # nothing is written to what may be another's
-        return optuna.load_study(storage=storage, study_name=planned.study)
-    directions = [DIRECTIONS[objective] for objective in planned.objectives]
-    return optuna.create_study(storage=storage, study_name=planned.study, directions=directions, load_if_exists=True)
+def _count_over(study: optuna.Study) -> int:
+    return count_trials([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
 
 
-def _on_its_vault(planned: Tuning, study: Any) -> Tuning:
-    """The plan on the vault that the study began with, where none was asked for: defaults may change."""
+def _study(plan: StudyPlan, storage: Any) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a sampler warns that it lacks an optional package
+    if plan.study in optuna.get_all_study_names(storage):  # write nothing to it yet: it may be of another request
+        return optuna.load_study(storage=storage, study_name=plan.study)
+    directions = [DIRECTIONS[objective] for objective in plan.objectives]
+    return optuna.create_study(storage=storage, study_name=plan.study, directions=directions, load_if_exists=True)
+
+
+def _with_vault_of(study: optuna.Study, plan: StudyPlan) -> StudyPlan:
+    """The plan with the vault of the study, unless the request names one: the default may have changed since."""
     before = json.loads(study.user_attrs.get("what", "{}")).get("vault")
-    if before is None or "vault_seed" in planned.asked or before["fraction"] != planned.common["vault"]["fraction"]:
-        return planned
-    return replace(planned, common={**planned.common, "vault": before})
+    if before is None or "vault_seed" in plan.asked or before["fraction"] != plan.common["vault"]["fraction"]:
+        return plan
+    return replace(plan, common={**plan.common, "vault": before})
 
 
-def _agree(planned: Tuning, study: Any) -> None:
-    """Say what the study is of, or raise RequestError where it is another's."""
+def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
+    """Store what a new study is of; raise RequestError if the study is of another request."""
     known = study.user_attrs.get("what")
     if known is None:
         if study.get_trials(deepcopy=False):
-            raise RequestError(f"The study {planned.study!r} was not made by tune: --study names another.")
-        study.set_user_attr("what", json.dumps(planned.what))
+            raise RequestError(f"The study {plan.study!r} was not made by tune: --study names another.")
+        study.set_user_attr("what", json.dumps(plan.what))
         return
     stored = json.loads(known)
-    if "unit" in planned.what and "unit" not in stored:
+    if "unit" in plan.what and "unit" not in stored:
         older = "keeps logarithms of steps or FLOPs, as earlier versions did, and now they are kept themselves"
-        raise RequestError(f"The study {planned.study!r} {older}: use another --study name.")
-    for name, before in stored.items():  # what an older version did not say agrees
-        now = planned.what.get(name)
+        raise RequestError(f"The study {plan.study!r} {older}: use another --study name.")
+    for name, before in stored.items():  # an older version stored fewer
+        now = plan.what.get(name)
         if before != now:
             differ = f"its {name} is {_plain(name, before)}, not {_plain(name, now)}"
-            raise RequestError(f"The study {planned.study!r} is of something else: {differ}. --study names another.")
+            raise RequestError(f"The study {plan.study!r} is of something else: {differ}. --study names another.")
 
 
-def _shown(planned: Tuning, study: Any, best: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What optuna-dashboard is to say of the study."""
-    note = note_of(planned, best, study.user_attrs.get("tested"))
-    metrics = [label_of(objective) for objective in planned.objectives]
-    artifacts = artifacts_folder(planned.results)
+def _page(plan: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What optuna-dashboard shows of a study, as arguments of `update_page`."""
+    note = study_note(plan, best, study.user_attrs.get("tested"))
+    metrics = [LABELS[objective] for objective in plan.objectives]
+    artifacts = artifacts_folder(plan.results)
 
-    def of_trial(trial: Any) -> str:
-        return note_of_trial(planned, trial, planned.command_of(trial.params))
+    def of_trial(trial: optuna.trial.FrozenTrial) -> str:
+        return trial_note(plan, trial, plan.run_command(trial.params))
 
     return {"note": note, "metrics": metrics, "of_trial": of_trial, "artifacts": artifacts}
 
@@ -203,24 +215,32 @@ def _plain(name: str, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _tuned(planned: Tuning, study: Any, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
-    best, cells = rounds.best(), rounds.cells()
-    winner = Store(planned.results).path(cells[0]["id"]) if cells else None
-    tested = tested_of(cells)
+def _tuned(plan: StudyPlan, study: optuna.Study, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
+    best, cells = rounds.winner.best(), rounds.winner.cells()
+    record = Store(plan.results).path(cells[0]["id"]) if cells else None
+    tested = describe_tests(cells)
     if tested is not None and study.user_attrs.get("tested") != tested:
         study.set_user_attr("tested", tested)
-    decorate(study, **_shown(planned, study, best), winner=winner, figures=True)
+    update_page(study, **_page(plan, study, best), winner=record, figures=True)
+    trials = study.get_trials(deepcopy=False)
     if best is None and whole:
-        why = next((t.user_attrs["error"] for t in study.get_trials(deepcopy=False) if "error" in t.user_attrs), "")
-        raise BenchError(f"No trial of the study {planned.study!r} came to a value: {why}")
-    cost = rounds.cost()
-    problems = [*problems, *rounds.problems]
-    over = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    statuses = {trial.number: trial.user_attrs.get("status") for trial in over}
-    if best is not None and statuses[best["number"]] == "timeout":
-        late = f"{sum(status == 'timeout' for status in statuses.values()):,} of {len(statuses):,}"
+        why = next((trial.user_attrs["error"] for trial in trials if "error" in trial.user_attrs), "")
+        raise BenchError(f"No trial of the study {plan.study!r} has a value: {why}")
+    problems, cost = [*problems, *rounds.winner.problems], rounds.costs.total()
+    if best is not None and trials[best["number"]].user_attrs.get("status") == "timeout":
+        statuses = [trial.user_attrs.get("status") for trial in trials if trial.state.is_finished()]
+        late = f"{statuses.count('timeout'):,} of {len(statuses):,}"
         problems.append(f"The best trial ran out of time, as did {late} in all: --seconds is too little to judge by.")
-    front, rule = rounds.front(), planned.rule
-    command = "" if best is None else planned.command_of(best["params"])
-    found = (best, cells, cost, whole, problems, front, rule, command)
-    return Tuned(planned.study, planned.storage, cost["trials"], *found)
+    return Tuned(
+        study=plan.study,
+        storage=plan.storage,
+        trials=cost["trials"],
+        best=best,
+        cells=cells,
+        cost=cost,
+        whole=whole,
+        problems=problems,
+        front=rounds.winner.front(),
+        rule=plan.rule,
+        command="" if best is None else plan.run_command(best["params"]),
+    )

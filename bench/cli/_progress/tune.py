@@ -1,4 +1,4 @@
-"""How a search tells of itself: the best so far, the time left, what is in training."""
+"""Lines of a search on stderr, and its progress on a status line."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ __all__ = ["search_display"]
 
 @contextmanager
 def search_display() -> Iterator[tuple[Callable[[str], None], Callable[[str], None] | None]]:
-    """What a search tells its lines, and how far it is where stderr is a terminal: one line that is written over."""
+    """Two functions: one writes a line, one shows the progress on a status line, None if stderr is not a terminal."""
     started = time.monotonic()
     console = Console(stderr=True)
 
@@ -25,7 +25,7 @@ def search_display() -> Iterator[tuple[Callable[[str], None], Callable[[str], No
         return
     with console.status("") as status:
 
-        def say(text: str) -> None:
+        def write(text: str) -> None:
             console.print(stamped(text), markup=False, highlight=False, soft_wrap=True)
 
-        yield say, lambda text: status.update(Text(text))
+        yield write, lambda text: status.update(Text(text))

@@ -1,4 +1,4 @@
-"""Studies in optuna-dashboard: what a study shows there, and the server."""
+"""The server of optuna-dashboard: it also keeps the figures of studies up to date."""
 
 import errno
 import socket
@@ -18,23 +18,26 @@ from optuna.study import Study, load_study
 from optuna.trial import TrialState
 
 from bench.errors import RequestError, one_of
-from bench.tuning.dashboard.decorate import CURVE, draw
+from bench.tuning.dashboard.artifacts import CURVE
+from bench.tuning.dashboard.study_page import draw_figures
+from bench.tuning.optuna_internals import study_id_of
+from bench.tuning.storage.open import file_of, open_storage
 
-__all__ = ["serve"]
+__all__ = ["keep_figures_drawn", "redraw", "serve"]
 
 REDRAW = 20.0
-"""Seconds between two looks of a server for finished trials."""
+"""Seconds between two times that a server looks for finished trials."""
 
 
-GROWN = 20
-"""A figure is drawn again once a twentieth more trials are finished: a journal keeps every drawing."""
+GROWTH = 20
+"""Figures are drawn again once a twentieth more trials are finished: a journal keeps every drawing."""
 
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-LEAVE = 2.0
-"""Seconds in which a drawing may still end once the server has."""
+LAST_DRAWING = 2.0
+"""Seconds to wait, once the server has ended, for figures that are being drawn."""
 
 
 NEAR_PORTS = 10
@@ -51,32 +54,32 @@ def serve(
     study: str | None = None,
     quiet: bool = False,
 ) -> None:
-    """Serve the studies of a storage to browsers until Ctrl-C; the address is the first line on stdout.
+    """Serve the studies of a storage to browsers until Ctrl-C; print the address as the first line on stdout.
 
     Meanwhile the figures of studies that tune made are kept up to date.
 
-    :param host: the address to listen at; others than the loopback one are open to whoever reaches this machine.
-    :param port: another free one takes its place where it is taken; 0 is any free one.
-    :param artifacts: the folder of artifacts, made where the one above it exists.
-    :param study: one whose page the address is of.
+    :param host: the address to listen at; anyone who reaches this machine can use any other than the loopback one.
+    :param port: the port to listen at, or another one if it is taken; 0 takes any free one.
+    :param artifacts: the folder of artifacts, made if its parent exists.
+    :param study: the study whose page to print the address of.
     :param quiet: print the bare address, and nothing else.
-    :raises RequestError: where the storage cannot be opened, has no such study, or nobody can listen there.
+    :raises RequestError: if the storage cannot be opened, has no such study, or the address cannot be used.
     """
-    library = _library()
+    dashboard = _dashboard()
     if not 0 <= port <= LARGEST_PORT:
         raise RequestError(f"--port must be an integer in [0, {LARGEST_PORT}], got {port}.")
     storage = _open(url)
     page = _page(storage, study)
-    with _listen(host, port) as server, _drawing(storage):
-        server.set_app(library.wsgi(storage, artifact_store=_artifact_store(artifacts)))
-        _tell(server, page, port, quiet)
+    with _listen(host, port) as server, keep_figures_drawn(storage):
+        server.set_app(dashboard.wsgi(storage, artifact_store=_artifact_store(artifacts)))
+        _print_address(server, page, port, quiet)
         try:
             server.serve_forever()
         except KeyboardInterrupt:  # the usual way to end it
             return
 
 
-def _library() -> Any:
+def _dashboard() -> Any:
     try:
         return import_module("optuna_dashboard")
     except ImportError as error:
@@ -86,9 +89,7 @@ def _library() -> Any:
 
 
 def _open(url: str) -> BaseStorage:
-    """A storage; a file that is not there is a wrong request rather than an empty storage."""
-    from bench.tuning.storage.open import file_of, open_storage
-
+    """Open a storage; a missing file is an error rather than an empty storage."""
     path = file_of(url)
     if path is not None and not path.exists():
         raise RequestError(f"--storage {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
@@ -98,7 +99,7 @@ def _open(url: str) -> BaseStorage:
 def _page(storage: BaseStorage, study: str | None) -> str:
     if study is None:
         return "/dashboard"
-    ids = {found.study_name: found._study_id for found in storage.get_all_studies()}
+    ids = {found.study_name: study_id_of(found) for found in storage.get_all_studies()}
     if study not in ids:
         raise RequestError(one_of("study", study, ids))
     return f"/dashboard/studies/{ids[study]}"
@@ -107,50 +108,51 @@ def _page(storage: BaseStorage, study: str | None) -> str:
 def _artifact_store(artifacts: Path | None) -> FileSystemArtifactStore | None:
     if artifacts is None or not artifacts.parent.is_dir():
         return None
-    with suppress(OSError):  # a results folder that others own: its artifacts can be read all the same
+    with suppress(OSError):  # the results folder may be read-only: artifacts can still be shown
         artifacts.mkdir(exist_ok=True)
     return FileSystemArtifactStore(artifacts)
 
 
 @contextmanager
-def _drawing(storage: BaseStorage) -> Iterator[None]:
-    """A block in which a thread keeps figures up to date."""
+def keep_figures_drawn(storage: BaseStorage) -> Iterator[None]:
+    """A block during which a thread keeps figures up to date."""
     over = threading.Event()
-    thread = threading.Thread(target=_keep_drawn, args=(get_storage(storage), over), daemon=True)
+    thread = threading.Thread(target=_draw_until, args=(get_storage(storage), over), daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join(LEAVE)
+        thread.join(LAST_DRAWING)
 
 
-def _keep_drawn(storage: BaseStorage, over: threading.Event) -> None:
+def _draw_until(storage: BaseStorage, over: threading.Event) -> None:
     drawn: dict[int, int] = {}
     while not over.is_set():
-        with suppress(Exception):  # a server that is away for a moment
+        with suppress(Exception):  # the database may be away for a moment
             for study in storage.get_all_studies():
                 if "what" in study.user_attrs and not over.is_set():
-                    with suppress(Exception):  # a study that was deleted meanwhile
-                        _redraw(load_study(study_name=study.study_name, storage=storage), drawn)
+                    with suppress(Exception):  # the study may be deleted meanwhile
+                        redraw(load_study(study_name=study.study_name, storage=storage), drawn)
         over.wait(REDRAW)
     storage.remove_session()  # each thread has its own
 
 
-def _redraw(study: Study, drawn: dict[int, int]) -> None:
-    """Draw a study's figures, unless hardly more trials are finished than when they were drawn last.
+def redraw(study: Study, drawn: dict[int, int]) -> None:
+    """Draw a study's figures, if enough trials have finished since they were last drawn.
 
-    :param drawn: how many those were, by the study's id.
+    :param drawn: how many trials were finished then, by the study's id.
     """
     finished = len(study.get_trials(deepcopy=False, states=FINISHED))
-    before = drawn.get(study._study_id)
-    if before is None or finished - before >= max(1, before / GROWN):
-        draw(study, CURVE, import_module("plotly.graph_objects"))
-        drawn[study._study_id] = finished
+    id = study_id_of(study)
+    before = drawn.get(id)
+    if before is None or finished - before >= max(1, before / GROWTH):
+        draw_figures(study, CURVE, import_module("plotly.graph_objects"))
+        drawn[id] = finished
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """WSGI in threads that end with it."""
+    """A WSGI server whose threads end with it."""
 
     daemon_threads = True
 
@@ -159,22 +161,22 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        """Bind, without asking a name server what this machine is called, as HTTPServer does."""
+        """Bind, without the query for the name of this machine that HTTPServer makes."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of an answer is no error."""
+        """Ignore that a browser closed its connection before it had the whole answer."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Handler(WSGIRequestHandler):
-    """Says nothing of each request."""
+    """A handler that does not log requests."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def _listen(host: str, port: int) -> _Server:
@@ -182,7 +184,8 @@ def _listen(host: str, port: int) -> _Server:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
         raise RequestError(f"--host must be an address of this machine, got {host!r}: {_reason(error)}.") from error
-    for candidate in _candidates(port):
+    near = range(port, min(port + NEAR_PORTS, LARGEST_PORT) + 1) if port else ()
+    for candidate in (*near, 0):  # 0 is any free port
         try:
             return _Server(family, (str(address[0]), candidate))
         except OSError as error:
@@ -194,17 +197,11 @@ def _listen(host: str, port: int) -> _Server:
     raise RequestError(f"--host {host} has no free port.")
 
 
-def _candidates(port: int) -> Iterator[int]:
-    """The port, those after it, then any free one."""
-    yield from range(port, min(port + NEAR_PORTS, LARGEST_PORT) + 1) if port else ()
-    yield 0
-
-
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _tell(server: _Server, page: str, wanted: int, quiet: bool) -> None:
+def _print_address(server: _Server, page: str, wanted: int, quiet: bool) -> None:
     host, port = server.server_name, server.server_port
     name = f"[{host}]" if server.address_family == socket.AF_INET6 else host
     address = f"http://{name}:{port}{page}"

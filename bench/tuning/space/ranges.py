@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,7 @@ from bench.errors import RequestError
 __all__ = ["Choices", "Range", "drawn_as", "native", "parse_space"]
 
 LARGEST = 2**53
-"""Integers up to here are floats, too: samplers reckon in floats."""
+"""Integers up to here are exact in floats, in which samplers compute."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class Range:
     whole: bool = False
 
     def ask(self, trial: Any, name: str, like: Any) -> Any:
-        """Draw one.
+        """Draw a number.
 
-        :param like: what there would be otherwise: an integer takes integers only.
-        :raises RequestError: where these are none.
+        :param like: a value of the parameter's own type: an integer takes integers only.
+        :raises RequestError: if the parameter takes integers and the range has others.
         """
         whole = self.whole if like is None else isinstance(like, int) and not isinstance(like, bool)
         if not whole:
@@ -46,7 +47,7 @@ Choices = tuple[Any, ...]
 
 
 def native(value: Any) -> Any:
-    """Numpy's scalars and arrays as Python's, in whatever holds them.
+    """A value with numpy's scalars and arrays replaced by Python's numbers and lists.
 
     >>> native({"learner.width": [np.int64(8), 16], "learner.lr": np.float64(0.5)})
     {'learner.width': [8, 16], 'learner.lr': 0.5}
@@ -63,8 +64,8 @@ def native(value: Any) -> Any:
 def parse_space(name: str, what: Any, option: str | None = None) -> Range | Choices:
     """A range as "1e-4..1e-1:log" or "64..512", or a sequence of choices.
 
-    :param option: what errors call it; None takes --space and the name.
-    :raises RequestError: for anything that is no space.
+    :param option: the option that errors name; None takes --space and the name.
+    :raises RequestError: for anything else.
 
     >>> parse_space("learner.lr", "1e-4..1e-1:log")
     Range(low=0.0001, high=0.1, log=True, whole=False)
@@ -95,7 +96,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def drawn_as(choice: Any) -> Any:
-    """What Optuna draws for a choice: it keeps no tuples, but their text."""
+    """The value that Optuna stores for a choice: of a tuple its text, since it stores no tuples."""
     return str(choice) if isinstance(choice, tuple) else choice
 
 
@@ -104,14 +105,10 @@ def _range(option: str, text: str) -> Range:
     low, _, high = span.partition("..")
     if scale not in ("", "log"):
         raise RequestError(f"{option} takes LOW..HIGH or LOW..HIGH:log, got {text!r}.")
-    try:
-        return Range(int(low), int(high), scale == "log", whole=True)
-    except ValueError:
-        pass
-    try:
-        return Range(float(low), float(high), scale == "log")
-    except ValueError:
-        raise RequestError(f"{option} takes numbers LOW..HIGH, got {text!r}.") from None
+    for number in (int, float):
+        with suppress(ValueError):
+            return Range(number(low), number(high), scale == "log", whole=number is int)
+    raise RequestError(f"{option} takes numbers LOW..HIGH, got {text!r}.")
 
 
 def _checked(option: str, span: Range) -> Range:

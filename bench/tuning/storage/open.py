@@ -1,4 +1,4 @@
-"""Where studies lie: a journal file that processes of one machine share, or a database that machines share."""
+"""Storages: a journal file that processes of one machine share, or a database that several machines share."""
 
 import re
 import time
@@ -7,6 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import RDBStorage
+
 from bench.errors import RequestError
 from bench.tuning.storage.journal import JOURNAL, open_journal
 
@@ -14,11 +18,11 @@ __all__ = ["HEARTBEAT", "close_storage", "default_url", "file_of", "journal_path
 
 
 HEARTBEAT = 10
-"""Seconds between two signs of life of a trial in a database."""
+"""Seconds between two heartbeats of a running trial in a database."""
 
 
 STALE = 6
-"""So many heartbeats are missed before a trial counts as left by a dead process."""
+"""Missed heartbeats after which the process of a trial counts as dead."""
 
 
 PATIENCE = 10
@@ -32,7 +36,7 @@ _SECRET = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token|odbc_connect)[^=&]*=)
 
 
 def default_url(results: str | Path) -> str:
-    """The journal beside the records of a results folder.
+    """The URL of the journal in a results folder.
 
     >>> default_url("results")
     'journal:///results/studies.journal'
@@ -41,7 +45,7 @@ def default_url(results: str | Path) -> str:
 
 
 def journal_path(url: str) -> Path | None:
-    """The file of a journal; None for a database. As in sqlite's URLs, an absolute path makes four slashes.
+    """The file of a journal; None for a database. As in SQLite's URLs, an absolute path makes four slashes.
 
     >>> journal_path("journal:////tmp/studies.journal"), journal_path("sqlite:///studies.db")
     (PosixPath('/tmp/studies.journal'), None)
@@ -50,13 +54,11 @@ def journal_path(url: str) -> Path | None:
 
 
 def file_of(url: str) -> Path | None:
-    """The file of a journal or of an SQLite database; None for what lies elsewhere.
+    """The file of a journal or of an SQLite database; None for other databases.
 
     >>> file_of("sqlite:///studies.db"), file_of("postgresql://bench@host/studies")
     (PosixPath('studies.db'), None)
     """
-    import sqlalchemy
-
     journal = journal_path(url)
     if journal is not None:
         return journal
@@ -69,17 +71,17 @@ def file_of(url: str) -> Path | None:
 
 
 def open_storage(url: str) -> Any:
-    """An Optuna storage.
+    """Open a storage, or make it.
 
     :param url: "journal:///PATH", or a database: "postgresql+psycopg://USER@HOST/NAME", "sqlite:///PATH".
-    :raises RequestError: where it cannot be used: a bad URL, a server that does not answer, a folder without a place.
+    :raises RequestError: if it cannot be used: the URL is wrong, the server does not answer, or the folder is missing.
     """
     path = journal_path(url)
     return _database(url) if path is None else open_journal(url, path)
 
 
 def close_storage(storage: Any) -> None:
-    """Leave a storage: the connections of a database end."""
+    """Close the connections to a database; a journal has none."""
     engine = getattr(storage, "engine", None)
     if engine is not None:
         storage.remove_session()
@@ -87,10 +89,6 @@ def close_storage(storage: Any) -> None:
 
 
 def _database(url: str) -> Any:
-    import sqlalchemy
-    from optuna.exceptions import ExperimentalWarning, StorageInternalError
-    from optuna.storages import RDBStorage
-
     shown = shown_url(url)
     try:
         parsed = sqlalchemy.engine.make_url(url)
@@ -136,26 +134,24 @@ def _remedy(backend: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """A URL without its passwords; without whatever may be one where it is malformed.
+    """A URL without its passwords; of a malformed URL, without anything that may be one.
 
     >>> shown_url("postgresql://bench:secret@host/studies?sslpassword=secret")
     'postgresql://bench:***@host/studies?sslpassword=***'
     >>> shown_url("postgresql//bench:secret@host/studies")
     'postgresql//***@host/studies'
     """
-    import sqlalchemy
-
     if journal_path(url) is not None:
         return url
     try:
         shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        shown = _veiled(url)
+        shown = _hide_secrets(url)
     return _SECRET.sub(r"\1***", re.sub(r":\*\*\*@[^?]*@", ":***@", shown))  # an @ of the password
 
 
-def _veiled(url: str) -> str:
-    """A malformed URL without all that stands before an @, and without what follows a colon where there is none."""
+def _hide_secrets(url: str) -> str:
+    """A malformed URL without the text before its @, or, if it has none, without the text after a colon."""
     scheme = found.group() if (found := _SCHEME.match(url)) else ""
     rest = url.removeprefix(scheme)
     if "@" in rest:

@@ -1,112 +1,116 @@
-"""Who works on which trial: what a process that died left behind is found, and nobody asks at another's elbow.
+"""Which process works on which trial. Trials of dead processes are failed, and one process at a time asks for trials.
 
-In a journal, processes of one machine lease trials as sweeps lease cells: a lease ends with its process, and no clock
-is compared. In a database, whose processes may be on several machines, each trial has a heartbeat; one that has none
-was left between a question and its first heartbeat.
+The processes of a journal, all on one machine, lease trials as sweeps lease cells: a lease ends with its process. The
+processes of a database may be on several machines, so that each running trial has a heartbeat. A trial without one was
+left by a process that died before the first heartbeat.
 """
 
 import hashlib
 import threading
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import sqlalchemy
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import fail_stale_trials
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
 from bench.results.leases import Lease, leased
+from bench.tuning.optuna_internals import trial_id_of, without_heartbeat
 from bench.tuning.storage.open import HEARTBEAT, file_of, journal_path
 
 __all__ = ["Owner", "owner_of"]
 
-ELBOW = 0.05
-"""Seconds between the first two attempts to be the one that asks; they grow apart."""
-FARTHEST = 0.5
+FIRST_PAUSE = 0.05
+"""Seconds between the first two attempts to get the turn; each pause is twice as long as the one before."""
+LONGEST_PAUSE = 0.5
 """Seconds between two attempts at most."""
 
 Stopped = Callable[[], bool]
 
 
-def _never() -> bool:
-    return False
+class Owner(ABC):
+    """This process, as one of several that work on a study.
 
+    :param locks: names that one process holds at a time.
+    :param prefix: how names of this study begin.
+    """
 
-class Owner(Protocol):
-    """This process, as one of those that work on a study."""
+    def __init__(self, study: Study, storage: Any, locks: "_Locks", prefix: str) -> None:
+        self.study, self.storage, self.locks, self.prefix = study, storage, locks, prefix
 
-    def asking(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
-        """A block in which this process alone asks for trials; its value is False where it was stopped before."""
+    def turn(self, stopped: Stopped = lambda: False) -> AbstractContextManager[bool]:
+        """A block in which only this process asks for trials; its value is False if it was stopped while it waited."""
+        return _alone(self.locks, f"{self.prefix}turn", stopped)
 
-    def takes(self, trial: Any) -> None:
-        """It works on a trial from now on."""
+    @abstractmethod
+    def claim(self, trial: Trial) -> None:
+        """Mark a trial as one that this process works on."""
 
-    def leaves(self, trial: Any) -> None:
-        """A trial is over."""
+    @abstractmethod
+    def release(self, trial: Trial) -> None:
+        """Remove the mark: the trial is over."""
 
+    @abstractmethod
     def fail_orphans(self) -> None:
-        """Fail the trials of processes that are gone; only while asking."""
+        """Fail the trials of dead processes. Call it during a turn only."""
 
-    def opens(self) -> bool:
-        """Whether it may open the vault, as nobody else does."""
+    def claim_vault(self) -> bool:
+        """Whether this process may open the vault; no other process may until this one ends."""
+        return self.locks.take(f"{self.prefix}vault")
 
     def close(self) -> None:
-        """It works no more."""
+        """Release everything."""
+        self.locks.close()
 
 
-def owner_of(study: Any, storage: Any, url: str, results: str | Path) -> Owner:
-    """This process, for a study in a storage."""
+def owner_of(study: Study, storage: Any, url: str, results: str | Path) -> Owner:
+    """This process, as an owner of trials of a study."""
     path = journal_path(url)
     return _InDatabase(study, storage, url, Path(results)) if path is None else _InJournal(study, storage, path)
 
 
-class _InJournal:
-    """Leases beside the journal."""
+class _InJournal(Owner):
+    """Leases in the folder of the journal."""
 
-    def __init__(self, study: Any, storage: Any, path: Path) -> None:
-        path = path.resolve()  # two names of one journal have one lease
-        self.study, self.storage, self.folder = study, storage, path.parent
-        self.locks = _OfFolder(self.folder)
-        self.prefix = f"{path.name}: {study.study_name}: "
+    def __init__(self, study: Study, storage: Any, path: Path) -> None:
+        path = path.resolve()  # a journal with two names has one lease
+        self.folder = path.parent
+        super().__init__(study, storage, _OfFolder(self.folder), f"{path.name}: {study.study_name}: ")
 
-    def asking(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
-        return _alone(self.locks, f"{self.prefix}turn", stopped)
-
-    def takes(self, trial: Any) -> None:
+    def claim(self, trial: Trial) -> None:
         self.locks.take(f"{self.prefix}{trial.number}")
 
-    def leaves(self, trial: Any) -> None:
+    def release(self, trial: Trial) -> None:
         self.locks.release(f"{self.prefix}{trial.number}")
 
     def fail_orphans(self) -> None:
-        """A trial without a lease is of a process that has ended, since trials are asked for and leased in one turn."""
-        from optuna.trial import TrialState
-
+        """Fail running trials that no living process has leased."""
         taken = leased(self.folder)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if f"{self.prefix}{trial.number}" not in taken:
-                _fail(self.study, self.storage, trial._trial_id, trial.number)
-
-    def opens(self) -> bool:
-        return self.locks.take(f"{self.prefix}vault")
-
-    def close(self) -> None:
-        self.locks.close()
+                _fail(self.study, self.storage, trial_id_of(trial), trial.number)
 
 
-class _InDatabase:
-    """Heartbeats in the database, and locks where all of its processes meet.
+class _InDatabase(Owner):
+    """Heartbeats in the database, and locks that all of its processes see.
 
-    Those are PostgreSQL's own, or lie beside SQLite's file. NOTE: for other servers they are those of the results
-    folder, which processes that share a study there must share too.
+    These are PostgreSQL's advisory locks, or files beside SQLite's file. NOTE: for other servers they are files in the
+    results folder, which processes that share a study there must share too.
     """
 
-    def __init__(self, study: Any, storage: Any, url: str, results: Path) -> None:
-        self.study, self.storage = study, storage
+    def __init__(self, study: Study, storage: Any, url: str, results: Path) -> None:
         file, server = file_of(url), storage.engine.dialect.name == "postgresql"
         file = None if file is None else file.resolve()
         folder, of = (results, "") if file is None else (file.parent, f"{file.name}: ")
-        self.prefix = f"{of}{study.study_name}: "
-        self.locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(folder)
+        locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(folder)
+        super().__init__(study, storage, locks, f"{of}{study.study_name}: ")
         self.alive: set[int] = set()
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._beat, daemon=True)
@@ -115,63 +119,41 @@ class _InDatabase:
     def _beat(self) -> None:
         while not self.over.wait(HEARTBEAT):
             for trial_id in list(self.alive):
-                with suppress(Exception):  # a server that is away for a moment is no reason to stop
+                with suppress(Exception):  # the server may be away for a moment
                     self.storage.record_heartbeat(trial_id)
         self.storage.remove_session()  # each thread has its own
 
-    def asking(self, stopped: Stopped = _never) -> AbstractContextManager[bool]:
-        return _alone(self.locks, f"{self.prefix}turn", stopped)
+    def claim(self, trial: Trial) -> None:
+        self.storage.record_heartbeat(trial_id_of(trial))
+        self.alive.add(trial_id_of(trial))
 
-    def takes(self, trial: Any) -> None:
-        self.storage.record_heartbeat(trial._trial_id)
-        self.alive.add(trial._trial_id)
-
-    def leaves(self, trial: Any) -> None:
-        self.alive.discard(trial._trial_id)
+    def release(self, trial: Trial) -> None:
+        self.alive.discard(trial_id_of(trial))
 
     def fail_orphans(self) -> None:
-        from optuna.storages import fail_stale_trials
-
+        """Fail running trials whose heartbeats are missing."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fail_stale_trials(self.study)
-        for trial_id, number in self._without_heartbeat():  # whoever asks takes before another may ask
+        # A process sends the first heartbeat of a trial in the turn in which it asks for the trial.
+        for trial_id, number in without_heartbeat(self.study, self.storage.engine):
             _fail(self.study, self.storage, trial_id, number)
 
-    def _without_heartbeat(self) -> list[tuple[int, int]]:
-        """Ids and numbers of trials in work that nobody has taken."""
-        import sqlalchemy
-        from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel
-        from optuna.trial import TrialState
-
-        running = sqlalchemy.select(TrialModel.trial_id, TrialModel.number).where(
-            TrialModel.study_id == self.study._study_id,
-            TrialModel.state == TrialState.RUNNING,
-            TrialModel.trial_id.not_in(sqlalchemy.select(TrialHeartbeatModel.trial_id)),
-        )
-        with self.storage.engine.connect() as connection:
-            return [(trial_id, number) for trial_id, number in connection.execute(running)]
-
-    def opens(self) -> bool:
-        return self.locks.take(f"{self.prefix}vault")
-
     def close(self) -> None:
+        """End the heartbeats and release everything."""
         self.over.set()
         self.thread.join()
-        self.locks.close()
+        super().close()
 
 
-def _fail(study: Any, storage: Any, trial_id: int, number: int) -> None:
-    from optuna.exceptions import UpdateFinishedTrialError
-    from optuna.trial import TrialState
-
-    with suppress(UpdateFinishedTrialError):  # it is over all the same
+def _fail(study: Study, storage: Any, trial_id: int, number: int) -> None:
+    with suppress(UpdateFinishedTrialError):  # its process was alive and has ended it
         storage.set_trial_user_attr(trial_id, "status", "orphaned")
         study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 class _Locks(Protocol):
-    """Names that one process has at a time, and that are free when it dies."""
+    """Names that one process has at a time; they are free when it ends."""
 
     def take(self, name: str) -> bool: ...
 
@@ -182,13 +164,13 @@ class _Locks(Protocol):
 
 @contextmanager
 def _alone(locks: _Locks, name: str, stopped: Stopped) -> Iterator[bool]:
-    pause = ELBOW
+    pause = FIRST_PAUSE
     while not locks.take(name):
         if stopped():
             yield False
             return
         time.sleep(pause)
-        pause = min(2 * pause, FARTHEST)
+        pause = min(2 * pause, LONGEST_PAUSE)
     try:
         yield True
     finally:
@@ -228,7 +210,5 @@ class _OfPostgres:
         self.connection.close()
 
     def _ask(self, function: str, name: str) -> Any:
-        import sqlalchemy
-
         key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
         return self.connection.execute(sqlalchemy.text(f"SELECT {function}(:key)"), {"key": key}).scalar()

@@ -1,8 +1,8 @@
-"""What a study searches: the spaces of its learner and encoders, as they come or as a request narrows and widens them.
+"""The space that a study searches: the spaces of its learner and encoders, which a request may narrow or widen.
 
-A parameter is called by its owner: ``learner.lr``, ``encoder.n``; where several encoders are tried, ``cycle.n``, since
-two encoders' parameters of one name are two parameters. ``encoder``, ``combine`` and ``sdr`` are choices where several
-are asked for.
+The name of a parameter begins with its owner: ``learner.lr``, ``encoder.n``. If a study tries several encoders, it is
+``cycle.n``, since parameters of one name of two encoders are two parameters. ``encoder``, ``combine`` and ``sdr`` are
+parameters too if the request names several.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,20 +13,20 @@ from bench.errors import RequestError, one_of
 from bench.specs import registry
 from bench.specs.parameters import parameters
 from bench.specs.stand_ins import Recorder
+from bench.tuning.space.overrides import OverridingTrial, PinnedTrial
 from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
-from bench.tuning.space.stand_ins import Asking, Pinned
 
-__all__ = ["Choice", "Space", "make_space"]
+__all__ = ["Choice", "SearchSpace", "make_space"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One thing that a request lets a study choose.
+    """One value that a request allows a parameter to have.
 
-    :param option: as it was asked for.
-    :param name: what the trial calls it.
-    :param drawn: what the trial draws.
-    :param encoders: those with which it can be drawn.
+    :param option: the option that names it.
+    :param name: the parameter, as a trial names it.
+    :param drawn: the value, as a trial draws it.
+    :param encoders: the encoders with which it can be drawn.
     """
 
     option: str
@@ -34,22 +34,22 @@ class Choice:
     drawn: Any
     encoders: tuple[str, ...]
 
-    def pinned(self, number: int, others: Any) -> Pinned:
-        """A trial that draws it, with one encoder after the other."""
+    def pinned(self, number: int, others: Any) -> PinnedTrial:
+        """A trial that draws this value, and for each number another encoder."""
         encoder = self.encoders[number % len(self.encoders)]
-        return Pinned({"encoder": encoder, self.name: self.drawn}, others)
+        return PinnedTrial({"encoder": encoder, self.name: self.drawn}, others)
 
 
 @dataclass(frozen=True)
-class Space:
-    """All that a study may draw.
+class SearchSpace:
+    """Everything that the trials of a study may draw.
 
-    :param encoders: names; several are a choice.
-    :param combine: ways to join operands, several are a choice; none leaves it to the encoder.
-    :param sdr: features to keep of a slot, or "off"; likewise.
-    :param ranges: what replaces a suggestion, or adds one of a constructor's other arguments.
-    :param fixed: parameters held at one value.
-    :param fraction: shares of the pairs that train, where that is searched.
+    :param encoders: names to choose from.
+    :param combine: ways to combine operands to choose from; none takes the encoder's default.
+    :param sdr: numbers of features to keep of a slot, or "off", to choose from; none takes the encoder's default.
+    :param ranges: ranges and choices that replace those of a `suggest`, or add a parameter that it does not draw.
+    :param fixed: parameters that have one value.
+    :param fraction: shares of the pairs that train; None if that is not searched.
     """
 
     encoders: tuple[str, ...]
@@ -62,16 +62,16 @@ class Space:
 
     @property
     def fractions(self) -> tuple[float, ...]:
-        """Shares of the pairs that train: both ends, or all choices; none where that is not searched."""
+        """Shares of the pairs that train: both ends of the range, or all choices; empty if that is not searched."""
         wanted = self.fraction
         return (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted or ()
 
     def draw(self, trial: Any) -> dict[str, Any]:
-        """Arguments of `bench.specs.resolve.family`, by an Optuna trial or something like it."""
+        """Arguments of `bench.specs.resolve.family`, drawn by an Optuna trial or a stand-in for one."""
         return self._draw_with(trial, _one(trial, "encoder", self.encoders))
 
     def describe(self) -> dict[str, str]:
-        """What is searched, in words, by name."""
+        """The range or choices of each parameter in words, by name."""
         recorder = Recorder()
         _one(recorder, "encoder", self.encoders)
         for encoder in self.encoders:
@@ -79,7 +79,7 @@ class Space:
         return recorder.asked
 
     def choices(self) -> Iterator[Choice]:
-        """Each choice that the request names, and both ends of its ranges."""
+        """Every choice that the request names, and both ends of its ranges."""
         for encoder in self.encoders:
             yield Choice(f"--encoder {encoder}", "encoder", encoder, (encoder,))
         for name, several in (("combine", self.combine), ("sdr", self.sdr)):
@@ -95,7 +95,7 @@ class Space:
                 yield Choice(f"--space {name}={span or one}", name, drawn_as(one), encoders)
 
     def check(self) -> None:
-        """Raise RequestError where a name is nobody's parameter."""
+        """Raise RequestError if a name is not a parameter of the learner, an encoder or the task."""
         known = {"task"}
         for encoder in self.encoders:
             for owner, kind, cls in self._owners(encoder):
@@ -125,20 +125,20 @@ class Space:
         return {**drawn, "settings": settings}
 
     def _draw_owned(self, trial: Any, owner: str, cls: type) -> dict[str, Any]:
-        asking = Asking(trial, owner, self.ranges, self.fixed)
-        values = dict(cls.suggest(asking))  # type: ignore[attr-defined]
-        for name in self._said_of(owner):
-            if name not in asking.asked:
-                values[name] = asking.said(name, parameters(cls)[name])
+        suggesting = OverridingTrial(trial, owner, self.ranges, self.fixed)
+        values = dict(cls.suggest(suggesting))  # type: ignore[attr-defined]
+        for name in self._overridden(owner):
+            if name not in suggesting.asked:
+                values[name] = suggesting.override(name, parameters(cls)[name])
         return values
 
     def _check_owned(self, owner: str, whose: str, cls: type) -> None:
-        asking = Asking(Recorder(), owner)
-        made = cls.suggest(asking).keys() - asking.asked  # type: ignore[attr-defined]
-        names = asking.asked | set(parameters(cls))
-        for name in self._said_of(owner):
+        suggesting = OverridingTrial(Recorder(), owner)
+        made = cls.suggest(suggesting).keys() - suggesting.asked  # type: ignore[attr-defined]
+        names = suggesting.asked | set(parameters(cls))
+        for name in self._overridden(owner):
             if name in made:
-                parts = ", ".join(f"{owner}.{part}" for part in sorted(asking.asked))
+                parts = ", ".join(f"{owner}.{part}" for part in sorted(suggesting.asked))
                 raise RequestError(f"{owner}.{name} is made of what its space draws: name one of {parts}.")
             if name not in names:
                 raise RequestError(one_of(f"parameter of the {whose}:", name, names))
@@ -147,12 +147,12 @@ class Space:
                 span = f"{wanted.low:g}..{wanted.high:g}"
                 raise RequestError(f"--space {owner}.{name} takes true,false: it is a flag, got {span}.")
 
-    def _said_of(self, owner: str) -> list[str]:
-        said = (name.partition(".") for name in (*self.ranges, *self.fixed))
-        return [short for of, _, short in said if of == owner]
+    def _overridden(self, owner: str) -> list[str]:
+        names = (name.partition(".") for name in (*self.ranges, *self.fixed))
+        return [short for first, _, short in names if first == owner]
 
     def _owners(self, encoder: str) -> list[tuple[str, str, type]]:
-        """What parameters are called by, their kind, their class."""
+        """The first part of parameters' names, with its kind and class."""
         named = "encoder" if len(self.encoders) == 1 else encoder
         found = registry.encoder(encoder), registry.learner(self.learner)
         return [(named, "encoder", found[0]), ("learner", "learner", found[1])]
@@ -166,10 +166,10 @@ def make_space(
     space: Mapping[str, Any] | None = None,
     fix: Mapping[str, Any] | None = None,
     fraction: Any = None,
-) -> Space:
-    """A space that is sound by its names; whether constructors take its values only draws tell.
+) -> SearchSpace:
+    """A space whose names are checked; its values are checked by constructors when they are drawn.
 
-    :raises RequestError: where an encoder, learner or parameter is unknown, a range is empty, or a fraction is none.
+    :raises RequestError: if an encoder, learner or parameter is unknown, a range is empty, or a fraction is wrong.
     """
     encoders = tuple(dict.fromkeys(registry.canonical(str(name)) for name in _several(encoder)))
     if not encoders:
@@ -181,7 +181,7 @@ def make_space(
     ranges, fixed = (_owned(values, named) for values in (ranges, fixed))
     combined, kept = _once("--combine", combine), _once("--sdr", sdr)
     shares = None if fraction is None else _shares(fraction)
-    chosen = Space(encoders, registry.canonical(learner), combined, kept, ranges, fixed, shares)
+    chosen = SearchSpace(encoders, registry.canonical(learner), combined, kept, ranges, fixed, shares)
     chosen.check()
     return chosen
 

@@ -1,0 +1,69 @@
+"""The only place that uses private names of Optuna and optuna-dashboard, which another version of either may change.
+
+``tests/test_optuna_internals.py`` fails for a name that is gone, and says what depends on it.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import sqlalchemy
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from optuna.trial import TrialState
+
+__all__ = [
+    "FIGURE",
+    "NOTE_VERSION",
+    "dialect_of",
+    "storage_of",
+    "study_id_of",
+    "trial_for_note",
+    "trial_id_of",
+    "without_heartbeat",
+]
+
+NOTE_VERSION = "dashboard:{trial_id}:note_ver"
+"""The attribute that a study has if optuna-dashboard has a note of a trial."""
+
+
+FIGURE = "dashboard:plot_data:{figure}:"
+"""How the attributes of a study begin that hold the numbered pieces of a figure of optuna-dashboard."""
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """The storage that a study reads and writes."""
+    return study._storage
+
+
+def study_id_of(study: Any) -> int:
+    """The id by which a storage knows a study."""
+    return int(study._study_id)
+
+
+def trial_id_of(trial: Any) -> int:
+    """The id by which a storage knows a trial, whose number counts within its study."""
+    return int(trial._trial_id)
+
+
+def dialect_of(study: Study) -> str:
+    """The dialect of the study's database, as "mysql"; empty for a journal or a study in memory."""
+    engine = getattr(getattr(study._storage, "_backend", None), "engine", None)  # Optuna caches a database
+    return "" if engine is None else str(engine.dialect.name)
+
+
+def without_heartbeat(study: Study, engine: sqlalchemy.Engine) -> list[tuple[int, int]]:
+    """The ids and numbers of running trials that never had a heartbeat."""
+    from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel  # here, so that journals do without it
+
+    running = sqlalchemy.select(TrialModel.trial_id, TrialModel.number).where(
+        TrialModel.study_id == study._study_id,
+        TrialModel.state == TrialState.RUNNING,
+        TrialModel.trial_id.not_in(sqlalchemy.select(TrialHeartbeatModel.trial_id)),
+    )
+    with engine.connect() as connection:
+        return [(trial_id, number) for trial_id, number in connection.execute(running)]
+
+
+def trial_for_note(study: Study, trial: Any) -> Any:
+    """A finished trial as optuna-dashboard's ``save_note`` takes it: Optuna's own ``Trial`` would start it again."""
+    return SimpleNamespace(storage=study._storage, study=study, _trial_id=trial._trial_id)

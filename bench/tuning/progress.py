@@ -1,0 +1,112 @@
+"""How far a search is: trials, the time left, the best so far, and what is in training."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from bench.executors.channel import Board
+from bench.harness.outcome import Moment
+from bench.results.words import about, many
+from bench.tuning.objectives import best_trial
+from bench.tuning.stopping import count_trials, used_flops
+from bench.tuning.study import StudyPlan
+from bench.tuning.wording import caveat, describe_outcome, describe_values
+
+__all__ = ["Progress", "in_training", "time_left"]
+
+FIRST_SHARE = 0.02
+"""Trials that must be done, 0.02 of one, before the time that is left can be estimated."""
+
+
+def time_left(elapsed: float, done: float, left: float) -> str:
+    """The time that the trials left take, by the time that others took; empty while too little is done.
+
+    >>> time_left(elapsed=10.0, done=4, left=8.5), time_left(10.0, 0.0, 12)
+    ('about 21 s left', '')
+    """
+    return f"{about(elapsed * left / done)} left" if done > FIRST_SHARE else ""
+
+
+def in_training(moments: Sequence[Moment]) -> str:
+    """As "2 cells in training, the slowest at step 60 of 100"; empty if there are none."""
+    running = [moment for moment in moments if not moment.over]
+    if not running:
+        return ""
+    slowest = min(running, key=_share)
+    note = f" ({slowest.note})" if slowest.note else ""
+    where = f"the slowest at step {slowest.step:,} of {slowest.budget:,}{note}"
+    return f"{many(len(running), 'cell')} in training, {where}"
+
+
+def _share(moment: Moment) -> float:
+    return moment.step / max(1, moment.budget)
+
+
+class Progress:
+    """How far the search of this process is.
+
+    :ivar before: trials that counted, and their FLOPs, when the search began; None before that.
+    """
+
+    def __init__(self, plan: StudyPlan, study: Study, on: Board) -> None:
+        self.plan, self.study, self.on = plan, study, on
+        self.began = time.monotonic()
+        self.before: tuple[int, float] | None = None
+
+    def begin(self) -> None:
+        """Start the clock, unless it is started."""
+        if self.before is None:
+            self.before, self.began = self._done(), time.monotonic()
+
+    def of_search(self, cells: Mapping[int, Mapping[str, bool]], waits: bool) -> str:
+        """As "12 of 64 trials, about 40 s left; best so far trial 7: …; 8 cells in training, …".
+
+        :param cells: whether each cell of each trial in work is over, by number and id.
+        :param waits: whether this process waits for trials of others.
+        """
+        training = in_training(self.on.moments()) or ("waiting for what other processes have in work" if waits else "")
+        return "; ".join(filter(None, [self._counts(cells), self._best_so_far(), training]))
+
+    def of_winner(self, over: int, cells: int) -> str:
+        """As "2 of 5 fresh seeds of the winner; 3 cells in training, …"."""
+        trained = f"{over} of {many(cells, 'fresh seed')} of the winner"
+        return "; ".join(filter(None, [trained, in_training(self.on.moments())]))
+
+    def _done(self) -> tuple[int, float]:
+        """Trials that count and are over, and their FLOPs."""
+        over = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        return count_trials(over), used_flops(over)
+
+    def _counts(self, cells: Mapping[int, Mapping[str, bool]]) -> str:
+        rule, (trials, flops), (earlier, charged) = self.plan.rule_of(self.study), self._done(), self.before or (0, 0.0)
+        limits, partly = [], self._partly_done(cells)
+        of = many(trials, "trial")
+        if rule["trials"] is not None:
+            of = f"{trials:,} of {many(rule['trials'], 'trial')}"
+            limits.append((trials - earlier + partly, rule["trials"] - trials - partly))
+        if rule["compute"] is not None:
+            of += f", {flops:.3g} of {rule['compute']:.3g} FLOPs"
+            limits.append(((flops - charged) / rule["compute"], (rule["compute"] - flops) / rule["compute"]))
+        done, left = min(limits, key=lambda limit: limit[1] / max(limit[0], 1e-9))
+        return ", ".join(filter(None, [of, time_left(time.monotonic() - self.began, done, max(0.0, left))]))
+
+    def _partly_done(self, cells: Mapping[int, Mapping[str, bool]]) -> float:
+        """The parts of trials in work that are done, in trials."""
+        shares = {moment.id: min(1.0, _share(moment)) for moment in self.on.moments()}
+        return sum(
+            sum(1.0 if over else shares.get(id, 0.0) for id, over in mine.items()) / len(mine)
+            for mine in cells.values()
+            if mine
+        )
+
+    def _best_so_far(self) -> str:
+        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        objectives, complete = self.plan.objectives, {trial.number: trial for trial in known}
+        number = best_trial(objectives, [(number, trial.values) for number, trial in complete.items()])
+        if number is None:
+            return ""
+        doubtful = caveat(objectives, self.plan.seeds, found := complete[number].user_attrs)
+        best = describe_outcome(found) if doubtful else describe_values(objectives, complete[number].values)
+        return f"best so far trial {number}: {best}"
