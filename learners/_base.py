@@ -1,4 +1,4 @@
-"""What every learner is: a scikit-learn classifier whose training somebody else can drive."""
+"""The contract of learners: scikit-learn classifiers whose training can also be driven step by step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -13,19 +13,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from encoders import Codes
 
-__all__ = ["Learner", "Look", "OneByOne", "Problem", "Setting", "Solo", "Training"]
+__all__ = ["Learner", "Look", "OneByOne", "Problem", "Setting", "Solitary", "Solo", "Training"]
 
 Rows = NDArray[np.intp]
 State = dict[str, NDArray[Any]]
-"""A checkpoint: arrays by name, no pickles."""
+"""A checkpoint: arrays by name, without pickles."""
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What one replica learns from. It holds no answer but those of the training rows.
+    """What one replica learns from. It holds the answers of the training rows only.
 
-    :param codes: the codes of all examples that the replica may train on or be asked about. They may be shared with
-        other replicas: not to be written to.
+    :param codes: the codes of all examples that the replica may train on or be evaluated on. Other replicas may share
+        them, so that they must not be changed.
     :param train: the training rows of ``codes``, (N,).
     :param y: the class of each training row, (N,) integers in [0, n_classes).
     :param n_classes: C; a small training set may miss some classes.
@@ -39,15 +39,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where replicas train, how exactly, and what is known of how long.
+    """Where and how replicas train. The expected lengths decide only which programs are worth compiling.
 
     :param device: one whose kind is among the learner's ``devices``.
     :param precision: one of its ``precisions``.
-    :param steps: updates until the end, as far as anybody knows: what is worth preparing depends on it.
-    :param looks: how many times somebody will look, likewise.
-    :param announce: is told, in a few words, what keeps the training from going on; "" when it goes on.
-    :param repeats: how many trainings of this structure follow one another, this one included, likewise.
-    :param leaving: replicas may end before others do.
+    :param steps: expected updates until the end.
+    :param looks: expected number of looks.
+    :param announce: is called with a short message when something delays the training, and with "" when it goes on.
+    :param repeats: expected number of trainings of this structure one after another, this one included.
+    :param leaving: some replicas may stop before others.
     """
 
     device: str = "cpu"
@@ -61,12 +61,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Look:
-    """What R replicas say, and how they are.
+    """An evaluation of R replicas.
 
-    :param scores: (R, N, C), an array or a tensor on any device; the largest score wins. Rows beyond those that a
-        replica was asked about mean nothing.
-    :param vitals: what else is worth a curve, by name, (R,) each.
-    :param diverged: who has left the finite numbers, (R,).
+    :param scores: (R, N, C), an array or a tensor on any device; the largest score wins. A replica with fewer rows than
+        N has padding behind them.
+    :param vitals: other values worth a curve, by name, (R,) each.
+    :param diverged: whether weights are no longer finite, (R,).
     """
 
     scores: Any
@@ -77,22 +77,22 @@ class Look:
 class Training(ABC):
     """R replicas of one learner in training, each on a problem of its own.
 
-    Whoever drives it decides how far to advance, when to look at the scores, and which replicas to stop.
+    The caller decides how far to advance, when to look at the scores, and which replicas to stop.
     """
 
     @property
     def compile_seconds(self) -> float:
-        """Spent so far on making programs: tracing, compiling, capturing. No part of training."""
+        """Seconds spent so far on tracing, compiling and capturing programs. They do not count as training."""
         return 0.0
 
     @property
     def compiled(self) -> bool:
-        """Whether it trains by a compiled program, which rounds differently."""
+        """Whether it trains with a compiled program, which rounds differently."""
         return False
 
     @property
     def notices(self) -> Sequence[str]:
-        """What a user should know of how it trains, a line each."""
+        """Messages for the user, a line each."""
         return ()
 
     @abstractmethod
@@ -101,15 +101,15 @@ class Training(ABC):
 
     @abstractmethod
     def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
-        """What each replica says of its rows of its codes, and how it is."""
+        """Evaluate each replica on rows of its codes."""
 
     @abstractmethod
     def state(self, replica: int) -> State:
-        """All that is needed to go on later; empty where nothing can be gained by going on."""
+        """Everything that is needed to continue later; empty where continuing changes nothing."""
 
     @abstractmethod
     def restore(self, replica: int, state: State) -> None:
-        """Go back to a state of a replica of equal configuration and problem."""
+        """Return to a state of a replica of equal configuration and problem."""
 
     @abstractmethod
     def learner(self, replica: int) -> "Learner":
@@ -127,8 +127,8 @@ class Training(ABC):
 class Learner(ClassifierMixin, BaseEstimator, ABC):
     """A classifier of codes.
 
-    On its own it is `fit` and `predict`. The benchmark instead calls `begin` and drives the training. A step is one
-    optimizer update; learners that can only be looked at after several say so by `granularity`.
+    Used alone it has `fit` and `predict`. The benchmark calls `begin` instead and drives the training. A step is one
+    optimizer update; `granularity` says after how many a learner can be evaluated.
     """
 
     version: ClassVar[int] = 1
@@ -140,7 +140,7 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     budget_parameter: ClassVar[str | None] = None
     """The constructor argument that says how long `fit` trains. The benchmark sets budgets itself."""
     fit_parameters: ClassVar[tuple[str, ...]] = ()
-    """Constructor arguments that concern `fit` alone, and are no part of what a benchmark compares."""
+    """Constructor arguments that only `fit` uses. The benchmark does not compare them."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Constructor arguments of a small instance, for the contract tests."""
     inapplicable_checks: ClassVar[Mapping[str, str]] = {}
@@ -163,7 +163,7 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def granularity(self, n_train: int) -> int:
-        """Updates between two moments at which it can be looked at; 0 for a learner in closed form."""
+        """Updates between two steps at which it can be evaluated; 0 for a learner in closed form."""
 
     @abstractmethod
     def default_steps(self, n_train: int) -> int:
@@ -174,14 +174,14 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     def begin(
         cls, learners: "Sequence[Learner]", problems: Sequence[Problem], setting: Setting | None = None
     ) -> Training:
-        """Start to train R learners of equal structure on R problems; on the CPU where nothing is said."""
+        """Start to train R learners of equal structure on R problems, by default on the CPU."""
 
     @abstractmethod
     def structure(self, n_train: int) -> tuple[Any, ...] | None:
         """What must be equal for learners to train as one batched program; None where they train one by one."""
 
     def check_codes(self, codes: Codes, n_classes: int) -> None:
-        """Raise ValueError where it cannot learn so many classes from such codes."""
+        """Raise ValueError where it cannot learn this number of classes from these codes."""
 
     @abstractmethod
     def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -217,7 +217,7 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
         training = self.begin([self], [problem], Setting(steps=steps, looks=1))
         training.advance(steps, [0])
         if training.look([0], [np.arange(1)]).diverged.any():
-            raise ValueError(f"{type(self).__name__} diverged: its weights are no finite numbers any more.")
+            raise ValueError(f"{type(self).__name__} diverged: its weights are no longer finite.")
         training.learner(0)
         return self
 
@@ -240,7 +240,7 @@ def _dense(X: ArrayLike | Codes) -> Any:
 
 
 class Solo(ABC):
-    """One replica in training on its own, as scikit-learn's learners do: the learner's ``model_`` is what trains."""
+    """One replica that trains by itself: the learner's ``model_`` is trained in place."""
 
     def __init__(self, learner: Learner, problem: Problem) -> None:
         self.learner = learner
@@ -268,11 +268,11 @@ class Solo(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """All that is needed to go on later."""
+        """Everything that is needed to continue later."""
 
     @abstractmethod
     def restore(self, state: State) -> None:
-        """Go back to a state."""
+        """Return to a state."""
 
     @abstractmethod
     def parameters(self) -> int:
@@ -300,7 +300,7 @@ class OneByOne(Training):
                 self._solos[replica].advance(step)
 
     def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
-        """Scores, and whose weights are no finite numbers any more; nothing else is cheap enough to be always on."""
+        """Scores, and whether weights are still finite. There are no other vitals: none is cheap enough."""
         solos = [self._solos[replica] for replica in replicas]
         longest = max(len(mine) for mine in rows)
         said = [
@@ -329,3 +329,21 @@ class OneByOne(Training):
     def flops(self, replica: int, step: int) -> int | None:
         """Floating-point operations."""
         return self._solos[replica].flops(step)
+
+
+class Solitary(Learner):
+    """A learner whose replicas train one after another."""
+
+    @abstractmethod
+    def solo(self, problem: Problem) -> Solo:
+        """This learner in training on a problem."""
+
+    def structure(self, n_train: int) -> None:
+        """None: there is no batched program."""
+
+    @classmethod
+    def begin(
+        cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
+    ) -> Training:
+        """Train one after another."""
+        return OneByOne([learner.solo(problem) for learner, problem in zip(learners, problems, strict=True)])

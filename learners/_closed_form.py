@@ -1,19 +1,18 @@
-"""Learners that need no steps: one solve, and all is learned."""
+"""Learners in closed form: they are solved at once, without steps."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learners._base import Learner, OneByOne, Problem, Setting, Solo, State, Training
+from learners._base import Problem, Solitary, Solo, State
 
 __all__ = ["ClosedForm"]
 
 
-class ClosedForm(Learner):
-    """A learner around a scikit-learn estimator that is fitted in one go."""
+class ClosedForm(Solitary):
+    """A learner that wraps a scikit-learn estimator, fitted at once."""
 
     model_: Any
 
@@ -22,26 +21,20 @@ class ClosedForm(Learner):
         """A fitted estimator."""
 
     def steps_per_epoch(self, n_train: int) -> int:
-        """None are needed."""
+        """0: there are no steps."""
         return 0
 
     def granularity(self, n_train: int) -> int:
-        """None are needed."""
+        """0: there are no steps."""
         return 0
 
     def default_steps(self, n_train: int) -> int:
-        """None are needed."""
+        """0: there are no steps."""
         return 0
 
-    def structure(self, n_train: int) -> None:
-        """They train one by one."""
-
-    @classmethod
-    def begin(
-        cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
-    ) -> Training:
-        """Solve one after another."""
-        return OneByOne([_Solve(learner, problem) for learner, problem in zip(learners, problems, strict=True)])
+    def solo(self, problem: Problem) -> Solo:
+        """This learner, to be solved for one problem."""
+        return _Solve(self, problem)
 
     @abstractmethod
     def _parameters(self) -> int:

@@ -1,15 +1,19 @@
-"""Forward-forward: layers that learn one by one, without a gradient between them."""
+"""Forward-forward: each layer has a loss of its own, and no gradient passes between layers."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from encoders import Codes
-from encoders._check import require, require_choice, require_flag, require_integer, require_number
-from learners._nets.goodness import ACTIVATIONS, CONTRASTS, NORMS, GoodnessNet
+from encoders._check import require
+from learners._hyperparameters import hyperparameter
+from learners._nets.goodness import GoodnessNet
+from learners._nets.losses import cross_entropy
 from learners._nets.modules import Network
 from learners._torch import WIDTHS, TorchLearner
 
@@ -19,14 +23,15 @@ NEGATIVES: Final = 4
 PEER_WEIGHT: Final = 0.03
 
 
+@dataclass(eq=False, repr=False)
 class ForwardForward(TorchLearner):
     """Layers that each give high goodness to an example with its right label, and low goodness with a wrong one.
 
     The label c enters beside the codes z of the slots. With x₁ = (z(a), z(b)) and, above, xₗ = norm(hₗ₋₁):
 
     - hₗ = φ(Wₗ xₗ + Vₗ c), without biases; V only in the first layer with ``label="input"``;
-    - gₗ = mean or sum of hₗ², or 1 − ‖xₗ − Wₗᵀ hₗ‖² / ‖xₗ‖² of codes and label (``goodness="reconstruction"``: how much
-      of what came in an autoencoder with symmetric weights gives back);
+    - gₗ = mean or sum of hₗ², or 1 − ‖xₗ − Wₗᵀ hₗ‖² / ‖xₗ‖² of codes and label (``goodness="reconstruction"``: how
+      well an autoencoder with symmetric weights reconstructs the layer's input);
     - φ(x) = max(0, x), x², or max(0, x) of the k largest (k winners take all);
     - norm: none; "length", h / √(mean h² + ε); "layer", (h − mean h) / √(var h + ε), ε = 1e-6; "peer", length, and in
       every layer's loss ``peer_weight`` · mean over units of (their mean activity − the mean over units)², means of the
@@ -39,7 +44,7 @@ class ForwardForward(TorchLearner):
     - ``loss="softmax"``: −log(e^(α g⁺) / (e^(α g⁺) + Σ e^(α g⁻))).
 
     The answer is the label of the highest Σₗ gₗ; probabilities are the softmax of α Σₗ gₗ. The gradient of a layer's
-    loss with respect to the weights of any other layer is zero: what comes from below is a constant to it. (Hard
+    loss with respect to the weights of any other layer is zero: its input is a constant. (Hard
     negatives are drawn by all layers together.)
 
     Source: Hinton 2022, "The Forward-Forward Algorithm" (arXiv 2212.13345): goodness, threshold, label beside the
@@ -48,10 +53,10 @@ class ForwardForward(TorchLearner):
     Ba et al. 2016 (arXiv 1607.06450). The softmax over labels is ours.
 
     NOTE: Hinton sums the goodness of all layers but the first; here of all, so that one layer can answer. His hard
-    negatives come from a learned softmax, his peer normalisation from running means; here both come from the batch.
+    negatives come from a learned softmax, his peer normalisation from running means; here both use the batch.
 
-    NOTE: Adam's steps are absolute and the goodness of squared units is of the fourth order, so that codes of greater
-    norm learn faster, however they start.
+    NOTE: Adam's steps do not scale with the gradient, and the goodness of squared units is of the fourth order in the
+    codes: codes of greater norm learn faster for any initial scale.
 
     :param depth: L layers.
     :param width: D units of each.
@@ -68,8 +73,8 @@ class ForwardForward(TorchLearner):
     :param peer_weight: of the peer term, > 0; None takes 0.03.
     :param activation: φ: "relu", "quadratic" or "k-wta".
     :param k: winners, in [1, width], with "k-wta".
-    :param init_scale: deviation of the entries of an embedded code and of V at the start. Matrices between layers start
-        as U(±1/√D).
+    :param init_scale: standard deviation of the entries of an embedded code and of V at the start. Matrices
+        between layers start as U(±1/√D).
     :param loss: of each layer: "threshold", "symba" or "softmax".
     :raises ValueError: for a parameter out of range, or one that the others leave without effect.
 
@@ -80,100 +85,33 @@ class ForwardForward(TorchLearner):
 
     version = 1
     precisions = ("float32",)  # one layer has hardly a product that other arithmetic would speed up
-    losses_known = tuple(CONTRASTS)
-    starts = frozenset(["init_scale"])
     example: ClassVar = {"width": 32, "steps": 100, "random_state": 0}
 
-    def __init__(
-        self,
-        depth: int = 1,
-        width: int = 256,
-        tied: bool = True,
-        label: Literal["input", "every"] = "input",
-        goodness: Literal["mean", "sum", "reconstruction"] = "mean",
-        theta: float | None = None,
-        alpha: float | None = None,
-        negatives: Literal["random", "hard", "all"] | None = None,
-        n_negatives: int | None = None,
-        norm: Literal["none", "length", "layer", "peer"] = "length",
-        peer_weight: float | None = None,
-        activation: Literal["relu", "quadratic", "k-wta"] = "quadratic",
-        k: int | None = None,
-        init_scale: float = 0.1,
-        *,
-        loss: Literal["threshold", "symba", "softmax"] = "symba",
-        optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw",
-        lr: float = 0.01,
-        betas: tuple[float, float] = (0.9, 0.98),
-        eps: float = 1e-8,
-        momentum: float = 0.95,
-        nesterov: bool = False,
-        muon_rest_lr: float = 1e-3,
-        muon_freeze: bool = False,
-        weight_decay: float = 0.5,
-        decay: Literal["decoupled", "coupled", "to-init"] | None = None,
-        grokfast: Literal["none", "ema", "ma"] = "none",
-        grokfast_alpha: float | None = None,
-        grokfast_lamb: float | None = None,
-        grokfast_window: int | None = None,
-        orthograd: bool = False,
-        gradient_noise: float = 0.0,
-        weight_noise: float = 0.0,
-        warmup: int = 10,
-        schedule: Literal["constant", "cosine"] = "constant",
-        decay_steps: int | None = None,
-        batch_size: int | None = None,
-        steps: int = 4000,
-        slots: int = 1,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.depth = depth
-        self.width = width
-        self.tied = tied
-        self.label = label
-        self.goodness = goodness
-        self.theta = theta
-        self.alpha = alpha
-        self.negatives = negatives
-        self.n_negatives = n_negatives
-        self.norm = norm
-        self.peer_weight = peer_weight
-        self.activation = activation
-        self.k = k
-        self.init_scale = init_scale
-        super().__init__(
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            momentum=momentum,
-            nesterov=nesterov,
-            muon_rest_lr=muon_rest_lr,
-            muon_freeze=muon_freeze,
-            weight_decay=weight_decay,
-            decay=decay,
-            grokfast=grokfast,
-            grokfast_alpha=grokfast_alpha,
-            grokfast_lamb=grokfast_lamb,
-            grokfast_window=grokfast_window,
-            orthograd=orthograd,
-            gradient_noise=gradient_noise,
-            weight_noise=weight_noise,
-            warmup=warmup,
-            schedule=schedule,
-            decay_steps=decay_steps,
-            batch_size=batch_size,
-            steps=steps,
-            slots=slots,
-            random_state=random_state,
-        )
+    depth: int = 1
+    width: int = 256
+    tied: bool = True
+    label: Literal["input", "every"] = "input"
+    goodness: Literal["mean", "sum", "reconstruction"] = "mean"
+    theta: float | None = hyperparameter(None, above=0)
+    alpha: float | None = hyperparameter(None, above=0)
+    negatives: Literal["random", "hard", "all"] | None = None
+    n_negatives: int | None = None
+    norm: Literal["none", "length", "layer", "peer"] = "length"
+    peer_weight: float | None = hyperparameter(None, above=0)
+    activation: Literal["relu", "quadratic", "k-wta"] = "quadratic"
+    k: int | None = None
+    init_scale: float = hyperparameter(0.1, above=0, role="start")
+    _: KW_ONLY
+    loss: Literal["threshold", "symba", "softmax"] = "symba"  # type: ignore[assignment]
+    lr: float = 0.01
+    weight_decay: float = 0.5
+    steps: int = 4000
 
     @classmethod
     def forum(cls, depth: int = 1, **changes: Any) -> Self:
         """The HTM forum's attempt: autoencoders with symmetric weights and k winners, a map of its own for each slot.
 
-        No source is public: the sizes, and that goodness is how much of codes and label comes back, are our reading.
+        There is no public source. The sizes, and the goodness as the quality of reconstruction, are our interpretation.
         """
         preset: dict[str, Any] = {
             "depth": depth,
@@ -200,70 +138,44 @@ class ForwardForward(TorchLearner):
         }
 
     def check_own(self) -> None:
-        """Positive sizes, known names, and nothing that has no effect."""
-        for name in ("depth", "width"):
-            require_integer(self, name)
-        require_flag(self, "tied")
-        require_choice(self, "label", ("input", "every"))
-        require_choice(self, "goodness", ("mean", "sum", "reconstruction"))
-        require_choice(self, "activation", ACTIVATIONS)
-        require_number(self, "init_scale", above=0)
+        """No setting that the others leave without effect."""
         self._check_contrast()
         self._check_depth()
         sparse = self.activation == "k-wta"
         require(self, "k", (self.k is not None) is sparse, "given with activation='k-wta', only")
-        if sparse:
-            require_integer(self, "k")
-            require(self, "k", self.k is not None and self.k <= self.width, f"in [1, width={self.width}]")
+        require(self, "k", self.k is None or self.k <= self.width, f"in [1, width={self.width}]")
 
     def _check_contrast(self) -> None:
-        """What a layer learns by."""
+        """Rules of the layers' loss and its negatives."""
         bounded = self.loss == "threshold"
         require(self, "theta", bounded or self.theta is None, f"None with loss={self.loss!r}")
         require(self, "alpha", not bounded or self.alpha is None, "None with loss='threshold'")
-        for name in ("theta", "alpha"):
-            require_number(self, name, above=0, optional=True)
         if self.goodness == "reconstruction" and self.theta is not None:
             require(self, "theta", self.theta < 1, "below 1 with goodness='reconstruction', which is at most 1")
-        if self.negatives is not None:
-            require_choice(self, "negatives", ("random", "hard", "all"))
         counted = self.resolved_negatives != "all" or self.n_negatives is None
         require(self, "n_negatives", counted, "None with all negatives")
-        require_integer(self, "n_negatives", optional=True)
 
     def _check_depth(self) -> None:
-        """What is between layers, where there are several."""
-        require_choice(self, "norm", NORMS)
+        """Rules of settings that need several layers."""
         several = self.depth > 1
         require(self, "norm", several or self.norm in ("length", "peer"), "'length' or 'peer' with depth=1")
         require(self, "peer_weight", self.peer_weight is None or self.norm == "peer", "None without norm='peer'")
-        require_number(self, "peer_weight", above=0, optional=True)
         require(self, "label", several or self.label == "input", "'input' with depth=1")
 
     def check_codes(self, codes: Codes, n_classes: int) -> None:
-        """As many wrong labels as there are."""
+        """There must be enough wrong labels to draw from."""
         wanted = 1 if self.n_negatives is None else self.n_negatives
         require(self, "n_negatives", wanted < max(2, n_classes), f"below the number of classes, {n_classes}")
 
     @property
     def has_hidden_matrices(self) -> bool:
-        """From the second layer on."""
+        """Whether there is a second layer."""
         return self.depth > 1
 
     @property
     def resolved_negatives(self) -> str:
-        """The kind of negatives."""
+        """The kind of negatives, where None is resolved."""
         return self.negatives or ("all" if self.loss == "softmax" else "random")
-
-    @property
-    def resolved_n_negatives(self) -> int:
-        """M, of negatives that are drawn."""
-        return NEGATIVES if self.n_negatives is None else self.n_negatives
-
-    @property
-    def resolved_peer_weight(self) -> float:
-        """The weight of the peer term."""
-        return PEER_WEIGHT if self.peer_weight is None else self.peer_weight
 
     @property
     def scale(self) -> float:
@@ -278,24 +190,35 @@ class ForwardForward(TorchLearner):
 
     @property
     def noisy(self) -> bool:
-        """It draws negatives."""
+        """Whether negatives are drawn at random."""
         return self.resolved_negatives != "all"
-
-    def default_batch(self, n_train: int) -> int:
-        """Half of the training pairs, at most 512."""
-        return min(512, -(-n_train // 2))
 
     def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
         """The module of one replica."""
-        return GoodnessNet(self, n_slots, n_features, n_classes)
+        return GoodnessNet(
+            n_slots,
+            n_features,
+            n_classes,
+            depth=self.depth,
+            width=self.width,
+            tied=self.tied,
+            labels_everywhere=self.label == "every",
+            goodness=self.goodness,
+            contrast=self.loss,
+            scale=self.scale,
+            negatives=self.resolved_negatives,
+            n_negatives=NEGATIVES if self.n_negatives is None else self.n_negatives,
+            sharpness=self.sharpness,
+            norm=self.norm,
+            peer_weight=PEER_WEIGHT if self.peer_weight is None else self.peer_weight,
+            activation=self.activation,
+            k=self.k,
+            init_scale=self.init_scale,
+        )
 
-    def losses(self, scores: Any, y: Any) -> Any:
-        """−log softmax(α Σ g) at the answer, whatever the layers learn by."""
-        with torch.no_grad():
-            scores = self.sharpness * torch.as_tensor(scores)
-            return F.cross_entropy(
-                scores.flatten(0, -2), torch.as_tensor(y, device=scores.device).flatten(), reduction="none"
-            ).reshape(scores.shape[:-1])
+    def example_losses(self, scores: Tensor, y: Tensor) -> Tensor:
+        """−log softmax(α Σ g) at the answer, whatever the loss of a layer is."""
+        return cross_entropy(self.sharpness * scores, y)
 
     def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
         """Probabilities (N, C): softmax(α Σ g)."""

@@ -1,4 +1,4 @@
-"""Nearest neighbours: what an encoding's distances give away."""
+"""Nearest neighbours: what the distances of an encoding reveal."""
 
 from typing import Any, ClassVar
 
@@ -48,9 +48,9 @@ class KNN(ClosedForm):
         return self.targets_[neighbors_NK].mean(axis=1)
 
     def operations(self, n_train: int, n_features: int, n_classes: int) -> int:
-        """2 N F: the squared lengths of the training rows, all of a distance that no question is needed for.
+        """2 N F: the squared lengths of the training rows, the part of a distance that does not depend on the query.
 
-        NOTE: it learns by keeping the rows. The arithmetic is in answering, which is charged to no learner.
+        NOTE: it learns by keeping the rows. Its arithmetic is in prediction, which is counted for no learner.
         """
         return 2 * n_train * n_features
 

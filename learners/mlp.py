@@ -1,7 +1,7 @@
 """scikit-learn's multi-layer perceptron, epoch by epoch."""
 
 import warnings
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state
 
-from encoders._check import require_choice, require_integer, require_integers, require_number
-from learners._base import Learner, OneByOne, Problem, Setting, Solo, State, Training
+from learners._base import Learner, Problem, Solitary, Solo, State
+from learners._hyperparameters import check_fields, hyperparameter
 
 LARGEST_SEED = 2**31 - 1
 NEVER = 10**9
 
 
-class MLP(Learner):
+@dataclass(eq=False, repr=False)
+class MLP(Solitary):
     """A multi-layer perceptron trained by Adam, as scikit-learn implements it.
 
     ``head="regressor"``: outputs f(x) of `sklearn.neural_network.MLPRegressor` fit one-hot targets; a batch of n
     minimises (1/2n) (Σ ‖f(x) − onehot‖² + α ‖W‖²), a sum over classes, though the loss on the curve is their mean; the
     largest output wins. ``head="classifier"``: `MLPClassifier`, softmax and cross-entropy. Training goes on for the
     whole budget in float32: no tolerance, no early stop, a fresh shuffle every epoch that depends on the seed and the
-    epoch's number alone. It can be looked at after whole epochs.
+    epoch's number alone. It can be evaluated after whole epochs.
 
     NOTE: ``alpha`` is coupled decay, part of the gradient that Adam normalises; decoupled decay is another learner.
 
@@ -51,27 +52,14 @@ class MLP(Learner):
     fit_parameters = ("epochs",)
     example: ClassVar = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "epochs": 60, "random_state": 0}
 
-    model_: MLPRegressor | MLPClassifier
-
-    def __init__(
-        self,
-        hidden_layer_sizes: tuple[int, ...] = (400, 200, 200, 200, 200, 200),
-        head: Literal["regressor", "classifier"] = "regressor",
-        activation: Literal["relu", "tanh", "logistic", "identity"] = "relu",
-        alpha: float = 1e-4,
-        learning_rate_init: float = 1e-3,
-        batch_size: int = 200,
-        epochs: int = 200,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.head = head
-        self.activation = activation
-        self.alpha = alpha
-        self.learning_rate_init = learning_rate_init
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.random_state = random_state
+    hidden_layer_sizes: tuple[int, ...] = (400, 200, 200, 200, 200, 200)
+    head: Literal["regressor", "classifier"] = "regressor"
+    activation: Literal["relu", "tanh", "logistic", "identity"] = "relu"
+    alpha: float = hyperparameter(1e-4, at_least=0)
+    learning_rate_init: float = hyperparameter(1e-3, above=0)
+    batch_size: int = 200
+    epochs: int = 200
+    random_state: int | np.random.RandomState | None = None
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
@@ -88,13 +76,7 @@ class MLP(Learner):
 
     def check(self) -> None:
         """Positive sizes and rates, known names."""
-        require_integers(self, "hidden_layer_sizes")
-        require_choice(self, "head", ("regressor", "classifier"))
-        require_choice(self, "activation", ("relu", "tanh", "logistic", "identity"))
-        require_number(self, "alpha", at_least=0)
-        require_number(self, "learning_rate_init", above=0)
-        require_integer(self, "batch_size")
-        require_integer(self, "epochs")
+        check_fields(self)
 
     def steps_per_epoch(self, n_train: int) -> int:
         """⌈n / batch⌉."""
@@ -108,15 +90,9 @@ class MLP(Learner):
         """``epochs`` passes."""
         return self.epochs * self.steps_per_epoch(n_train)
 
-    def structure(self, n_train: int) -> None:
-        """They train one by one."""
-
-    @classmethod
-    def begin(
-        cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
-    ) -> Training:
-        """Train one after another."""
-        return OneByOne([_Epochs(learner, problem) for learner, problem in zip(learners, problems, strict=True)])
+    def solo(self, problem: Problem) -> Solo:
+        """This learner, trained epoch by epoch."""
+        return _Epochs(self, problem)
 
     def losses(self, scores: NDArray[np.floating], y: NDArray[np.intp]) -> NDArray[np.floating]:
         """Squared error of the regressor, −log p(y) of the classifier."""
@@ -143,7 +119,7 @@ class MLP(Learner):
 
 
 class _Epochs(Solo):
-    """One MLP, driven by `partial_fit`: it keeps Adam's state, where `fit` would start it anew."""
+    """One MLP, trained by `partial_fit`, which keeps Adam's state where `fit` would reset it."""
 
     learner: MLP
 
@@ -162,7 +138,7 @@ class _Epochs(Solo):
 
     def _epoch(self) -> None:
         network = self.learner.model_
-        # An integer would repeat one shuffle for ever; a stream would tie an epoch to all before it.
+        # A fixed integer would repeat one shuffle; a stream would make an epoch depend on all earlier ones.
         epoch_seed = np.random.SeedSequence([self.seed, self.step // self.per_epoch]).generate_state(1)[0]
         network.random_state = int(epoch_seed)
         everything = {} if self.learner.head == "regressor" else {"classes": np.arange(self.problem.n_classes)}
@@ -193,7 +169,7 @@ class _Epochs(Solo):
         self.step = int(state["step"])
 
     def _groups(self) -> list[tuple[str, list[NDArray[np.float32]]]]:
-        # scikit-learn has no public door to Adam's moments.
+        # scikit-learn has no public access to Adam's moments.
         network = self.learner.model_
         moments = network._optimizer
         return [("w", network.coefs_), ("b", network.intercepts_), ("m", moments.ms), ("v", moments.vs)]

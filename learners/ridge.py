@@ -1,4 +1,4 @@
-"""Ridge regression on one-hot targets: what a linear readout finds in a code."""
+"""Ridge regression on one-hot targets: what a linear read-out finds in a code."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from learners._closed_form import ClosedForm
 class Ridge(ClosedForm):
     """The linear map W, b with the smallest ‖XW + b − Y‖² + α‖W‖²; the largest output wins. Y is one-hot.
 
-    It learns no features. As a probe it tells how much of a task the encoding has solved beforehand.
+    It learns no features. As a probe it shows how much of a task the encoding alone solves.
 
     Source: Hoerl & Kennard 1970 (doi 10.1080/00401706.1970.10488634); computed by scikit-learn.
 

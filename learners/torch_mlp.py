@@ -1,24 +1,25 @@
 """Multi-layer perceptrons in torch, with scikit-learn's shape as a preset."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from encoders._check import require_choice, require_integer, require_integers, require_number
+from learners._hyperparameters import hyperparameter
 from learners._kernels.products import product
-from learners._nets.modules import ACTIVATIONS, Linear, Network, Noise
+from learners._nets.modules import ACTIVATIONS, Activation, Linear, Network, Noise
 from learners._torch import WIDTHS, TorchLearner
 
 
+@dataclass(eq=False, repr=False)
 class TorchMLP(TorchLearner):
     """A multi-layer perceptron over the codes of all slots side by side.
 
-    h₀ = (z(a), z(b)); hₗ = φ(Wₗ hₗ₋₁ + bₗ); scores = W h_L + b. With adapters of rank r every hidden matrix stays as it
-    was drawn and B A is trained beside it, W + s B A, A (r, in) drawn, B (out, r) zero at first.
+    h₀ = (z(a), z(b)); hₗ = φ(Wₗ hₗ₋₁ + bₗ); scores = W h_L + b. With adapters of rank r every hidden matrix stays
+    fixed and a product B A is trained and added, W + s B A, A (r, in) drawn, B (out, r) zero at first.
 
     `TorchMLP.scikit` gives the shape, loss, start and optimizer of `learners.MLP`, so that both can be compared.
 
@@ -32,6 +33,7 @@ class TorchMLP(TorchLearner):
     :param dropout: probability of dropping a hidden activation, in [0, 1).
     :raises ValueError: for a parameter out of range.
 
+    >>> import numpy as np
     >>> X, y = np.eye(4)[[0, 1, 2, 3] * 4], [0, 1, 1, 0] * 4
     >>> TorchMLP((16,), steps=200, lr=0.01, random_state=0).fit(X, y).score(X, y)
     1.0
@@ -40,74 +42,12 @@ class TorchMLP(TorchLearner):
     version = 1
     example: ClassVar = {"hidden_layer_sizes": (32,), "lr": 0.01, "weight_decay": 0.01, "steps": 60, "random_state": 0}
 
-    def __init__(
-        self,
-        hidden_layer_sizes: tuple[int, ...] = (256, 256),
-        activation: Literal["relu", "gelu", "tanh", "quadratic", "identity"] = "relu",
-        init: Literal["torch", "glorot"] = "torch",
-        lora_rank: int = 0,
-        lora_scale: float = 1.0,
-        dropout: float = 0.0,
-        *,
-        loss: Literal["cross-entropy", "squared", "stablemax"] = "cross-entropy",
-        optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw",
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.98),
-        eps: float = 1e-8,
-        momentum: float = 0.95,
-        nesterov: bool = False,
-        muon_rest_lr: float = 1e-3,
-        muon_freeze: bool = False,
-        weight_decay: float = 1.0,
-        decay: Literal["decoupled", "coupled", "to-init"] | None = None,
-        grokfast: Literal["none", "ema", "ma"] = "none",
-        grokfast_alpha: float | None = None,
-        grokfast_lamb: float | None = None,
-        grokfast_window: int | None = None,
-        orthograd: bool = False,
-        gradient_noise: float = 0.0,
-        weight_noise: float = 0.0,
-        warmup: int = 10,
-        schedule: Literal["constant", "cosine"] = "constant",
-        decay_steps: int | None = None,
-        batch_size: int | None = None,
-        steps: int = 10_000,
-        slots: int = 1,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.init = init
-        self.lora_rank = lora_rank
-        self.lora_scale = lora_scale
-        self.dropout = dropout
-        super().__init__(
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            momentum=momentum,
-            nesterov=nesterov,
-            muon_rest_lr=muon_rest_lr,
-            muon_freeze=muon_freeze,
-            weight_decay=weight_decay,
-            decay=decay,
-            grokfast=grokfast,
-            grokfast_alpha=grokfast_alpha,
-            grokfast_lamb=grokfast_lamb,
-            grokfast_window=grokfast_window,
-            orthograd=orthograd,
-            gradient_noise=gradient_noise,
-            weight_noise=weight_noise,
-            warmup=warmup,
-            schedule=schedule,
-            decay_steps=decay_steps,
-            batch_size=batch_size,
-            steps=steps,
-            slots=slots,
-            random_state=random_state,
-        )
+    hidden_layer_sizes: tuple[int, ...] = (256, 256)
+    activation: Activation = "relu"
+    init: Literal["torch", "glorot"] = "torch"
+    lora_rank: int = hyperparameter(0, at_least=0)
+    lora_scale: float = hyperparameter(1.0, above=0)
+    dropout: float = hyperparameter(0.0, at_least=0, below=1, role="replica")
 
     @classmethod
     def scikit(cls, **changes: Any) -> Self:
@@ -138,23 +78,13 @@ class TorchMLP(TorchLearner):
         }
 
     def check_own(self) -> None:
-        """Positive sizes, known names."""
-        require_integers(self, "hidden_layer_sizes")
-        require_choice(self, "activation", ACTIVATIONS)
-        require_choice(self, "init", ("torch", "glorot"))
-        require_integer(self, "lora_rank", at_least=0)
-        require_number(self, "lora_scale", above=0)
-        require_number(self, "dropout", at_least=0, below=1)
+        """A scale of the adapters only where there are adapters."""
         self.require_effect("lora_scale", self.lora_rank > 0, "without lora_rank")
 
     @property
     def has_hidden_matrices(self) -> bool:
-        """From the second layer on; factors of low rank are such, too."""
+        """True with a second hidden layer, or with adapters, whose factors are hidden matrices."""
         return len(self.hidden_layer_sizes) > 1 or self.lora_rank > 0
-
-    def default_batch(self, n_train: int) -> int:
-        """Half of the training pairs, at most 512."""
-        return min(512, -(-n_train // 2))
 
     def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
         """The module of one replica."""
@@ -190,7 +120,7 @@ class _Layers(Network):
 
 
 class _Adapted(nn.Module):
-    """A matrix that stays as it was drawn, and a trained product of low rank beside it."""
+    """A fixed matrix plus a trained product of low rank."""
 
     def __init__(self, width_in: int, width_out: int, glorot: bool, rank: int, scale: float) -> None:
         super().__init__()
@@ -200,7 +130,7 @@ class _Adapted(nn.Module):
         self.up = nn.Parameter(torch.empty(width_out, rank))
 
     def reset(self, generator: Generator) -> None:
-        """Draw the base and A; B is zero, so that the start is the base's."""
+        """Draw the base and A; B is zero, so that the layer starts as the base."""
         self.base.reset(generator)
         nn.init.normal_(self.down, 0.0, self.down.shape[1] ** -0.5, generator=generator)
         nn.init.zeros_(self.up)

@@ -1,16 +1,19 @@
 """A decoder-only transformer over code slots."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from encoders import Codes
-from encoders._check import require, require_choice, require_integer, require_number
+from encoders._check import require
+from learners._hyperparameters import hyperparameter
 from learners._nets.decoder import Decoder
-from learners._nets.modules import ACTIVATIONS, Network
+from learners._nets.modules import Activation, Network
 from learners._torch import TorchLearner
 
 
+@dataclass(eq=False, repr=False)
 class Transformer(TorchLearner):
     """A causal transformer that reads the slots and answers at a read-out token.
 
@@ -25,9 +28,9 @@ class Transformer(TorchLearner):
     Scores are a linear map of the read-out token's last state. Size, optimizer, decay, warm-up and batch are Power et
     al.'s by default, and so are linear maps without biases.
 
-    NOTE: Their code normalises behind the blocks, adds sinusoids and draws embeddings of unit scale. Weights that start
-    small generalize far sooner: the defaults here are the usual small start (deviations of about 0.02) and LN in front.
-    Theirs is ``norm="post"``, ``positions="sinusoidal"``, ``init_scale=1``, ``init_gain=1``.
+    NOTE: Their code normalises after the blocks, adds sinusoids and draws embeddings of unit scale. Small first weights
+    generalize far sooner, so that the defaults here are the usual small ones (standard deviations of about 0.02), with
+    LN before each branch. Theirs is ``norm="post"``, ``positions="sinusoidal"``, ``init_scale=1``, ``init_gain=1``.
 
     Source: Power et al. 2022 (arXiv 2201.02177) and its code; ``norm="residual"`` after the code of Lee et al. 2024
     (arXiv 2405.20233).
@@ -46,8 +49,8 @@ class Transformer(TorchLearner):
     :param shared_blocks: one block's weights for all passes (weight-tied recursion).
     :param loops: passes through the blocks; more than one needs ``shared_blocks``.
     :param dropout: probability of dropping an output of attention or MLP, in [0, 1).
-    :param init_scale: deviation of the entries of embedded codes, tokens and learned positions at the start.
-    :param init_gain: factor on the start of all linear maps, U(±1/√in) as PyTorch draws them.
+    :param init_scale: standard deviation of the entries of embedded codes, tokens and learned positions at the start.
+    :param init_gain: factor on the first weights of all linear maps, U(±1/√in) as PyTorch draws them.
     :raises ValueError: for a parameter out of range, or heads that do not divide the width.
 
     >>> pairs = np.array([[a, b] for a in range(4) for b in range(4)])
@@ -58,7 +61,6 @@ class Transformer(TorchLearner):
     """
 
     version = 2
-    starts = frozenset(["init_scale", "init_gain"])
     example: ClassVar = {
         "width": 16,
         "heads": 2,
@@ -69,94 +71,22 @@ class Transformer(TorchLearner):
         "random_state": 0,
     }
 
-    def __init__(
-        self,
-        depth: int = 2,
-        width: int = 128,
-        heads: int = 4,
-        mlp_ratio: float = 4.0,
-        activation: Literal["relu", "gelu", "tanh", "quadratic", "identity"] = "relu",
-        norm: Literal["post", "pre", "residual", "none"] = "pre",
-        bias: bool = False,
-        positions: Literal["sinusoidal", "learned"] = "learned",
-        layout: Literal["slots", "equation"] = "slots",
-        tied: bool = True,
-        tied_readout: bool = False,
-        shared_blocks: bool = False,
-        loops: int = 1,
-        dropout: float = 0.0,
-        init_scale: float = 0.02,
-        init_gain: float = 0.5,
-        *,
-        loss: Literal["cross-entropy", "squared", "stablemax"] = "cross-entropy",
-        optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw",
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.98),
-        eps: float = 1e-8,
-        momentum: float = 0.95,
-        nesterov: bool = False,
-        muon_rest_lr: float = 1e-3,
-        muon_freeze: bool = False,
-        weight_decay: float = 1.0,
-        decay: Literal["decoupled", "coupled", "to-init"] | None = None,
-        grokfast: Literal["none", "ema", "ma"] = "none",
-        grokfast_alpha: float | None = None,
-        grokfast_lamb: float | None = None,
-        grokfast_window: int | None = None,
-        orthograd: bool = False,
-        gradient_noise: float = 0.0,
-        weight_noise: float = 0.0,
-        warmup: int = 10,
-        schedule: Literal["constant", "cosine"] = "constant",
-        decay_steps: int | None = None,
-        batch_size: int | None = None,
-        steps: int = 10_000,
-        slots: int = 1,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.depth = depth
-        self.width = width
-        self.heads = heads
-        self.mlp_ratio = mlp_ratio
-        self.activation = activation
-        self.norm = norm
-        self.bias = bias
-        self.positions = positions
-        self.layout = layout
-        self.tied = tied
-        self.tied_readout = tied_readout
-        self.shared_blocks = shared_blocks
-        self.loops = loops
-        self.dropout = dropout
-        self.init_scale = init_scale
-        self.init_gain = init_gain
-        super().__init__(
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            momentum=momentum,
-            nesterov=nesterov,
-            muon_rest_lr=muon_rest_lr,
-            muon_freeze=muon_freeze,
-            weight_decay=weight_decay,
-            decay=decay,
-            grokfast=grokfast,
-            grokfast_alpha=grokfast_alpha,
-            grokfast_lamb=grokfast_lamb,
-            grokfast_window=grokfast_window,
-            orthograd=orthograd,
-            gradient_noise=gradient_noise,
-            weight_noise=weight_noise,
-            warmup=warmup,
-            schedule=schedule,
-            decay_steps=decay_steps,
-            batch_size=batch_size,
-            steps=steps,
-            slots=slots,
-            random_state=random_state,
-        )
+    depth: int = 2
+    width: int = 128
+    heads: int = 4
+    mlp_ratio: float = hyperparameter(4.0, above=0)
+    activation: Activation = "relu"
+    norm: Literal["post", "pre", "residual", "none"] = "pre"
+    bias: bool = False
+    positions: Literal["sinusoidal", "learned"] = "learned"
+    layout: Literal["slots", "equation"] = "slots"
+    tied: bool = True
+    tied_readout: bool = False
+    shared_blocks: bool = False
+    loops: int = 1
+    dropout: float = hyperparameter(0.0, at_least=0, below=1, role="replica")
+    init_scale: float = hyperparameter(0.02, above=0, role="start")
+    init_gain: float = hyperparameter(0.5, above=0, role="start")
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
@@ -169,18 +99,8 @@ class Transformer(TorchLearner):
         }
 
     def check_own(self) -> None:
-        """Positive sizes, known names, heads that divide the width, loops of shared blocks."""
-        for name in ("depth", "width", "heads", "loops"):
-            require_integer(self, name)
-        require_number(self, "mlp_ratio", above=0)
+        """Heads that divide the width, loops of shared blocks, a tied read-out of tied slots."""
         require(self, "mlp_ratio", round(self.mlp_ratio * self.width) >= 1, "enough for one unit of the MLP")
-        require_number(self, "init_scale", above=0)
-        require_number(self, "init_gain", above=0)
-        require_number(self, "dropout", at_least=0, below=1)
-        require_choice(self, "activation", ACTIVATIONS)
-        require_choice(self, "norm", ("post", "pre", "residual", "none"))
-        require_choice(self, "positions", ("sinusoidal", "learned"))
-        require_choice(self, "layout", ("slots", "equation"))
         require(self, "heads", self.width % self.heads == 0, f"a divisor of width={self.width}")
         require(self, "loops", self.loops == 1 or self.shared_blocks, "1 unless blocks are shared")
         several = self.depth > 1 or self.loops > 1
@@ -194,10 +114,25 @@ class Transformer(TorchLearner):
         if self.tied_readout and not onehot:
             raise ValueError("The 'tied_readout' parameter of Transformer needs one-hot codes of the classes.")
 
-    def default_batch(self, n_train: int) -> int:
-        """Half of the training pairs, at most 512."""
-        return min(512, -(-n_train // 2))
-
     def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
         """The module of one replica."""
-        return Decoder(self, n_slots, n_features, n_classes)
+        return Decoder(
+            n_slots,
+            n_features,
+            n_classes,
+            depth=self.depth,
+            width=self.width,
+            heads=self.heads,
+            inner=round(self.mlp_ratio * self.width),
+            activation=self.activation,
+            norm=self.norm,
+            bias=self.bias,
+            learned_positions=self.positions == "learned",
+            equation=self.layout == "equation",
+            tied=self.tied,
+            tied_readout=self.tied_readout,
+            shared_blocks=self.shared_blocks,
+            loops=self.loops,
+            init_scale=self.init_scale,
+            init_gain=self.init_gain,
+        )

@@ -9,7 +9,7 @@ from torch.func import grad, vmap
 from twins import plain_decoder
 
 from learners import Transformer
-from learners._fleet import kernels
+from learners._kernels import products as kernels
 from learners._kernels.hidden import hidden_layer
 from learners._kernels.products import LARGEST_TABLE, gather
 

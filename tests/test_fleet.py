@@ -23,11 +23,12 @@ from bench.specs.resolve import resolve
 from bench.specs.spec import Budget
 from encoders import Codes
 from learners import ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
-from learners._fleet import training as fleet
-from learners._fleet.asked import CROWD, EXAMPLES_AT_ONCE
+from learners._fleet import occupancy
 from learners._fleet.batches import batch_rows
-from learners._fleet.program import Looker, Stepper
+from learners._fleet.look import EXAMPLES_AT_ONCE, WHOLE_GROUP
+from learners._fleet.program import LookProgram, StepProgram
 from learners._fleet.training import FleetTraining
+from learners._hyperparameters import with_role
 from learners._kernels.noise import key as noise_key
 from learners._nets.losses import LOSSES, stablemax
 from learners._nets.modules import Noise
@@ -277,9 +278,9 @@ def test_who_is_done_leaves_and_who_stays_does_not_notice() -> None:
 @pytest.mark.parametrize("name", ["transformer", "mlp"])
 def test_who_is_left_of_several_groups_moves_into_as_few_as_hold_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU; here the same is asked of a CPU."""
-    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (4, 3, 2))
-    monkeypatch.setattr(fleet, "FILLING", 0)
-    monkeypatch.setattr(FleetTraining, "_gives_way", lambda *rest: False)
+    monkeypatch.setitem(occupancy.DIVISIONS, "cpu", (4, 3, 2))
+    monkeypatch.setattr(occupancy, "FILLING", 0)
+    monkeypatch.setattr(FleetTraining, "_worth_shrinking", lambda *rest: False)
     whole, divided = begin(name, range(8)), begin(name, range(8), Setting(leaving=True))
     rows = [np.arange(9 + r) for r in range(8)]
     assert [group.ids for group in divided.groups] == [[0, 1], [2, 3], [4, 5], [6, 7]]
@@ -301,14 +302,14 @@ def test_who_is_left_of_several_groups_moves_into_as_few_as_hold_it(name: str, m
 @pytest.fixture
 def dividing(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a CPU too, and looks at whole groups, as on a GPU."""
-    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (4, 3, 2))
-    monkeypatch.setitem(CROWD, "cpu", 0.0)
-    monkeypatch.setattr(fleet, "FILLING", 0)
+    monkeypatch.setitem(occupancy.DIVISIONS, "cpu", (4, 3, 2))
+    monkeypatch.setitem(WHOLE_GROUP, "cpu", 0.0)
+    monkeypatch.setattr(occupancy, "FILLING", 0)
 
 
 @pytest.mark.usefixtures("dividing")
 def test_a_look_finds_who_has_moved_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (2,))
+    monkeypatch.setitem(occupancy.DIVISIONS, "cpu", (2,))
     whole, divided = begin("mlp", range(6)), begin("mlp", range(6), Setting(leaving=True))
     rows = [np.arange(r, 20 + r) for r in range(6)]
     for training in (whole, divided):
@@ -334,9 +335,9 @@ def test_who_comes_back_makes_groups_of_the_same_size() -> None:
 @pytest.mark.usefixtures("dividing")
 def test_programs_of_equal_groups_are_worth_more() -> None:
     training = begin("mlp", range(8), Setting(leaving=True))
-    assert [training.takers(group) for group in training.groups] == [4] * 4
+    assert [training.occupancy.sharers(group) for group in training.groups] == [4] * 4
     training.advance(2, range(8))
-    assert training.takers(training.groups[0].select([0])) == 1
+    assert training.occupancy.sharers(training.groups[0].select([0])) == 1
     assert training.compiler.repeats == 1
 
 
@@ -344,10 +345,10 @@ def test_programs_of_equal_groups_are_worth_more() -> None:
 def test_a_fleet_is_divided_where_replicas_leave_and_equal_parts_are_large_enough(
     replicas: int, leaving: bool, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(fleet.DIVISIONS, "cpu", (4, 3, 2))
+    monkeypatch.setitem(occupancy.DIVISIONS, "cpu", (4, 3, 2))
     weights = begin("mlp", [0]).parameters(0)
     for filling, expected in ((2 * weights, groups), (2 * weights + 1, {4: 2, 3: 2, 1: 1}[groups]), (10**9, 1)):
-        monkeypatch.setattr(fleet, "FILLING", filling)
+        monkeypatch.setattr(occupancy, "FILLING", filling)
         assert len(begin("mlp", range(replicas), Setting(leaving=leaving)).groups) == expected
 
 
@@ -371,9 +372,9 @@ def test_a_learner_stays_what_it_was() -> None:
 
 
 def test_running_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
-    original, sizes = Stepper._step, []
+    original, sizes = StepProgram._step, []
 
-    def small(self: Stepper) -> None:
+    def small(self: StepProgram) -> None:
         sizes.append(len(self.group.ids))
         if len(self.group.ids) > 2 and (len(self.group.ids) == 8 or self.group.steps.max() == 4):
             raise torch.OutOfMemoryError("no more")
@@ -381,7 +382,7 @@ def test_running_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch)
 
     whole = begin("mlp", range(8))
     whole.advance(9, range(8))
-    monkeypatch.setattr(Stepper, "_step", small)
+    monkeypatch.setattr(StepProgram, "_step", small)
     halved = begin("mlp", range(8))
     halved.advance(9, range(8))
     assert sorted(len(group.ids) for group in halved.groups) == [2, 2, 2, 2]
@@ -393,14 +394,14 @@ def test_running_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch)
 def test_running_out_of_memory_alone_loses_no_finished_replica(monkeypatch: pytest.MonkeyPatch) -> None:
     specs = resolve(encoder="onehot", learner="torch-mlp", modulus=7, seeds=range(3))
     kept: dict[int, Outcome] = {}
-    original = Stepper._step
+    original = StepProgram._step
 
-    def failing(self: Stepper) -> None:
+    def failing(self: StepProgram) -> None:
         if int(self.group.steps.max()) >= 10:
             raise torch.OutOfMemoryError("no more")
         original(self)
 
-    monkeypatch.setattr(Stepper, "_step", failing)
+    monkeypatch.setattr(StepProgram, "_step", failing)
     budgets = [Budget(5), Budget(10), Budget(50)]
     with pytest.raises(torch.OutOfMemoryError):
         train([prepare(s) for s in specs], budgets, kept.update)
@@ -440,7 +441,7 @@ def test_embeddings_start_equal_whatever_the_scale_of_the_codes() -> None:
 
 @every_learner
 def test_starts_of_their_own_do_not_part_a_fleet(name: str) -> None:
-    starts = type(EVERY[name]).starts
+    starts = with_role(type(EVERY[name]), "start")
     learners = [configured(name, seed, **dict.fromkeys(starts, scale)) for seed, scale in enumerate((0.02, 0.02, 0.3))]
     fleet = FleetTraining(learners, [problem(seed) for seed in range(3)], dtype=torch.float64)
     fleet.advance(4, range(3))
@@ -569,16 +570,16 @@ def test_a_tied_readout_wants_the_codes_of_the_classes() -> None:
 
 
 def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Looker.__call__
+    original = LookProgram.__call__
 
-    def small(self: Looker, group: Any) -> Any:
+    def small(self: LookProgram, group: Any) -> Any:
         if len(group.ids) > 2:
             raise torch.OutOfMemoryError("no more")
         return original(self, group)
 
     training, rows = begin("mlp", range(8)), [np.arange(P * P - r) for r in range(8)]
     whole = training.look(range(8), rows).scores
-    monkeypatch.setattr(Looker, "__call__", small)
+    monkeypatch.setattr(LookProgram, "__call__", small)
     halved = training.look(range(8), rows).scores
     assert all(torch.allclose(halved[r, : len(rows[r])], whole[r, : len(rows[r])], atol=1e-12) for r in range(8))
     assert [len(group.ids) for group in training.groups] == [2, 2, 2, 2]

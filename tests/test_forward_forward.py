@@ -142,7 +142,7 @@ def test_every_layer_has_the_loss_of_its_formula(name: str) -> None:
         plain = float(np.mean(terms))
         if learner.norm == "peer":
             means = np.mean([layers[number][0] for layers in right], axis=0)
-            plain += learner.resolved_peer_weight * float(((means - means.mean()) ** 2).mean())
+            plain += network.peer_weight * float(((means - means.mean()) ** 2).mean())
         assert float(loss) == pytest.approx(plain, rel=1e-8)
 
 
@@ -269,13 +269,13 @@ def test_words_and_numbers_mean_one_setting_however_they_are_written() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"theta": -1.0}, "must be None with loss='symba', got theta=-1.0"),
+        ({"theta": -1.0}, "must be a number > 0 or None, got theta=-1.0"),
         ({"theta": -1.0, "loss": "threshold"}, "'theta' parameter of ForwardForward must be a number > 0"),
         ({"theta": 0.0, "loss": "threshold"}, "'theta' parameter of ForwardForward must be a number > 0"),
         ({"theta": 1.0}, "must be None with loss='symba', got theta=1.0"),
         ({"alpha": 1.0, "loss": "threshold"}, "must be None with loss='threshold', got alpha=1.0"),
         ({"activation": "k-wta", "k": 257}, "must be in [1, width=256], got k=257"),
-        ({"activation": "k-wta", "k": 0}, "must be an integer ≥ 1, got k=0"),
+        ({"activation": "k-wta", "k": 0}, "must be an integer ≥ 1 or None, got k=0"),
         ({"activation": "k-wta"}, "must be given with activation='k-wta', only, got k=None"),
         ({"n_negatives": 0}, "must be an integer ≥ 1 or None, got n_negatives=0"),
         ({"n_negatives": 2, "loss": "softmax"}, "must be None with all negatives, got n_negatives=2"),

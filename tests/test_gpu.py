@@ -129,7 +129,7 @@ def test_replicas_that_leave_have_one_program_that_asks() -> None:
 
 def test_who_is_left_of_several_groups_moves_under_captured_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph goes on where another replica has come to lie in its memory."""
-    monkeypatch.setattr("learners._fleet.training.FILLING", 0)
+    monkeypatch.setattr("learners._fleet.occupancy.FILLING", 0)
     learners, problems = [configured("transformer", s) for s in range(8)], [problem(s) for s in range(8)]
     whole, divided = (
         FleetTraining(learners, problems, Setting("cuda", leaving=leaving), torch.float64) for leaving in (False, True)

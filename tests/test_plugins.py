@@ -234,3 +234,13 @@ def test_a_file_of_the_checkout_is_read_and_not_imported(tmp_path: Path) -> None
         ("closed", "it lacks _parameters, _solve, check and suggest"),
         ("mixed", "there is no module 'nowhere_to_be_read'"),
     ]
+
+
+def test_a_package_of_helpers_is_no_plugin() -> None:
+    """Plugins are modules: `learners.fleet` and `learners.optim` are packages, and listed nowhere."""
+    import learners
+
+    for package in ("fleet", "optim"):
+        assert importlib.import_module(f"learners.{package}").__path__
+        assert package not in registry.listings("learner")
+        assert package not in dir(learners)

@@ -23,19 +23,20 @@ from torch._dynamo.utils import counters
 
 import bench
 from learners import Quadratic, Setting, Transformer
+from learners._fleet import capture, kept
 from learners._fleet import compiler as compiling
-from learners._fleet import kept, kernels
 from learners._fleet import program as programs
 from learners._fleet import trace as tracing
-from learners._fleet.asked import CROWD
-from learners._fleet.capture import _keepers, recorded
+from learners._fleet.capture import recorded
 from learners._fleet.compiler import Compiler
 from learners._fleet.feed import BLOCK
+from learners._fleet.look import WHOLE_GROUP
 from learners._fleet.memory import out_of_memory
-from learners._fleet.program import Stepper
+from learners._fleet.program import StepProgram
 from learners._fleet.rates import worth_shrinking, worthwhile
 from learners._fleet.trace import Work, aligned, trace
 from learners._fleet.training import FleetTraining
+from learners._kernels import products as kernels
 from learners._kernels.products import matmul, product
 from learners._nets.decoder import _sinusoids
 
@@ -201,7 +202,7 @@ def test_a_look_at_a_whole_group_answers_for_those_that_are_left(monkeypatch: py
     for turn, some in enumerate(left):
         seen = []
         for training, crowd in ((plain, 1.0), (whole, 0.0)):
-            monkeypatch.setitem(CROWD, "cpu", crowd)
+            monkeypatch.setitem(WHOLE_GROUP, "cpu", crowd)
             training.advance(3 * turn + 3, sorted(some))
             seen.append(training.look(some, [rows[r] for r in some]))
         mine, other = seen
@@ -212,13 +213,13 @@ def test_a_look_at_a_whole_group_answers_for_those_that_are_left(monkeypatch: py
 
 
 def test_a_look_asks_no_group_that_nobody_asks_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CROWD, "cpu", 0.0)
+    monkeypatch.setitem(WHOLE_GROUP, "cpu", 0.0)
     training, rows = begin("mlp", range(4)), [np.arange(9) for _ in range(4)]
-    training._halved(training.groups[0])
+    training.occupancy.halve(training.groups[0])
     asked = []
     for some in (range(4), [1, 3], [3, 2], [2]):
         training.look(some, [rows[r] for r in some])
-        asked.append(sorted(r for _, mine, _, _ in training._asked.parts for r in mine))
+        asked.append(sorted(r for _, mine, _, _ in training.occupancy.prepared.parts for r in mine))
     assert asked == [[0, 1, 2, 3], [0, 1, 2, 3], [2, 3], [2, 3]]
 
 
@@ -450,8 +451,8 @@ def recording(monkeypatch: pytest.MonkeyPatch, errors: list[Exception]) -> list[
             raise errors.pop(0)
 
     keepers: dict[Any, Any] = {}
-    monkeypatch.setattr(programs, "_keepers", keepers)
-    monkeypatch.setattr(programs, "keeper", lambda device: keepers.setdefault(device, (Graph(next(numbers)), "stream")))
+    monkeypatch.setattr(capture, "_keepers", keepers)
+    monkeypatch.setattr(capture, "keeper", lambda device: keepers.setdefault(device, (Graph(next(numbers)), "stream")))
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", graph)
     return seen
@@ -474,7 +475,7 @@ def test_one_that_does_so_again_or_for_memory_is_told(monkeypatch: pytest.Monkey
         assert len(seen) == attempts
         assert gc.isenabled()
     assert [memory for memory, _ in seen] == [0, 1, 2]  # what was broken off is not written to again
-    assert list(_keepers) == [torch.device("cuda:0")]  # memory that was only too small is
+    assert list(capture._keepers) == [torch.device("cuda:0")]  # memory that was only too small is
 
 
 def test_memory_that_ran_out_while_recording_is_known_behind_what_came_of_it() -> None:
@@ -623,12 +624,12 @@ def test_many_compiled_fleets_in_one_process(monkeypatch: pytest.MonkeyPatch) ->
     [MemoryError("none left"), RuntimeError("CUDA error: out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")],
 )
 def test_running_out_of_memory_has_many_forms(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, alive = Stepper._step, []
+    original, alive = StepProgram._step, []
 
     class Scratch:
         """What an attempt holds on to while it lasts."""
 
-    def small(self: Stepper) -> None:
+    def small(self: StepProgram) -> None:
         if len(self.group.ids) > 2:
             scratch = Scratch()
             assert not any(ref() for ref in alive), "an attempt that failed still holds memory"
@@ -638,7 +639,7 @@ def test_running_out_of_memory_has_many_forms(error: Exception, monkeypatch: pyt
 
     whole = begin("mlp", range(8))
     whole.advance(5, range(8))
-    monkeypatch.setattr(Stepper, "_step", small)
+    monkeypatch.setattr(StepProgram, "_step", small)
     halved = begin("mlp", range(8))
     halved.advance(5, range(8))
     assert len(alive) == 3

@@ -13,8 +13,10 @@ from conftest import wait_until
 from torch.nn import functional as F
 
 from bench.errors import RequestError
+from bench.recipes.measurements.fleet_rates import ProcessPoolExecutor, Subject, fleets
 from bench.recipes.measurements.plain_script import PlainTransformer, Script, plain_module
-from bench.recipes.measurements.speed import WINDOWS, ProcessPoolExecutor, _fleets, _rates, _row, measure
+from bench.recipes.measurements.speed import _row, measure
+from bench.recipes.measurements.timing import WINDOWS, rates_of
 from bench.scheduling.devices import places
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
@@ -36,7 +38,7 @@ def test_the_plain_transformer_is_the_learner_s() -> None:
     network = learner.network(2, 7, 7)
     network.reset(torch.Generator().manual_seed(0), 1.0)
     module = PlainTransformer(learner, 2, 7, 7)
-    module.load({name: x.detach() for name, x in network.named_parameters()})
+    module.load_state_dict({name: x.detach() for name, x in network.named_parameters()})
     tokens = torch.randint(7, (30, 2))
     assert torch.allclose(module(tokens), network(torch.eye(7), tokens)[0], atol=1e-5)
 
@@ -123,12 +125,12 @@ def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_a_load_beside_one_window_is_in_that_window_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, taken = [0.0], iter([7.0, 1.0, 1.0, 8.0, 0.5, 1.0])  # the first warms up, during the fourth there is a load
-    monkeypatch.setattr("bench.recipes.measurements.speed.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr("bench.recipes.measurements.timing.time", SimpleNamespace(perf_counter=lambda: clock[0]))
 
     def run(steps: int) -> None:
         clock[0] += next(taken)
 
-    assert _rates(run, "cpu", 0.5 * WINDOWS) == [2.0, 2.0, 0.25, 4.0, 2.0]
+    assert rates_of(run, "cpu", 0.5 * WINDOWS) == [2.0, 2.0, 0.25, 4.0, 2.0]
 
 
 def test_a_row_is_of_medians_summed_over_processes() -> None:
@@ -144,9 +146,9 @@ def test_a_row_is_of_medians_summed_over_processes() -> None:
 
 def test_scripts_are_timed_before_and_after_the_fleets(monkeypatch: pytest.MonkeyPatch) -> None:
     told = iter([[5.0, 1.0], [9.0, 7.0], [3.0, 1.0], [7.0, 7.0]])  # usual and lean, before and after
-    monkeypatch.setattr("bench.recipes.measurements.speed._rates", lambda run, device, seconds: next(told))
+    monkeypatch.setattr("bench.recipes.measurements.speed.rates_of", lambda run, device, seconds: next(told))
     fleet = {"rates": [40.0], "flops": 1, "compiled": False, "compile": 0.0, "memory": None}
-    monkeypatch.setattr("bench.recipes.measurements.speed._fleets", lambda *arguments: [fleet])
+    monkeypatch.setattr("bench.recipes.measurements.speed.fleets", lambda *arguments: [fleet])
     found = measure("quadratic", device="cpu", replicas=[1], precisions=["float32"], whole_run=False)
     assert found.usual_script_steps_per_second == 2.0
     assert found.script_ranges == {"usual": (1.0, 5.0), "lean": (7.0, 9.0)}
@@ -155,7 +157,7 @@ def test_scripts_are_timed_before_and_after_the_fleets(monkeypatch: pytest.Monke
 
 def failing(*arguments: Any) -> Any:
     """A part that cannot be measured, beside one that waits for it."""
-    seeds, meet = arguments[4], arguments[-1]
+    seeds, meet = arguments[2], arguments[-1]
     if 1 in seeds:
         raise MemoryError("too many")
     meet()
@@ -163,8 +165,8 @@ def failing(*arguments: Any) -> Any:
 
 
 def test_who_waits_for_a_part_that_failed_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.recipes.measurements.speed._fleet", failing)
-    monkeypatch.setattr("bench.recipes.measurements.speed.places", lambda *arguments: [("cpu", 1), ("cpu", 1)])
+    monkeypatch.setattr("bench.recipes.measurements.fleet_rates._fleet", failing)
+    monkeypatch.setattr("bench.recipes.measurements.fleet_rates.places", lambda *arguments: [("cpu", 1), ("cpu", 1)])
     ended: list[bool] = []
     shutdown = ProcessPoolExecutor.shutdown
 
@@ -172,15 +174,15 @@ def test_who_waits_for_a_part_that_failed_is_ended(monkeypatch: pytest.MonkeyPat
         ended.append(kill_workers)
         shutdown(pool, wait=wait, kill_workers=kill_workers)
 
-    monkeypatch.setattr("bench.recipes.measurements.speed.ProcessPoolExecutor.shutdown", ending)
+    monkeypatch.setattr("bench.recipes.measurements.fleet_rates.ProcessPoolExecutor.shutdown", ending)
     with pytest.raises(MemoryError, match="too many"):
-        _fleets("quadratic", "onehot", None, "float32", 2, "cpu", 1.0, False)
+        fleets(Subject("quadratic", "onehot", None), "float32", 2, "cpu", 1.0, False)
     assert ended == [True]  # a process that is not ended would wait for ten minutes
 
 
 def test_processes_end_with_the_one_that_they_measure_for() -> None:
     program = (
-        "import os, time\nfrom bench.recipes.measurements.speed import _processes\nif __name__ == '__main__':\n"
+        "import os, time\nfrom bench.recipes.measurements.fleet_rates import _processes\nif __name__ == '__main__':\n"
         "  with _processes(1, 'cpu') as pool:\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n    pool.submit(time.sleep, 3600).result()\n"
     )
@@ -206,7 +208,7 @@ def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("bench.recipes.measurements.speed.run_cells", interrupted)
     monkeypatch.setattr(
-        "bench.recipes.measurements.speed._fleets",
+        "bench.recipes.measurements.speed.fleets",
         lambda *arguments: [{"flops": 1, "rates": [1.0], "compiled": False, "compile": 0.0, "memory": None}],
     )
     done = command("speed", "--learner", "quadratic", "--seconds", 0.01, "--replicas", 1, "--device", "cpu", "--json")

@@ -57,10 +57,9 @@ def _import() -> None:
 
     waking = threading.Thread(target=wake)
     waking.start()
-    import learners._nets.decoder  # noqa: F401
-    from learners._fleet.compiler import keep_programs
+    import learners.transformer  # noqa: F401
+    from learners.fleet import keep_programs, load_compiler
 
     keep_programs()
-    import torch._inductor.compile_fx
-
+    load_compiler()
     waking.join()

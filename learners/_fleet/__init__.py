@@ -1,5 +1,1 @@
-"""The fleet: R replicas of one torch learner trained as one batched program."""
-
-from learners._fleet.training import FleetTraining
-
-__all__ = ["FleetTraining"]
+"""The fleet: R replicas of one torch learner trained as one batched program. Its face is `learners.fleet`."""

@@ -1,4 +1,4 @@
-"""Captured CUDA graphs, and what they must not be disturbed by."""
+"""Capture CUDA graphs: in shared memory, with garbage collection off, and once more where a capture is broken off."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ _keepers: dict[torch.device, tuple[Any, Any]] = {}
 
 
 ATTEMPTS = 2
-"""Times that recording a graph is tried."""
+"""How often recording a graph is tried."""
 
 
 T = TypeVar("T")
 
 
 def keeper(device: torch.device) -> tuple[Any, Any]:
-    """A captured graph whose memory all others of a device share, and the stream that they are captured on.
+    """A captured graph whose memory all graphs of a device share, and the stream that they are captured on.
 
-    They run one after another and keep nothing in it. It is not freed as long as graphs are recorded into it: PyTorch
-    refuses to capture into memory whose last graph is gone, and it gives memory of one stream to no other.
+    Graphs can share memory because they run one after another and leave nothing there. This one is never freed: PyTorch
+    refuses to capture into memory whose last graph is gone, and does not share memory between streams.
     """
     if device not in _keepers:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
@@ -37,8 +37,8 @@ def keeper(device: torch.device) -> tuple[Any, Any]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep Python from collecting garbage: what a fleet leaves that is gone, graphs, events and pinned memory, must not
-    be freed while another's graph is recorded, which that would spoil.
+    """Without garbage collection. Freeing the graphs, events or pinned memory of an earlier fleet while a graph is
+    recorded would invalidate the recording.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -50,9 +50,9 @@ def _undisturbed() -> Iterator[None]:
 
 
 def recorded(device: torch.device, work: Callable[[], T]) -> tuple[Any, T]:
-    """A graph of what is launched by some work, which is recorded and not done, and what the work returned.
+    """Record the kernels that some work launches, without running them: the graph, and what the work returned.
 
-    Memory in which a recording was broken off accepts no other: then there is a new keeper, and one more attempt.
+    Memory in which a recording was broken off accepts no other. The second attempt therefore uses new memory.
     """
     for attempt in range(ATTEMPTS):
         graph = torch.cuda.CUDAGraph()

@@ -1,4 +1,4 @@
-"""When a program is worth compiling, and compiling it."""
+"""Compile programs, where it pays, and keep them for later fleets and processes."""
 
 import os
 import time
@@ -16,40 +16,39 @@ from learners._fleet import kept
 from learners._fleet.kept import Program
 from learners._fleet.memory import out_of_memory
 from learners._fleet.rates import worth_shrinking, worthwhile
-from learners._fleet.trace import REMEMBERED, Work, aligned
+from learners._fleet.trace import Work, aligned, recall, remember
 
 __all__ = ["Compiler", "keep_programs"]
 
 OPTIONS: Final[dict[str, dict[str, Any]]] = {"cpu": {}, "cuda": {"combo_kernels": True}}
-"""Of PyTorch's compiler. One replica waits for kernels to be launched: many small ones are combined.
+"""Options of PyTorch's compiler. For one replica the time goes to launching kernels, so that small ones are combined.
 
-NOTE: kernels are not launched before those that they follow have ended ("triton.enable_pdl", 9 % for one replica on an
-H100): some then wait for nothing, and PyTorch does not say that those behind them wait for what came before."""
+NOTE: "triton.enable_pdl" is off, which lets a kernel start before the previous one has ended (9 % for one replica on an
+H100): PyTorch does not guarantee that a kernel then waits for all results that it reads."""
 
 
 TOOLS = ("CxxCompiler", "TritonMissing", "C++ compiler", "C compiler", "working triton")
-"""By which an error says that the tools are missing, and not that a program is too much for them."""
+"""Words of errors that say that tools for compiling are missing, rather than that a program cannot be compiled."""
 
 
 class Compiler:
-    """Compiles programs and says so.
+    """Compiles programs and reports it.
 
     :param device: the kind of device.
-    :param announce: is told when compiling begins and, by "", when it ends.
-    :param repeats: trainings that want the same programs one after another.
+    :param announce: is called with a message when compiling begins, and with "" when it ends.
+    :param repeats: trainings that run the same programs one after another.
     :param precision: of the products.
-    :param keeps: programs are kept on disk, to be neither traced nor compiled by a later process.
+    :param keeps: write programs to disk, so that later processes neither trace nor compile them.
     :ivar seconds: spent on making programs, compiled or not.
-    :ivar takers: groups of a training that run what is made next, each as often.
+    :ivar sharers: groups of a training that each run the program made next equally often.
     """
 
     broken: ClassVar[str | None] = None
-    """What is missing on this machine: compiling is not tried again in this process."""
+    """The tools that are missing on this machine, if any: compiling is not tried again in this process."""
     loaded: ClassVar[dict[str, tuple[Program, Work]]] = {}
-    """Programs that are kept, and were loaded or made in this process, by their names."""
+    """Programs on disk that this process loaded or made, by name."""
     known: ClassVar[dict[tuple[GraphModule, int], Callable[..., Any] | str]] = {}
-    """What came of the last traces that were compiled in this process, by the threads of the arithmetic: programs, or
-    why there are none."""
+    """For traces that this process compiled, and the number of threads: the program, or why there is none."""
 
     def __init__(
         self,
@@ -62,22 +61,22 @@ class Compiler:
         self.device, self.announce, self.repeats, self.precision = device, announce, repeats, precision
         self.keeps = keeps
         self.seconds = 0.0
-        self.takers = 1
+        self.sharers = 1
         self.notice: str | None = None
         keep_programs()
 
     def wanted(self, work: Work, times: int) -> bool:
         """Whether a program that runs so many times in each training is worth compiling."""
-        return worthwhile(work, times, self.device, torch.get_num_threads(), self.repeats * self.takers)
+        return worthwhile(work, times, self.device, torch.get_num_threads(), self.repeats * self.sharers)
 
-    def gives_way(self, work: Work, share: float, times: int, compiled: bool) -> bool:
-        """Whether a program with so many runs to come gives way to one for a share of its replicas."""
+    def worth_replacing(self, work: Work, share: float, times: int, compiled: bool) -> bool:
+        """Whether a program with so many runs to come should be replaced by one for a share of its replicas."""
         threads = torch.get_num_threads()
         return worth_shrinking(work, share, times, self.device, threads, self.repeats, self.precision, compiled)
 
     @contextmanager
     def making(self) -> Iterator[None]:
-        """Count the seconds of a block, which must not hold another."""
+        """Count the seconds of a block. Blocks must not be nested."""
         start = time.perf_counter()
         try:
             yield
@@ -85,21 +84,20 @@ class Compiler:
             self.seconds += time.perf_counter() - start
 
     def name(self, key: Hashable, arguments: Any) -> str | None:
-        """What a program of such arguments is kept under; None where none is kept."""
+        """The name of a program of such arguments on disk; None where programs are not kept."""
         return kept.name_of(key, arguments) if self.keeps else None
 
     def ready(
         self, name: str | None, times: int, arguments: Callable[[], tuple[Any, ...]]
     ) -> tuple[Program, Work] | None:
-        """A compiled program that this or an earlier process has kept, and its work, if it is worth having.
+        """A compiled program that this or an earlier process has kept, and its work, if it is worth loading.
 
         :param times: how often it runs in each training.
-        :param arguments: gives some to call it with, which it may spoil.
+        :param arguments: makes arguments for a first call, which may overwrite them.
         """
         if name is None:
             return None
-        if name in Compiler.loaded:
-            Compiler.loaded[name] = found = Compiler.loaded.pop(name)
+        if found := recall(Compiler.loaded, name):
             return found if self.wanted(found[1], times) else None
         known = kept.find(name)
         if known is None:
@@ -113,37 +111,27 @@ class Compiler:
                 warnings.simplefilter("ignore")
                 program = kept.load(name, given)
                 program(*given)
-        except Exception as error:  # half a file, or one that another PyTorch has made
+        except Exception as error:  # an incomplete file, or one of another PyTorch
             if out_of_memory(error):
                 raise
             return None
-        self._remember(name, program, work)
+        remember(Compiler.loaded, name, (program, work))
         return program, work
-
-    def _remember(self, name: str, program: Program, work: Work) -> None:
-        while len(Compiler.loaded) >= REMEMBERED:
-            del Compiler.loaded[next(iter(Compiler.loaded))]
-        Compiler.loaded[name] = program, work
 
     def __call__(
         self, function: GraphModule, *arguments: Any, name: str | None = None, work: Work | None = None
     ) -> Callable[..., Any] | None:
-        """The trace compiled, having been called once with the arguments; None where that fails.
+        """The trace, compiled and called once with the arguments; None where that fails.
 
-        A trace compiled before in this process is not called: it has been.
+        A trace that this process compiled before is not called again.
 
-        :param name: what to keep it under, with its work.
+        :param name: under which to keep it on disk, with its work.
         """
         key = function, torch.get_num_threads()
-        if key in Compiler.known:
-            Compiler.known[key] = found = Compiler.known.pop(key)
-            if isinstance(found, str):
-                self.notice = found
-                return None
-            return found
+        if found := recall(Compiler.known, key):
+            return self._program(found)
         if Compiler.broken:
-            self.notice = Compiler.broken
-            return None
+            return self._program(Compiler.broken)
         compiled: Program | str
         self.announce("compiling")
         try:
@@ -155,22 +143,26 @@ class Compiler:
                     made = torch.compile(program, fullgraph=True, dynamic=False, options=OPTIONS[self.device])
                     made(*arguments)
                 compiled = made
-        except Exception as error:  # whatever is missing: a C++ compiler, Triton, headers
+        except Exception as error:  # a C++ compiler, Triton or headers may be missing
             if out_of_memory(error):
                 raise
-            self.notice = f"Nothing is compiled here, which costs time alone: {_reason(error)}"
-            if any(word in self.notice for word in TOOLS):
-                Compiler.broken = self.notice
-            compiled = self.notice
+            compiled = f"Nothing is compiled here, which costs time alone: {_reason(error)}"
+            if any(word in compiled for word in TOOLS):
+                Compiler.broken = compiled
         finally:
             self.announce("")
-        while len(Compiler.known) >= REMEMBERED:
-            del Compiler.known[next(iter(Compiler.known))]
-        Compiler.known[key] = compiled
-        return None if isinstance(compiled, str) else compiled
+        remember(Compiler.known, key, compiled)
+        return self._program(compiled)
+
+    def _program(self, found: Program | str) -> Program | None:
+        """A program, or None with a notice of why there is none."""
+        if isinstance(found, str):
+            self.notice = found
+            return None
+        return found
 
     def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> Program | None:
-        """Compile and keep; None where this PyTorch cannot: then it is compiled for this process alone."""
+        """Compile and keep on disk; None where this PyTorch cannot, so that it is compiled for this process only."""
         try:
             artifact, compiled = kept.make(program, arguments, OPTIONS[self.device])
             compiled(*arguments)
@@ -179,17 +171,17 @@ class Compiler:
                 raise
             return None
         kept.keep(name, artifact, asdict(work))
-        self._remember(name, compiled, work)
+        remember(Compiler.loaded, name, (compiled, work))
         return compiled
 
 
 def keep_programs() -> None:
-    """Keep compiled programs across runs, where the user keeps caches.
+    """Keep compiled programs across runs, in the user's cache folder.
 
-    Before anything is traced: that imports parts of PyTorch which settle for a temporary folder.
+    Call it before anything is traced: tracing imports parts of PyTorch that otherwise choose a temporary folder.
     """
     if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
-        with suppress(RuntimeError):  # who has no home has PyTorch's folder
+        with suppress(RuntimeError):  # without a home folder PyTorch's own choice stands
             base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(base) / "mod97" / "programs")
 

@@ -1,23 +1,18 @@
-"""How many operations a step of a learner takes, by the learner's own formulas."""
+"""Count the operations of one step of a learner, from the operators of its formulas."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions, get_decompositions
-from torch._subclasses import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from learners._base import Problem
 from learners._fleet.group import SHARED, Tensors
+from learners._fleet.replica import FleetLearner
 from learners._fleet.step import Rule
-from learners._nets.modules import Embedding
-
-if TYPE_CHECKING:
-    from learners._base import Problem
-    from learners._torch import TorchLearner
+from learners._torch_internals import FakeTensorMode, TorchDispatchMode, arithmetic_decompositions
 
 __all__ = ["Operations", "operations_of_step"]
 
@@ -33,7 +28,7 @@ FREE = frozenset(
 )  # fmt: skip
 """Operators that move, copy, convert or fill."""
 SCATTERS = {"rows_gradient": 0, "index_put": 2, "_unsafe_index_put": 2, "index_add": 3, "scatter_add": 3, "scatter": 3}
-"""Which argument holds what is added."""
+"""The position of the argument that is added."""
 OVER_ALL = frozenset(
     {
         "sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "any", "all", "prod", "var", "cumsum",
@@ -41,49 +36,40 @@ OVER_ALL = frozenset(
     }
 )  # fmt: skip
 PRODUCTS = frozenset(["product", "rectified", "masked"])
-"""Operators of our own; those of PyTorch are counted by its counters."""
+"""Operators of this package; PyTorch has counters for its own."""
 
 _counted: dict[Hashable, int] = {}
 
 
-@cache
-def _decompositions() -> Any:
-    """What PyTorch's core is, in plain arithmetic where it still holds several operations in one."""
-    aten = torch.ops.aten
-    composed = [aten.native_layer_norm, aten._log_softmax, aten._softmax, aten.gelu, aten.gelu_backward]
-    return core_aten_decompositions() | get_decompositions(composed)
-
-
-def operations_of_step(learner: "TorchLearner", problem: "Problem") -> int:
+def operations_of_step(learner: FleetLearner, problem: Problem) -> int:
     """Operations on numbers that one update of one replica takes, forward, backward and optimizer.
 
-    Counted are, of the operators that the learner's formulas come down to:
+    The operators of the learner's formulas count as follows:
 
     - products of matrices: 2 M N K;
     - elementwise arithmetic, comparisons, roots and exponentials: one for each number that comes out;
     - sums and other reductions: one for each number that goes in;
     - look-ups in tables and sums into their rows: one for each number that is read or added.
 
-    Moving, copying, converting and filling cost none. Counted is the update of a replica by itself, on a CPU, in
-    float32, with its own batch, whatever trains in truth: the number depends on no device, precision, neighbour or
-    compiler. Embeddings of one-hot codes count as look-ups even where a program multiplies by the table.
+    Moving, copying, converting and filling cost none. The count is always that of a single replica on a CPU, in
+    float32, with its own batch. It depends on no device, precision, neighbour or compiler. Embeddings of one-hot codes
+    count as look-ups even where a program multiplies by the table.
 
-    NOTE: a layer that is a matrix by definition is a product whatever the code, as in scikit-learn: the first layer of
-    a multilayer perceptron on one-hot codes.
+    NOTE: a layer that is defined as a matrix counts as a product for any code, as it does in scikit-learn: the first
+    layer of a multilayer perceptron counts in full on one-hot codes.
 
-    NOTE: operations are not seconds. Elementwise ones wait for memory: on one core of a Xeon forward-forward, which is
-    all elementwise, makes 1.7 billion a second, the other learners, mostly products, 40 to 65 (defaults, n = 1).
+    NOTE: operations are not seconds. Elementwise operations are limited by memory: on one core of a Xeon,
+    forward-forward, all elementwise, makes 1.7 billion a second, and the other learners, mostly products, 40 to 65
+    billion (defaults, n = 1).
     """
     codes, n_classes, n = problem.codes, problem.n_classes, len(problem.train)
     batch = learner.resolved_batch(n)
     key = (learner.structure(n), batch, codes.table_UF.shape, codes.n_slots, codes.onehot, n_classes)
     if key not in _counted:
         network = learner.network(codes.n_slots, codes.n_features, n_classes)
-        for module in network.modules():
-            if isinstance(module, Embedding):
-                module.onehot = codes.onehot
+        network.set_onehot(codes.onehot)
         rule = Rule(learner, network, learner.transformation(network))
-        with torch.no_grad(), FakeTensorMode():  # shapes alone: nothing is computed
+        with torch.no_grad(), FakeTensorMode():  # only shapes are propagated
             tensors, rows = _blank(rule, problem, batch), torch.zeros((1, batch), dtype=torch.int64)
             with Operations() as counter:
                 rule.update(tensors, rows, all_move=True)
@@ -91,7 +77,7 @@ def operations_of_step(learner: "TorchLearner", problem: "Problem") -> int:
     return _counted[key]
 
 
-def _blank(rule: Rule, problem: "Problem", batch: int) -> dict[str, Tensors]:
+def _blank(rule: Rule, problem: Problem, batch: int) -> dict[str, Tensors]:
     """Tensors of one replica, of the right shapes."""
     codes = problem.codes
     weights = {name: (w.requires_grad, torch.empty(1, *w.shape)) for name, w in rule.network.named_parameters()}
@@ -124,11 +110,11 @@ class Operations(TorchDispatchMode):
     def __torch_dispatch__(
         self, operator: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Perform an operator, taken apart where it is several, and count it."""
+        """Perform an operator, decomposed where it combines several, and count it."""
         given = kwargs or {}
-        if operator in _decompositions():
+        if operator in (decompositions := arithmetic_decompositions()):
             with self:
-                made = _decompositions()[operator](*args, **given)
+                made = decompositions[operator](*args, **given)
             if made is not NotImplemented:
                 return made
         made = operator(*args, **given)

@@ -1,4 +1,4 @@
-"""What a program is fed: blocks of batches and hyperparameters, uploaded ahead."""
+"""Batches on the device, uploaded in blocks of steps, ahead of their use."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,16 +22,16 @@ HELPERS = 4
 
 @cache
 def helpers() -> ThreadPoolExecutor:
-    """Shared by all groups."""
+    """Threads that all groups share."""
     return ThreadPoolExecutor(HELPERS, thread_name_prefix="batches")
 
 
 class Feed:
-    """The batches of a block of steps, on the device; while a GPU works, those of the next are drawn.
+    """The batches of a block of steps, on the device. While a GPU works, threads draw those of the next block.
 
     :param draw: writes the batches of one replica in one block into an array (K, B).
     :param batch: B.
-    :param constant: all blocks are the same.
+    :param constant: all blocks are equal.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Feed:
         self.draw, self.constant = draw, constant
         shape = (BLOCK, replicas, batch)
         self.rows = torch.zeros(shape, dtype=torch.int32, device=device)
-        # Two arrays that stay where they are, one under way to the device while the other is written.
+        # Two arrays with fixed addresses: one is copied to the device while the other is written.
         gpu = device.type == "cuda"
         self.drawn = [torch.zeros(shape, dtype=torch.int32, pin_memory=gpu) for _ in range(2)]
         self.copied = [torch.cuda.Event() for _ in range(2)] if gpu else []
@@ -69,13 +69,13 @@ class Feed:
         self.next_place = place
 
     def forget(self) -> None:
-        """Draw anew: the rows are of other replicas."""
+        """Draw again on the next use, since rows now belong to other replicas."""
         for future in self.ahead[1] if self.ahead else ():
             future.result()
         self.loaded = self.ahead = None
 
     def gone_on(self, steps: int) -> None:
-        """So many steps are under way."""
+        """Advance by so many steps, which have been launched."""
         self.next_place = (self.next_place + steps) % BLOCK
 
     def _draw(self, block: int) -> None:
@@ -88,7 +88,7 @@ class Feed:
             self._draw_some(block, 0, 1)
 
     def _begin(self, block: int) -> None:
-        """Draw in threads: permuting does not hold Python's lock."""
+        """Draw in threads, which run in parallel because numpy's permutations release Python's lock."""
         if not self.constant:
             self.copied[block % 2].synchronize()
             parts = [helpers().submit(self._draw_some, block, part, HELPERS) for part in range(HELPERS)]

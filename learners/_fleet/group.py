@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Group", "Tensors"]
+__all__ = ["Group", "Tensors", "padded"]
 
 Tensors = dict[str, Tensor]
 
 SHARED = "shared_table"
-"""The one tensor without rows: the table of codes, where all replicas have the same."""
+"""The name of the only tensor without a replica axis: the table of codes, where all replicas have the same."""
 
 
 @dataclass
@@ -23,9 +23,10 @@ class Group:
 
     :param ids: the replica of each row.
     :param steps: updates done, on the host.
-    :param tensors: by what they are, each with the rows in front: ``params`` that are trained, ``frozen`` weights,
-        the ``state`` of the transformation, ``hyper`` parameters (R,), ``data`` (table (U, F) or (R, U, F), training
+    :param tensors: by kind, each with the replica axis in front: ``params`` that are trained, ``frozen`` weights, the
+        ``state`` of the transformation, ``hyper`` parameters (R,), ``data`` (table (U, F) or (R, U, F), training
         index (R, N, S) and answers (R, N), weights of padded rows), and ``clock`` (seed, step and alive, (R,)).
+    :param program: one step of the group, once it is made.
     """
 
     ids: list[int]
@@ -45,17 +46,12 @@ class Group:
 
     @property
     def state(self) -> Tensors:
-        """What the transformation remembers."""
+        """The state of the transformation."""
         return self.tensors["state"]
 
     @property
-    def data(self) -> Tensors:
-        """Codes and answers."""
-        return self.tensors["data"]
-
-    @property
     def clock(self) -> Tensors:
-        """Seed, updates done, and who moves."""
+        """Seed, updates done, and whether the replica advances."""
         return self.tensors["clock"]
 
     @classmethod
@@ -69,7 +65,7 @@ class Group:
         return cls([r for g in groups for r in g.ids], np.concatenate([g.steps for g in groups]), tensors)
 
     def swap(self, rows: Sequence[int], other: "Group", others: Sequence[int]) -> None:
-        """Exchange rows with as many of another group, where they lie: a captured graph goes on with who is there.
+        """Exchange rows with as many of another group, in place, so that captured graphs stay valid.
 
         :param rows: of this group, each once.
         :param other: one of the same shapes.
@@ -99,3 +95,9 @@ class Group:
             for kind, own in self.tensors.items()
         }
         return Group([self.ids[r] for r in rows], self.steps[list(rows)], tensors)
+
+
+def padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Stack arrays whose first axes differ in length; shorter ones are padded with zeros."""
+    longest = max(len(a) for a in arrays)
+    return np.stack([np.concatenate([a, np.zeros((longest - len(a), *a.shape[1:]), a.dtype)]) for a in arrays])

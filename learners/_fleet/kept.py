@@ -1,8 +1,8 @@
-"""Compiled programs on disk, found by what they are made of: a process that finds one neither traces nor compiles.
+"""Compiled programs on disk, named by everything that determines them, so that later processes only load them.
 
-Tracing a program takes seconds, and PyTorch's own cache, which begins at the trace, takes as long again. Programs of
-this package's own learners are kept, whose sources are known; what others import is not. All of this is a matter of
-time alone: whatever goes wrong here, the program is made anew.
+Tracing a program takes seconds, and PyTorch's own cache, which starts from the trace, takes as long again. Kept are
+programs of this package's own learners only: their sources are part of the name, whereas the modules that other
+packages import are unknown. Any failure here costs time alone: the program is made again.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-import torch.fx._pytree as fx_pytree
-import torch.utils._pytree as pytree
 from torch import nn
 from torch.fx import GraphModule
 from torch.fx.graph import CodeGen
+
+from learners import _torch_internals as internals
 
 __all__ = ["Program", "find", "keep", "load", "make", "name_of", "ours"]
 
 Program = Callable[..., Any]
 
 DAYS: Final = 30
-"""Programs that no process has asked for this long are removed when another is kept."""
+"""Programs that no process has loaded for so many days are removed when another is written."""
 
 
 def ours(learner: object, network: nn.Module) -> bool:
@@ -41,15 +41,15 @@ def ours(learner: object, network: nn.Module) -> bool:
 
 
 def name_of(key: Hashable, arguments: Any) -> str:
-    """What a program is kept under.
+    """The name of a program on disk: a hash of everything that determines it.
 
-    Everything that decides it counts: what it does, the shapes of its arguments, the sources of this package, PyTorch,
-    the machine, and the threads of the arithmetic.
+    That is what it computes, the shapes of its arguments, the sources of this package, the version of PyTorch, the
+    machine, and the number of threads.
 
     :param key: of the function, equal for functions that do the same.
     :param arguments: tensors, in dictionaries and tuples.
     """
-    leaves, structure = pytree.tree_flatten(arguments)
+    leaves, structure = internals.tree_flatten(arguments)
     shapes = [(tuple(x.shape), x.stride(), str(x.dtype), str(x.device)) for x in leaves]
     what = (_stable(key), str(structure), shapes, _sources(), _machine(str(leaves[0].device)))
     arithmetic = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32
@@ -57,7 +57,7 @@ def name_of(key: Hashable, arguments: Any) -> str:
 
 
 def _stable(key: Any) -> Any:
-    """Types by their names, not by where they lie in memory."""
+    """A key with types replaced by their names, which do not change from process to process."""
     if isinstance(key, tuple):
         return tuple(_stable(part) for part in key)
     return f"{key.__module__}.{key.__qualname__}" if isinstance(key, type) else key
@@ -109,31 +109,29 @@ def find(name: str) -> dict[str, Any] | None:
 def load(name: str, arguments: tuple[Any, ...]) -> Program:
     """A program that is kept, as a function of such arguments; whatever is wrong with it is raised."""
     files = _files(name)
-    artifact = torch._inductor.CompiledArtifact.load(path=str(files[0]), format="binary")
+    artifact = internals.load_artifact(str(files[0]))
     for file in files:
         os.utime(file)
-    return _of_arguments(artifact, pytree.tree_structure(arguments))
+    return _of_arguments(artifact, internals.structure_of(arguments))
 
 
 def make(program: GraphModule, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Program]:
     """Compile a trace so that it can be kept: what is to be kept, and the function of such arguments."""
-    spec = pytree.tree_structure(arguments)
-    if spec != program._in_spec:
+    spec = internals.structure_of(arguments)
+    if spec != internals.structures(program)[0]:
         raise ValueError("The trace is one of other arguments.")
     flat = GraphModule(program, program.graph)
     flat.graph.set_codegen(CodeGen())
     flat.recompile()
-    leaves = fx_pytree.tree_flatten_spec(arguments, spec)
-    how: dict[str, Any] = {"dynamic_shapes": "from_example_inputs", "options": {"config_patches": options}}
-    artifact = torch._inductor.standalone_compile(flat, leaves, **how)
+    artifact = internals.standalone_compile(flat, internals.flatten_as(arguments, spec), options)
     return artifact, _of_arguments(artifact, spec)
 
 
-def _of_arguments(artifact: Any, spec: pytree.TreeSpec) -> Program:
+def _of_arguments(artifact: Any, spec: Any) -> Program:
     """Arguments by the names in them: the order of a dictionary does not matter."""
 
     def program(*arguments: Any) -> Any:
-        found = artifact(*fx_pytree.tree_flatten_spec(arguments, spec))
+        found = artifact(*internals.flatten_as(arguments, spec))
         return tuple(found) if isinstance(found, list | tuple) else (found,)
 
     return program

@@ -1,4 +1,4 @@
-"""How running out of memory looks."""
+"""Recognise that memory ran out."""
 
 import torch
 
@@ -6,7 +6,7 @@ __all__ = ["out_of_memory"]
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on whichever device."""
+    """Whether an error, or one that caused it, says that memory ran out on a CPU or a GPU."""
     words = ("not enough memory", "out of memory", "ALLOC_FAILED")
     chain = [error, error.__cause__, error.__context__, getattr(error, "inner_exception", None)]
     return any(

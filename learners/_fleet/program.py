@@ -1,4 +1,4 @@
-"""The two programs of a group: one step, and one look."""
+"""The two programs of a group: one step, and one evaluation (a look)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,27 +17,30 @@ from learners._fleet.group import Group, Tensors
 from learners._fleet.step import Rule
 from learners._fleet.trace import Work, in_place, trace
 
-__all__ = ["Looker", "Stepper"]
+__all__ = ["LookProgram", "StepProgram"]
 
 STRIDE = 8
 """Steps of the longer of two captured graphs."""
 
 
-SPOILED = ("params", "state", "clock", "feed")
-"""Kinds of tensors that a step writes to."""
+OVERWRITTEN = ("params", "state", "clock", "feed")
+"""Kinds of tensors that a step overwrites."""
 
 
 Inputs = dict[str, Tensors]
 
 
-class Turn:
-    """A whole turn of a group: the next batch, an update by it, and the clock set forward."""
+class Step:
+    """One step of a group: take the next batch, update by it, and advance the step counters.
+
+    :param all_move: all rows are updated; otherwise those that are alive.
+    """
 
     def __init__(self, rule: Rule, all_move: bool) -> None:
         self.rule, self.all_move = rule, all_move
 
     def __call__(self, tensors: dict[str, Tensors]) -> dict[str, Tensors]:
-        """What all of it becomes."""
+        """The new parameters, state, step counters and place in the feed."""
         feed, clock = tensors["feed"], tensors["clock"]
         rows_RB = feed["rows"].index_select(0, feed["place"]).squeeze(0).long()
         params, state = self.rule.update(tensors, rows_RB, all_move=self.all_move)
@@ -45,14 +48,14 @@ class Turn:
         return {"params": params, "state": state, "clock": {"step": step}, "feed": {"place": place}}
 
 
-class Stepper:
-    """One step of a group: traced, compiled where that repays itself, captured as a graph on a GPU.
+class StepProgram:
+    """The program of one step: traced, compiled where that pays, and captured as a graph on a GPU.
 
-    :param feed: its batches.
-    :param steps: how many steps are still to come, as far as anybody knows.
-    :param all_move: all rows move in all steps.
-    :param leaving: that will change. A program that asks who moves is one more to make: where asking costs little, as
-        in a compiled one and on a GPU, it is the only one.
+    :param feed: the group's batches.
+    :param steps: expected number of steps still to come.
+    :param all_move: all rows are updated in all steps.
+    :param leaving: that will change. A program that updates some rows only reads a mask. Where the mask costs little,
+        in a compiled program and on a GPU, there is no second program without it.
     """
 
     def __init__(
@@ -60,34 +63,34 @@ class Stepper:
     ) -> None:
         self.group, self.feed, self.compiler = group, feed, compiler
         self.device = group.clock["step"].device
-        self.asks = leaving and self.device.type == "cuda"
-        self.all_move = all_move and not self.asks
+        self.masked = leaving and self.device.type == "cuda"
+        self.all_move = all_move and not self.masked
         self.graphs: dict[int, Any] = {}
         with compiler.making():
             self._make(rule, steps, leaving)
 
     def serves(self, all_move: bool) -> bool:
-        """Whether it does where all rows move, or some."""
-        return self.all_move == all_move or (not self.all_move and (self.asks or self.compiled is not None))
+        """Whether it can run where all rows move, or where only some do."""
+        return self.all_move == all_move or (not self.all_move and (self.masked or self.compiled is not None))
 
     def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
         self.compiled: Callable[..., Any] | None = None
-        asked, key = self.all_move, ("turn", self.all_move and not leaving, rule.key)  # what would be compiled
+        wanted, key = self.all_move, ("turn", self.all_move and not leaving, rule.key)  # of a compiled program
         name = self.compiler.name(key, (self._tensors(),))
-        found = self.compiler.ready(name, steps, lambda: (self._rehearsal(),))
+        found = self.compiler.ready(name, steps, lambda: (self._copies(),))
         if found is not None:
             self.compiled, self.work = found
-            self.all_move = asked and not leaving
+            self.all_move = wanted and not leaving
             return
         self.traced = self._trace(rule)
         self.work = Work.of(self.traced)
         if self.compiler.wanted(self.work, steps):
-            self.all_move = asked and not leaving
+            self.all_move = wanted and not leaving
             self._write(rule)
-            self.compiled = self.compiler(self.writing, self._rehearsal(), name=name, work=self.work)
+            self.compiled = self.compiler(self.writing, self._copies(), name=name, work=self.work)
             if self.compiled is not None:
                 return
-            self.all_move = asked
+            self.all_move = wanted
         self._write(rule)
 
     def _write(self, rule: Rule) -> None:
@@ -95,21 +98,21 @@ class Stepper:
         self.writing = in_place(self.traced, self._tensors())
 
     def _trace(self, rule: Rule) -> GraphModule:
-        return trace(Turn(rule, self.all_move), ("turn", self.all_move, rule.key), self._tensors())
+        return trace(Step(rule, self.all_move), ("turn", self.all_move, rule.key), self._tensors())
 
     def _tensors(self) -> Inputs:
         return self.group.tensors | {"feed": self.feed.tensors}
 
-    def _rehearsal(self) -> Inputs:
-        """Tensors that may be spoiled."""
+    def _copies(self) -> Inputs:
+        """The tensors, with copies of those that a step overwrites: for runs whose results are dropped."""
         tensors = self._tensors()
         return {
-            kind: {name: x.clone() if kind in SPOILED else x for name, x in own.items()}
+            kind: {name: x.clone() if kind in OVERWRITTEN else x for name, x in own.items()}
             for kind, own in tensors.items()
         }
 
     def run(self, first: int, count: int, movers: NDArray[np.bool_]) -> None:
-        """Do so many steps of one block, and count them for those that move."""
+        """Do so many steps of one block, and count them for the rows that move."""
         self.feed.go_to(first)
         self._run(count, movers)
         self.feed.gone_on(count)
@@ -140,11 +143,11 @@ class Stepper:
             self.group.clock["step"], self.feed.place = new["clock"]["step"], new["feed"]["place"]
 
     def _capture(self) -> dict[int, Any]:
-        """Record one step, and several; rehearsals on a stream of their own leave no trace."""
+        """Record one step, and several, after two trial steps on copies, on a stream of their own."""
         _, stream = keeper(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
-            arguments = self._rehearsal()
+            arguments = self._copies()
             for _ in range(2):
                 (self.writing if self.compiled is None else self.compiled)(arguments)
             del arguments
@@ -156,15 +159,15 @@ class Stepper:
             self._step()
 
 
-class Looker:
-    """Scores and vital signs of a group, piece by piece of the rows asked about.
+class LookProgram:
+    """The program of a look: scores of a group, its norm of weights and its share of silent units, piece by piece.
 
     On a GPU the looks after the first are one captured graph: its scores are overwritten by the next look or step.
 
     :param pieces_RNS: the codes of the rows, in pieces of equal size.
     :param lengths: how many rows each replica has, (R,).
-    :param looks: how many looks are still to come.
-    :param whole: the tensors of the group stay where they are from look to look.
+    :param looks: expected number of looks still to come.
+    :param whole: the tensors of the group keep their place in memory from look to look.
     """
 
     def __init__(
@@ -206,7 +209,7 @@ class Looker:
         """Scores (R, N, C) of all pieces, norm and share of silent units (R,)."""
         if not self.captured:
             return self._look(group)
-        if self.seen is None:  # whatever is loaded or tuned on first use must not happen in a capture
+        if self.seen is None:  # kernels are loaded and tuned on first use, which a capture does not allow
             self.seen = self._look(group)
             return self.seen
         if self.graph is None:

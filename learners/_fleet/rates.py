@@ -1,4 +1,4 @@
-"""How fast programs run, and whether another one is worth compiling."""
+"""Estimates of how long programs run, and whether compiling another one pays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ class Rates:
     """Measured rates of a device.
 
     :param bandwidth: bytes a second of elementwise work, of one thread or one GPU.
-    :param launch: seconds that an operator costs by itself.
-    :param products: FLOPs a second of products in a fleet, of one thread or one GPU, by precision.
-    :param fused: how many times fewer bytes and operators a compiled program has.
-    :param fixed: seconds that compiling takes, and
-    :param each: for each operator.
-    :param tracing: seconds that a program takes to make that is not compiled, for each operator.
+    :param launch: seconds that an operator takes regardless of its size.
+    :param products: FLOPs a second of matrix products in a fleet, of one thread or one GPU, by precision.
+    :param fused: the factor by which compiling reduces bytes and operators.
+    :param fixed: seconds that compiling any program takes.
+    :param each: seconds that compiling takes for each operator.
+    :param tracing: seconds that making an uncompiled program takes for each operator.
     """
 
     bandwidth: float
@@ -35,12 +35,12 @@ class Rates:
         return work.bytes / (self.bandwidth * own) + work.operators * self.launch
 
     def seconds(self, work: Work, compiled: bool, own: int, precision: str) -> float:
-        """What running a program once takes."""
+        """Seconds of one run of a program."""
         products = self.products.get(precision, self.products["float32"]) * own
         return self.elementwise(work, own) / (self.fused if compiled else 1) + work.flops / products
 
     def making(self, work: Work, compiled: bool) -> float:
-        """What making a program takes."""
+        """Seconds of making a program."""
         return self.fixed + self.each * work.operators if compiled else self.tracing * work.operators
 
 
@@ -51,20 +51,20 @@ RATES: Final = {
     "cpu": Rates(2.0e10, 4e-6, PRODUCTS["cpu"], fused=2.0, fixed=3.0, each=0.03, tracing=0.002),
     "cuda": Rates(2.3e12, 2.5e-6, PRODUCTS["cuda"], fused=8.0, fixed=10.0, each=0.04, tracing=0.004),
 }
-"""Two cores of an AMD EPYC, and one H200. The choice must not depend on how busy a machine is, since a compiled program
-rounds differently: it is made by counting, from these."""
+"""Rates of two cores of an AMD EPYC, and of one H200. They are constants, not measured at run time: a compiled program
+rounds differently, and whether one is compiled must not depend on how busy a machine is."""
 
 
 AGAIN = 0.01
-"""The share of the cost for a program that was compiled before: it is remembered, or read from the cache."""
+"""The share of the cost of compiling that a program costs which was compiled before, in memory or on disk."""
 
 
 MARGIN = 2.0
-"""A run may end early: making a program must save this many times what it costs."""
+"""Making a program must save this many times what it costs, since a run may end early."""
 
 
 def worthwhile(work: Work, steps: int, device: str, threads: int = 1, repeats: int = 1) -> bool:
-    """Whether compiling repays itself within so many steps, in so many trainings one after another."""
+    """Whether compiling saves more time than it takes, over so many steps in each of so many trainings."""
     rates = RATES[device]
     saved = rates.elementwise(work, threads if device == "cpu" else 1) * (1 - 1 / rates.fused)
     return repeats * steps * saved > MARGIN * _all_making(rates.making(work, compiled=True), repeats)
@@ -80,10 +80,10 @@ def worth_shrinking(
     precision: str = "float32",
     compiled: bool = True,
 ) -> bool:
-    """Whether a program should give way to one for a share of its replicas, compiled at most if it is so itself.
+    """Whether replacing a program by one for a share of its replicas saves time.
 
-    On a GPU all of them, compiled, often take less time than half of them uncompiled. Looks are left out: smaller ones
-    take less, and are one more program to make.
+    The new program may be compiled if the present one is. On a GPU all replicas, compiled, often take less time than
+    half of them uncompiled. Looks are left out: smaller ones run faster, but are another program to make.
     """
     rates, own = RATES[device], threads if device == "cpu" else 1
     now, fewer = rates.seconds(work, compiled, own, precision), work.of_fewer(share)

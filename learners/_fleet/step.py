@@ -1,22 +1,18 @@
-"""What one update and one look do, as pure functions of stacked tensors."""
+"""One update and one look, as pure functions of stacked tensors."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from learners._fleet.group import SHARED, Tensors
+from learners._fleet.replica import FleetLearner
 from learners._kernels.noise import key, normal
 from learners._kernels.products import stacked
-from learners._nets.losses import LOSSES
 from learners._nets.modules import Network, Noise
 from learners.optim import Context, Transformation, per_replica
-
-if TYPE_CHECKING:
-    from learners._torch import TorchLearner
 
 __all__ = ["SPARSITY_ROWS", "Rule"]
 
@@ -28,14 +24,14 @@ SILENT = 0.01
 class Rule:
     """How replicas of one structure learn.
 
-    :param learner: any of them: what it is asked is part of the structure.
+    :param learner: any of them; only what the structure decides is read from it.
     :param precision: "float32"; "tf32", where a GPU's products round what goes into them to 10 bits; or "bfloat16" for
         the forward and backward pass. Weights, updates and loss stay in float32, and so do the sums inside of products,
         norms and softmax.
-    :param key: what rules that do the same have in common.
+    :param key: equal for rules that do the same.
     """
 
-    learner: "TorchLearner"
+    learner: FleetLearner
     network: Network
     transformation: Transformation
     precision: str = "float32"
@@ -108,7 +104,7 @@ class Rule:
         if self.network.local:
             return self._forward(params, frozen, table, index, noise, y, weight)[0]
         scores, _ = self._forward(params, frozen, table, index, noise)
-        losses = LOSSES[self.learner.loss](scores, y)
+        losses = self.learner.example_losses(scores, y)
         return losses.mean() if weight is None else (losses * weight).sum()
 
 

@@ -1,4 +1,4 @@
-"""A function of tensors as the plain sequence of operators that it performs, and what running it costs."""
+"""Trace a function of tensors into the sequence of operators that it performs, and count what running it costs."""
 
 import copy
 import warnings
@@ -8,61 +8,78 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor
-from torch._guards import TracingContext, tracing
-from torch._subclasses import FakeTensorMode
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-__all__ = ["REMEMBERED", "Work", "aligned", "in_place", "trace"]
+from learners._torch_internals import (
+    FakeTensorMode,
+    TracingContext,
+    structures,
+    tracing,
+    tree_flatten,
+    tree_unflatten,
+)
+
+__all__ = ["REMEMBERED", "Work", "aligned", "in_place", "recall", "remember", "trace"]
 
 VIEWS = {"view", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select", "slice", "split", "t", "detach"}
-"""Operators that move nothing."""
+"""Operators that move no data."""
 PRODUCTS = {"bmm", "mm", "product", "rectified", "masked"}
 COPIES = {"_to_copy", "clone"}
 ZEROS_AND_ONES = {"eq", "ones_like", "new_ones"}
 REMEMBERED = 96
-"""Fleets that shrink have a handful of programs for each of half a dozen sizes."""
+"""Entries of a cache. A fleet that shrinks needs several programs for each of about six sizes."""
 
 _traces: dict[Hashable, GraphModule] = {}
 _in_place: WeakKeyDictionary[GraphModule, GraphModule] = WeakKeyDictionary()
 
 
+def remember(known: dict[Any, Any], key: Hashable, value: Any) -> None:
+    """Keep an entry among those used last, and forget the oldest ones."""
+    while len(known) >= REMEMBERED:
+        del known[next(iter(known))]
+    known[key] = value
+
+
+def recall(known: dict[Any, Any], key: Hashable) -> Any:
+    """An entry, which becomes the one used last; None where there is none."""
+    if key in known:
+        known[key] = known.pop(key)
+    return known.get(key)
+
+
 def trace(function: Callable[..., Any], key: Hashable, *arguments: Any) -> GraphModule:
     """The operators of a function, without the transforms and the Python around them.
 
-    They are exactly those that the function performs by itself: results agree bit for bit. What `vmap`, `grad` and the
-    dispatch of hundreds of small calls cost is paid once instead of in every step.
+    The operators are those of the function itself, so that results agree bit for bit. The overhead of `vmap`, `grad`
+    and Python is paid once instead of in every step.
 
     :param key: equal for functions that do the same; with arguments of equal shapes too, the trace is the same.
     """
-    leaves, structure = pytree.tree_flatten(arguments)
+    leaves, structure = tree_flatten(arguments)
     known = (key, str(structure), *((tuple(x.shape), x.stride(), x.dtype, x.device) for x in leaves))
     if known not in _traces:
-        # One mode for the shapes of all operators: without, each gets a new one, which is half of the time.
+        # One mode for all operators: creating one for each would take half of the time of tracing.
         with torch.no_grad(), tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
             program = make_fx(function)(*arguments)
         program.graph.eliminate_dead_code()
         program.recompile()
-        while len(_traces) >= REMEMBERED:
-            del _traces[next(iter(_traces))]
-        _traces[known] = program
-    _traces[known] = found = _traces.pop(known)
-    return found
+        remember(_traces, known, program)
+    return recall(_traces, known)
 
 
 def in_place(program: GraphModule, tensors: dict[str, dict[str, Tensor]]) -> GraphModule:
-    """The trace of a function of tensors that gives some of them anew, writing these over the old ones."""
+    """The trace of a function that returns new values of some tensors, changed to write them over the old ones."""
     if program not in _in_place:
-        leaves, structure = pytree.tree_flatten((tensors,))
-        [numbers] = pytree.tree_unflatten(list(range(len(leaves))), structure)
+        leaves, structure = tree_flatten((tensors,))
+        [numbers] = tree_unflatten(list(range(len(leaves))), structure)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch's own use of what it has deprecated
             writing = copy.deepcopy(program)
         places = [node for node in writing.graph.nodes if node.op == "placeholder"]
         [output] = [node for node in writing.graph.nodes if node.op == "output"]
-        new = pytree.tree_unflatten(list(output.args[0]), program._out_spec)
+        new = tree_unflatten(list(output.args[0]), structures(program)[1])
         with writing.graph.inserting_before(output):
             written = [
                 writing.graph.call_function(torch.ops.aten.copy_.default, (places[numbers[kind][name]], value))
@@ -76,9 +93,10 @@ def in_place(program: GraphModule, tensors: dict[str, dict[str, Tensor]]) -> Gra
 
 
 def aligned(program: GraphModule) -> GraphModule:
-    """The same with products of matrices whose rows all begin at multiples of 16 bytes, as a GPU's fast kernels ask.
+    """The same program with matrices padded so that all rows begin at multiples of 16 bytes, which a GPU's fast kernels
+    require.
 
-    Zeros are appended to rows and columns, and what comes of them is cut off: 97 classes are computed as 104.
+    Zeros are appended to rows and columns, and their results are cut off: 97 classes are computed as 104.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own use of what it has deprecated
@@ -91,7 +109,7 @@ def aligned(program: GraphModule) -> GraphModule:
 
 
 def _align(product: Node) -> None:
-    """Of (R, M, K) and (R, K, N); the dimension along which a matrix lies in memory counts."""
+    """Pad one product of (R, M, K) and (R, K, N) along the contiguous dimension of each matrix."""
     a, b = product.all_input_nodes if len(product.all_input_nodes) == 2 else product.all_input_nodes * 2
     x, y = a.meta["val"], b.meta["val"]
     unit = 16 // x.element_size()
@@ -119,12 +137,13 @@ def _align(product: Node) -> None:
 
 @dataclass(frozen=True)
 class Work:
-    """What a program does.
+    """The cost of running a program once, from which follows whether compiling it pays.
 
-    :param operators: those that compute anything.
+    It is not the cost that records state, which `operations_of_step` counts.
+
+    :param operators: that compute anything.
     :param bytes: read and written by operators other than products.
-    :param flops: of products, without those that stand for a gather or a sum. They decide what is worth compiling; what
-        a learner is charged for is counted elsewhere (`operations_of_step`).
+    :param flops: of products, without those that stand for a gather or a sum.
     """
 
     operators: int
@@ -132,7 +151,7 @@ class Work:
     flops: int
 
     def of_fewer(self, share: float) -> "Work":
-        """Of the program of a share of the replicas."""
+        """The cost for a share of the replicas."""
         return Work(self.operators, round(share * self.bytes), round(share * self.flops))
 
     @classmethod
@@ -150,7 +169,7 @@ class Work:
                 flops += 2 * made.numel() * _inner(node)
             else:
                 moved += sum(_size(x) for x in (node, *node.all_input_nodes))
-                if name == "index_select":  # of a block of batches one is read
+                if name == "index_select":  # one batch of a block is read
                     moved -= max(0, _size(node.all_input_nodes[0]) - _size(node))
         return cls(operators, moved, flops)
 

@@ -1,8 +1,8 @@
-"""A hidden layer of rectified units whose products do on their way what would otherwise be one more pass over memory.
+"""A hidden layer of rectified units, fused into its matrix products to save passes over memory.
 
-Of h = max(0, x Uᵀ + b), y = h Vᵀ a fleet's step on a GPU reads and writes the large h (rows × hidden units) five times
-beside its products: for the rectifier, and for its gradient; once more for the gradient of a bias. Here a product adds,
-rectifies, masks and sums what it has in registers, before it writes it for the first time.
+For h = max(0, x Uᵀ + b), y = h Vᵀ, a step on a GPU reads and writes the large h (rows × hidden units) five times
+outside of its products: for the rectifier, for its gradient, and for the gradient of the bias. Here the products add,
+rectify, mask and sum their results in registers, before they are written.
 
 - ``mod97::rectified``: max(0, x Uᵀ + b).
 - ``mod97::masked``: (g V) · [h > 0] and, where asked for, its sums over the rows of each tile.
@@ -14,25 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learners._kernels.products import many
+from learners._kernels.products import define, many
 
 try:
     import triton
     import triton.language as tl
-except ImportError:  # PyTorch for a CPU comes without
+except ImportError:  # builds of PyTorch for a CPU have no Triton
     triton = None
 
 __all__ = ["fits", "hidden_layer"]
 
 TILE = (128, 128, 64)
-"""Rows, columns and summands that one program of the kernel has in hand (n = 7 shapes tried, one H100)."""
+"""Rows, columns and summands of a tile, the fastest of 7 shapes (one H100)."""
 SMALLEST = 16
-"""Of a side of a matrix that Triton multiplies."""
-
-_library = torch.library.Library("mod97", "FRAGMENT")
-_library.define("rectified(Tensor x, Tensor w, Tensor? b) -> Tensor")
-_library.define("masked(Tensor grad, Tensor w, Tensor hidden, bool sums) -> (Tensor, Tensor)")
-
+"""The smallest side of a matrix that Triton multiplies."""
 
 if triton is not None:
 
@@ -52,7 +47,7 @@ if triton is not None:
         m = tile_row * ROWS + tl.arange(0, ROWS)
         n = tile_column * COLUMNS + tl.arange(0, COLUMNS)
         k = tl.arange(0, INNER)
-        # Rows and columns beyond the last are read as the first ones: what comes of them is not written.
+        # Rows and columns beyond the last wrap around to the first ones; their results are not written.
         a = a_ptr + replica * a_replica + (m % rows)[:, None] * a_row + k[None, :] * a_inner
         b = b_ptr + replica * b_replica + k[:, None] * b_inner + (n % columns)[None, :] * b_column
         total = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
@@ -70,7 +65,7 @@ if triton is not None:
         if BIAS:
             total += tl.load(bias_ptr + replica * columns + n, mask=n < columns, other=0.0).to(tl.float32)[None, :]
         if RECTIFY:
-            total = tl.where(total < 0.0, 0.0, total)  # what is no number stays none
+            total = tl.where(total < 0.0, 0.0, total)  # NaN stays NaN
         else:
             total = tl.where(tl.load(mask_ptr + place, mask=here, other=0.0) > 0, total, 0.0)
         if SUMS:
@@ -118,41 +113,27 @@ def _plainly_masked(grad: Tensor, w: Tensor, hidden: Tensor, sums: bool) -> tupl
     return made, torch.stack([tile.sum(-2, dtype=torch.float32) for tile in tiles], dim=-2) if tiles else none
 
 
-_library.impl("rectified", _rectified, "CUDA")
-_library.impl("masked", _masked, "CUDA")
-_library.impl("rectified", _plainly_rectified, "CPU")
-_library.impl("masked", _plainly_masked, "CPU")
-
-
-@torch.library.register_fake("mod97::rectified", lib=_library)
-def _(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-    return x.new_empty(*x.shape[:-1], w.shape[-2])
-
-
-@torch.library.register_fake("mod97::masked", lib=_library)
-def _(grad: Tensor, w: Tensor, hidden: Tensor, sums: bool) -> tuple[Tensor, Tensor]:
+def _masked_shapes(grad: Tensor, w: Tensor, hidden: Tensor, sums: bool) -> tuple[Tensor, Tensor]:
     tiles = -(-grad.shape[-2] // TILE[0]) if sums else 0
     return grad.new_empty(hidden.shape), grad.new_empty((*grad.shape[:-2], tiles, w.shape[-1]), dtype=torch.float32)
 
 
-def _batched(info: Any, x: Tensor | None, dim: int | None) -> Tensor | None:
-    return x if x is None else x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
-
-
-@torch.library.register_vmap("mod97::rectified", lib=_library)
-def _(info: Any, dims: Any, *tensors: Tensor | None) -> tuple[Tensor, int]:
-    return torch.ops.mod97.rectified(*(_batched(info, x, dim) for x, dim in zip(tensors, dims, strict=True))), 0
-
-
-@torch.library.register_vmap("mod97::masked", lib=_library)
-def _(info: Any, dims: Any, *arguments: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-    *tensors, sums = arguments
-    stacked = (_batched(info, x, dim) for x, dim in zip(tensors, dims[:3], strict=True))
-    return torch.ops.mod97.masked(*stacked, sums), (0, 0)
+define(
+    "rectified(Tensor x, Tensor w, Tensor? b) -> Tensor",
+    lambda x, w, b: x.new_empty(*x.shape[:-1], w.shape[-2]),
+    CUDA=_rectified,
+    CPU=_plainly_rectified,
+)
+define(
+    "masked(Tensor grad, Tensor w, Tensor hidden, bool sums) -> (Tensor, Tensor)",
+    _masked_shapes,
+    CUDA=_masked,
+    CPU=_plainly_masked,
+)
 
 
 class _HiddenLayer(torch.autograd.Function):
-    """x (N, D), U (H, D), V (D, H), b (H,) or nothing → h Vᵀ (N, D), and h (N, H), of which no gradient is asked."""
+    """x (N, D), U (H, D), V (D, H), b (H,) or nothing → h Vᵀ (N, D), and h (N, H), which has no gradient."""
 
     generate_vmap_rule = True
 
@@ -178,17 +159,17 @@ class _HiddenLayer(torch.autograd.Function):
 
 @functools.cache
 def _capable(device: torch.device) -> bool:
-    """Whether it is of the kind that the tiles were chosen for, or later."""
+    """Whether the GPU is of the generation that the tiles were chosen for, or later."""
     return triton is not None and torch.version.hip is None and torch.cuda.get_device_capability(device) >= (9, 0)
 
 
 def fits(x: Tensor, width: int) -> bool:
-    """Whether the layer is worth having for inputs like x: on a GPU that waits for memory, in bfloat16."""
+    """Whether the fused layer is faster for such inputs: on a GPU whose time goes to memory, in bfloat16."""
     return x.dtype is torch.bfloat16 and many(x) and min(x.shape[-1], width) >= SMALLEST and _capable(x.device)
 
 
 def hidden_layer(x_ND: Tensor, up_HD: Tensor, down_DH: Tensor, bias_H: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """h Vᵀ and h = max(0, x Uᵀ + b), which has no gradient but the first's.
+    """h Vᵀ and h = max(0, x Uᵀ + b). Gradients flow through the first result only.
 
     :param x_ND: inputs.
     :param up_HD: U.

@@ -1,18 +1,18 @@
-"""Products, gathers and scatters of stacked replicas by the kernels that are fast for them on a CPU.
+"""Products, gathers and scatters of stacked replicas, by kernels that are fast on a CPU.
 
-They are operators of their own so that they survive tracing and compiling:
+They are operators of their own, which tracing and compiling leave as they are:
 
 - ``mod97::product``: x wᵀ of float32 matrices by oneDNN, a stack of them one after another. PyTorch calls MKL for them,
-  which on processors of other makers reaches half of that (a core of an AMD EPYC: 107 against 230 GFLOP/s).
-- ``mod97::settled``: numbers as they are, in memory. What a compiled program works out for each replica, as β₁ᵗ, it
-  would otherwise work out once more for each of the weights that the number scales.
+  which reaches half of that on processors that are not Intel's (a core of an AMD EPYC: 107 against 230 GFLOP/s).
+- ``mod97::settled``: a copy in memory. It makes a compiled program compute a number of each replica, such as β₁ᵗ, once,
+  instead of again for each weight that the number scales.
 - ``mod97::rows`` and ``mod97::rows_gradient``: rows of a table by an index, and the gradient of that. PyTorch's general
   indexing adds gradients by atomics on several threads: 3.4 ms where `index_add` takes 0.1 (4,752 × 256 into 97 rows).
 """
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -21,27 +21,65 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["gather", "gather_all", "many", "matmul", "product", "scale", "settled", "shift", "stacked", "tensor_cores"]
+from learners._torch_internals import onednn_linear
 
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+__all__ = [
+    "define",
+    "gather",
+    "gather_all",
+    "many",
+    "matmul",
+    "product",
+    "scale",
+    "settled",
+    "shift",
+    "stacked",
+    "tensor_cores",
+]
+
+ONEDNN_LINEAR = onednn_linear()
 LARGEST_TABLE = 512
-"""Rows of a table up to which its gradient on a GPU is a product: beyond, zeros are most of the work."""
+"""Rows of a table up to which its gradient on a GPU is a product; for larger tables nearly all factors are zero."""
 
 MANY = {"cuda": 16}
-"""Replicas from which on a program on a GPU waits for memory; one of fewer waits for its kernels to be launched."""
+"""Replicas from which on the time on a GPU goes to memory; with fewer it goes to launching kernels."""
 
 _replicas = ContextVar("replicas", default=1)
 
 _library = torch.library.Library("mod97", "DEF")
-_library.define("product(Tensor x, Tensor w) -> Tensor")
-_library.define("settled(Tensor x) -> Tensor")
-_library.define("rows(Tensor table, Tensor index) -> Tensor")
-_library.define("rows_gradient(Tensor grad, Tensor index, int n_rows) -> Tensor")
+
+
+def define(schema: str, fake: Callable[..., Any], **kernels: Callable[..., Any]) -> None:
+    """Define an operator ``mod97::name``. Under `vmap` it takes all tensors with the replica axis in front.
+
+    :param schema: as PyTorch writes it.
+    :param fake: tensors of the result's shapes, for tracing.
+    :param kernels: what computes it, by dispatch key.
+    """
+    name = schema.partition("(")[0]
+    _library.define(schema)
+    for key, kernel in kernels.items():
+        _library.impl(name, kernel, key)
+    torch.library.register_fake(f"mod97::{name}", fake, lib=_library)
+
+    def batched(info: Any, dims: Sequence[int | None], *arguments: Any) -> tuple[Any, Any]:
+        pairs = zip(arguments, dims, strict=True)
+        made = getattr(torch.ops.mod97, name)(*(_in_front(x, dim, info.batch_size) for x, dim in pairs))
+        return made, (0,) * len(made) if isinstance(made, tuple) else 0
+
+    torch.library.register_vmap(f"mod97::{name}", batched, lib=_library)
+
+
+def _in_front(x: Any, dim: int | None, size: int) -> Any:
+    """A tensor with the replica axis in front; anything else as it is."""
+    if not isinstance(x, Tensor):
+        return x
+    return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
 
 
 def _product(x: Tensor, w: Tensor) -> Tensor:
     """(…, B, K), (…, N, K) → (…, B, N)."""
-    linear = torch.ops.mkldnn._linear_pointwise.default
+    linear = ONEDNN_LINEAR
     if x.ndim == 2:
         return linear(x, w, None, "none", [], "")
     products = [linear(a, b, None, "none", [], "") for a, b in zip(x.unbind(0), w.unbind(0), strict=True)]
@@ -64,63 +102,29 @@ def _rows_gradient(grad: Tensor, index: Tensor, n_rows: int) -> Tensor:
 
 
 def _flat(index: Tensor, n_rows: int) -> Tensor:
-    """Rows of tables that lie behind one another."""
+    """An index into stacked tables as one into their concatenation."""
     if index.ndim == 1:
         return index
     offset = torch.arange(index.shape[:-1].numel(), device=index.device).mul_(n_rows)
     return (index.reshape(len(offset), -1) + offset.unsqueeze(1)).reshape(-1)
 
 
-_library.impl("product", _product, "CPU")
-_library.impl("settled", torch.clone, "CompositeExplicitAutograd")
-_library.impl("rows", _rows, "CPU")
-_library.impl("rows_gradient", _rows_gradient, "CPU")
-
-
-@torch.library.register_fake("mod97::product", lib=_library)
-def _(x: Tensor, w: Tensor) -> Tensor:
-    return x.new_empty(*x.shape[:-1], w.shape[-2])
-
-
-@torch.library.register_fake("mod97::settled", lib=_library)
-def _(x: Tensor) -> Tensor:
-    return torch.empty_like(x)
-
-
-@torch.library.register_fake("mod97::rows", lib=_library)
-def _(table: Tensor, index: Tensor) -> Tensor:
-    return table.new_empty(*index.shape, table.shape[-1])
-
-
-@torch.library.register_fake("mod97::rows_gradient", lib=_library)
-def _(grad: Tensor, index: Tensor, n_rows: int) -> Tensor:
-    return grad.new_empty(*index.shape[:-1], n_rows, grad.shape[-1])
-
-
-def _batched(x: Tensor, dim: int | None, size: int) -> Tensor:
-    return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
-
-
-@torch.library.register_vmap("mod97::product", lib=_library)
-def _(info: Any, dims: Any, x: Tensor, w: Tensor) -> tuple[Tensor, int]:
-    tensors = [_batched(x, dim, info.batch_size) for x, dim in zip((x, w), dims, strict=True)]
-    return torch.ops.mod97.product(*tensors), 0
-
-
-@torch.library.register_vmap("mod97::rows", lib=_library)
-def _(info: Any, dims: Any, table: Tensor, index: Tensor) -> tuple[Tensor, int]:
-    tensors = [_batched(x, dim, info.batch_size) for x, dim in zip((table, index), dims, strict=True)]
-    return torch.ops.mod97.rows(*tensors), 0
-
-
-@torch.library.register_vmap("mod97::rows_gradient", lib=_library)
-def _(info: Any, dims: Any, grad: Tensor, index: Tensor, n_rows: int) -> tuple[Tensor, int]:
-    tensors = [_batched(x, dim, info.batch_size) for x, dim in zip((grad, index), dims[:2], strict=True)]
-    return torch.ops.mod97.rows_gradient(*tensors, n_rows), 0
+define("product(Tensor x, Tensor w) -> Tensor", lambda x, w: x.new_empty(*x.shape[:-1], w.shape[-2]), CPU=_product)
+define("settled(Tensor x) -> Tensor", torch.empty_like, CompositeExplicitAutograd=torch.clone)
+define(
+    "rows(Tensor table, Tensor index) -> Tensor",
+    lambda table, index: table.new_empty(*index.shape, table.shape[-1]),
+    CPU=_rows,
+)
+define(
+    "rows_gradient(Tensor grad, Tensor index, int n_rows) -> Tensor",
+    lambda grad, index, n_rows: grad.new_empty(*index.shape[:-1], n_rows, grad.shape[-1]),
+    CPU=_rows_gradient,
+)
 
 
 def _by_onednn(x: Tensor) -> bool:
-    return HAS_ONEDNN and x.device.type == "cpu" and x.dtype is torch.float32
+    return ONEDNN_LINEAR is not None and x.device.type == "cpu" and x.dtype is torch.float32
 
 
 @contextmanager
@@ -129,7 +133,7 @@ def tensor_cores(precision: str) -> Iterator[None]:
     if precision != "tf32":
         yield
         return
-    # The older of PyTorch's two switches: its compiler reads this one.
+    # PyTorch has two switches; its compiler reads the older one.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = torch.backends.cuda.matmul.allow_tf32
@@ -199,10 +203,10 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(table_UD: Tensor, index: Tensor) -> Tensor:
-    """The rows of a table that an index (…) names: (…, D).
+    """The rows of a table at an index (…): (…, D).
 
-    On a GPU the table's gradient is Oᵀ g with O the one-hot rows of the index: a scatter adds in whatever order threads
-    come, the product in the same order every time, and at the speed of matrix products.
+    On a GPU the table's gradient is Oᵀ g with O the one-hot rows of the index: a scatter adds in an
+    order that varies from run to run, the product always in the same one, and at the speed of matrix products.
     """
     if table_UD.device.type != "cpu" and len(table_UD) > LARGEST_TABLE:
         return table_UD[index]
@@ -213,8 +217,8 @@ def gather(table_UD: Tensor, index: Tensor) -> Tensor:
 def gather_all(tables: Sequence[Tensor], index_B: Tensor) -> Sequence[Tensor]:
     """`gather` from several tables of equally many rows, (U, D) each.
 
-    They are read as one wide table, but for many replicas on a GPU: to join the gradients, a compiled program works
-    out each element of the whole by the rules of all parts, which there costs more than the products it saves.
+    They are read as one wide table, except for many replicas on a GPU: there a compiled program that concatenates the
+    gradients computes each element by the rules of all parts, which costs more than the products it saves.
     """
     if many(index_B) and len(tables[0]) <= LARGEST_TABLE:
         return _Gather.apply(index_B, *tables)
@@ -223,7 +227,7 @@ def gather_all(tables: Sequence[Tensor], index_B: Tensor) -> Sequence[Tensor]:
 
 @contextmanager
 def stacked(replicas: int) -> Iterator[None]:
-    """Let operators of one replica know how many are stacked, hence what their program waits for."""
+    """Tell operators of one replica how many are stacked, which decides what limits their speed."""
     token = _replicas.set(replicas)
     try:
         yield
@@ -232,12 +236,12 @@ def stacked(replicas: int) -> Iterator[None]:
 
 
 def many(x: Tensor) -> bool:
-    """Whether operators on this wait for memory rather than for being launched."""
+    """Whether the time of operators on this goes to memory rather than to launching them."""
     return _replicas.get() >= MANY.get(x.device.type, math.inf)
 
 
 def settled(*numbers_R: Tensor) -> tuple[Tensor, ...]:
-    """Numbers of replicas, worked out once a step where many are stacked."""
+    """Numbers of replicas, computed once a step where many are stacked."""
     if not many(numbers_R[0]):
         return numbers_R
     return torch.ops.mod97.settled(torch.stack(numbers_R)).unbind(0)
@@ -281,7 +285,7 @@ class _Scale(torch.autograd.Function):
 
 
 def _sums(x_ND: Tensor) -> Tensor:
-    """Of each column, as a product: it reads memory at four times the rate of compiled sums over rows."""
+    """The sum of each column, as a product: it reads memory at four times the rate of compiled sums over rows."""
     ones_N8 = torch.ones_like(x_ND[:, :8])  # eight columns: products of fewer are not aligned
     return (ones_N8.mT @ x_ND)[0]
 

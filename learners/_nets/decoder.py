@@ -1,15 +1,14 @@
 """The transformer's module: a causal decoder that computes every distinct state once.
 
-With a causal mask the state at a position depends only on the tokens before it. Of the U codes of the first slot there
-are U distinct states, however large the batch; before the first attention a token is only itself; and the last block is
-asked for its last position alone. States of a position are therefore kept as one row for each distinct prefix.
+With a causal mask the state at a position depends only on the tokens up to it. The first slot has U codes and hence U
+distinct states, however large the batch; before the first attention a state depends on its own token only; and of the
+last block only the last position is needed. States of a position are therefore kept as one row per distinct prefix.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor, nn
@@ -18,9 +17,6 @@ from torch.nn import functional as F
 from learners._kernels.hidden import fits, hidden_layer
 from learners._kernels.products import gather_all, many, product, scale, shift
 from learners._nets.modules import ACTIVATIONS, Embedding, Linear, Network, Noise
-
-if TYPE_CHECKING:
-    from learners.transformer import Transformer
 
 __all__ = ["Decoder"]
 
@@ -33,7 +29,7 @@ Kind = int | str
 
 @dataclass(frozen=True)
 class _Batch:
-    """Which examples there are, and how rows of one kind become rows of another.
+    """The examples of a batch, and how rows of one kind become rows of another.
 
     :param index_BS: the code of each slot of each example.
     :param n_codes: U.
@@ -51,7 +47,7 @@ class _Batch:
         return [self.size(kind) for kind in kinds]
 
     def spread(self, fields: Sequence[Tensor], kind: Kind, to: Kind) -> Sequence[Tensor]:
-        """Rows (n, ·) of ``kind`` as rows of ``to``, which tells at least as many examples apart."""
+        """Rows (n, ·) of ``kind`` as rows of ``to``, which distinguishes at least as many examples."""
         if kind == to:
             return fields
         if kind == ONE:
@@ -61,16 +57,16 @@ class _Batch:
 
     @staticmethod
     def join(kinds: Sequence[Kind]) -> Kind:
-        """The kind that tells apart what any of these does."""
+        """The kind that distinguishes all examples that any of these distinguishes."""
         known = set(kinds) - {ONE}
         return known.pop() if len(known) == 1 else ALL if known else ONE
 
 
 @dataclass(frozen=True)
 class _States:
-    """States of some positions, those of each one row for each distinct prefix.
+    """States of some positions, one row for each distinct prefix.
 
-    :param x: rows of all positions, one position behind the other, (Σ n, D).
+    :param x: rows of all positions, concatenated, (Σ n, D).
     :param kinds: of each position.
     """
 
@@ -79,25 +75,46 @@ class _States:
 
 
 class Decoder(Network):
-    """Codes in, scores of the read-out token out; `Transformer` says what it computes."""
+    """From codes to scores of the read-out token. `Transformer` documents the formulas and the arguments.
+
+    :param inner: hidden units of the MLP.
+    """
 
     looks_up = True
 
-    def __init__(self, config: "Transformer", n_slots: int, n_features: int, n_classes: int) -> None:
+    def __init__(
+        self,
+        n_slots: int,
+        n_features: int,
+        n_classes: int,
+        *,
+        depth: int,
+        width: int,
+        heads: int,
+        inner: int,
+        activation: str,
+        norm: str,
+        bias: bool,
+        learned_positions: bool,
+        equation: bool,
+        tied: bool,
+        tied_readout: bool,
+        shared_blocks: bool,
+        loops: int,
+        init_scale: float,
+        init_gain: float,
+    ) -> None:
         super().__init__()
-        width = config.width
-        self.final_norm = config.norm in ("pre", "residual")
-        self.equation = config.layout == "equation"
-        length = 2 * n_slots if self.equation else n_slots + 1
-        self.embedding = Embedding(n_features, width, n_slots, config.tied, config.init_scale)
-        self.tokens = nn.Parameter(torch.empty(length - n_slots, width))
-        learned = config.positions == "learned"
-        self.positions = nn.Parameter(torch.empty(length, width)) if learned else None
-        self.length = length
-        self.blocks = nn.ModuleList([_Block(config) for _ in range(1 if config.shared_blocks else config.depth)])
-        self.passes = (config.depth if config.shared_blocks else 1) * config.loops
-        self.norm = _LayerNorm(width) if self.final_norm else None
-        self.readout = None if config.tied_readout else Linear(width, n_classes, bias=False, gain=config.init_gain)
+        self.equation = equation
+        self.length = 2 * n_slots if equation else n_slots + 1
+        self.embedding = Embedding(n_features, width, n_slots, tied, init_scale)
+        self.tokens = nn.Parameter(torch.empty(self.length - n_slots, width))
+        self.positions = nn.Parameter(torch.empty(self.length, width)) if learned_positions else None
+        blocks = range(1 if shared_blocks else depth)
+        self.blocks = nn.ModuleList([_Block(width, heads, inner, activation, norm, bias, init_gain) for _ in blocks])
+        self.passes = (depth if shared_blocks else 1) * loops
+        self.norm = _LayerNorm(width) if norm in ("pre", "residual") else None
+        self.readout = None if tied_readout else Linear(width, n_classes, bias=False, gain=init_gain)
         self.frozen_by_muon = frozenset({"embedding.weight", "tokens", "positions", "readout.weight"})
 
     def reset(self, generator: Generator, code_norm: float) -> None:
@@ -142,20 +159,17 @@ class Decoder(Network):
 
 
 class _Block(nn.Module):
-    def __init__(self, config: "Transformer") -> None:
+    """Attention and an MLP, each with its residual connection and its normalisation."""
+
+    def __init__(self, width: int, heads: int, inner: int, activation: str, norm: str, bias: bool, gain: float) -> None:
         super().__init__()
-        width, inner = config.width, round(config.mlp_ratio * config.width)
-        self.heads, self.form = config.heads, config.norm
-        self.query, self.key, self.value, self.out = (
-            Linear(width, width, config.bias, gain=config.init_gain) for _ in range(4)
-        )
-        self.up = Linear(width, inner, config.bias, gain=config.init_gain)
-        self.down = Linear(inner, width, config.bias, gain=config.init_gain)
-        normed = config.norm != "none"
-        self.norm1 = _LayerNorm(width) if normed else None
-        self.norm2 = _LayerNorm(width) if normed else None
-        self.activation = ACTIVATIONS[config.activation]
-        self.rectifies = config.activation == "relu"
+        self.heads, self.form = heads, norm
+        self.query, self.key, self.value, self.out = (Linear(width, width, bias, gain=gain) for _ in range(4))
+        self.up = Linear(width, inner, bias, gain=gain)
+        self.down = Linear(inner, width, bias, gain=gain)
+        self.norm1, self.norm2 = (_LayerNorm(width) if norm != "none" else None for _ in range(2))
+        self.activation = ACTIVATIONS[activation]
+        self.rectifies = activation == "relu"
 
     def reset(self, generator: Generator) -> None:
         """Draw all weights."""
@@ -165,7 +179,7 @@ class _Block(nn.Module):
     def forward(
         self, states: _States, first: int, batch: _Batch, noise: Noise | None, site: int
     ) -> tuple[_States, Tensor]:
-        """States of the positions from ``first`` on behind the block, and the hidden units of the last position."""
+        """States after the block of the positions from ``first`` on, and the hidden units of the last position."""
         u = self._before(self.norm1, states.x)
         base, mixed, kinds = self._attend(u, u if self.form == "residual" else states.x, states.kinds, first, batch)
         sizes = [batch.size(kind) for kind in kinds]
@@ -177,7 +191,7 @@ class _Block(nn.Module):
         return _States(h, kinds), hidden[-batch.size(kinds[-1]) :]
 
     def _layer(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden units, and what they add."""
+        """Hidden units of the MLP, and its output."""
         if self.rectifies and fits(u, len(self.up.weight)):
             out, hidden = hidden_layer(u, self.up.weight, self.down.weight, self.up.bias)
             return hidden, out if self.down.bias is None else shift(out, self.down.bias)
@@ -188,7 +202,7 @@ class _Block(nn.Module):
         return norm(h) if norm is not None and self.form in ("pre", "residual") else h
 
     def _dropped(self, out: Tensor, noise: Noise | None, site: int, sizes: list[int]) -> Tensor:
-        """Each position by itself: what is dropped must not depend on how far batches are filled up for a neighbour."""
+        """Dropout of each position by itself, so that it does not depend on padding for a neighbouring replica."""
         if noise is None:
             return out
         parts = out.split(sizes)
@@ -203,25 +217,25 @@ class _Block(nn.Module):
     ) -> tuple[Tensor, Tensor, list[Kind]]:
         """Residual and mixed values of the positions from ``first`` on, and their kinds: those of their prefixes."""
         sizes = batch.sizes(kinds)
-        asking = max(first, 1)  # the first position can attend to itself alone
+        querying = max(first, 1)  # the first position can attend to itself alone
         maps = (self.key, self.value) if first else (self.query, self.key, self.value)
         *own, key, value = [linear(u) for linear in maps] if many(u) else _at_once(maps, u)
-        behind = sum(sizes[:asking])
+        behind = sum(sizes[:querying])
         query = own[0][behind:] if own else self.query(u[behind:])
-        keys, values, queries = key.split(sizes), value.split(sizes), query.split(sizes[asking:])
+        keys, values, queries = key.split(sizes), value.split(sizes), query.split(sizes[querying:])
         residuals = residual.split(sizes)
         seen: dict[tuple[int, Kind], Sequence[Tensor]] = {}
 
         def fields(t: int, to: Kind) -> Sequence[Tensor]:
-            """Key, value and, where it asks, query and residual of a position, in one gather."""
+            """Key, value and, where it has one, query and residual of a position, in one gather."""
             if (t, to) not in seen:
-                own = [keys[t], values[t]] + ([queries[t - asking], residuals[t]] if t >= asking else [])
+                own = [keys[t], values[t]] + ([queries[t - querying], residuals[t]] if t >= querying else [])
                 seen[t, to] = batch.spread(own, kinds[t], to)
             return seen[t, to]
 
         prefixes = [batch.join(kinds[: t + 1]) for t in range(first, len(kinds))]
         base, mixed = ([residuals[0]], [values[0]]) if first == 0 else ([], [])
-        for t in range(asking, len(kinds)):
+        for t in range(querying, len(kinds)):
             to = prefixes[t - first]
             before = [fields(j, to) for j in range(t + 1)]
             query, rest = before[t][2:]

@@ -1,8 +1,8 @@
-"""The module of forward-forward: layers that each learn alone, from the goodness of right and of wrong labels."""
+"""The module of forward-forward: each layer has a loss of its own, of the goodness of right and wrong labels."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,18 +11,13 @@ from torch.nn import functional as F
 from learners._kernels.products import gather, product
 from learners._nets.modules import Embedding, Linear, Network, Noise
 
-if TYPE_CHECKING:
-    from learners.forward_forward import ForwardForward
+__all__ = ["CONTRASTS", "GoodnessNet", "softmax", "symba", "threshold"]
 
-__all__ = ["ACTIVATIONS", "CONTRASTS", "NORMS", "GoodnessNet", "softmax", "symba", "threshold"]
-
-ACTIVATIONS: Final = ("relu", "quadratic", "k-wta")
-NORMS: Final = ("none", "length", "layer", "peer")
 LARGEST = 1 << 23
-"""Activities of one layer, over examples and labels, that are in memory together when all labels are scored."""
+"""Activations of one layer, over examples and labels, that are in memory together when all labels are scored."""
 BELOW_ONE = 1 - 2.0**-24
 EPSILON = 1e-6
-"""Added to a mean square before its root: an example that excites no unit stays zero."""
+"""Added to a mean square before its root, so that activations that are all zero stay zero."""
 
 
 def threshold(good_B: Tensor, bad_BM: Tensor, theta: float) -> Tensor:
@@ -58,15 +53,15 @@ CONTRASTS: Final[dict[str, Callable[[Tensor, Tensor, float], Tensor]]] = {
 
 
 def winners(x: Tensor, k: int) -> Tensor:
-    """max(0, x) of the k largest along the last axis, zero elsewhere; what ties with the k-th stays."""
+    """max(0, x) of the k largest along the last axis, zero elsewhere; values equal to the k-th are kept, too."""
     return F.relu(x) * (x >= x.topk(k, dim=-1).values[..., -1:])
 
 
 class _Layer(nn.Module):
-    """h = φ(W x + V c): a linear map of what comes in, plus a row for the label.
+    """h = φ(W x + V c): a linear map of the input, plus a row for the label.
 
-    :param below: the map of what comes in: an embedding of the slots, or a matrix.
-    :param n_labels: rows of V; 0 where the label comes from below alone.
+    :param below: W: an embedding of the slots, or a matrix.
+    :param n_labels: rows of V; 0 for a layer that does not see the label.
     """
 
     def __init__(self, below: Embedding | Linear, n_labels: int, width: int, std: float) -> None:
@@ -91,29 +86,48 @@ class _Layer(nn.Module):
 
 
 class GoodnessNet(Network):
-    """Codes in, the summed goodness of every label out; `ForwardForward` says what it computes.
+    """From codes to the summed goodness of every label, or, given answers, to the sum of the layers' losses.
 
-    Given answers it is the sum of the layers' own losses instead. No gradient passes from a layer to the one below.
+    No gradient passes from a layer to the one below. `ForwardForward` documents the formulas and the arguments.
     """
 
     local = True
 
-    def __init__(self, config: "ForwardForward", n_slots: int, n_features: int, n_classes: int) -> None:
+    def __init__(
+        self,
+        n_slots: int,
+        n_features: int,
+        n_classes: int,
+        *,
+        depth: int,
+        width: int,
+        tied: bool,
+        labels_everywhere: bool,
+        goodness: str,
+        contrast: str,
+        scale: float,
+        negatives: str,
+        n_negatives: int,
+        sharpness: float,
+        norm: str,
+        peer_weight: float,
+        activation: str,
+        k: int | None,
+        init_scale: float,
+    ) -> None:
         super().__init__()
-        width, std = config.width, config.init_scale
         self.n_classes, self.width = n_classes, width
-        self.activation, self.k = config.activation, config.k
-        self.measure, self.norm, self.peer_weight = config.goodness, config.norm, config.resolved_peer_weight
-        self.contrast, self.scale = CONTRASTS[config.loss], config.scale
-        self.negatives, self.n_negatives = config.resolved_negatives, config.resolved_n_negatives
-        self.sharpness = config.sharpness
-        self.expands = config.depth == 1 and config.activation == "quadratic" and config.goodness != "reconstruction"
+        self.activation, self.k = activation, k
+        self.measure, self.norm, self.peer_weight = goodness, norm, peer_weight
+        self.contrast, self.scale, self.sharpness = CONTRASTS[contrast], scale, sharpness
+        self.negatives, self.n_negatives = negatives, n_negatives
+        self.expands = depth == 1 and activation == "quadratic" and goodness != "reconstruction"
         self.rows_per_example = 1 if self.expands else n_classes
-        first = _Layer(Embedding(n_features, width, n_slots, config.tied, std), n_classes, width, std)
-        own = n_classes if config.label == "every" else 0
-        rest = [_Layer(Linear(width, width, bias=False), own, width, std) for _ in range(config.depth - 1)]
+        first = _Layer(Embedding(n_features, width, n_slots, tied, init_scale), n_classes, width, init_scale)
+        own = n_classes if labels_everywhere else 0
+        rest = [_Layer(Linear(width, width, bias=False), own, width, init_scale) for _ in range(depth - 1)]
         self.layers = nn.ModuleList([first, *rest])
-        self.frozen_by_muon = frozenset({"layers.0.below.weight", *(f"layers.{i}.labels" for i in range(config.depth))})
+        self.frozen_by_muon = frozenset({"layers.0.below.weight", *(f"layers.{i}.labels" for i in range(depth))})
 
     def reset(self, generator: Generator, code_norm: float) -> None:
         for layer in self.layers:
@@ -139,7 +153,7 @@ class GoodnessNet(Network):
         return torch.cat([goodness for goodness, _ in seen]), torch.cat([hidden for _, hidden in seen])
 
     def _scored(self, table_UF: Tensor, index_BS: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed goodness of all labels, and the last layer's activity with the best."""
+        """Summed goodness of all labels, and the last layer's activations with the best label."""
         found = list(self._layers(table_UF, index_BS, None))
         goodness = torch.stack([good_BC for _, good_BC in found]).sum(0)
         return goodness, _of(found[-1][0], goodness.argmax(dim=1))
@@ -154,7 +168,7 @@ class GoodnessNet(Network):
         answers_B: Tensor,
         weight_B: Tensor | None = None,
     ) -> list[Tensor]:
-        """Of each layer the mean over examples of its own loss, or the sum by weights."""
+        """The loss of each layer: the mean over examples, or the weighted sum."""
         wrong_BM = self._wrong(table_UF, index_BS, noise, answers_B)
         labels_BM = torch.cat([answers_B.unsqueeze(1), wrong_BM], dim=1)
 
@@ -170,7 +184,7 @@ class GoodnessNet(Network):
                 loss = loss + self.peer_weight * _peers(hidden[:, 0], weight_B)
             return [loss]
         losses = []
-        # All labels at once need no rows picked for each example: the first layer adds two tables.
+        # With all labels at once no rows are picked for each example: the first layer adds two tables.
         for hidden, found in self._layers(table_UF, index_BS, None if everything else labels_BM):
             loss = contrast(found.gather(1, labels_BM) if everything else found)
             if self.norm == "peer":
@@ -180,7 +194,7 @@ class GoodnessNet(Network):
         return losses
 
     def _wrong(self, table_UF: Tensor, index_BS: Tensor, noise: Noise | None, answers_B: Tensor) -> Tensor:
-        """Wrong labels of each example, (B, M); of a single class, that one."""
+        """Wrong labels of each example, (B, M); where there is a single class, that class."""
         others = max(1, self.n_classes - 1)
         answers_B1 = answers_B.unsqueeze(1)
         if self.negatives == "all":
@@ -212,7 +226,7 @@ class GoodnessNet(Network):
         return total_BC / u_BD.shape[1] if self.measure == "mean" else total_BC
 
     def _layers(self, table_UF: Tensor, index_BS: Tensor, labels_BM: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Of each layer the activity (B, M, D) and its goodness (B, M), for these labels or for all."""
+        """Activations (B, M, D) and goodness (B, M) of each layer, for these labels or for all."""
         below: Tensor | None = None
         for layer in self.layers:
             if below is None:
@@ -251,7 +265,7 @@ class GoodnessNet(Network):
         index_BS: Tensor,
         labels_BM: Tensor | None,
     ) -> Tensor:
-        """‖x − Wᵀ h‖² / ‖x‖² of all that came in, codes and label, (B, M): 1 where nothing comes back."""
+        """‖x − Wᵀ h‖² / ‖x‖² of the layer's input, codes and label, (B, M): 1 where nothing is reconstructed."""
         errors: list[Tensor] = []
         given: list[Tensor] = []
         if below is None:
@@ -274,20 +288,20 @@ class GoodnessNet(Network):
 
 
 def _of(hidden_BCD: Tensor, labels_B: Tensor) -> Tensor:
-    """The activity with one label for each example, (B, D)."""
+    """Activations with one label for each example, (B, D)."""
     picked_B1D = labels_B.reshape(-1, 1, 1).expand(-1, 1, hidden_BCD.shape[-1])
     return hidden_BCD.take_along_dim(picked_B1D, dim=1).squeeze(1)
 
 
 def _square(parts: Sequence[Tensor]) -> Tensor:
-    """Squared length of vectors given in parts."""
+    """Squared length of vectors that are given in parts."""
     total = sum(part.square().sum(-1) for part in parts)
     assert isinstance(total, Tensor)
     return total
 
 
 def _peers(hidden_BD: Tensor, weight_B: Tensor | None) -> Tensor:
-    """Mean square deviation of the units' mean activities from their common mean: no unit stays silent or loud.
+    """Mean square deviation of the units' mean activations from their common mean: it evens them out.
 
     Source: Hinton 2022, "peer normalization", with the batch's own means in place of running ones.
     """

@@ -1,13 +1,15 @@
 """Losses of one example each, from scores (…, C) and classes (…)."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["LOSSES", "cross_entropy", "squared", "stablemax"]
+__all__ = ["LOSSES", "Loss", "cross_entropy", "squared", "stablemax"]
+
+Loss = Literal["cross-entropy", "squared", "stablemax"]
 
 
 def cross_entropy(scores: Tensor, y: Tensor) -> Tensor:

@@ -1,14 +1,14 @@
-"""Pieces that torch learners are built from: ordinary modules of one replica, initialised by a generator of its own.
+"""Modules that torch learners are built from: ordinary modules of one replica, initialised by a given generator.
 
-Every module here is a function of (table of codes, index of a batch), as `Codes` are: an embedding is a linear map of
-the table. The fleet supplies the replica axis.
+Their input is a table of codes and the index of a batch, as in `Codes`: an embedding is a linear map of the table. The
+fleet supplies the replica axis.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from learners._kernels.noise import mix, uniform
 from learners._kernels.products import gather, product, shift
 
-__all__ = ["ACTIVATIONS", "Embedding", "Linear", "Network", "Noise"]
+__all__ = ["ACTIVATIONS", "Activation", "Embedding", "Linear", "Network", "Noise"]
 
+Activation = Literal["relu", "gelu", "tanh", "quadratic", "identity"]
 ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "relu": F.relu,
     "gelu": F.gelu,
@@ -53,13 +54,19 @@ class Network(nn.Module, ABC):
     """A module of one replica: codes in, scores and hidden activations out."""
 
     frozen_by_muon: frozenset[str] = frozenset()
-    """Names of embedding and read-out, which Muon leaves to Adam."""
+    """Parameters of embedding and read-out, which Muon leaves to Adam."""
     local: bool = False
-    """Whether it has losses of its own: ``forward(table, index, noise, answers, weight)`` gives their sum first."""
+    """Whether layers have losses of their own: ``forward(table, index, noise, answers, weight)`` returns their sum."""
     looks_up: bool = False
-    """Whether embeddings are of the codes as they are, so that one-hot ones may be looked up instead of multiplied."""
+    """Whether embeddings take the codes unchanged, so that one-hot codes may be looked up instead of multiplied."""
     rows_per_example: int = 1
-    """Rows of hidden units that scores of one example take: as many fewer examples are looked at together."""
+    """Rows of hidden units that the scores of one example need; a look takes fewer examples at a time accordingly."""
+
+    def set_onehot(self, onehot: bool) -> None:
+        """Say whether the table of codes is the identity, so that embeddings need no product."""
+        for module in self.modules():
+            if isinstance(module, Embedding):
+                module.onehot = onehot
 
     @abstractmethod
     def reset(self, generator: Generator, code_norm: float) -> None:
@@ -105,7 +112,7 @@ class Embedding(nn.Module):
     One-hot codes make it an ordinary embedding.
 
     :param tied: one map for all slots.
-    :ivar onehot: the table is the identity: codes are rows of E, and nothing is multiplied.
+    :ivar onehot: the table is the identity, so that embedded codes are rows of E and no product is needed.
     """
 
     onehot: bool = False

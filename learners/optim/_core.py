@@ -1,8 +1,8 @@
 """Gradient transformations: pure pairs of ``init`` and ``update`` over stacked tensors, and how they chain.
 
 Every tensor carries the replica axis R in front: parameters and gradients (R, …), hyperparameters (R,), step counts
-(R,). A transformation never mixes replicas, and keeps all that it remembers in a flat dictionary of tensors that carry
-the same axis: replicas can be selected, split off and stored by indexing it.
+(R,). A transformation never mixes replicas. Its state is a flat dictionary of tensors with the same axis, so that
+replicas can be selected, split off and stored by indexing.
 
 The form is optax's (Babuschkin et al. 2020, "The DeepMind JAX Ecosystem"): gradients go in, updates come out.
 """
@@ -18,19 +18,19 @@ __all__ = ["Context", "Gradients", "Hyper", "State", "Transformation", "chain", 
 Gradients = dict[str, Tensor]
 """Tensors (R, …) by the name of their parameter."""
 State = dict[str, Tensor]
-"""What a transformation remembers, tensors (R, …) by name."""
+"""The state of a transformation, tensors (R, …) by name."""
 Hyper = Mapping[str, Tensor]
 """Hyperparameters by name, (R,) each."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What an update may look at besides the gradients.
+    """What an update may use besides the gradients.
 
     :param params: the parameters before the update.
     :param hyper: hyperparameters, (R,) each.
     :param step: updates done before this one, (R,) integers.
-    :param seed: a key for randomness, (R,) integers, of the replica and not of the step.
+    :param seed: a key for randomness, (R,) integers, the same in all steps.
     """
 
     params: Gradients
@@ -43,8 +43,8 @@ class Context:
 class Transformation:
     """How gradients become updates.
 
-    :param init: parameters → what to remember before the first step.
-    :param update: gradients, what is remembered, context → updates, what to remember next.
+    :param init: parameters → state before the first step.
+    :param update: gradients, state, context → updates, next state.
     """
 
     init: Callable[[Gradients], State]
@@ -52,12 +52,12 @@ class Transformation:
 
 
 def stateless(update: Callable[[Gradients, Context], Gradients]) -> Transformation:
-    """A transformation that remembers nothing."""
+    """A transformation without state."""
     return Transformation(lambda params: {}, lambda grads, state, context: (update(grads, context), state))
 
 
 def chain(*parts: Transformation) -> Transformation:
-    """Apply transformations one after another; each one's state is kept under its number."""
+    """Apply transformations one after another; the state of each is stored under its number."""
 
     def init(params: Gradients) -> State:
         return {f"{i}.{name}": x for i, part in enumerate(parts) for name, x in part.init(params).items()}

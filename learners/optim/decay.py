@@ -1,4 +1,4 @@
-"""Three kinds of weight decay that are not the same learner."""
+"""Three kinds of weight decay, which give different learners."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def decay_decoupled() -> Transformation:
 
 
 def decay_to_init() -> Transformation:
-    """u = g + λ (w − w₀), behind the optimizer: weights are drawn to where they began, not to zero.
+    """u = g + λ (w − w₀), behind the optimizer: weights decay towards their first values instead of zero.
 
     Source: Power et al. 2022 (arXiv 2201.02177), section 3.3. Hyperparameter: ``weight_decay``.
     """

@@ -35,11 +35,11 @@ def grokfast_ma(window: int) -> Transformation:
     """Add a multiple of the mean of the last w gradients, once w have been seen.
 
     u = g + λ · (1/w) Σ gₜ over the last w gradients, this one included; u = g before. Unlike `grokfast_ema` it forgets
-    a gradient wholly after w steps, and remembers w copies of the gradient (a ring buffer) until then.
+    a gradient completely after w steps, and stores the last w gradients (a ring buffer).
 
     Source: Lee et al. 2024, "Grokfast" (arXiv 2405.20233), algorithm 1. Hyperparameter: ``grokfast_lamb`` λ.
 
-    :param window: w; it shapes the memory, and is therefore no hyperparameter (R,).
+    :param window: w; it decides the shape of the state, and is therefore the same for all replicas.
     """
 
     def init(params: Gradients) -> State:
@@ -54,7 +54,7 @@ def grokfast_ma(window: int) -> Transformation:
             index = place.reshape(-1, *[1] * g.ndim).expand(-1, 1, *g.shape[1:])
             oldest = ring.gather(1, index).squeeze(1)
             after[f"ring.{name}"] = ring.scatter(1, index, g.unsqueeze(1))
-            # Early gradients are large, late ones tiny: what a plain running sum rounds away would stay in it for ever.
+            # Early gradients are large: their rounding errors would stay in a plain running sum.
             total, lost_in = two_sum(state[f"sum.{name}"], g)
             total, lost_out = two_sum(total, -oldest)
             lost = state[f"lost.{name}"] + (lost_in + lost_out)

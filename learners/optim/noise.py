@@ -1,4 +1,4 @@
-"""Randomness without a state: a hash of (seed, step, site, element)."""
+"""Gradient noise, drawn from a stateless hash of (seed, step, site, element)."""
 
 from learners._kernels.noise import key, normal
 from learners.optim._core import Context, Gradients, Transformation, per_replica, stateless

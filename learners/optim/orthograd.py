@@ -10,8 +10,8 @@ TINY = 1e-30
 def orthograd() -> Transformation:
     """Remove from each gradient its part along its weights, and restore its length.
 
-    g⊥ = g − (⟨w, g⟩ / ⟨w, w⟩) w; u = g⊥ · ‖g‖ / ‖g⊥‖, norms over one replica's whole tensor. What only scales the
-    logits of a net that has memorised is such a part.
+    g⊥ = g − (⟨w, g⟩ / ⟨w, w⟩) w; u = g⊥ · ‖g‖ / ‖g⊥‖, norms over one replica's whole tensor. The removed part
+    only scales the logits once the training data are memorised.
 
     Source: Prieto et al. 2025, "Grokking at the Edge of Numerical Stability" (arXiv 2501.04697), ⊥Grad.
     """

@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from learners import Problem
-from learners._nets.losses import LOSSES
-from learners._nets.modules import ACTIVATIONS, Network, Noise
-from learners._torch import TorchLearner
+from learners.fleet import ACTIVATIONS, Network, Noise, TorchLearner
 
 __all__ = ["PlainTransformer", "Script", "plain_module"]
 
@@ -26,16 +24,22 @@ PLAIN |= {"schedule": "constant", "dropout": 0.0, "lora_rank": 0}
 """What neither script has."""
 
 
-class Attention(nn.Module):
-    """Causal multi-head attention as PyTorch offers it."""
+class Block(nn.Module):
+    """Attention and MLP, each in a branch that begins with a layer norm. Attention is PyTorch's own."""
 
-    def __init__(self, width: int, heads: int, bias: bool) -> None:
+    def __init__(self, width: int, heads: int, inner: int, activation: Callable[[Tensor], Tensor], bias: bool) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.activation = heads, activation
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias) for _ in range(4))
+        self.up, self.down = nn.Linear(width, inner, bias), nn.Linear(inner, width, bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, h: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
+        h = h + self._attention(self.norm1(h))
+        return h + self.down(self.activation(self.up(self.norm2(h))))
+
+    def _attention(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
         split = (batch, length, self.heads, width // self.heads)
         q, k, v = (linear(x).view(split).transpose(1, 2) for linear in (self.query, self.key, self.value))
@@ -43,26 +47,11 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
-class Block(nn.Module):
-    """Attention and MLP, each in a branch that begins with a layer norm."""
-
-    def __init__(self, width: int, heads: int, inner: int, activation: Callable[[Tensor], Tensor], bias: bool) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width, heads, bias)
-        self.up, self.down = nn.Linear(width, inner, bias), nn.Linear(inner, width, bias)
-        self.activation = activation
-
-    def forward(self, h: Tensor) -> Tensor:
-        """(B, T, D) → (B, T, D)."""
-        h = h + self.attention(self.norm1(h))
-        return h + self.down(self.activation(self.up(self.norm2(h))))
-
-
 class PlainTransformer(nn.Module):
     """`learners.Transformer` with ``norm="pre"``, ``layout="slots"`` and learned positions, as one would write it.
 
-    Every position of every example is computed in every layer. Its parameters are called as the learner's are.
+    Every position of every example is computed in every layer. Its parameters have the names of the
+    learner's.
     """
 
     def __init__(self, config: Any, n_slots: int, n_features: int, n_classes: int) -> None:
@@ -85,20 +74,6 @@ class PlainTransformer(nn.Module):
         for block in self.blocks:
             h = block(h)
         return self.readout(self.norm(h[:, -1]))
-
-    def load(self, weights: dict[str, Tensor]) -> None:
-        """Take over the weights of the learner's module."""
-        renamed = {
-            ".".join(["attention" if part == "@" else part for part in _path(name)]): x for name, x in weights.items()
-        }
-        self.load_state_dict(renamed)
-
-
-def _path(name: str) -> Iterator[str]:
-    for part in name.split("."):
-        if part in ("query", "key", "value", "out"):
-            yield "@"
-        yield part
 
 
 class OfCodes(nn.Module):
@@ -132,7 +107,7 @@ def plain_module(learner: TorchLearner, problem: Problem) -> nn.Module:
     if not onehot or any(getattr(learner, name) != value for name, value in plain_form.items()):
         raise ValueError("The usual script is written for the default form of the transformer and one-hot codes.")
     module = PlainTransformer(learner, codes.n_slots, codes.n_features, problem.n_classes)
-    module.load({name: x.detach() for name, x in network.named_parameters()})
+    module.load_state_dict({name: x.detach() for name, x in network.named_parameters()})
     return module
 
 
@@ -164,8 +139,7 @@ class Script:
         )
         warmup = max(1, learner.warmup)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda t: min(1.0, (t + 1) / warmup))
-        # Who has losses of its own is judged, as in every record, by what its scores say of the answers.
-        self.loss = LOSSES.get(learner.loss, learner.losses)
+        self.loss = learner.example_losses
         self.local = isinstance(self.module, OfCodes) and self.module.network.local
         self.log: list[tuple[float, float]] = []
         self._steps = self._forever()

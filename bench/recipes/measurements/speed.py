@@ -1,49 +1,30 @@
 """How fast the fleet trains on this machine, beside one model in a Python loop: all in one run."""
 
 import math
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
-import torch
-from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 from bench.errors import RequestError
-from bench.executors.lifetime import begin_worker
-from bench.executors.memory import keep_freed_memory
+from bench.recipes.measurements.fleet_rates import Subject, fleets
 from bench.recipes.measurements.plain_script import Script
-from bench.results.environment import describe, peak_memory_bytes, reset_peak_memory
-from bench.scheduling.devices import places, prepared_device
+from bench.recipes.measurements.timing import product_rate, rates_of
+from bench.results.environment import describe
+from bench.scheduling.devices import prepared_device
 from bench.scheduling.run import run as run_cells
 from bench.specs.cell import Cell, prepare
-from bench.specs.resolve import resolve
-from bench.specs.spec import Spec
-from learners import Setting
-from learners._fleet.compiler import keep_programs
-from learners._fleet.training import FleetTraining
-from learners._torch import TorchLearner
+from learners.fleet import TorchLearner, keep_programs
 
 __all__ = ["Row", "Speed", "measure"]
 
 REPLICAS = {"cpu": (1, 4, 8), "cuda": (1, 8, 64, 256)}
-MANY = 10**9
-"""Steps that make every compilation worth while."""
-WINDOWS = 5
-"""Parts of the time that is taken: what is told is the median of their rates, the lowest and the highest."""
-PATIENCE = 600.0
-"""Seconds that a process waits for the others."""
-SIDES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}
-"""Of the products that show a device's rate."""
 RUN_STEPS = 2000
 RUN_REPLICAS = {"cpu": 4, "cuda": 64}
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -105,7 +86,7 @@ def measure(
     seconds: float = 5.0,
     compile: bool = True,
     whole_run: bool = True,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> Speed:
     """Measure scripts, fleets and a whole run, one after another.
 
@@ -116,63 +97,73 @@ def measure(
     :param whole_run: also see where the time of a benchmark run of 2,000 steps goes.
     :param say: is told what is measured, and each figure as it comes.
     :raises KeyboardInterrupt: where that run was interrupted.
-    :raises RequestError: for a learner that does not train in fleets, or that nobody wrote a script for.
+    :raises RequestError: for a learner that does not train in fleets, or that there is no script for.
     """
-    keep_programs()  # an optimizer of a script would have PyTorch settle for a temporary folder
+    keep_programs()  # before a script's optimizer makes PyTorch choose a temporary folder
     if not 0 < seconds < math.inf:
         raise RequestError(f"--seconds must be a finite number above 0, got {seconds}.")
-    spec = _spec(learner, encoder, settings, "float32", 0)
-    device = prepared_device(device, spec)
+    subject = Subject(learner, encoder, settings)
+    device = prepared_device(device, subject.spec())
     if device == "cuda":  # scripts have one GPU: so have fleets
         device = "cuda:0"
     kind = device.partition(":")[0]
-    made = spec.make_learner()
-    if not isinstance(made, TorchLearner):
-        raise RequestError(f"--learner must be one that trains in fleets, got {learner}.")
-    sizes = list(replicas or REPLICAS[kind])
-    known = [p for p in type(made).precisions if p != "tf32" or kind == "cuda"]
-    for precision in precisions or ():
-        if precision not in known:
-            raise RequestError(f"--precision must be one of {', '.join(known)} here, got {precision}.")
-    cell = prepare(spec)
-    scripts = {}
-    windows: dict[str, list[float]] = {}
-    for name, reads in (("usual", True), ("lean", False)):
-        say(f"measuring the {name} script …")
-        try:
-            scripts[name] = _script(cell, device, reads)
-        except ValueError as error:
-            raise RequestError(str(error)) from error
-        windows[name] = _rates(scripts[name], device, seconds)
-        say(f"the {name} script: {float(np.median(windows[name])):,.1f} steps/s")
+    cell = prepare(subject.spec())
+    known = _precisions(cell, kind, precisions or ())
+    scripts = {name: _script(cell, device, name == "usual") for name in ("usual", "lean")}
+    windows = {name: _timed(name, "", script, device, seconds, say) for name, script in scripts.items()}
     rates = {precision: product_rate(device, precision) for precision in known}
-    fleets = []
+    found = []
     for precision in precisions or known:
-        for size in sizes:
+        for size in replicas or REPLICAS[kind]:
             who = f"{size} replica{'s' if size > 1 else ''} in {precision}"
             say(f"measuring {who} …")
-            found = _fleets(learner, encoder, settings, precision, size, device, seconds, compile)
-            fleets.append((size, precision, found))
-            say(f"{who}: {sum(float(np.median(f['rates'])) for f in found):,.0f} steps/s")
+            parts = fleets(subject, precision, size, device, seconds, compile)
+            found.append((size, precision, parts))
+            say(f"{who}: {sum(float(np.median(part['rates'])) for part in parts):,.0f} steps/s")
     for name, script in scripts.items():  # the machine may be busier than it was
-        say(f"measuring the {name} script once more …")
-        windows[name] += _rates(script, device, seconds)
-    usual, lean = (float(np.median(windows[name])) for name in ("usual", "lean"))
-    rows = [_row(size, precision, found, usual, lean, rates[precision]) for size, precision, found in fleets]
-    if whole_run:
-        say(f"measuring where the time of a run of {RUN_STEPS:,} steps with {RUN_REPLICAS[kind]} seeds goes …")
+        windows[name] += _timed(name, " once more", script, device, seconds, say)
+    usual, lean = (float(np.median(windows[name])) for name in scripts)
     return Speed(
         device,
         str(describe(device, 1)["processor"]),
         learner,
-        made.resolved_batch(cell.n_train),
+        cell.learner.resolved_batch(cell.n_train),
         usual,
         lean,
         {name: (min(some), max(some)) for name, some in windows.items()},
         rates,
-        rows,
-        _whole_run(learner, encoder, settings, device, RUN_REPLICAS[kind]) if whole_run else None,
+        [_row(size, precision, parts, usual, lean, rates[precision]) for size, precision, parts in found],
+        _whole_run(subject, device, RUN_REPLICAS[kind], say) if whole_run else None,
     )
+
+
+def _precisions(cell: Cell, kind: str, wanted: Sequence[str]) -> list[str]:
+    """The precisions that the learner has on this kind of device, which those wanted must be among."""
+    if not isinstance(cell.learner, TorchLearner):
+        raise RequestError(f"--learner must be one that trains in fleets, got {cell.spec.learner['name']}.")
+    known = [p for p in cell.learner.precisions if p != "tf32" or kind == "cuda"]
+    for precision in wanted:
+        if precision not in known:
+            raise RequestError(f"--precision must be one of {', '.join(known)} here, got {precision}.")
+    return known
+
+
+def _script(cell: Cell, device: str, usual: bool) -> Callable[[int], None]:
+    """One of the two scripts, as a function that does so many steps."""
+    rows, learner = cell.split.test, cell.spec.make_learner()
+    assert isinstance(learner, TorchLearner)
+    try:
+        return Script(learner, cell.problem, (rows, cell.task.answers_N[rows]), device, usual).run
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def _timed(name: str, again: str, script: Callable[[int], None], device: str, seconds: float, say: Say) -> list[float]:
+    say(f"measuring the {name} script{again} …")
+    rates = rates_of(script, device, seconds)
+    if not again:
+        say(f"the {name} script: {float(np.median(rates)):,.1f} steps/s")
+    return rates
 
 
 def _row(size: int, precision: str, found: list[dict[str, Any]], usual: float, lean: float, rate: float) -> Row:
@@ -194,168 +185,13 @@ def _row(size: int, precision: str, found: list[dict[str, Any]], usual: float, l
     )
 
 
-def _spec(learner: str, encoder: str, settings: dict[str, Any] | None, precision: str, seed: int) -> Spec:
-    [spec] = resolve(encoder=encoder, learner=learner, settings=settings, precision=precision, seeds=[seed])
-    return spec
-
-
-def _script(cell: Cell, device: str, usual: bool) -> Callable[[int], None]:
-    rows = cell.split.test
-    learner = cell.spec.make_learner()
-    assert isinstance(learner, TorchLearner)
-    return Script(learner, cell.problem, (rows, cell.task.answers_N[rows]), device, usual).run
-
-
-def _rates(run: Callable[[int], None], device: str, seconds: float) -> list[float]:
-    """Steps a second in each window, by the clock; the first, which warms up, does not count."""
-    block, rates = 64 if device.startswith("cuda") else 2, []
-    for _ in range(WINDOWS + 1):
-        done, start = 0, time.perf_counter()
-        while (spent := time.perf_counter() - start) < seconds / WINDOWS or not done:
-            run(block)
-            _synchronize(device)
-            done += block
-        rates.append(done / spent)
-    return rates[1:]
-
-
-def _synchronize(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-
-
-def _fleets(
-    learner: str,
-    encoder: str,
-    settings: dict[str, Any] | None,
-    precision: str,
-    size: int,
-    device: str,
-    seconds: float,
-    compile: bool,
-) -> list[dict[str, Any]]:
-    """A fleet in as many processes as the benchmark would give it."""
-    parts = places(device, size, MANY, joblib.cpu_count())
-    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
-        meet = Meeting(folder, len(parts))
-        jobs = [
-            (
-                _fleet,
-                learner,
-                encoder,
-                settings,
-                precision,
-                range(size)[n :: len(parts)],
-                place,
-                threads,
-                seconds,
-                compile,
-                meet,
-            )
-            for n, (place, threads) in enumerate(parts)
-        ]
-        with _processes(len(parts), device) as pool:  # also for one: scripts have a process as it was
-            futures = [pool.submit(*job) for job in jobs]
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()  # the others would wait for one that failed
-            return [future.result() for future in futures]
-
-
-@contextmanager
-def _processes(number: int, device: str) -> Iterator[ProcessPoolExecutor]:
-    """Fresh worker processes, ended with the block, at once where it fails, or with this process."""
-    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(), device != "cpu"))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, kill_workers=True)
-        raise
-    pool.shutdown()
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """Where processes wait for each other, so that they are timed while all of them work."""
-
-    folder: str
-    number: int
-
-    def __call__(self) -> None:
-        """Return once all are here."""
-        Path(self.folder, str(os.getpid())).touch()
-        until = time.monotonic() + PATIENCE
-        while len(os.listdir(self.folder)) < self.number and time.monotonic() < until:
-            time.sleep(0.01)
-
-
-def _fleet(
-    learner: str,
-    encoder: str,
-    settings: dict[str, Any] | None,
-    precision: str,
-    seeds: Sequence[int],
-    device: str,
-    threads: int,
-    seconds: float,
-    compile: bool,
-    meet: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    keep_freed_memory()
-    torch.set_num_threads(threads)
-    reset_peak_memory(device)
-    specs = [_spec(learner, encoder, settings, precision, seed) for seed in seeds]
-    cells = [prepare(spec) for spec in specs]
-    setting = Setting(device, precision, MANY if compile else 0)
-    training = FleetTraining([cell.learner for cell in cells], [cell.problem for cell in cells], setting)
-    everyone, done = range(len(cells)), 0
-
-    def run(steps: int) -> None:
-        nonlocal done
-        done += steps
-        training.advance(done, everyone)
-
-    run(1)
-    meet()
-    rates = _rates(run, device, seconds)
-    return {
-        "rates": [rate * len(cells) for rate in rates],
-        "flops": training.product_flops,
-        "compiled": training.compiled,
-        "compile": training.compile_seconds,
-        "memory": peak_memory_bytes(device),
-    }
-
-
-def product_rate(device: str, precision: str) -> float:
-    """Floating-point operations a second of square products, by the kernel that the fleet would use: the best of some
-    sizes, since the largest is not always the fastest.
-    """
-    from learners._kernels.products import matmul, tensor_cores
-
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    best = 0.0
-    with tensor_cores(precision):
-        for n in SIDES[device.partition(":")[0]]:
-            a, b = (torch.randn(1, n, n, device=device).to(dtype) for _ in range(2))
-            for _ in range(6):
-                _synchronize(device)
-                start = time.perf_counter()
-                matmul(a, b)
-                _synchronize(device)
-                best = max(best, 2 * n**3 / (time.perf_counter() - start))
-    return best
-
-
-def _whole_run(
-    learner: str, encoder: str, settings: dict[str, Any] | None, device: str, replicas: int
-) -> dict[str, Any]:
+def _whole_run(subject: Subject, device: str, replicas: int, say: Say) -> dict[str, Any]:
     """Where the time of a run goes: shares by purpose, of the seconds of all replicas."""
+    say(f"measuring where the time of a run of {RUN_STEPS:,} steps with {replicas} seeds goes …")
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         records = run_cells(
-            encoder=encoder,
-            learner=learner,
-            settings=settings,
+            **vars(subject),
             seeds=replicas,
             steps=RUN_STEPS,
             device=device,

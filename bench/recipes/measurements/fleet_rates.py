@@ -1,0 +1,132 @@
+"""How fast a fleet trains, in as many processes as the benchmark would give it."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from loky.process_executor import ProcessPoolExecutor
+
+from bench.executors.lifetime import begin_worker
+from bench.executors.memory import keep_freed_memory
+from bench.recipes.measurements.timing import rates_of
+from bench.results.environment import peak_memory_bytes, reset_peak_memory
+from bench.scheduling.devices import places
+from bench.specs.cell import prepare
+from bench.specs.resolve import resolve
+from bench.specs.spec import Spec
+from learners import Setting
+from learners.fleet import FleetTraining
+
+__all__ = ["Subject", "fleets"]
+
+MANY = 10**9
+"""Steps after which every compilation has repaid itself."""
+PATIENCE = 600.0
+"""Seconds that a process waits for the others."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a learner with an encoder and settings."""
+
+    learner: str
+    encoder: str
+    settings: dict[str, Any] | None
+
+    def spec(self, precision: str = "float32", seed: int = 0) -> Spec:
+        """One seed of it."""
+        [spec] = resolve(**vars(self), precision=precision, seeds=[seed])
+        return spec
+
+
+def fleets(
+    subject: Subject, precision: str, size: int, device: str, seconds: float, compile: bool
+) -> list[dict[str, Any]]:
+    """What each process measures of a fleet of ``size`` replicas: rates, operations, memory, seconds of compiling."""
+    parts = places(device, size, MANY, joblib.cpu_count())
+    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
+        meet = Meeting(folder, len(parts))
+        with _processes(len(parts), device) as pool:  # also for one: scripts have a process as it was
+            futures = [
+                pool.submit(
+                    _fleet, subject, precision, range(size)[n :: len(parts)], place, threads, seconds, compile, meet
+                )
+                for n, (place, threads) in enumerate(parts)
+            ]
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # the others would wait for one that failed
+            return [future.result() for future in futures]
+
+
+@contextmanager
+def _processes(number: int, device: str) -> Iterator[ProcessPoolExecutor]:
+    """Fresh worker processes, ended with the block, at once where it fails, or with this process."""
+    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(), device != "cpu"))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, kill_workers=True)
+        raise
+    pool.shutdown()
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where processes wait for each other, so that all are timed while all work.
+
+    :param folder: an empty one, in which each process leaves a file.
+    :param number: of processes.
+    """
+
+    folder: str
+    number: int
+
+    def __call__(self) -> None:
+        """Return once all processes have arrived."""
+        Path(self.folder, str(os.getpid())).touch()
+        until = time.monotonic() + PATIENCE
+        while len(os.listdir(self.folder)) < self.number and time.monotonic() < until:
+            time.sleep(0.01)
+
+
+def _fleet(
+    subject: Subject,
+    precision: str,
+    seeds: Sequence[int],
+    device: str,
+    threads: int,
+    seconds: float,
+    compile: bool,
+    meet: Callable[[], None],
+) -> dict[str, Any]:
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    reset_peak_memory(device)
+    cells = [prepare(subject.spec(precision, seed)) for seed in seeds]
+    setting = Setting(device, precision, MANY if compile else 0)
+    training = FleetTraining([cell.learner for cell in cells], [cell.problem for cell in cells], setting)
+    everyone, done = range(len(cells)), 0
+
+    def run(steps: int) -> None:
+        nonlocal done
+        done += steps
+        training.advance(done, everyone)
+
+    run(1)
+    meet()
+    rates = rates_of(run, device, seconds)
+    return {
+        "rates": [rate * len(cells) for rate in rates],
+        "flops": training.product_flops,
+        "compiled": training.compiled,
+        "compile": training.compile_seconds,
+        "memory": peak_memory_bytes(device),
+    }
