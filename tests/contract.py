@@ -10,7 +10,7 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from bench.specs import registry
-from bench.specs.parameters import documentation, parameters
+from bench.specs.parameters import defaults_of, documentation
 from bench.specs.stand_ins import Recorder, Sampler
 
 
@@ -25,7 +25,7 @@ def check_documented(cls: type) -> None:
     assert "Source:" in text
     assert ":raises ValueError:" in text
     assert ">>>" in text
-    for name in parameters(cls):
+    for name in defaults_of(cls):
         assert f":param {name}:" in text, f"{name} is not documented"
     for hook in ("suggest", "check"):
         assert inspect.getdoc(getattr(cls, hook))
@@ -33,7 +33,7 @@ def check_documented(cls: type) -> None:
 
 def check_constructor_only_assigns(cls: Any) -> None:
     """What goes in stays as it is, whatever it is; rules apply later."""
-    marks = {name: object() for name in parameters(cls)}
+    marks = {name: object() for name in defaults_of(cls)}
     instance = cls(**marks)
     assert all(getattr(instance, name) is mark for name, mark in marks.items())
 
@@ -41,7 +41,7 @@ def check_constructor_only_assigns(cls: Any) -> None:
 def check_search_space(cls: Any) -> None:
     """Everything that the space can give is accepted, and a draw is of the class's own parameters."""
     middle = cls.suggest(Recorder())
-    assert set(middle) <= set(parameters(cls))
+    assert set(middle) <= set(defaults_of(cls))
     for seed in range(30):
         cls(**cls.suggest(Sampler(np.random.default_rng(seed)))).check()
 

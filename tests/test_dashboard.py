@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 
 from bench.errors import RequestError, StoreError
 from bench.reports.figures import study as study_pictures
-from bench.reports.figures.study import figures
+from bench.reports.figures.study import study_figures
 from bench.reports.figures.study.learning_curves import POINTS
 from bench.tuning.dashboard.artifacts import attach_curve
 from bench.tuning.dashboard.server import keep_figures_drawn, redraw
@@ -199,12 +199,12 @@ def test_a_picture_is_a_module_found_by_its_presence(tmp_path: Path, monkeypatch
     (tmp_path / "a_new_picture.py").write_text("ID = 'new'\ndef draw(study, names, curve): return {'names': names}")
     monkeypatch.setattr(study_pictures, "__path__", [*study_pictures.__path__, str(tmp_path)])
     study = optuna.create_study()
-    assert figures(study, ["value"], "accuracy") == {"new": {"names": ["value"]}}  # nothing else can be drawn yet
+    assert study_figures(study, ["value"], "accuracy") == {"new": {"names": ["value"]}}  # nothing else can be drawn yet
 
 
 def test_figures_show_every_trial_and_the_best_ones_above() -> None:
     study = studied(None)
-    drawn = figures(study, [METRIC], "validation accuracy")["learning-curves"]
+    drawn = study_figures(study, [METRIC], "validation accuracy")["learning-curves"]
     others, *best = drawn["data"]
     assert drawn["layout"]["xaxis"]["type"] == "log"
     assert drawn["layout"]["yaxis"]["title"]["text"] == "validation accuracy"
@@ -237,7 +237,7 @@ HISTORY = {
 
 def test_the_history_marks_what_was_not_reached_above_what_was() -> None:
     """1,823 is no number of steps that a trial took: it did not get there within its 1,500."""
-    drawn = figures(of_tune(HISTORY), [METRIC], "validation accuracy")["b-history"]
+    drawn = study_figures(of_tune(HISTORY), [METRIC], "validation accuracy")["b-history"]
     assert drawn["layout"]["yaxis"]["type"] == "log"
     traces = {trace["name"]: (trace["x"], trace["y"]) for trace in drawn["data"]}
     assert traces["held and confirmed"] == ([3], [29.0])
@@ -248,7 +248,7 @@ def test_the_history_marks_what_was_not_reached_above_what_was() -> None:
 
 
 def test_the_first_page_says_what_came_of_it() -> None:
-    [table] = figures(of_tune(HISTORY), [METRIC], "validation accuracy")["a-result"]["data"]
+    [table] = study_figures(of_tune(HISTORY), [METRIC], "validation accuracy")["a-result"]["data"]
     said = " ".join(table["cells"]["values"][1])
     assert f"trial 3 of 4: {METRIC} 29" in said
     assert "On the vault it ends at 99.8%" in said
@@ -257,7 +257,7 @@ def test_the_first_page_says_what_came_of_it() -> None:
 @pytest.mark.parametrize(("seeds", "who"), [(1, ""), (2, " by every seed")])
 def test_where_no_trial_held_it_all_is_shown_as_it_counts(seeds: int, who: str) -> None:
     never = of_tune({0: HISTORY[0], 1: HISTORY[1]}, seeds)
-    drawn = figures(never, [METRIC], "validation accuracy")
+    drawn = study_figures(never, [METRIC], "validation accuracy")
     [table] = drawn["a-result"]["data"]
     assert table["cells"]["values"][1][0] == f"trial 0 of 2: 99 % not held{who}; counts as 1,823 steps"
     traces = {trace["name"]: (trace["x"], trace["y"]) for trace in drawn["b-history"]["data"]}
@@ -285,7 +285,7 @@ def test_trials_have_a_note_once_and_a_picture(tmp_path: Path) -> None:
 
 def test_a_maximum_is_best_where_the_study_says_so() -> None:
     study = studied(None, direction="maximize")
-    drawn = figures(study, ["accuracy"], "validation accuracy")["learning-curves"]
+    drawn = study_figures(study, ["accuracy"], "validation accuracy")["learning-curves"]
     assert drawn["data"][-1]["name"].startswith(f"trial {study.best_trial.number}:")
 
 
@@ -296,14 +296,14 @@ def test_many_curves_are_thinned_and_keep_their_ends() -> None:
         for step in range(1, 301):
             trial.report(step / 300, step)
         study.tell(trial, 1.0)
-    traces = figures(study, ["value"], "validation accuracy")["learning-curves"]["data"]
+    traces = study_figures(study, ["value"], "validation accuracy")["learning-curves"]["data"]
     assert sum(len(trace["x"]) for trace in traces) <= POINTS + 100
     assert all(trace["x"][-1] == 300 for trace in traces[1:])
 
 
 def test_importances_are_shares_of_what_varies() -> None:
     study = studied(None, trials=40)
-    [bars] = figures(study, [METRIC], "accuracy")["importances"]["data"]
+    [bars] = study_figures(study, [METRIC], "accuracy")["importances"]["data"]
     assert set(bars["y"]) == {"lr", "width"}
     assert bars["y"][-1] == "lr"
     assert sum(bars["x"]) == pytest.approx(1, abs=1e-3)
@@ -315,7 +315,7 @@ def test_parameters_of_few_trials_have_importances_too() -> None:
     trial.suggest_float("lr", 1e-4, 1.0, log=True)
     trial.suggest_float("momentum", 0, 1)
     study.tell(trial, 1000.0)
-    [bars] = figures(study, [METRIC], "accuracy")["importances"]["data"]
+    [bars] = study_figures(study, [METRIC], "accuracy")["importances"]["data"]
     assert set(bars["y"]) == {"lr", "width", "momentum"}
 
 
@@ -383,7 +383,7 @@ def test_running_and_failed_trials_are_drawn_too() -> None:
     study = studied(None, trials=4)
     trial = study.ask()
     trial.report(0.25, 1)
-    drawn = figures(study, [METRIC], "accuracy")["learning-curves"]
+    drawn = study_figures(study, [METRIC], "accuracy")["learning-curves"]
     assert drawn["data"][0]["x"].count(None) == 2
     assert "5 trials" in drawn["layout"]["title"]["text"]
 

@@ -17,7 +17,7 @@ from bench.errors import RequestError
 from bench.executors.jobs import Job, Unit
 from bench.executors.worker import _threads
 from bench.harness.outcome import Outcome
-from bench.harness.train import train
+from bench.harness.train import train_cells
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 from bench.specs.spec import Budget
@@ -404,7 +404,7 @@ def test_running_out_of_memory_alone_loses_no_finished_replica(monkeypatch: pyte
     monkeypatch.setattr(StepProgram, "_step", failing)
     budgets = [Budget(5), Budget(10), Budget(50)]
     with pytest.raises(torch.OutOfMemoryError):
-        train([prepare(s) for s in specs], budgets, kept.update)
+        train_cells([prepare(s) for s in specs], budgets, kept.update)
     assert {r: o.record["status"] for r, o in kept.items()} == {0: "done", 1: "done"}
 
 

@@ -21,9 +21,9 @@ from conftest import Finished
 import bench
 from bench.errors import FolderError, RequestError, StoreError
 from bench.results import merge as folders
-from bench.results.clean import clean
+from bench.results.clean import clean_folder
 from bench.results.files import Staged
-from bench.results.merge import merge
+from bench.results.merge import merge_folders
 from bench.results.store import Store, check_folder
 
 Command = Callable[..., Finished]
@@ -76,7 +76,7 @@ def test_what_goes_further_wins(tmp_path: Path) -> None:
     two = make(tmp_path / "two", at(A, 9), at(B, 10), failed(C), at("f" * 16, 3))
     all_ = make(tmp_path / "all", at(B, 15), at(C, 5, 0.3), at(D, 2), failed(E))
     before = [content(store.folder) for store in (one, two)]
-    merged = merge([one.folder, two.folder], all_.folder)
+    merged = merge_folders([one.folder, two.folder], all_.folder)
     assert (merged.copied, merged.replaced, merged.kept) == ([A, "f" * 16], [B, E], [C, D])
     assert reached(all_) == {A: 9, B: 20, C: 5, D: 2, E: 7, "f" * 16: 3}
     assert all_.find(C)["curve"]["test_accuracy"] == [0.3, 0.3]
@@ -92,15 +92,15 @@ def test_what_goes_further_wins(tmp_path: Path) -> None:
 
 def test_records_and_checkpoints_arrive_bit_for_bit(tmp_path: Path) -> None:
     make(tmp_path / "one", at(A, 5), {**at(B, 3), "label": "κ → λ", "added_later": [1.1, None]})
-    merge([tmp_path / "one"], tmp_path / "new")
+    merge_folders([tmp_path / "one"], tmp_path / "new")
     assert content(tmp_path / "new") == content(tmp_path / "one")
 
 
 def test_again_it_changes_nothing(tmp_path: Path) -> None:
     make(tmp_path / "one", at(A, 5), at(B, 3))
-    merge([tmp_path / "one"], tmp_path / "new")
+    merge_folders([tmp_path / "one"], tmp_path / "new")
     before = content(tmp_path / "new")
-    again = merge([tmp_path / "one"], tmp_path / "new")
+    again = merge_folders([tmp_path / "one"], tmp_path / "new")
     assert (again.copied, again.replaced, again.kept, again.checkpoints) == ([], [], [A, B], 0)
     assert content(tmp_path / "new") == before
 
@@ -108,15 +108,15 @@ def test_again_it_changes_nothing(tmp_path: Path) -> None:
 def test_a_failed_record_is_copied_where_there_is_none(tmp_path: Path) -> None:
     make(tmp_path / "one", failed(A))
     make(tmp_path / "two", failed(A), at(B, 2, status="diverged"))
-    assert merge([tmp_path / "one", tmp_path / "two"], tmp_path / "new").copied == [A, B]
+    assert merge_folders([tmp_path / "one", tmp_path / "two"], tmp_path / "new").copied == [A, B]
     assert reached(Store(tmp_path / "new")) == {A: None, B: 2}
-    assert merge([tmp_path / "two"], tmp_path / "new").kept == [A, B]
+    assert merge_folders([tmp_path / "two"], tmp_path / "new").kept == [A, B]
 
 
 def test_without_checkpoints(tmp_path: Path) -> None:
     make(tmp_path / "one", at(A, 5), at(B, 9))
     target = make(tmp_path / "all", at(B, 4))
-    merged = merge([tmp_path / "one"], target.folder, checkpoints=False)
+    merged = merge_folders([tmp_path / "one"], target.folder, checkpoints=False)
     assert (merged.copied, merged.replaced, merged.checkpoints, merged.bytes) == ([A], [B], 0, 0)
     assert list(target.checkpoints.folder.iterdir()) == []
 
@@ -126,7 +126,7 @@ def test_a_record_is_not_extended_from_a_checkpoint_of_another_run(tmp_path: Pat
     make(tmp_path / "one", at(A, 5), states=False)
     target = make(tmp_path / "all", at(B, 1))
     target.checkpoints.write(A, 5, {"step": np.array(5), "made_in": np.array("killed")})
-    merge([tmp_path / "one"], target.folder)
+    merge_folders([tmp_path / "one"], target.folder)
     assert reached(target) == {A: 5, B: 1}
     assert target.checkpoints.read(A, 5) is None
 
@@ -135,13 +135,13 @@ def test_dry_run_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
     make(tmp_path / "one", at(A, 5), at(B, 20), at(C, 5, 0.4), failed(D))
     target = make(tmp_path / "all", at(B, 15), at(C, 5, 0.3), at(D, 2))
     before = content(target.folder)
-    would = merge([tmp_path / "one"], target.folder, dry_run=True).to_dict()
+    would = merge_folders([tmp_path / "one"], target.folder, dry_run=True).to_dict()
     assert content(target.folder) == before
     assert would.pop("dry_run")
-    did = merge([tmp_path / "one"], target.folder).to_dict()
+    did = merge_folders([tmp_path / "one"], target.folder).to_dict()
     assert not did.pop("dry_run")
     assert would == did
-    assert merge([tmp_path / "one"], tmp_path / "new", dry_run=True).copied == [A, B, C, D]
+    assert merge_folders([tmp_path / "one"], tmp_path / "new", dry_run=True).copied == [A, B, C, D]
     assert not (tmp_path / "new").exists()
 
 
@@ -157,7 +157,7 @@ def test_disagreeing_records_are_named(tmp_path: Path, command: Command) -> None
     extended["curve"] = {name: [*series[:1], *series] for name, series in extended["curve"].items()}
     extended["curve"]["step"] = [1, 3, 5]
     make(two, at(A, 5, 0.75), extended, other, at(D, 4, 0.9), failed(E))
-    merged = merge([one, two], tmp_path / "all", dry_run=True)
+    merged = merge_folders([one, two], tmp_path / "all", dry_run=True)
     found = [(d.id, d.step, d.folders, d.accuracy) for d in merged.disagreeing]
     assert found == [(A, 5, (str(one), str(two)), 0.5), (C, 5, (str(one), str(two)), 0.0)]
     done = command("merge", one, two, "--into", tmp_path / "all")
@@ -236,7 +236,7 @@ def test_foreign_files_are_neither_copied_nor_touched(tmp_path: Path) -> None:
         (folder / "notes.txt").write_text(str(folder))
     one.checkpoints.write(C, 3, {"step": np.array(3)})
     (one.folder / f"{A}.json.aside-0").write_text("{}")
-    merge([one.folder], target.folder)
+    merge_folders([one.folder], target.folder)
     assert set(content(target.folder)) == {
         *(f"{id}.json" for id in (A, B)),
         *(f"checkpoints/{id}-5.npz" for id in (A, B)),
@@ -271,9 +271,9 @@ def test_wrong_requests_of_merge(tmp_path: Path, command: Command) -> None:
         assert done.code == 2
         assert str(tmp_path / "a" / "b") in done.error
     with pytest.raises(RequestError, match="at least one source"):
-        merge([], tmp_path / "all")
+        merge_folders([], tmp_path / "all")
     # The same folder by two names is read once.
-    assert merge([one, tmp_path / "link"], tmp_path / "all").copied == [A]
+    assert merge_folders([one, tmp_path / "link"], tmp_path / "all").copied == [A]
 
 
 def test_output_of_merge(tmp_path: Path, command: Command) -> None:
@@ -327,7 +327,7 @@ def test_the_target_may_go_further_meanwhile(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Staged, "flush", slow)
     monkeypatch.setattr(folders, "WRITERS", 1)
-    merged = merge([tmp_path / "one"], target.folder)
+    merged = merge_folders([tmp_path / "one"], target.folder)
     assert (merged.copied, merged.kept, merged.replaced, merged.checkpoints) == ([B], [A], [], 1)
     assert reached(target) == {A: 20, B: 9}
     assert made_in(target, A, 20) == "sweep"
@@ -361,7 +361,7 @@ def test_a_full_disk_stops_it_and_loses_nothing(tmp_path: Path) -> None:
     assert reached(target) == {A: 5, B: 2}
     assert made_in(target, B, 2) == "all"
     assert not [name for name in content(target.folder) if name.endswith(".tmp")]
-    assert merge([one.folder], target.folder).kept == [A]
+    assert merge_folders([one.folder], target.folder).kept == [A]
     assert reached(target) == {A: 5, B: 5, C: 5}
     assert made_in(target, B, 5) == "one"
 
@@ -381,14 +381,14 @@ def test_whichever_file_comes_last_it_goes_on(tmp_path: Path, monkeypatch: pytes
 
         monkeypatch.setattr(Staged, "settle", crash)
         with pytest.raises(KeyboardInterrupt):
-            merge([one.folder], target.folder)
+            merge_folders([one.folder], target.folder)
         monkeypatch.setattr(Staged, "settle", settle)
         found = reached(target)
         assert sum(step == 9 for step in found.values()) == renames // 2
         places = {id: "one" if step == 9 else target.folder.name for id, step in found.items()}
         assert {id: made_in(target, id, step or 0) for id, step in found.items()} == places
         assert not [name for name in content(target.folder) if name.endswith(".tmp")]
-        merge([one.folder], target.folder)
+        merge_folders([one.folder], target.folder)
         assert content(target.folder) == content(one.folder)
 
 
@@ -433,7 +433,7 @@ def test_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
         seen.append(sum(step == 9 for step in found.values()))
     assert seen == sorted(seen)
     assert any(100 < number < 300 for number in seen), f"never killed in the middle: {seen}"
-    merged = merge([source.folder], target.folder)
+    merged = merge_folders([source.folder], target.folder)
     assert len(merged.copied) + len(merged.replaced) == 300 - seen[-1]
     assert reached(target) == dict.fromkeys(ids, 9)
     assert {made_in(target, id, 9) for id in ids} == {"one"}
@@ -441,7 +441,7 @@ def test_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     # What killed processes left goes with `clean`, once it is old enough.
     for path in [*target.folder.iterdir(), *target.checkpoints.folder.iterdir()]:
         age(path, 1)
-    clean(target.folder)
+    clean_folder(target.folder)
     assert set(content(target.folder)) == {f"{id}.json" for id in ids}
 
 
@@ -479,9 +479,9 @@ def test_clean_removes_what_is_ours_and_no_more(tmp_path: Path) -> None:
     (store.checkpoints.folder / f"{A}-6.npz").mkdir()
     (store.checkpoints.folder / f"{A}-8.npz").symlink_to(store.folder / "notes.txt")
     before = content(store.folder)
-    would = clean(store.folder, dry_run=True)
+    would = clean_folder(store.folder, dry_run=True)
     assert content(store.folder) == before
-    cleaned = clean(store.folder)
+    cleaned = clean_folder(store.folder)
     assert {**would.to_dict(), "dry_run": False} == cleaned.to_dict()
     gone = {name: before[name] for name in before if name not in content(store.folder)}
     ours = {f"checkpoints/{id}-{step}.npz" for id, step in ((A, 5), (B, 5), (D, 7), (B, 3), (E, 9))}
@@ -508,7 +508,7 @@ def test_older_than(tmp_path: Path, command: Command) -> None:
     assert [Path(f["path"]).name for f in done.json["removed"]] == [f"{A}-5.npz"]
     assert {Path(f["path"]).name for f in done.json["younger"]} == {left.name, f"{B}-5.npz"}
     assert store.checkpoints.read(B, 5) is not None
-    assert {f.kind for f in clean(store.folder, older_than=0).removed} == {"checkpoint", "temporary"}
+    assert {f.kind for f in clean_folder(store.folder, older_than=0).removed} == {"checkpoint", "temporary"}
     for wrong, message in ((-1, "a number of days ≥ 0, got -1"), ("nan", "got nan"), ("inf", "got inf")):
         done = command("clean", "--results", store.folder, "--older-than", wrong)
         assert done.code == 2
@@ -527,7 +527,7 @@ def test_a_cell_in_training_keeps_its_checkpoint(tmp_path: Path, command: Comman
     assert "Stays: 1 checkpoint, " in done.out
     assert "in training or were interrupted within the hour" in done.out
     age(store.checkpoints.path(A, 5), 0.1)
-    assert len(clean(store.folder).removed) == 1
+    assert len(clean_folder(store.folder).removed) == 1
 
 
 def test_a_cell_that_a_process_has_leased_keeps_its_checkpoint(tmp_path: Path) -> None:
@@ -539,7 +539,7 @@ def test_a_cell_that_a_process_has_leased_keeps_its_checkpoint(tmp_path: Path) -
     sweep = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert sweep.stdout is not None
     assert sweep.stdout.readline() == "ready\n"
-    cleaned = clean(store.folder)
+    cleaned = clean_folder(store.folder)
     assert [Path(f.path).name for f in cleaned.in_flight] == [f"{A}-5.npz"]
     assert [path.name for path in store.checkpoints.folder.iterdir()] == [f"{A}-5.npz"]
     sweep.kill()
@@ -547,7 +547,7 @@ def test_a_cell_that_a_process_has_leased_keeps_its_checkpoint(tmp_path: Path) -
     left = store.folder / "claims" / ".abcd_123.tmp"
     left.touch()
     age(left, 1)
-    assert [f.kind for f in clean(store.folder).removed] == ["checkpoint", "temporary"]
+    assert [f.kind for f in clean_folder(store.folder).removed] == ["checkpoint", "temporary"]
 
 
 CLAIMER = """
@@ -569,7 +569,7 @@ def test_nothing_goes_between_a_checkpoint_and_its_record(tmp_path: Path) -> Non
     assert sweep.stdout.readline() == "ready\n"
     removed = 0
     while sweep.poll() is None:
-        removed += len(clean(store.folder).removed)
+        removed += len(clean_folder(store.folder).removed)
     assert sweep.stdout.read() == "checkpoints missing: 0\n"
     sweep.stdout.close()
     assert removed == 0
@@ -600,7 +600,7 @@ def test_a_cell_whose_checkpoint_is_gone_begins_anew(tmp_path: Path) -> None:
     cell["settings"] = {"learner.hidden_layer_sizes": (8,)}
     results = tmp_path / "results"
     [short] = bench.run(**cell, steps=3, results=results)
-    assert len(clean(results).removed) == 1
+    assert len(clean_folder(results).removed) == 1
     [longer] = bench.run(**cell, steps=8, results=results)
     [whole] = bench.run(**cell, steps=8, results=None)
     assert (short["final"]["step"], longer["final"]["step"]) == (3, 8)
@@ -692,7 +692,7 @@ def test_a_folder_that_cannot_be_read_is_a_wrong_request(tmp_path: Path, request
             look(results=folder)
         assert str(caught.value) == message
     with pytest.raises(FolderError):
-        merge([folder], nobody / "all")
+        merge_folders([folder], nobody / "all")
 
 
 def test_permissions_of_merge(nobody: Path, command: Command) -> None:
@@ -729,10 +729,10 @@ def test_permissions_of_clean(nobody: Path) -> None:
     store = make(nobody / "results", at(A, 5))
     store.checkpoints.folder.chmod(0o500)
     with pytest.raises(StoreError, match=r"a-5.npz' cannot be removed: Permission denied\."):
-        clean(store.folder)
-    assert len(clean(store.folder, dry_run=True).removed) == 1
+        clean_folder(store.folder)
+    assert len(clean_folder(store.folder, dry_run=True).removed) == 1
     store.checkpoints.folder.chmod(0)
     with pytest.raises(StoreError, match="checkpoints' cannot be read: Permission denied"):
-        clean(store.folder)
+        clean_folder(store.folder)
     store.checkpoints.folder.chmod(0o700)
     assert made_in(store, A, 5) == "results"

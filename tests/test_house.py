@@ -16,19 +16,6 @@ WINGS = (
     *("cli", "recipes", "tuning", "scheduling", "executors", "reports"),
     *("ranking", "harness", "specs", "results", "tasks", "errors"),
 )
-    "cli",
-    "recipes",
-    "tuning",
-    "scheduling",
-    "executors",
-    "reports",
-    "ranking",
-    "harness",
-    "specs",
-    "results",
-    "tasks",
-    "errors",
-]
 """From above to below: each may import those after it."""
 UNKNOWN_TO = {
     "encoders": ("learners", "bench", "torch", "optuna", "click", "rich"),

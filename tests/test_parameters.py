@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.specs import registry
-from bench.specs.parameters import parameters
+from bench.specs.parameters import defaults_of
 from encoders import Codes
 from learners import Problem
 from learners._torch import TorchLearner
@@ -207,7 +207,7 @@ def test_nothing_is_left_out() -> None:
                 continue
             cls: Any = getattr(registry, kind)(name)
             fit = {*getattr(cls, "fit_parameters", ()), getattr(cls, "budget_parameter", None)}
-            assert set(changes[name]) == set(parameters(cls)) - SAME_CODE - fit, name
+            assert set(changes[name]) == set(defaults_of(cls)) - SAME_CODE - fit, name
 
 
 WITHOUT_EFFECT: list[tuple[str, Setting, str]] = [

@@ -26,7 +26,7 @@ from bench.errors import RequestError, StoreError
 from bench.executors import worker as execute
 from bench.harness import pace as pacing
 from bench.harness.outcome import Outcome
-from bench.harness.train import train
+from bench.harness.train import train_cells
 from bench.results.curves import evaluation_steps
 from bench.results.store import Store
 from bench.scheduling.planner import plan
@@ -94,7 +94,7 @@ def test_train_and_test_never_meet() -> None:
 def trained(cell: Cell, budget: Budget) -> Outcome:
     """The outcome of one cell."""
     outcomes: list[Outcome] = []
-    train([cell], [budget], lambda kept: outcomes.extend(outcome for _, outcome in kept))
+    train_cells([cell], [budget], lambda kept: outcomes.extend(outcome for _, outcome in kept))
     assert outcomes[-1].record["status"] in ("done", "diverged")
     return outcomes[-1]
 
@@ -274,7 +274,7 @@ def test_a_curve_does_not_depend_on_the_budgets_of_its_neighbours() -> None:
         specs = resolve(encoder="onehot", learner="quadratic", modulus=7, seeds=range(len(budgets)))
         kept: dict[int, Any] = {}
         cells = [prepare(spec) for spec in specs]
-        train(cells, [Budget(n) for n in budgets], lambda some: kept.update((r, o.record) for r, o in some))
+        train_cells(cells, [Budget(n) for n in budgets], lambda some: kept.update((r, o.record) for r, o in some))
         return [kept[r] for r in range(len(budgets))]
 
     [alone], (beside, shorter) = trained(99), trained(99, 77)
@@ -288,7 +288,7 @@ def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("bench.harness.train.KEEPING", 0.0)
     [spec] = resolve(encoder="onehot", learner="mlp", modulus=7, settings={"learner.hidden_layer_sizes": (24,)})
     kept: list[Outcome] = []
-    train(
+    train_cells(
         [prepare(spec)],
         [Budget(30)],
         lambda some: kept.extend(replace(outcome, state=partial(dict, outcome.state())) for _, outcome in some),
@@ -313,7 +313,7 @@ def test_ends_of_neighbours_do_not_keep_a_cell_from_being_kept(monkeypatch: pyte
         return int(clock.elapsed)
 
     monkeypatch.setattr(pacing.Pace, "advance", advance)
-    train(
+    train_cells(
         [prepare(spec) for spec in specs],
         [Budget(900), *(Budget(point - 1) for point in points[-4:-1])],
         lambda some: kept.extend(outcome.record["final"]["step"] for r, outcome in some if r == 0),
@@ -377,14 +377,14 @@ def test_a_cell_that_raises_is_recorded_and_tried_again(
 
 
 def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = train
+    original = train_cells
 
     def broken(cells: Any, *rest: Any, **more: Any) -> Any:
         if cells[0].spec.seed == 1:
             raise MemoryError("too large")
         return original(cells, *rest, **more)
 
-    monkeypatch.setattr(execute, "train", broken)
+    monkeypatch.setattr(execute, "train_cells", broken)
     records = bench.run(**REQUEST, epochs=2, seeds=3, results=tmp_path)
     assert [r["status"] for r in records] == ["done", "failed", "done"]
 
@@ -436,7 +436,7 @@ def test_the_head_line_names_a_modulus_that_is_not_the_tasks(command: Command) -
 
 def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job took two seconds until it failed, and each half another one: none of those is in its neighbours'."""
-    original, now = train, 0.0
+    original, now = train_cells, 0.0
 
     def failing(cells: Any, *rest: Any, **more: Any) -> Any:
         nonlocal now
@@ -446,7 +446,7 @@ def test_halves_of_a_fleet_that_failed_have_their_own_seconds(monkeypatch: pytes
         now += 1.0
         return original(cells, *rest, **more)
 
-    monkeypatch.setattr(execute, "train", failing)
+    monkeypatch.setattr(execute, "train_cells", failing)
     monkeypatch.setattr(pacing, "time", SimpleNamespace(perf_counter=lambda: now))
     records = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=9, seeds=4, jobs=1, results=None)
     assert [(r["status"], r["replicas"], r["seconds"]["total"]) for r in records] == [("done", 2, 0.5)] * 4
@@ -861,7 +861,7 @@ def test_torch_learners_train_without_denormal_numbers(monkeypatch: pytest.Monke
     def smallest() -> float:
         return float(torch.tensor(1e-40) * 1)
 
-    monkeypatch.setattr(execute, "train", lambda *args, **more: seen.append(smallest()))
+    monkeypatch.setattr(execute, "train_cells", lambda *args, **more: seen.append(smallest()))
     before = smallest()
     bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=1, results=None, jobs=1)
     assert (seen, smallest()) == ([0.0], before)

@@ -28,7 +28,7 @@ from bench.executors.jobs import Job, Unit
 from bench.executors.local import Local, _Slot
 from bench.executors.worker import failed
 from bench.harness.outcome import Moment
-from bench.results.clean import clean
+from bench.results.clean import clean_folder
 from bench.results.leases import Lease, leased
 from bench.results.store import Store
 from bench.scheduling.grid import Grid
@@ -803,7 +803,7 @@ def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) 
         tally.add(record | {"seconds": seconds, "budget": {"steps": 100}, "final": {"step": 100}})
     assert tally.left == {"quadratic": [0, 0]}
     assert tally.done == pytest.approx(3 * 4.0)
-    clean(tmp_path)  # without checkpoints they begin anew
+    clean_folder(tmp_path)  # without checkpoints they begin anew
     assert plan_sweep(grid | {"steps": 100}, results=tmp_path).seconds_left(1) == (pytest.approx(3 * 11.0), 0)
 
 

@@ -36,7 +36,7 @@ from bench.executors.channel import board
 from bench.executors.jobs import Job
 from bench.executors.worker import failed, run_job
 from bench.harness.outcome import Moment
-from bench.harness.train import train
+from bench.harness.train import train_cells
 from bench.recipes.measurements import optimizers
 from bench.results.curves import crossings
 from bench.results.leases import Lease
@@ -312,7 +312,7 @@ def test_a_record_of_a_closed_vault_says_nothing_of_test_pairs(learner: str) -> 
     request = {"encoder": "onehot", "learner": learner, "modulus": 7, "validation_fraction": 0.2}
     cell = prepare(family(Request(**request), vault={"fraction": 0.2, "seed": 3}).first)
     told: list[Any] = []
-    train([cell], [Budget(0 if learner == "ridge" else 20, None, True)], told.extend)
+    train_cells([cell], [Budget(0 if learner == "ridge" else 20, None, True)], told.extend)
     found = told[-1][1].record
     assert found["status"] == "done"
     assert found["final"]["test_accuracy"] is found["final"]["test_loss"] is found["test_accuracy_diagonal"] is None
@@ -626,7 +626,7 @@ def last_unconfirmed(seeds: int, fixed: dict[str, Any], like: StudyPlan) -> int:
     """The last step at which a seed of a trial crosses 99 %, all of which hold it."""
     found = like.family({"encoder": "onehot", "learner": "quadratic", "settings": fixed})
     told: list[Any] = []
-    train([prepare(found.at(seed)) for seed in range(seeds)], [Budget(600, None, True)] * seeds, told.extend)
+    train_cells([prepare(found.at(seed)) for seed in range(seeds)], [Budget(600, None, True)] * seeds, told.extend)
     spans = [outcome.record["held"]["validation"]["0.99"] for _, outcome in told]
     return max(span[0] for span in spans)
 
@@ -857,12 +857,12 @@ def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append([moment.over for moment in moments])
 
     cells = [prepare(found.at(seed)) for seed in range(2)]
-    train(cells, [Budget(5, None, False), Budget(50, None, False)], lambda outcomes: None, watch=watch)
+    train_cells(cells, [Budget(5, None, False), Budget(50, None, False)], lambda outcomes: None, watch=watch)
     assert [True, False] in seen
     assert seen[-1] == [True, True]
     monkeypatch.undo()
     seen.clear()
-    train([prepare(found.at(3))], [Budget(5, None, False)], lambda outcomes: None, watch=watch)
+    train_cells([prepare(found.at(3))], [Budget(5, None, False)], lambda outcomes: None, watch=watch)
     assert seen[-1] == [True]  # the end is told of, however soon it comes
 
 

@@ -60,10 +60,10 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def _about_task(maker: Any) -> dict[str, Any]:
-    from bench.specs.parameters import parameters
+    from bench.specs.parameters import defaults_of
 
     task = maker()
-    defaults = {k: v for k, v in parameters(maker).items() if k != "name"}
+    defaults = {k: v for k, v in defaults_of(maker).items() if k != "name"}
     return {
         "documentation": task.formula,
         "commutative": task.commutative,
@@ -74,11 +74,11 @@ def _about_task(maker: Any) -> dict[str, Any]:
 
 
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
-    from bench.specs.parameters import documentation, parameters
+    from bench.specs.parameters import defaults_of, documentation
     from bench.specs.stand_ins import draws, ranges
 
     drawn = draws(cls.suggest)
-    defaults = {k: v for k, v in parameters(cls).items() if k not in getattr(cls, "fit_parameters", ())}
+    defaults = {k: v for k, v in defaults_of(cls).items() if k not in getattr(cls, "fit_parameters", ())}
     about: dict[str, Any] = {
         "import": f"from {cls.__module__.partition('.')[0]} import {cls.__name__}",
         "documentation": documentation(cls),

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+import bench
 from bench.cli._options import (
     Given,
     debug_option,
@@ -53,12 +54,11 @@ def run(
     """
     from bench.errors import StoreError
     from bench.results.store import check_folder
-    from bench.scheduling.planner import plan
     from bench.scheduling.run import run_plan
 
     check_folder(request["results"])
     request["settings"] = parse_settings(settings)
-    planned = plan(**request)
+    planned = bench.plan(**request)
     if dry_run:
         return _show_plan(planned, as_json, verbose)
     problem = None
@@ -90,10 +90,9 @@ def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> i
     from bench.cli import _tables
     from bench.cli._print import print_json, print_tracebacks
     from bench.results.store import Store
-    from bench.scheduling.rerun import rerun as compare
 
     print_tracebacks([Store(results).find(id)])
-    comparison = compare(id, results=results, display=None if quiet else _display())
+    comparison = bench.rerun(id, results=results, display=None if quiet else _display())
     print_tracebacks([comparison.again])
     if as_json:
         print_json(cells=[comparison.stored, comparison.again], same=comparison.same, difference=comparison.difference)

@@ -21,7 +21,7 @@ from bench.executors.models import save_model
 from bench.harness.outcome import CheckpointError, Outcome, trained_record
 from bench.harness.pace import Clock
 from bench.harness.replica import blank_curve
-from bench.harness.train import recall, train
+from bench.harness.train import recall, train_cells
 from bench.results import environment
 from bench.results.checkpoints import State
 from bench.results.environment import source_digest
@@ -112,7 +112,7 @@ class _Runner:
             return
         # A record that is trained to its end is told of; one that is kept from time to time is not.
         try:
-            train(
+            train_cells(
                 cells,
                 [unit.budget for unit in ready],
                 lambda outcomes: self._finish([(ready[r], cells[r], outcome) for r, outcome in outcomes]),

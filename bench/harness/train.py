@@ -20,7 +20,7 @@ from bench.specs.cell import Cell
 from bench.specs.spec import Budget
 from learners import Learner, Setting, Training
 
-__all__ = ["PARTS", "recall", "train"]
+__all__ = ["PARTS", "recall", "train_cells"]
 
 KEPT_TOGETHER = 64
 
@@ -33,7 +33,7 @@ TOLD_EVERY = 0.2
 """Seconds between two times that somebody who watches is told."""
 
 
-def train(
+def train_cells(
     cells: Sequence[Cell],
     budgets: Sequence[Budget],
     keep: Callable[[Sequence[tuple[int, Outcome]]], None],

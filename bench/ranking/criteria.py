@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.results.numbers import duration, exponential
+from bench.results.numbers import exponential
 from bench.results.words import percent
 
 __all__ = ["CRITERIA", "CROSSINGS", "Criterion", "Kind", "Unit"]
@@ -70,7 +70,7 @@ CRITERIA = {
             "seconds",
             "cost",
             "median time",
-            duration,
+            short_duration,
             SECONDS,
             "Seconds of training, of a fleet its share, on {devices}.",
         ),

@@ -15,7 +15,7 @@ from bench.ranking.question import Question
 from bench.ranking.rows import Row
 from bench.ranking.runs import PROBES
 from bench.ranking.statistics import FEWEST
-from bench.results.numbers import duration, exponential, four_digits
+from bench.results.numbers import exponential, four_digits, short_duration
 from bench.results.words import percent
 
 __all__ = ["Column", "Table", "columns_of", "explained", "footnotes", "note_hidden_rows", "tables_of", "too_wide"]
@@ -98,7 +98,7 @@ def _columns(ranking: Ranking, names: Mapping[int, str]) -> list[Column]:
         Column("a=b", lambda row: percent(row.diagonal), 2),
         Column("params", lambda row: _shown(row.parameters, "{:,}".format), 3),
         Column("steps", lambda row: "–" if row.steps is None else _span(*map("{:,}".format, row.steps)), 4),
-        Column("training", lambda row: _shown(row.seconds, duration), 6),
+        Column("training", lambda row: _shown(row.seconds, short_duration), 6),
         Column("FLOPs", lambda row: _shown(row.flops, exponential), 1),
     ]
 

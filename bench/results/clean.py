@@ -15,7 +15,7 @@ from bench.results.leases import leased
 from bench.results.merge import Progress, groups, silent
 from bench.results.store import Store
 
-__all__ = ["Cleaned", "File", "clean"]
+__all__ = ["Cleaned", "File", "clean_folder"]
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -63,7 +63,7 @@ class Cleaned:
         return {**asdict(self), "bytes": self.bytes}
 
 
-def clean(
+def clean_folder(
     results: str | Path = "results",
     *,
     older_than: float | None = None,

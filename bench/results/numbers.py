@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["duration", "exponential", "four_digits", "significant"]
+__all__ = ["exponential", "four_digits", "short_duration", "significant"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -36,10 +36,10 @@ def exponential(value: float) -> str:
     return f"{digits}e{int(exponent)}"
 
 
-def duration(seconds: float) -> str:
+def short_duration(seconds: float) -> str:
     """Seconds, or minutes from ten minutes on.
 
-    >>> [duration(x) for x in (0.123, 12.3, 1234)]
+    >>> [short_duration(x) for x in (0.123, 12.3, 1234)]
     ['0.12s', '12s', '21min']
     """
     return f"{seconds:.2g}s" if seconds < 10 else f"{seconds:.0f}s" if seconds < 600 else f"{seconds / 60:.0f}min"

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-__all__ = ["parameters", "settable"]
+__all__ = ["defaults_of", "settable"]
 
 
-def parameters(maker: Callable[..., Any]) -> dict[str, Any]:
+def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
     """Keyword arguments of a class or a maker of tasks, with their defaults."""
     return dict(_parameters(maker))
 
@@ -23,7 +23,7 @@ def documentation(cls: type) -> str:
     """What a class says of itself, with what its bases say of parameters that it inherits."""
     texts = [inspect.getdoc(cls) or ""]
     for base in cls.__mro__[1:]:
-        missing = [p for p in parameters(cls) if f":param {p}:" not in "".join(texts)]
+        missing = [p for p in defaults_of(cls) if f":param {p}:" not in "".join(texts)]
         if any(f":param {p}:" in (base.__doc__ or "") for p in missing):
             told = set(re.findall(r"^:param (\w+):", "\n".join(texts), re.MULTILINE))
             texts.append(_without(told, inspect.cleandoc(base.__doc__ or "")))
@@ -46,4 +46,4 @@ def _without(told: set[str], text: str) -> str:
 def settable(owner: str, maker: Callable[..., Any]) -> dict[str, Any]:
     """The parameters, with their defaults, that ``--set owner.NAME=VALUE`` takes."""
     hidden = {"name", "modulus"} if owner == "task" else set(getattr(maker, "fit_parameters", ()))
-    return {name: default for name, default in parameters(maker).items() if name not in hidden}
+    return {name: default for name, default in defaults_of(maker).items() if name not in hidden}

@@ -8,7 +8,7 @@ from bench.errors import RequestError, one_of
 from bench.specs import registry
 from bench.specs.contracts import COMBINES, fault_of_task
 from bench.specs.hints import for_several, offers, or_rather, share_hint
-from bench.specs.parameters import parameters, settable
+from bench.specs.parameters import defaults_of, settable
 from bench.specs.request import Request
 from bench.specs.spec import Family, Spec, derive_seed, make
 from bench.specs.splits import PROTOCOLS, default_protocol
@@ -127,7 +127,7 @@ def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict
         if not dot or owner not in owned:
             rule = "--set takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
             raise RequestError(f"{rule}, got {key!r}{or_rather(_offered(key, makers, near=True))}")
-        if name not in parameters(makers[owner]) and (elsewhere := _offered(key, makers)):
+        if name not in defaults_of(makers[owner]) and (elsewhere := _offered(key, makers)):
             raise RequestError(f"There is no parameter {key!r}{or_rather(elsewhere)}")
         owned[owner][name] = value
     return owned
@@ -149,7 +149,7 @@ def _resolve_task(name: str, modulus: int | None, values: Mapping[str, Any]) -> 
 def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any], ...]) -> tuple[dict[str, Any], Task]:
     values = dict(settings)
     maker = registry.task(name)
-    known = parameters(maker)
+    known = defaults_of(maker)
     if modulus is not None and "modulus" not in known:
         raise RequestError(f"--modulus does not apply to the task {registry.canonical(name)!r}.")
     resolved = {k: v for k, v in known.items() if k not in ("modulus", "name")}
@@ -174,7 +174,7 @@ def _resolve_values(
     kind: str, name: str, cls: type, values: Mapping[str, Any], seed: int, told: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All constructor arguments: given, told by the task, derived from the seed, or default, in this order."""
-    defaults = parameters(cls)
+    defaults = defaults_of(cls)
     refuse_unknown(kind, name, values, defaults)
     derived = {"random_state": derive_seed(seed, kind)}
     resolved: dict[str, Any] = {"name": registry.canonical(name)}

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.results.record import SCHEMA
 from bench.specs import registry
-from bench.specs.parameters import parameters
+from bench.specs.parameters import defaults_of
 from bench.tasks._base import Task
 from encoders import Encoder
 from learners import Learner
@@ -181,7 +181,7 @@ def listed(value: Any) -> Any:
 
 def differing(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a spec's encoder or learner that are not at their defaults."""
-    defaults = parameters(maker)
+    defaults = defaults_of(maker)
     return {k: v for k, v in values.items() if k != "name" and v != listed(defaults[k])}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.specs import registry
-from bench.specs.parameters import parameters
+from bench.specs.parameters import defaults_of
 from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Spec
@@ -48,7 +48,7 @@ def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str)
     words = ["python", "-m", "bench", "run", "--encoder", spec.encoder["name"], "--learner", spec.learner["name"]]
     for kind, maker in (("encoder", registry.encoder), ("learner", registry.learner)):
         chosen = getattr(spec, kind)
-        for name, default in parameters(maker(chosen["name"])).items():
+        for name, default in defaults_of(maker(chosen["name"])).items():
             if name in chosen and name != "random_state" and _plain(chosen[name]) != _plain(default):
                 words += ["--set", f"{kind}.{name}={_as_setting(chosen[name])}"]
     plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first

@@ -20,7 +20,8 @@ from bench.recipes.measurements.timing import rates_of
 from bench.results.environment import peak_memory_bytes, reset_peak_memory
 from bench.scheduling.devices import places
 from bench.specs.cell import prepare
-from bench.specs.resolve import resolve
+from bench.specs.request import Request
+from bench.specs.resolve import family
 from bench.specs.spec import Spec
 from learners import Setting
 from learners.fleet import FleetTraining
@@ -43,7 +44,7 @@ class Subject:
 
     def spec(self, precision: str = "float32", seed: int = 0) -> Spec:
         """One seed of it."""
-        [spec] = resolve(**vars(self), precision=precision, seeds=[seed])
+        spec = family(Request(**vars(self), precision=precision), seed).first
         return spec
 
 

@@ -12,7 +12,8 @@ import sys
 from collections import defaultdict
 
 from bench.errors import BenchError, RequestError
-from bench.ranking.league import Row, rank
+from bench.ranking.league import rank
+from bench.ranking.rows import Row
 from bench.ranking.runs import PROBES
 from bench.recipes.measurements._study import parser_of
 from bench.reports.markdown import markdown_table

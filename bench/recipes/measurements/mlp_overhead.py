@@ -21,7 +21,8 @@ import bench
 from bench.recipes.measurements._study import parser_of, tell
 from bench.results.words import about
 from bench.specs.cell import prepare
-from bench.specs.resolve import resolve
+from bench.specs.request import Request
+from bench.specs.resolve import family
 
 EPOCH = 0.25
 """Seconds of an epoch on one core of an Intel Xeon, here and in scikit-learn."""
@@ -38,7 +39,7 @@ def ours(epochs: int, seed: int) -> tuple[float, float]:
 
 def direct(epochs: int, seed: int, threads: int) -> tuple[float, float]:
     """Seconds and test accuracy of scikit-learn on the same codes, fit and predict alone."""
-    [spec] = resolve(**REQUEST, seeds=[seed])
+    spec = family(Request(**REQUEST), seed).first
     cell = prepare(spec)
     X, train, test = cell.problem.codes.dense(), cell.split.train, cell.split.test
     targets = np.eye(97, dtype=np.float32)[cell.problem.y]

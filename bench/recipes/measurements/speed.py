@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from bench import run as run_cells
 from bench.errors import RequestError
 from bench.recipes.measurements.fleet_rates import Subject, fleets
 from bench.recipes.measurements.plain_script import Script
 from bench.recipes.measurements.timing import product_rate, rates_of
 from bench.results.environment import describe
 from bench.scheduling.devices import prepared_device
-from bench.scheduling.run import run as run_cells
 from bench.specs.cell import Cell, prepare
 from learners.fleet import TorchLearner, keep_programs
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.parameters import parameters
+from bench.specs.parameters import defaults_of
 from bench.specs.stand_ins import Recorder
 from bench.tuning.space.overrides import OverridingTrial, PinnedTrial
 from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
@@ -129,13 +129,13 @@ class SearchSpace:
         values = dict(cls.suggest(suggesting))  # type: ignore[attr-defined]
         for name in self._overridden(owner):
             if name not in suggesting.asked:
-                values[name] = suggesting.override(name, parameters(cls)[name])
+                values[name] = suggesting.override(name, defaults_of(cls)[name])
         return values
 
     def _check_owned(self, owner: str, whose: str, cls: type) -> None:
         suggesting = OverridingTrial(Recorder(), owner)
         made = cls.suggest(suggesting).keys() - suggesting.asked  # type: ignore[attr-defined]
-        names = suggesting.asked | set(parameters(cls))
+        names = suggesting.asked | set(defaults_of(cls))
         for name in self._overridden(owner):
             if name in made:
                 parts = ", ".join(f"{owner}.{part}" for part in sorted(suggesting.asked))
@@ -143,7 +143,7 @@ class SearchSpace:
             if name not in names:
                 raise RequestError(one_of(f"parameter of the {whose}:", name, names))
             wanted = self.ranges.get(f"{owner}.{name}")
-            if isinstance(wanted, Range) and isinstance(parameters(cls).get(name), bool):
+            if isinstance(wanted, Range) and isinstance(defaults_of(cls).get(name), bool):
                 span = f"{wanted.low:g}..{wanted.high:g}"
                 raise RequestError(f"--space {owner}.{name} takes true,false: it is a flag, got {span}.")
 

@@ -14,10 +14,10 @@ from optuna.study import Study
 
 from bench.reports.figures.study._style import Figure
 
-__all__ = ["figures"]
+__all__ = ["study_figures"]
 
 
-def figures(study: Study, names: Sequence[str], curve: str) -> dict[str, Figure]:
+def study_figures(study: Study, names: Sequence[str], curve: str) -> dict[str, Figure]:
     """The pictures that can be drawn of a study as it is now, by their ids.
 
     :param names: of the study's values.
