@@ -23,9 +23,7 @@ def dashboard(storage: str | None, study: str | None, results: str, host: str, p
     The first line of output has the address; with --quiet it is the address alone. Only this machine can reach the
     server unless --host names another address: anyone who reaches it can change and delete studies.
     """
-    from bench.tuning.dashboard.artifacts import artifacts_folder
-    from bench.tuning.dashboard.server import serve
-    from bench.tuning.storage.open import default_url
+    from bench.tuning import artifacts_folder, default_url, serve
 
     url = default_url(results) if storage is None else storage
     serve(url, host, port, artifacts_folder(results), study, quiet)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bench.cli._options import debug_option, json_option, quiet_option, results_option
-from bench.results.words import many, size
+from bench.results import many, size
 
 __all__ = ["clean", "merge"]
 
@@ -35,7 +35,7 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     is replaced goes with it. Exits with 1 where a record or checkpoint could not be used.
     """
     from bench.cli._print import print_json
-    from bench.results.merge import merge_folders as copy
+    from bench.results import merge_folders as copy
 
     merged = copy(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=_progress("records", quiet))
     for note in _notes(merged):
@@ -63,7 +63,7 @@ def clean(results: str, older_than: float | None, dry_run: bool, as_json: bool, 
     beside a sweep, --older-than 1 leaves the checkpoints of the last day.
     """
     from bench.cli._print import print_json
-    from bench.results.clean import clean_folder as remove
+    from bench.results import clean_folder as remove
 
     cleaned = remove(results, older_than=older_than, dry_run=dry_run, progress=_progress("files", quiet))
     if as_json:

@@ -46,8 +46,7 @@ def info(name: str, as_json: bool) -> int:
 
 def _describe(name: str) -> dict[str, Any]:
     from bench.errors import RequestError, one_of
-    from bench.specs import registry
-    from bench.specs.docstrings import describe
+    from bench.specs import describe, registry
 
     wanted = registry.canonical(name)
     kind = next((kind for kind in registry.KINDS if wanted in registry.listings(kind)), None)
@@ -60,7 +59,7 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def _about_task(maker: Any) -> dict[str, Any]:
-    from bench.specs.parameters import defaults_of
+    from bench.specs import defaults_of
 
     task = maker()
     defaults = {k: v for k, v in defaults_of(maker).items() if k != "name"}
@@ -74,8 +73,7 @@ def _about_task(maker: Any) -> dict[str, Any]:
 
 
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
-    from bench.specs.parameters import defaults_of, documentation
-    from bench.specs.stand_ins import draws, ranges
+    from bench.specs import defaults_of, documentation, draws, ranges
 
     drawn = draws(cls.suggest)
     defaults = {k: v for k, v in defaults_of(cls).items() if k not in getattr(cls, "fit_parameters", ())}

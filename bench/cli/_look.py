@@ -13,7 +13,7 @@ __all__ = ["doctor", "list_names"]
 def list_names(as_json: bool) -> int:
     """All encoders, learners and tasks by name."""
     from bench.cli import _print
-    from bench.specs.registry import KINDS, examined
+    from bench.specs import KINDS, examined
 
     found = {kind: examined(kind) for kind in KINDS}
     if as_json:
@@ -56,8 +56,7 @@ def _examine(results: str) -> list[tuple[str, str, bool]]:
     import joblib
 
     from bench.errors import StoreError
-    from bench.results import environment
-    from bench.results.store import Store
+    from bench.results import Store, environment
     from bench.specs import registry
 
     checks = [(package, found or "missing", bool(found)) for package, found in environment.versions().items()]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from bench.specs.request import Option, options
+from bench.specs import Option, options
 
 __all__ = [
     "Given",
@@ -99,7 +99,7 @@ class Given(click.ParamType):
             return self.takes(text)
         except ValueError:
             from bench.errors import RequestError
-            from bench.specs.hints import for_several, share_hint, written_out
+            from bench.specs import for_several, share_hint, written_out
 
             if self.swept and (several := for_several(flag, text)):
                 raise RequestError(several) from None
@@ -165,7 +165,7 @@ def name_completer(kind: Any) -> Callable[..., list[CompletionItem]]:
     """Complete names of encoders, learners or tasks, with their summaries."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from bench.specs.registry import canonical, listings
+        from bench.specs import canonical, listings
 
         found = listings(kind).values()
         begun = canonical(incomplete)
@@ -177,8 +177,7 @@ def name_completer(kind: Any) -> Callable[..., list[CompletionItem]]:
 def complete_settings(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete ``--set``: the parameters of the encoder, learner and task chosen so far."""
     from bench.errors import BenchError
-    from bench.specs import registry
-    from bench.specs.parameters import settable
+    from bench.specs import registry, settable
 
     found = []
     for kind in registry.KINDS:
@@ -198,7 +197,7 @@ def complete_settings(context: click.Context, parameter: click.Parameter, incomp
 def record_completer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete ids of the records in the results folder."""
     from bench.errors import BenchError
-    from bench.results.store import Store
+    from bench.results import Store
 
     try:
         ids = Store(context.params.get("results") or "results").ids()

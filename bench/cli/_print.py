@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.record import SCHEMA
+from bench.results import SCHEMA
 
 __all__ = ["WIDE", "console", "print_json", "print_table", "print_tracebacks"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from bench.cli._options import debug_option, json_option, name_completer, results_option, words
-from bench.ranking.criteria import CRITERIA, CROSSINGS
+from bench.ranking import CRITERIA, CROSSINGS
 
 __all__ = ["rank"]
 
@@ -83,8 +83,8 @@ def rank(
 
     Tasks, moduli, protocols and fractions are ranked apart, unless --blocks compares the rows over all of them.
     """
-    from bench.ranking.league import rank as ranked
-    from bench.reports.league_table import tables_of
+    from bench.ranking import rank as ranked
+    from bench.reports import tables_of
 
     _check(request["blocks"], diagram, top, form, as_json)
     ranking = ranked(
@@ -98,7 +98,7 @@ def rank(
         **request,
     )
     if diagram is not None and ranking.comparison is not None:
-        from bench.reports.figures.critical_difference import draw
+        from bench.reports import draw
 
         draw([row.label for row in ranking.rows[: len(ranking.comparison.ranks)]], ranking.comparison, diagram)
     show = {"table": _print_tables, "markdown": _print_markdown, "csv": _print_csv}[form]
@@ -112,7 +112,7 @@ def rank(
 def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_json: bool) -> None:
     """Refuse a wrong request before any record is read."""
     from bench.errors import RequestError, one_of
-    from bench.reports.figures.critical_difference import check_diagram
+    from bench.reports import check_diagram
 
     if form not in FORMATS:
         raise RequestError(one_of("--format", form, FORMATS))
@@ -178,7 +178,7 @@ def _print_tables(ranking: Any, tables: Sequence[Any]) -> None:
     from rich.text import Text
 
     from bench.cli._print import WIDE, console, print_table
-    from bench.reports.league_table import columns_of, explained, footnotes, note_hidden_rows, too_wide
+    from bench.reports import columns_of, explained, footnotes, note_hidden_rows, too_wide
 
     out = console()
     columns = columns_of(ranking, tables)
@@ -199,7 +199,7 @@ def _print_tables(ranking: Any, tables: Sequence[Any]) -> None:
 
 
 def _print_markdown(ranking: Any, tables: Sequence[Any]) -> None:
-    from bench.reports.markdown import league_markdown
+    from bench.reports import league_markdown
 
     for line in league_markdown(ranking, tables):
         click.echo(line)
@@ -207,7 +207,7 @@ def _print_markdown(ranking: Any, tables: Sequence[Any]) -> None:
 
 def _print_csv(ranking: Any, tables: Sequence[Any]) -> None:
     """The rows on stdout, the caption on stderr."""
-    from bench.reports.csv_table import league_csv
+    from bench.reports import league_csv
 
     click.echo(league_csv(ranking, tables), nl=False)
     for line in ranking.caption:

@@ -19,7 +19,7 @@ from bench.cli._options import (
     settings_option,
     verbose_option,
 )
-from bench.specs.request import Request
+from bench.specs import Request
 
 __all__ = ["rerun", "run"]
 
@@ -53,8 +53,8 @@ def run(
     interruption the same command goes on.
     """
     from bench.errors import StoreError
-    from bench.results.store import check_folder
-    from bench.scheduling.run import run_plan
+    from bench.results import check_folder
+    from bench.scheduling import run_plan
 
     check_folder(request["results"])
     request["settings"] = parse_settings(settings)
@@ -89,7 +89,7 @@ def rerun(id: str, results: str, as_json: bool, verbose: bool, quiet: bool) -> i
     """
     from bench.cli import _tables
     from bench.cli._print import print_json, print_tracebacks
-    from bench.results.store import Store
+    from bench.results import Store
 
     print_tracebacks([Store(results).find(id)])
     comparison = bench.rerun(id, results=results, display=None if quiet else _display())

@@ -16,7 +16,7 @@ from bench.cli._options import (
     results_option,
     settings_option,
 )
-from bench.specs.request import Request, options
+from bench.specs import Request, options
 
 __all__ = ["sweep"]
 
@@ -63,14 +63,12 @@ def sweep(
     _check(grid, wanted, jobs)
     if not dry_run:
         early.start(device)
-    from bench.results.store import check_folder
+    from bench.results import check_folder
 
     check_folder(results)
     from bench.cli import _sweep_tables as tables
     from bench.cli._progress.sweep import sweep_progress
-    from bench.scheduling.grid import Grid, read
-    from bench.scheduling.planner import plan_sweep
-    from bench.scheduling.run import execute
+    from bench.scheduling import Grid, execute, plan_sweep, read
 
     chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
     planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)

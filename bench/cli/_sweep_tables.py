@@ -11,10 +11,8 @@ import joblib
 import numpy as np
 
 from bench.cli._print import console, print_table
-from bench.results.record import SCHEMA, Record
-from bench.results.words import about, duration, percent
-from bench.scheduling.devices import gpus
-from bench.scheduling.plan import ACTIONS, Plan
+from bench.results import SCHEMA, Record, about, duration, percent
+from bench.scheduling import ACTIONS, Plan, gpus
 
 __all__ = ["show_plan", "show_results"]
 

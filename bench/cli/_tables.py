@@ -7,16 +7,9 @@ import numpy as np
 from rich.text import Text
 
 from bench.cli._print import console, print_table
-from bench.results.curves import CONFIRMATION, confirmed, crossings
-from bench.results.environment import source_digest
-from bench.results.numbers import four_digits, significant
-from bench.results.words import many, percent
-from bench.scheduling.plan import Plan
-from bench.scheduling.rerun import Comparison
-from bench.specs import registry
-from bench.specs.cell import prepare
-from bench.specs.spec import Spec, differing
-from bench.specs.splits import eligible, given_away
+from bench.results import CONFIRMATION, confirmed, crossings, four_digits, many, percent, significant, source_digest
+from bench.scheduling import Comparison, Plan
+from bench.specs import Spec, differing, eligible, given_away, prepare, registry
 
 __all__ = ["notes", "print_comparison", "print_plan", "print_records"]
 

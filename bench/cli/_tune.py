@@ -130,11 +130,10 @@ def tune(
         raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
     if not dry_run:
         early.start(request["device"])
-    from bench.results.store import check_folder
+    from bench.results import check_folder
 
     check_folder(request["results"])
-    from bench.tuning.request import plan_tune
-    from bench.tuning.tune import preview, run_tune
+    from bench.tuning import plan_tune, preview, run_tune
 
     planned = plan_tune(
         encoder=parted(encoder) or [],
@@ -148,7 +147,7 @@ def tune(
     if dry_run:
         return _show_plan(*preview(planned), as_json)
     from bench.cli._progress.tune import search_display
-    from bench.tuning.reporter import Verbosity
+    from bench.tuning import Verbosity
 
     debug = bool((click.get_current_context().obj or {}).get("debug"))
     if quiet:
@@ -207,7 +206,7 @@ def _choices(text: str) -> Any:
 
 def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
     from bench.cli._print import print_json, print_table
-    from bench.tuning.dashboard.notes import describe_plan
+    from bench.tuning import describe_plan
 
     found = planned.space.describe()
     if as_json:
@@ -235,9 +234,8 @@ def _show_plan(planned: Any, stored: int, as_json: bool) -> int:
 def _show(done: Any, planned: Any, as_json: bool) -> None:
     from bench.cli import _tables
     from bench.cli._print import print_json, print_table
-    from bench.results.numbers import exponential
-    from bench.results.words import shown
-    from bench.tuning.wording import describe_test_crossings
+    from bench.results import exponential, shown
+    from bench.tuning import describe_test_crossings
 
     if as_json:
         rule = {"objective": list(planned.objectives), "sampler": planned.sampler, "rule": done.rule}
@@ -275,8 +273,8 @@ def _show(done: Any, planned: Any, as_json: bool) -> None:
 
 
 def _worth(objective: str, value: float, best: dict[str, Any], planned: Any) -> str:
-    from bench.results.words import shown
-    from bench.tuning.objectives import LABELS
+    from bench.results import shown
+    from bench.tuning import LABELS
 
     if objective in ("accuracy", "data") or best.get("held", 0) is not None:
         return f"{LABELS[objective]} {shown(value)}"

@@ -1,1 +1,5 @@
-"""WING."""
+"""Where jobs run: an executor takes them from a queue, and each trains its cells somewhere."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from bench.executors.channel import Board
 from bench.executors.jobs import Job, Result
-from bench.harness.outcome import Moment
-from bench.results.record import Record
-from bench.specs.spec import Spec
+from bench.harness import Moment
+from bench.results import Record
+from bench.specs import Spec
 
 __all__ = ["Executor", "Queue", "Told", "UnderWay"]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
 
-from bench.harness.outcome import Moment
+from bench.harness import Moment
 
 __all__ = ["Board", "board"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.results.record import Record
-from bench.specs.spec import Budget, Spec
+from bench.results import Record
+from bench.specs import Budget, Spec
 
 __all__ = ["Job", "Result", "Unit"]
 

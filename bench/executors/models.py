@@ -9,7 +9,7 @@ import joblib
 from sklearn.pipeline import Pipeline
 
 from bench.errors import RequestError
-from bench.specs.cell import Cell
+from bench.specs import Cell
 from learners import Learner
 
 __all__ = ["check_model_path", "save_model"]

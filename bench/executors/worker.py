@@ -18,18 +18,9 @@ from bench.executors.jobs import Job, Result, Unit
 from bench.executors.lifetime import working_on_job
 from bench.executors.memory import keep_freed_memory
 from bench.executors.models import save_model
-from bench.harness.outcome import CheckpointError, Outcome, trained_record
-from bench.harness.pace import Clock
-from bench.harness.replica import blank_curve
-from bench.harness.train import recall, train_cells
-from bench.results import environment
-from bench.results.checkpoints import State
-from bench.results.environment import source_digest
-from bench.results.leases import sharing
-from bench.results.record import Environment, Record, Trained
-from bench.results.store import Store
-from bench.specs import registry
-from bench.specs.cell import Cell, prepare
+from bench.harness import CheckpointError, Clock, Outcome, blank_curve, recall, train_cells, trained_record
+from bench.results import Environment, Record, State, Store, Trained, environment, sharing, source_digest
+from bench.specs import Cell, prepare, registry
 
 __all__ = ["failed", "run_job"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.results.curves import PARTS, finite, right
-from bench.specs.cell import Cell
+from bench.results import PARTS, finite, right
+from bench.specs import Cell
 
 __all__ = ["Judge", "Verdict"]
 

@@ -6,9 +6,8 @@ from typing import Any, cast
 
 from bench.harness.probes import PROBES, Probes
 from bench.harness.replica import Replica, blank_curve
-from bench.results.checkpoints import State
-from bench.results.curves import PARTS, crossings
-from bench.results.record import (
+from bench.results import (
+    PARTS,
     SCHEMA,
     BudgetKeys,
     Curve,
@@ -17,11 +16,13 @@ from bench.results.record import (
     Record,
     Seconds,
     SpecKeys,
+    State,
     Status,
     Trained,
+    crossings,
     described_error,
 )
-from bench.specs.spec import Budget, Spec
+from bench.specs import Budget, Spec
 from learners import Learner, Training
 
 __all__ = ["CheckpointError", "Moment", "Outcome", "moment", "record_of", "trained_record"]

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.results.curves import right
-from bench.specs.cell import Cell
+from bench.results import right
+from bench.specs import Cell
 from encoders import Codes
 from learners import KNN, Learner, Problem, Ridge
 

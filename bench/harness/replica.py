@@ -5,11 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from bench.harness.probes import PROBES, Probes
-from bench.results.checkpoints import State
-from bench.results.curves import PARTS, evaluation_steps, settled
-from bench.results.record import Record
-from bench.specs.cell import Cell
-from bench.specs.spec import Budget
+from bench.results import PARTS, Record, State, evaluation_steps, settled
+from bench.specs import Budget, Cell
 
 __all__ = ["Replica", "begin_replica", "blank_curve", "solved", "status_of"]
 

@@ -13,11 +13,8 @@ from bench.harness.outcome import CheckpointError, Moment, Outcome, moment, reco
 from bench.harness.pace import Clock, Pace, charged
 from bench.harness.prober import Prober
 from bench.harness.replica import Replica, begin_replica, status_of
-from bench.results.checkpoints import State
-from bench.results.curves import PARTS, finite
-from bench.results.record import Record
-from bench.specs.cell import Cell
-from bench.specs.spec import Budget
+from bench.results import PARTS, Record, State, finite
+from bench.specs import Budget, Cell
 from learners import Learner, Setting, Training
 
 __all__ = ["PARTS", "recall", "train_cells"]

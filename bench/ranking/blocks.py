@@ -16,7 +16,7 @@ from bench.ranking.question import BLOCK_FIELDS
 from bench.ranking.rows import Row, ScoredRow, known_mean
 from bench.ranking.runs import grouped
 from bench.ranking.scores import ROUNDING
-from bench.results.words import many
+from bench.results import many
 
 __all__ = ["ranked_over_blocks"]
 

@@ -6,8 +6,7 @@ from bench.ranking.comparison import Comparison
 from bench.ranking.question import Question
 from bench.ranking.rows import Row
 from bench.ranking.statistics import FEWEST, LEVEL, MOST_FLIPPED, rank_level
-from bench.results.curves import CONFIRMATION
-from bench.results.words import many
+from bench.results import CONFIRMATION, many
 
 __all__ = ["caption", "estimate_name", "horizon_suffix", "legend"]
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.results.numbers import exponential
-from bench.results.words import percent
+from bench.results import exponential, percent
 
 __all__ = ["CRITERIA", "CROSSINGS", "Criterion", "Kind", "Unit"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.errors import BenchError
 from bench.ranking.runs import Run, grouped
-from bench.results.words import few_of, many
+from bench.results import few_of, many
 
 __all__ = ["note_shared_splits", "without_duplicates"]
 
@@ -47,7 +47,7 @@ def _of_this_version(runs: Sequence[Run]) -> Run:
 
 def _id_now(run: Run) -> str | None:
     """The id that the run's spec has with the plugins that are installed; None where one is not installed."""
-    from bench.specs.spec import Spec
+    from bench.specs import Spec
 
     seed, split_seed, encoder_state, learner_state = run.seeds
     values = {**run.config, "train_fraction": run.fraction, "seed": seed, "split_seed": split_seed}

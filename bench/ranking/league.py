@@ -24,10 +24,8 @@ from bench.ranking.question import FILTERS, Question
 from bench.ranking.reading import Reading
 from bench.ranking.rows import Row, scored_rows
 from bench.ranking.runs import Run, grouped
-from bench.results.record import Record
-from bench.results.store import Store
-from bench.results.words import many
-from bench.specs.registry import canonical
+from bench.results import Record, Store, many
+from bench.specs import canonical
 
 __all__ = ["Ranking", "Row", "rank"]
 

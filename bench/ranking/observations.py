@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.ranking.question import Question
 from bench.ranking.runs import Run
-from bench.results.curves import confirmed
+from bench.results import confirmed
 
 __all__ = ["Crossing", "Observation", "horizon_of", "observe", "row_budget"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.errors import RequestError, one_of
 from bench.ranking.criteria import CRITERIA, CROSSINGS, Criterion, Unit
-from bench.results.curves import TARGETS
+from bench.results import TARGETS
 
 __all__ = ["BLOCK_FIELDS", "FILTERS", "Block", "Question"]
 

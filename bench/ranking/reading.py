@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from bench.errors import RequestError, StoreError, one_of
 from bench.ranking.question import FILTERS, Question
 from bench.ranking.runs import Run, run_of
-from bench.results.record import Record
-from bench.results.store import Store
-from bench.results.words import few_of, many
+from bench.results import Record, Store, few_of, many
 
 __all__ = ["Reading"]
 

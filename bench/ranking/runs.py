@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.ranking.question import Block, Question
-from bench.results.record import Record
-from bench.results.words import many
+from bench.results import Record, many
 
 __all__ = ["PROBES", "Curve", "Run", "grouped", "run_of"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
-from bench.ranking.league import Ranking
+from bench.ranking import Ranking
 from bench.reports.league_table import Table
 
 __all__ = ["league_csv"]

@@ -9,14 +9,8 @@ from itertools import groupby
 from string import ascii_letters
 from typing import NamedTuple
 
-from bench.ranking.captions import estimate_name, horizon_suffix
-from bench.ranking.league import Ranking
-from bench.ranking.question import Question
-from bench.ranking.rows import Row
-from bench.ranking.runs import PROBES
-from bench.ranking.statistics import FEWEST
-from bench.results.numbers import exponential, four_digits, short_duration
-from bench.results.words import percent
+from bench.ranking import FEWEST, PROBES, Question, Ranking, Row, estimate_name, horizon_suffix
+from bench.results import exponential, four_digits, percent, short_duration
 
 __all__ = ["Column", "Table", "columns_of", "explained", "footnotes", "note_hidden_rows", "tables_of", "too_wide"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.ranking.league import Ranking
+from bench.ranking import Ranking
 from bench.reports.league_table import Table, columns_of, explained, footnotes
 
 __all__ = ["league_markdown", "markdown_table"]

@@ -1,8 +1,7 @@
 """Devices: which there are, which kind a request means, and which parts of a fleet train where."""
 
 from bench.errors import RequestError
-from bench.specs import registry
-from bench.specs.spec import Spec
+from bench.specs import Spec, registry
 
 __all__ = ["THREADS", "check_arithmetic", "device_kind", "gpus", "kind_of_device", "places", "prepared_device"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.results.record import Record
+from bench.results import Record
 
 __all__ = ["Duration"]
 

@@ -4,10 +4,7 @@ import json
 from dataclasses import replace
 from functools import lru_cache
 
-from bench.specs import registry
-from bench.specs.budget import plain_spec
-from bench.specs.cell import prepare
-from bench.specs.spec import Spec
+from bench.specs import Spec, plain_spec, prepare, registry
 
 __all__ = ["AT_ONCE", "FLEET", "code_key", "code_shape"]
 

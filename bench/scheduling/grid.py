@@ -11,10 +11,7 @@ from typing import Any
 import yaml
 
 from bench.errors import RequestError, one_of
-from bench.specs import registry
-from bench.specs.hints import offers, or_rather
-from bench.specs.parameters import settable
-from bench.specs.request import Request, options
+from bench.specs import Request, offers, options, or_rather, registry, settable
 
 __all__ = ["Combination", "Grid", "read"]
 

@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.harness.replica import solved
-from bench.results.record import Record
-from bench.results.store import Store
+from bench.harness import solved
+from bench.results import Record, Store
 from bench.scheduling.devices import WORTH_A_PROCESS, device_kind, gpus
 from bench.scheduling.durations import Duration
-from bench.specs.request import Request
-from bench.specs.resolve import family
-from bench.specs.spec import Budget, Family, Spec
+from bench.specs import Budget, Family, Request, Spec, family
 
 __all__ = ["ACTIONS", "Entry", "Plan", "Step", "action"]
 

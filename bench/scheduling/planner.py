@@ -9,20 +9,13 @@ from typing import Any
 import numpy as np
 
 from bench.errors import RequestError, StoreError
-from bench.results.record import Record
-from bench.results.store import Store
+from bench.results import Record, Store
 from bench.scheduling.devices import check_arithmetic, device_kind, kind_of_device, prepared_device
 from bench.scheduling.durations import Duration
 from bench.scheduling.fleets import AT_ONCE, FLEET, code_key, code_shape
 from bench.scheduling.grid import Combination, Grid, read
 from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
-from bench.specs import registry
-from bench.specs.budget import count_train, resolve_budget, seeds_of
-from bench.specs.cell import prepare
-from bench.specs.request import Request
-from bench.specs.resolve import family
-from bench.specs.spec import Spec
-from bench.specs.values import whole
+from bench.specs import Request, Spec, count_train, family, prepare, registry, resolve_budget, seeds_of, whole
 from learners import Learner
 
 __all__ = ["plan", "plan_sweep"]

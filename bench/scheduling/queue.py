@@ -8,11 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bench.errors import StoreError
-from bench.executors.jobs import Job, Unit
-from bench.results import environment
-from bench.results.leases import Lease
-from bench.results.record import Record
-from bench.results.store import Store
+from bench.executors import Job, Unit
+from bench.results import Lease, Record, Store, environment
 from bench.scheduling.devices import THREADS, WORTH_A_PROCESS, device_kind
 from bench.scheduling.plan import ACTIONS, Plan, action
 

@@ -8,17 +8,13 @@ from typing import Any, cast
 import numpy as np
 
 from bench.errors import RequestError
-from bench.executors.channel import board
-from bench.executors.jobs import Job, Unit
-from bench.executors.lifetime import graceful
-from bench.executors.worker import run_job
-from bench.harness.probes import Probes
-from bench.results.record import Record
-from bench.results.store import Store
+from bench.executors import Job, Unit, board, graceful, run_job
+from bench.harness import Probes
+from bench.results import Record, Store
 from bench.scheduling.devices import prepared_device
 from bench.scheduling.plan import Step
 from bench.scheduling.run import Display
-from bench.specs.spec import Budget, Spec
+from bench.specs import Budget, Spec
 
 __all__ = ["Comparison", "rerun"]
 

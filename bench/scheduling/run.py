@@ -8,13 +8,8 @@ from typing import Any
 import joblib
 
 from bench.errors import RequestError, StoreError
-from bench.executors.base import Executor, Told
-from bench.executors.channel import Board, board
-from bench.executors.choose import executor
-from bench.executors.models import check_model_path
-from bench.results.leases import Lease
-from bench.results.record import Record
-from bench.results.store import Store
+from bench.executors import Board, Executor, Told, board, check_model_path, executor
+from bench.results import Lease, Record, Store
 from bench.scheduling.grid import Grid
 from bench.scheduling.plan import Plan, Step
 from bench.scheduling.planner import plan, plan_sweep

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.errors import RequestError
 from bench.specs.spec import Spec
 from bench.specs.splits import Split, draw_vault, split
-from bench.tasks._base import Task
+from bench.tasks import Task
 from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.specs.sources import lacking
 from bench.specs.stand_ins import Recorder
-from bench.tasks._base import Task
+from bench.tasks import Task
 
 __all__ = ["COMBINES", "fault_of_class", "fault_of_maker", "fault_of_task"]
 

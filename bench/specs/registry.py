@@ -20,7 +20,7 @@ from bench.specs.hints import for_several
 from bench.specs.sources import lacking, read_class
 
 if TYPE_CHECKING:
-    from bench.tasks._base import Task
+    from bench.tasks import Task
     from encoders import Encoder
     from learners import Learner
 

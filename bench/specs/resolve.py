@@ -13,7 +13,7 @@ from bench.specs.request import Request
 from bench.specs.spec import Family, Spec, derive_seed, make
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.values import alike, checked, hinted, hints, real, refuse_unknown, share, whole
-from bench.tasks._base import Task
+from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 

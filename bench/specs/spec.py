@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.results.record import SCHEMA
+from bench.results import SCHEMA
 from bench.specs import registry
 from bench.specs.parameters import defaults_of
-from bench.tasks._base import Task
+from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 

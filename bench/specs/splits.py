@@ -21,7 +21,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.tasks._base import Task
+from bench.tasks import Task
 
 __all__ = ["PROTOCOLS", "Protocol", "Split", "default_protocol", "draw_vault", "eligible", "given_away", "split"]
 

@@ -3,6 +3,6 @@
 A new file with such a table is all that a new task needs: `bench.specs.registry` finds it.
 """
 
-from bench.tasks._base import Maker, Task, all_pairs
+import lazy_loader
 
-__all__ = ["Maker", "Task", "all_pairs"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,11 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from bench.specs import registry
-from bench.specs.parameters import defaults_of
-from bench.specs.request import Request
-from bench.specs.resolve import family
-from bench.specs.spec import Spec
+from bench.specs import Request, Spec, defaults_of, family, registry
 from bench.tuning.space.ranges import Range
 from bench.tuning.storage.open import shown_url
 

@@ -7,8 +7,8 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from bench.executors.jobs import Unit
-from bench.specs.budget import count_train
+from bench.executors import Unit
+from bench.specs import count_train
 from bench.tuning.jobs import structure_of
 from bench.tuning.stopping import count_trials
 from bench.tuning.study import StudyPlan

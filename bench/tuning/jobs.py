@@ -4,10 +4,9 @@ import json
 import math
 from collections.abc import Hashable, Sequence
 
-from bench.executors.jobs import Unit
-from bench.scheduling.fleets import AT_ONCE, FLEET
-from bench.specs.budget import count_train
-from bench.specs.spec import Spec
+from bench.executors import Unit
+from bench.scheduling import AT_ONCE, FLEET
+from bench.specs import Spec, count_train
 
 __all__ = ["fleets_of", "structure_of"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.results.record import Record
+from bench.results import Record
 from bench.tuning.objectives import TARGET, final_accuracy, geometric_mean, held_from, is_unconfirmed, rounded
 
 __all__ = ["JUDGED", "learning_curve", "trial_attributes"]

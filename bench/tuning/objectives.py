@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.errors import RequestError, one_of
-from bench.results.record import Record
+from bench.results import Record
 
 __all__ = [
     "DIRECTIONS",

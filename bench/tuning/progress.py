@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from bench.executors.channel import Board
-from bench.harness.outcome import Moment
-from bench.results.words import about, many
+from bench.executors import Board
+from bench.harness import Moment
+from bench.results import about, many
 from bench.tuning.objectives import best_trial
 from bench.tuning.stopping import count_trials, used_flops
 from bench.tuning.study import StudyPlan

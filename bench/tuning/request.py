@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from bench.errors import RequestError
-from bench.scheduling.devices import check_arithmetic, prepared_device
-from bench.specs.budget import count_train
-from bench.specs.resolve import VALIDATION_FOR_STOPPING, VAULT
-from bench.specs.spec import Spec
-from bench.specs.values import real, whole
+from bench.scheduling import check_arithmetic, prepared_device
+from bench.specs import VALIDATION_FOR_STOPPING, VAULT, Spec, count_train, real, whole
 from bench.tuning.objectives import objectives_of
 from bench.tuning.samplers import check_sampler
 from bench.tuning.space.ranges import Range, native

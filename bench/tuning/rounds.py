@@ -10,11 +10,9 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.executors.channel import Board
-from bench.executors.jobs import Job, Unit
-from bench.results import environment
-from bench.results.record import Record
-from bench.scheduling.devices import THREADS, device_kind, gpus
+from bench.executors import Board, Job, Unit
+from bench.results import Record, environment
+from bench.scheduling import THREADS, device_kind, gpus
 from bench.tuning.costs import Costs
 from bench.tuning.jobs import fleets_of, structure_of
 from bench.tuning.progress import Progress

@@ -14,14 +14,20 @@ from optuna.study import Study
 from optuna.trial import FixedTrial
 
 from bench.errors import RequestError
-from bench.results.record import SCHEMA
-from bench.specs import registry
-from bench.specs.budget import count_train, resolve_budget
-from bench.specs.cell import prepare
-from bench.specs.request import Request
-from bench.specs.resolve import family
-from bench.specs.spec import LARGEST_SEED, Budget, Family, Spec
-from bench.specs.stand_ins import Sampler
+from bench.results import SCHEMA
+from bench.specs import (
+    LARGEST_SEED,
+    Budget,
+    Family,
+    Request,
+    Sampler,
+    Spec,
+    count_train,
+    family,
+    prepare,
+    registry,
+    resolve_budget,
+)
 from bench.tuning.commands import run_command
 from bench.tuning.objectives import RATIOS, LargestBudget
 from bench.tuning.space.search_space import Choice, SearchSpace

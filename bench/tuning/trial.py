@@ -12,9 +12,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from bench.errors import StoreError
-from bench.executors.jobs import Unit
-from bench.results.record import Record
-from bench.results.words import shown
+from bench.executors import Unit
+from bench.results import Record, shown
 from bench.tuning.costs import Costs
 from bench.tuning.dashboard.artifacts import artifacts_folder, attach_curve
 from bench.tuning.measures import JUDGED, learning_curve, trial_attributes

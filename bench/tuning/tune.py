@@ -10,11 +10,8 @@ import optuna
 import sqlalchemy
 
 from bench.errors import BenchError, RequestError, StoreError
-from bench.executors.channel import board
-from bench.executors.choose import executor
-from bench.results.record import Record
-from bench.results.store import Store
-from bench.results.words import many
+from bench.executors import board, executor
+from bench.results import Record, Store, many
 from bench.tuning.dashboard.artifacts import artifacts_folder
 from bench.tuning.dashboard.notes import describe_tests, study_note, trial_note
 from bench.tuning.dashboard.study_page import update_page

@@ -7,12 +7,10 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
-from bench.executors.jobs import Unit
-from bench.results.record import Record
-from bench.results.store import Store
-from bench.results.words import about, many
-from bench.scheduling.plan import action
-from bench.specs.spec import Family, Spec
+from bench.executors import Unit
+from bench.results import Record, Store, about, many
+from bench.scheduling import action
+from bench.specs import Family, Spec
 from bench.tuning.costs import Costs
 from bench.tuning.objectives import DIRECTIONS, best_trial
 from bench.tuning.study import StudyPlan

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from bench.results.curves import CONFIRMATION, crossings
-from bench.results.record import Record
-from bench.results.words import many, shown
+from bench.results import CONFIRMATION, Record, crossings, many, shown
 from bench.tuning.objectives import LABELS, RATIOS
 
 __all__ = [

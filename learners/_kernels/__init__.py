@@ -1,1 +1,1 @@
-"""WING."""
+"""Products, fused layers and noise that a fleet computes with."""

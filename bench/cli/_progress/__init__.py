@@ -1,1 +1,1 @@
-"""WING."""
+"""Progress on the terminal: of a run, a sweep and a search."""

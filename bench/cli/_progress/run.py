@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from bench.executors.channel import Board
-from bench.harness.outcome import Moment
-from bench.results.record import Record
-from bench.results.words import duration, percent, ranges
-from bench.scheduling.plan import Step
+from bench.executors import Board
+from bench.harness import Moment
+from bench.results import Record, duration, percent, ranges
+from bench.scheduling import Step
 
 __all__ = ["progress"]
 

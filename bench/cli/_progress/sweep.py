@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.executors.base import Executor, Told, UnderWay
-from bench.harness.outcome import Moment
-from bench.results.record import Record
-from bench.results.words import about, percent, ranges
-from bench.scheduling.durations import Duration
-from bench.scheduling.plan import Plan
-from bench.specs.spec import Spec
+from bench.executors import Executor, Told, UnderWay
+from bench.harness import Moment
+from bench.results import Record, about, percent, ranges
+from bench.scheduling import Duration, Plan
+from bench.specs import Spec
 
 __all__ = ["sweep_progress"]
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import bench
 from bench.errors import BenchError
-from bench.ranking.statistics import median_interval
-from bench.results.record import Record
-from bench.results.words import duration
+from bench.ranking import median_interval
+from bench.results import Record, duration
 
 __all__ = [
     "chosen",

@@ -25,11 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from bench.ranking import statistics
-from bench.ranking.scores import ACCURACY_SPACING, needed_fraction
-from bench.ranking.statistics import FEWEST, Sample, median_interval, rank_intervals, rank_level
+from bench.ranking import (
+    ACCURACY_SPACING,
+    FEWEST,
+    Sample,
+    median_interval,
+    needed_fraction,
+    rank_intervals,
+    rank_level,
+    statistics,
+)
 from bench.recipes.measurements._study import parser_of
-from bench.results.curves import CONFIRMATION, evaluation_steps
+from bench.results import CONFIRMATION, evaluation_steps
 
 __all__ = ["EQUAL_ROWS", "MEDIANS", "SIZES", "Line", "lines", "main"]
 

@@ -14,15 +14,11 @@ import joblib
 import torch
 from loky.process_executor import ProcessPoolExecutor
 
-from bench.executors.lifetime import begin_worker
-from bench.executors.memory import keep_freed_memory
+from bench.executors import begin_worker, keep_freed_memory
 from bench.recipes.measurements.timing import rates_of
-from bench.results.environment import peak_memory_bytes, reset_peak_memory
-from bench.scheduling.devices import places
-from bench.specs.cell import prepare
-from bench.specs.request import Request
-from bench.specs.resolve import family
-from bench.specs.spec import Spec
+from bench.results import peak_memory_bytes, reset_peak_memory
+from bench.scheduling import places
+from bench.specs import Request, Spec, family, prepare
 from learners import Setting
 from learners.fleet import FleetTraining
 
@@ -44,8 +40,7 @@ class Subject:
 
     def spec(self, precision: str = "float32", seed: int = 0) -> Spec:
         """One seed of it."""
-        spec = family(Request(**vars(self), precision=precision), seed).first
-        return spec
+        return family(Request(**vars(self), precision=precision), seed).first
 
 
 def fleets(

@@ -20,11 +20,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bench.executors.gpus import isolated
+from bench.executors import isolated
 from bench.recipes.measurements._study import parser_of, tell
-from bench.results.record import Record
-from bench.results.store import Store
-from bench.scheduling.devices import gpus
+from bench.results import Record, Store
+from bench.scheduling import gpus
 
 __all__ = ["command", "environment", "measure", "summary"]
 

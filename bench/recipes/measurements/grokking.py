@@ -24,7 +24,7 @@ from bench.recipes.measurements._study import (
     tell,
     typed_command,
 )
-from bench.results.record import Record
+from bench.results import Record
 
 __all__ = ["COSTS", "ROWS", "main", "row"]
 

@@ -26,8 +26,7 @@ import click
 
 from bench.errors import StoreError
 from bench.recipes.measurements._study import tell, timed
-from bench.results.store import Store
-from bench.results.words import about
+from bench.results import Store, about
 
 __all__ = ["Counts", "burst"]
 

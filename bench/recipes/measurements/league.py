@@ -12,12 +12,10 @@ import sys
 from collections import defaultdict
 
 from bench.errors import BenchError, RequestError
-from bench.ranking.league import rank
-from bench.ranking.rows import Row
-from bench.ranking.runs import PROBES
+from bench.ranking import PROBES, Row, rank
 from bench.recipes.measurements._study import parser_of
-from bench.reports.markdown import markdown_table
-from bench.results.words import percent
+from bench.reports import markdown_table
+from bench.results import percent
 
 __all__ = ["cell", "main", "table"]
 

@@ -19,10 +19,8 @@ from threadpoolctl import threadpool_limits
 
 import bench
 from bench.recipes.measurements._study import parser_of, tell
-from bench.results.words import about
-from bench.specs.cell import prepare
-from bench.specs.request import Request
-from bench.specs.resolve import family
+from bench.results import about
+from bench.specs import Request, family, prepare
 
 EPOCH = 0.25
 """Seconds of an epoch on one core of an Intel Xeon, here and in scikit-learn."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench import tune
 from bench.recipes.measurements._study import chosen, crossing, measure_each, parser_of, tell, timed
-from bench.results.words import about, duration
+from bench.results import about, duration
 
 __all__ = ["ARMS", "main", "measure"]
 

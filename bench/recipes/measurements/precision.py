@@ -28,7 +28,7 @@ from bench.recipes.measurements._study import (
     tell,
     typed_command,
 )
-from bench.results.record import Record
+from bench.results import Record
 from learners import TorchMLP
 
 __all__ = ["COSTS", "ROUTES", "compare", "main", "sign_flip"]

@@ -21,7 +21,7 @@ import optuna
 from bench import tune
 from bench.errors import BenchError
 from bench.recipes.measurements._study import parser_of, tell, timed
-from bench.tuning.storage.open import close_storage, open_storage
+from bench.tuning import close_storage, open_storage
 
 __all__ = ["figures", "measure"]
 

@@ -14,9 +14,9 @@ from bench.errors import RequestError
 from bench.recipes.measurements.fleet_rates import Subject, fleets
 from bench.recipes.measurements.plain_script import Script
 from bench.recipes.measurements.timing import product_rate, rates_of
-from bench.results.environment import describe
-from bench.scheduling.devices import prepared_device
-from bench.specs.cell import Cell, prepare
+from bench.results import describe
+from bench.scheduling import prepared_device
+from bench.specs import Cell, prepare
 from learners.fleet import TorchLearner, keep_programs
 
 __all__ = ["Row", "Speed", "measure"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import RequestError
-from bench.ranking.comparison import Comparison
+from bench.ranking import Comparison
 
 __all__ = ["check_diagram", "draw"]
 

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from bench.errors import StoreError
-from bench.reports.figures.trial_curve import curve_picture
+from bench.reports import curve_picture
 from bench.tuning.optuna_internals import storage_of, study_id_of
 
 __all__ = ["CURVE", "artifacts_folder", "attach_curve", "attach_record"]

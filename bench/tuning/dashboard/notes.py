@@ -6,8 +6,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from bench.results.record import Record
-from bench.results.words import many, percent, shown
+from bench.results import Record, many, percent, shown
 from bench.tuning.commands import tune_command
 from bench.tuning.objectives import LABELS
 from bench.tuning.study import StudyPlan

@@ -11,7 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.reports.figures.study import study_figures as study_figures
+from bench.reports import study_figures as study_figures
 from bench.tuning.dashboard.artifacts import CURVE, artifacts_folder, attach_record
 from bench.tuning.optuna_internals import (
     FIGURE,

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import RequestError, one_of
-from bench.specs import registry
-from bench.specs.parameters import defaults_of
-from bench.specs.stand_ins import Recorder
+from bench.specs import Recorder, defaults_of, registry
 from bench.tuning.space.overrides import OverridingTrial, PinnedTrial
 from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
 

@@ -21,7 +21,7 @@ from optuna.storages import fail_stale_trials
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from bench.results.leases import Lease, leased
+from bench.results import Lease, leased
 from bench.tuning.optuna_internals import trial_id_of, without_heartbeat
 from bench.tuning.storage.open import HEARTBEAT, file_of, journal_path
 

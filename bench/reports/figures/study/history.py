@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bench.reports.figures.study._style import COLOURS, INK, Figure, layout, line
 from bench.reports.figures.study._trials import complete, is_timed, reached
-from bench.results.words import many, shown
+from bench.results import many, shown
 
 __all__ = ["ID", "draw"]
 

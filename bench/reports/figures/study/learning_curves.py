@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 
 from bench.reports.figures.study._style import COLOURS, GREY, Figure, layout, line
 from bench.reports.figures.study._trials import best_first, reached
-from bench.results.words import shown
+from bench.results import shown
 
 __all__ = ["ID", "POINTS", "draw"]
 

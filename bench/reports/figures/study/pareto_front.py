@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 
 from bench.reports.figures.study._style import COLOURS, GREY, Figure, layout
 from bench.reports.figures.study._trials import complete
-from bench.results.words import shown
+from bench.results import shown
 
 __all__ = ["ID", "draw"]
 

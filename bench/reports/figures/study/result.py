@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from bench.reports.figures.study._style import GRID, Figure, layout
 from bench.reports.figures.study._trials import best_first, complete, is_timed, reached
-from bench.results.words import shown
+from bench.results import shown
 
 __all__ = ["ID", "draw"]
 

@@ -1,0 +1,15 @@
+from . import warm as warm
+from .base import Executor as Executor
+from .base import Told as Told
+from .base import UnderWay as UnderWay
+from .channel import Board as Board
+from .channel import board as board
+from .choose import executor as executor
+from .gpus import isolated as isolated
+from .jobs import Job as Job
+from .jobs import Unit as Unit
+from .lifetime import begin_worker as begin_worker
+from .lifetime import graceful as graceful
+from .memory import keep_freed_memory as keep_freed_memory
+from .models import check_model_path as check_model_path
+from .worker import run_job as run_job

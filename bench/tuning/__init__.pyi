@@ -1,0 +1,12 @@
+from .dashboard.artifacts import artifacts_folder as artifacts_folder
+from .dashboard.notes import describe_plan as describe_plan
+from .dashboard.server import serve as serve
+from .objectives import LABELS as LABELS
+from .reporter import Verbosity as Verbosity
+from .request import plan_tune as plan_tune
+from .storage.open import close_storage as close_storage
+from .storage.open import default_url as default_url
+from .storage.open import open_storage as open_storage
+from .tune import preview as preview
+from .tune import run_tune as run_tune
+from .wording import describe_test_crossings as describe_test_crossings
