@@ -57,7 +57,7 @@ def _import() -> None:
 
     waking = threading.Thread(target=wake)
     waking.start()
-    import learners.transformer  # noqa: F401
+    from learners import Transformer  # noqa: F401
     from learners.fleet import keep_programs, load_compiler
 
     keep_programs()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.results import exponential, percent
+from bench.results import exponential, percent, short_duration
 
 __all__ = ["CRITERIA", "CROSSINGS", "Criterion", "Kind", "Unit"]
 
