@@ -14,6 +14,7 @@ from bench.cli._folders import clean, merge
 from bench.cli._info import info
 from bench.cli._look import doctor, list_names
 from bench.cli._new import new
+from bench.cli._options import as_options
 from bench.cli._rank import rank
 from bench.cli._run import rerun, run
 from bench.cli._speed import speed
@@ -106,7 +107,7 @@ def exit_code(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code, settings)
     except BenchError as error:
-        return _say(str(error), error.exit_code, settings)
+        return _say(as_options(str(error)), error.exit_code, settings)
     except (KeyboardInterrupt, click.Abort):
         return _say("Interrupted.", INTERRUPTED, settings)
     except BrokenPipeError:

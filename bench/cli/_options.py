@@ -1,6 +1,7 @@
 """Options that several commands share, and completion of their values. Imports nothing heavy."""
 
 import ast
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from bench.specs import Option, options
 
 __all__ = [
     "Given",
+    "as_options",
     "complete_settings",
     "debug_option",
     "device_option",
@@ -26,6 +28,9 @@ __all__ = [
     "verbose_option",
     "words",
 ]
+
+FLAGS = {"at_once": "--round", "settings": "--set"}
+"""Options that are not named as their fields."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,42 +76,60 @@ def results_option(command: F) -> F:
     )(command)
 
 
+def as_options(text: str) -> str:
+    """A message with fields as the command line writes them: the library marks them, and knows no dashes.
+
+    >>> as_options("`train_fraction` must be in (0, 1), got 30.")
+    '--train-fraction must be in (0, 1), got 30.'
+    """
+    return re.sub(r"`([\w.]+)`", lambda found: FLAGS.get(found[1], f"--{found[1].replace('_', '-')}"), text)
+
+
 class Given(click.ParamType):
     """The value of an option, or several with commas; an error says what may have been meant.
 
     :param takes: makes a value from its text.
+    :param rule: what the text must be, where that is not an integer or a number.
     :param share: whether it is a share of the pairs, in (0, 1).
     :param several: whether it takes several.
     :param swept: whether it takes one, and `sweep` several.
     """
 
-    def __init__(self, takes: Callable[[str], Any], share: bool = False, several: bool = False, swept: bool = False):
+    def __init__(
+        self,
+        takes: Callable[[str], Any],
+        rule: str = "",
+        share: bool = False,
+        several: bool = False,
+        swept: bool = False,
+    ):
         self.takes, self.share, self.several, self.swept = takes, share, several, swept
+        self.rule = rule or {int: "an integer", float: "a number"}.get(takes, "a name")  # type: ignore[call-overload]
         self.name = {int: "integer", float: "float"}.get(takes, "text")  # type: ignore[call-overload]
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         """The value, a list of values, or "all"."""
         if not isinstance(value, str):
             return value
-        flag = parameter.opts[0] if parameter else "it"
+        field = (parameter and parameter.name) or "it"
         if not self.several:
-            return self._one(value, flag)
+            return self._one(value, field)
         parts = parted(value) or []
-        return "all" if parts == ["all"] else [self._one(part, flag) for part in parts]
+        return "all" if parts == ["all"] else [self._one(part, field) for part in parts or [""]]
 
-    def _one(self, text: str, flag: str) -> Any:
+    def _one(self, text: str, field: str) -> Any:
         try:
+            if not text and self.several:
+                raise ValueError(text)
             return self.takes(text)
         except ValueError:
             from bench.errors import RequestError
             from bench.specs import for_several, share_hint, written_out
 
-            if self.swept and (several := for_several(flag, text)):
+            if self.swept and (several := for_several(field, text)):
                 raise RequestError(several) from None
-            numbers = {int: "an integer", float: "a number"}
-            what = numbers.get(self.takes, "a number of features or 'off'")  # type: ignore[call-overload]
             hint = share_hint(text) if self.share else written_out(text) if self.takes is int else "."
-            raise RequestError(f"{flag} must be {what}, got {text!r}{hint}") from None
+            raise RequestError(f"`{field}` must be {self.rule}, got {text!r}{hint}") from None
 
 
 def options_of(
@@ -132,9 +155,9 @@ def options_of(
             if option.takes is bool:
                 own |= {"is_flag": True} if fixed else {"is_flag": True, "default": None}
             elif name in several:
-                own |= {"type": Given(option.takes, option.share, several=True), "metavar": "A,B"}
+                own |= {"type": Given(option.takes, option.rule, option.share, several=True), "metavar": "A,B"}
             else:
-                own["type"] = Given(option.takes, option.share, swept=option.several)
+                own["type"] = Given(option.takes, option.rule, option.share, swept=option.several)
                 own["metavar"] = option.metavar or "|".join(option.words) or None
             otherwise = option.otherwise
             if default is MISSING:
@@ -143,8 +166,8 @@ def options_of(
                 own |= {"default": default, "show_default": True} if fixed else {}
                 otherwise = "" if fixed else str(default)
             own |= changed.get(name, {})
-            if otherwise and "default" not in changed.get(name, {}):
-                own["help"] += f"  [default: {otherwise}]"
+            if otherwise and not {"default", "help"} & changed.get(name, {}).keys():
+                own["help"] += f"  [default: {as_options(otherwise)}]"
             flags = (name, option.flag) if option.flag else (f"--{name.replace('_', '-')}",)
             command = click.option(*flags, **own)(command)
         return command

@@ -1,15 +1,17 @@
 """``bench rank``: the league table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from bench.cli._options import debug_option, json_option, name_completer, results_option, words
+from bench.cli._options import as_options, debug_option, json_option, options_of, results_option, words
 from bench.ranking import CRITERIA, CROSSINGS
+from bench.specs import Request
 
 __all__ = ["rank"]
 
+FILTERS = ("encoder", "learner", "task", "pairs", "train_fraction", "modulus")
 FORMATS = ("table", "markdown", "csv")
 
 
@@ -41,12 +43,7 @@ FORMATS = ("table", "markdown", "csv")
     help="Read all runs up to this step (seconds or FLOPs where rows are ranked by these), and nothing later.  "
     "[default: in each block the smallest budget of a row]",
 )
-@click.option("--encoder", metavar="NAME,…", shell_complete=name_completer("encoder"), help="Only these.")
-@click.option("--learner", metavar="NAME,…", shell_complete=name_completer("learner"), help="Only these.")
-@click.option("--task", metavar="NAME,…", shell_complete=name_completer("task"), help="Only these.")
-@click.option("--pairs", metavar="PROTOCOL,…", help="Only these.")
-@click.option("--train-fraction", metavar="FRACTION,…", help="Only these.")
-@click.option("--modulus", metavar="P,…", help="Only these.")
+@options_of(Request, FILTERS, several=FILTERS, fixed=False, **{name: {"help": "Only these."} for name in FILTERS})
 @click.option(
     "--parameters", metavar="LOW..HIGH", help="Only rows of so many trainable numbers; either end may be left."
 )
@@ -66,12 +63,6 @@ FORMATS = ("table", "markdown", "csv")
 @json_option
 @debug_option
 def rank(
-    encoder: str | None,
-    learner: str | None,
-    task: str | None,
-    pairs: str | None,
-    train_fraction: str | None,
-    modulus: str | None,
     parameters: str | None,
     diagram: str | None,
     top: int | None,
@@ -87,16 +78,8 @@ def rank(
     from bench.reports import tables_of
 
     _check(request["blocks"], diagram, top, form, as_json)
-    ranking = ranked(
-        encoder=_several("--encoder", encoder),
-        learner=_several("--learner", learner),
-        task=_several("--task", task),
-        pairs=_several("--pairs", pairs),
-        train_fraction=_several("--train-fraction", train_fraction, float),
-        modulus=_several("--modulus", modulus, int),
-        parameters=_span(parameters),
-        **request,
-    )
+    ranking = ranked(parameters=_span(parameters), **request)
+    ranking.caption[:] = map(as_options, ranking.caption)
     if diagram is not None and ranking.comparison is not None:
         from bench.reports import draw
 
@@ -124,23 +107,6 @@ def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_jso
         if not blocks:
             raise RequestError("--diagram needs --blocks: it shows mean ranks over blocks.")
         check_diagram(diagram)
-
-
-def _several(option: str, text: str | None, kind: Callable[[str], Any] = str) -> list[Any] | None:
-    """The values of an option that takes several, with commas between them."""
-    from bench.errors import RequestError
-
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    try:
-        values = [kind(part) for part in parts if part]
-    except ValueError:
-        values = []
-    if len(values) < len(parts):
-        what = {float: "numbers", int: "integers"}.get(kind, "names")  # type: ignore[call-overload]
-        raise RequestError(f"{option} takes {what} with commas between them, got {text!r}.")
-    return values
 
 
 def _span(text: str | None) -> tuple[float | None, float | None]:
@@ -194,7 +160,7 @@ def _print_tables(ranking: Any, tables: Sequence[Any]) -> None:
     lines += explained(ranking, (c for c in shown if not (alone and c.name == "ranks")))
     if hidden:
         lines.append(f"Left out for want of room: {', '.join(c.name for c in hidden)}; --format csv has everything.")
-    for line in lines:
+    for line in map(as_options, lines):
         out.print(Text(line, style="dim"))
 
 

@@ -10,6 +10,7 @@ import click
 import joblib
 import numpy as np
 
+from bench.cli._options import as_options
 from bench.cli._print import console, print_table
 from bench.results import SCHEMA, Record, about, duration, percent
 from bench.scheduling import ACTIONS, Plan, gpus
@@ -131,7 +132,7 @@ def show_results(planned: Plan, as_json: bool, whole: bool) -> int:
         beyond = f"{len(longer):,} of {seen:,} cells were trained for longer than asked, up to {max(longer):,} steps"
         click.echo(f"Note: {beyond}: rank reads all runs of a row at the smallest budget of one.", err=True)
     for problem in dict.fromkeys(planned.problems):
-        click.echo(f"Note: {problem}", err=True)
+        click.echo(f"Note: {as_options(problem)}", err=True)
     stored = {planned.id(place) for place in planned.todo.tolist()} & planned.troubles.keys()
     for status, message in dict.fromkeys(planned.troubles[id] for id in sorted(stored)):
         what = "ran out of time" if status == "timeout" else status

@@ -5,44 +5,29 @@ from typing import Any
 import click
 
 from bench.cli._options import (
+    as_options,
     debug_option,
     device_option,
     json_option,
-    name_completer,
+    options_of,
     parse_value,
     parted,
     quiet_option,
     results_option,
-    words,
 )
+from bench.specs import Request
+from bench.tuning import SEARCHED, SHARED, Search
 
 __all__ = ["tune"]
 
 
 @click.command()
-@click.option(
-    "--encoder",
-    required=True,
-    metavar="A,B",
-    shell_complete=name_completer("encoder"),
-    help="How operands are written; several are a choice.",
-)
-@click.option("--learner", required=True, shell_complete=name_completer("learner"), help="What is tuned.")
-@click.option("--trials", type=int, help="The rule: so many trials, of all processes together;")
-@click.option("--compute", type=float, metavar="FLOPS", help="so many FLOPs of training; or both.")
-@click.option(
-    "--objective",
-    default="steps",
-    show_default=True,
-    metavar="steps|accuracy|cost|data",
-    shell_complete=words("steps", "accuracy", "accuracy,cost", "accuracy,data"),
-    help="Steps to 99 %, accuracy at the budget, FLOPs, training pairs; two with a comma.",
-)
-@click.option(
-    "--sampler",
-    metavar="tpe|random|gp|cmaes|nsgaii",
-    shell_complete=words("tpe", "random", "gp", "cmaes", "nsgaii"),
-    help="How settings are drawn.  [default: tpe; nsgaii for two objectives]",
+@options_of(
+    Request,
+    SHARED,
+    several=SEARCHED,
+    validation_fraction={"default": 0.1, "show_default": True, "help": "Share of the pairs that judge trials."},
+    train_fraction={"type": str, "metavar": "FRACTION|LOW..HIGH|A,B"},
 )
 @click.option(
     "--space",
@@ -51,53 +36,9 @@ __all__ = ["tune"]
     help="Search a parameter there, instead or in addition. Repeatable.",
 )
 @click.option("--fix", multiple=True, metavar="OWNER.NAME=VALUE", help="Hold a parameter at a value. Repeatable.")
-@click.option("--combine", metavar="A,B", help="How operand codes are joined; several are a choice.")
-@click.option("--sdr", metavar="K,off", help="Features to keep of each slot; several are a choice.")
-@click.option("--task", default="add", show_default=True, shell_complete=name_completer("task"), help="What is asked.")
-@click.option("--modulus", type=int, help="p.  [default: 97]")
-@click.option(
-    "--pairs",
-    metavar="PROTOCOL",
-    shell_complete=words("ordered", "grouped", "unordered", "distinct"),
-    help="ordered, grouped, unordered or distinct.  [default: the task's]",
-)
-@click.option(
-    "--train-fraction",
-    default="0.5",
-    show_default=True,
-    metavar="FRACTION|LOW..HIGH|A,B",
-    help="Share of the pairs that train; several where data is an objective.",
-)
-@click.option(
-    "--validation-fraction", type=float, default=0.1, show_default=True, help="Share of the pairs that judge trials."
-)
-@click.option("--vault", type=float, default=0.2, show_default=True, help="Share of the pairs for the winner alone.")
-@click.option("--vault-seed", type=int, help="Which pairs.  [default: from the task and its pairs]")
-@click.option("--seeds", type=int, default=1, show_default=True, help="Seeds of each trial.")
-@click.option("--fresh", type=int, default=5, show_default=True, help="Fresh seeds of the winner; 0: vault closed.")
-@click.option("--steps", type=int, help="Budget in optimizer updates.  [default: the learner's]")
-@click.option("--epochs", type=int, help="Budget in passes over the training pairs, instead.")
-@click.option("--seconds", type=float, help="Safety limit for each cell.")
+@options_of(Search)
 @device_option
-@click.option(
-    "--precision",
-    default="float32",
-    show_default=True,
-    metavar="float32|tf32|bfloat16",
-    shell_complete=words("float32", "tf32", "bfloat16"),
-    help="Arithmetic of the training; tf32 on GPUs.",
-)
-@click.option(
-    "--round",
-    "at_once",
-    type=int,
-    help="Trials asked for at a time, which train side by side.  [default: 32 on a GPU, 8 on a CPU]",
-)
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
-@click.option(
-    "--storage", metavar="URL", help="journal:///PATH, or a database.  [default: studies.journal beside the records]"
-)
-@click.option("--study", metavar="NAME", help="The study's name.  [default: what it tunes]")
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show the space and the rules.")
 @click.option("--verbose", is_flag=True, help="Say what came of each trial.")
@@ -105,9 +46,6 @@ __all__ = ["tune"]
 @quiet_option
 @debug_option
 def tune(
-    encoder: str,
-    combine: str | None,
-    sdr: str | None,
     train_fraction: str,
     space: tuple[str, ...],
     fix: tuple[str, ...],
@@ -136,9 +74,6 @@ def tune(
     from bench.tuning import plan_tune, preview, run_tune
 
     planned = plan_tune(
-        encoder=parted(encoder) or [],
-        combine=parted(combine),
-        sdr=_sdr(sdr),
         train_fraction=_fraction(train_fraction),
         space={name: _choices(text) for name, text in _named("--space", space)},
         fix={name: parse_value(text) for name, text in _named("--fix", fix)},
@@ -157,7 +92,7 @@ def tune(
             done = run_tune(planned, jobs, report, Verbosity(verbose, debug, status))
     _show(done, planned, as_json)
     for problem in dict.fromkeys(done.problems):
-        click.echo(f"Note: {problem}", err=True)
+        click.echo(f"Note: {as_options(problem)}", err=True)
     statuses = {record["status"] for record in done.cells}
     if not done.whole or "interrupted" in statuses:
         click.echo("Interrupted. What is done is stored; the same command goes on from there.", err=True)
@@ -175,15 +110,6 @@ def _fraction(text: str) -> Any:
     except ValueError:
         raise RequestError(f"--train-fraction takes a number, LOW..HIGH or A,B, got {text!r}.") from None
     return several if len(several) > 1 else several[0]
-
-
-def _sdr(text: str | None) -> list[int | str] | None:
-    from bench.errors import RequestError
-
-    try:
-        return None if text is None else [part if part == "off" else int(part) for part in parted(text) or []]
-    except ValueError:
-        raise RequestError(f"--sdr takes numbers of features or 'off', with commas, got {text!r}.") from None
 
 
 def _named(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -32,8 +32,8 @@ def save_model(cell: Cell, learner: Learner, path: Path) -> str | None:
 def check_model_path(path: str, n_seeds: int) -> None:
     """Raise RequestError unless models can be saved there, one for each seed."""
     if n_seeds > 1 and "{seed}" not in path:
-        raise RequestError(f"--save-model needs {{seed}} in its path for {n_seeds} seeds, got {path!r}.")
+        raise RequestError(f"`save_model` needs {{seed}} in its path for {n_seeds} seeds, got {path!r}.")
     folder = Path(path).parent
     usable = bool(Path(path).name) and not Path(path).is_dir() and folder.is_dir() and os.access(folder, os.W_OK)
     if not usable:
-        raise RequestError(f"--save-model must name a file in a folder that can be written to, got {path!r}.")
+        raise RequestError(f"`save_model` must name a file in a folder that can be written to, got {path!r}.")

@@ -32,7 +32,7 @@ def ranked_over_blocks(scored: Sequence[ScoredRow]) -> tuple[list[Row], Comparis
     whole = [group for group in groups if _scores(group) == len(blocks)]
     if min(len(blocks), len(whole)) < FEWEST:
         found = f"{many(len(whole), 'row')} with a score in each of {many(len(blocks), 'block')}"
-        raise RequestError(f"--blocks compares at least {FEWEST} rows over at least {FEWEST} blocks, found {found}.")
+        raise RequestError(f"`blocks` compares at least {FEWEST} rows over at least {FEWEST} blocks, found {found}.")
     ranks_BM = np.array([_ranks(column) for column in zip(*whole, strict=True)])
     tested = statistics.friedman(ranks_BM, higher_is_better=False)
     order = sorted(range(len(whole)), key=lambda m: (tested.mean_ranks_M[m], whole[m][0].row.label))

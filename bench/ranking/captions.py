@@ -82,9 +82,9 @@ def _horizons(question: Question, rows: Sequence[Row]) -> list[str]:
     if all(row.horizon is None for row in rows):
         return []
     if question.horizon is not None:
-        what = "--horizon. Rows that were given less have no rank"
+        what = "`horizon`. Rows that were given less have no rank"
     else:
-        what = "the smallest budget among its rows, learners without steps not counted. --horizon sets another"
+        what = "the smallest budget among its rows, learners without steps not counted. `horizon` sets another"
     return [f"Each table reads all its runs up to one point, its horizon, which its title names: {what}."]
 
 

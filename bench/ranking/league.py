@@ -89,7 +89,7 @@ def rank(
     groups = grouped(runs, lambda run: (run.block, run.key))
     matched = [group for group in groups if _has_size(group, *parameters)]
     if not matched:
-        raise RequestError(f"--parameters {_span(*parameters)} leaves none of {many(len(groups), 'row')}.")
+        raise RequestError(f"`parameters` {_span(*parameters)} leaves none of {many(len(groups), 'row')}.")
     notes = [*reading.notes(len(matched), len(groups) - len(matched)), *notes, *note_shared_splits(matched)]
     by_block = sorted(grouped(matched, lambda group: group[0].block), key=lambda some: some[0][0].block.sort_key)
     tables = [scored_rows(some, question) for some in by_block]
@@ -128,9 +128,9 @@ def _untuned(runs: list[Run]) -> tuple[list[Run], list[str]]:
     """Runs whose settings were not tuned: the winner of a study is another row in every block."""
     kept = [run for run in runs if run.tuning is None]
     if not kept:
-        raise RequestError("--blocks compares one setting over all blocks, and all records here are of tuned rows.")
+        raise RequestError("`blocks` compares one setting over all blocks, and all records here are of tuned rows.")
     left = len(runs) - len(kept)
-    why = "of tuned rows left out: --blocks compares one setting over all blocks"
+    why = "of tuned rows left out: `blocks` compares one setting over all blocks"
     return kept, [f"{many(left, 'record')} {why}."] if left else []
 
 

@@ -57,15 +57,15 @@ class Question:
         :raises RequestError: for a value that is not allowed.
         """
         if self.by not in CRITERIA:
-            raise RequestError(one_of("--by", self.by, CRITERIA))
+            raise RequestError(one_of("`by`", self.by, CRITERIA))
         if self.crossing not in CROSSINGS:
-            raise RequestError(one_of("--crossing", self.crossing, CROSSINGS))
+            raise RequestError(one_of("`crossing`", self.crossing, CROSSINGS))
         if self.target not in TARGETS:
-            raise RequestError(f"--target must be one of {', '.join(map(str, TARGETS))}, got {self.target}.")
+            raise RequestError(f"`target` must be one of {', '.join(map(str, TARGETS))}, got {self.target}.")
         horizon, steps = self.horizon, self.unit.name == "steps"
         if horizon is not None and (not 0 < horizon < math.inf or (steps and horizon != int(horizon))):
             least = "a step ≥ 1" if steps else f"a number of {self.unit.name} above 0"
-            raise RequestError(f"--horizon must be {least}, got {horizon:g}.")
+            raise RequestError(f"`horizon` must be {least}, got {horizon:g}.")
         return replace(self, target=float(self.target), horizon=int(horizon) if horizon and steps else horizon)
 
 

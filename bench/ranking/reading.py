@@ -39,7 +39,7 @@ class Reading:
                     self.take(record, str(store.path(id)))
             except StoreError as error:
                 if not skip_broken:
-                    raise StoreError(f"{error} --skip-broken ranks the others.") from error
+                    raise StoreError(f"{error} `skip_broken` ranks the others.") from error
                 self.broken.append(id)
 
     def take(self, record: Record, path: str = "") -> None:
@@ -55,7 +55,7 @@ class Reading:
                 self.left_out[stopped_by] += 1
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            remedy = "Move it away, or compute it anew with --force."
+            remedy = "Move it away, or compute it anew with `force`."
             raise StoreError(f"The record {path or record.get('id')!r} is corrupt: {why}. {remedy}") from error
 
     def _filtered(self, spec: Mapping[str, Any]) -> str | None:
@@ -72,19 +72,18 @@ class Reading:
         for name, wanted in self.wanted.items():
             for value in wanted:
                 if value not in self.present[name]:
-                    option = f"--{name.replace('_', '-')}"
-                    raise RequestError(one_of(f"{option} in {where}:", str(value), map(str, self.present[name])))
+                    raise RequestError(one_of(f"`{name}` in {where}:", str(value), map(str, self.present[name])))
         if not self.runs:
             raise RequestError(f"No record in {where} is left: {self._causes()}.")
 
     def _causes(self) -> str:
-        causes = [f"{n:,} left out by --{name.replace('_', '-')}" for name, n in self.left_out.items()]
+        causes = [f"{n:,} left out by `{name}`" for name, n in self.left_out.items()]
         return ", ".join([*causes, *([f"{len(self.broken):,} broken"] if self.broken else [])])
 
     def notes(self, n_rows: int, n_others: int) -> list[str]:
         """How many records are ranked, and why others are not."""
         causes = self._causes()
-        others = f"; {many(n_others, 'row')} left out by --parameters" if n_others else ""
+        others = f"; {many(n_others, 'row')} left out by `parameters`" if n_others else ""
         ranked = f"{many(len(self.runs), 'record')} in {many(n_rows, 'row')}{others}{f'; {causes}' if causes else ''}."
         if not self.broken:
             return [ranked]

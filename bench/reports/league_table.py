@@ -217,7 +217,7 @@ def note_hidden_rows(ranking: Ranking, tables: Sequence[Table]) -> list[str]:
     if shown == len(ranking.rows):
         return []
     return [
-        f"{shown} of {len(ranking.rows)} rows shown (--top); rows of equal median and mean stand in alphabetical order."
+        f"{shown} of {len(ranking.rows)} rows shown (`top`); rows of equal median and mean stand in alphabetical order."
     ]
 
 

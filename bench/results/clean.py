@@ -85,7 +85,7 @@ def clean_folder(
     :raises StoreError: where the folder cannot be used.
     """
     if older_than is not None and not 0 <= older_than < math.inf:
-        raise RequestError(f"--older-than must be a number of days ≥ 0, got {older_than}.")
+        raise RequestError(f"`older_than` must be a number of days ≥ 0, got {older_than}.")
     store = Store(results)
     cleaned = Cleaned(str(results), dry_run)
     least = DAY * (older_than or 0)

@@ -301,5 +301,5 @@ def _no_constant(name: str) -> None:
 
 def _corrupt(path: Path, why: str) -> str:
     return (
-        f"The record {str(path)!r} is corrupt: {why}. Move it away, or compute it anew with --force (it is kept aside)."
+        f"The record {str(path)!r} is corrupt: {why}. Move it away, or compute it anew with `force` (it is kept aside)."
     )

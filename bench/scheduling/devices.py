@@ -34,7 +34,7 @@ def places(device: str, replicas: int, updates: int, cores: int) -> list[tuple[s
 def check_arithmetic(spec: Spec, device: str) -> None:
     """Raise RequestError where a device has no such arithmetic."""
     if spec.precision == "tf32" and device == "cpu":
-        raise RequestError("--precision tf32 is arithmetic of GPUs, and this trains on the CPU.")
+        raise RequestError("`precision` tf32 is arithmetic of GPUs, and this trains on the CPU.")
 
 
 def kind_of_device(device: str) -> str:
@@ -45,7 +45,7 @@ def kind_of_device(device: str) -> str:
     kind, colon, number = device.partition(":")
     numbered = number.isascii() and number.isdigit()
     if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not numbered)):
-        raise RequestError(f"--device must be auto, cpu, cuda or cuda:NUMBER, got {device or repr(device)}.")
+        raise RequestError(f"`device` must be auto, cpu, cuda or cuda:NUMBER, got {device or repr(device)}.")
     return kind
 
 
@@ -57,14 +57,14 @@ def prepared_device(device: str, spec: Spec) -> str:
     kind = kind_of_device(device)
     devices = registry.learner(spec.learner["name"]).devices
     if kind not in ("auto", *devices):
-        raise RequestError(f"--device must be {' or '.join(devices)} for {spec.learner['name']}, got {device}.")
+        raise RequestError(f"`device` must be {' or '.join(devices)} for {spec.learner['name']}, got {device}.")
     if kind == "cpu" or "cuda" not in devices:
         return "cpu"
     found = gpus()
     if kind == "auto":
         return "cuda" if found else "cpu"
     if int(device.partition(":")[2] or 0) >= found:
-        raise RequestError(f"--device {device}: there {'is no GPU' if not found else f'are {found} GPUs'} here.")
+        raise RequestError(f"`device` {device}: there {'is no GPU' if not found else f'are {found} GPUs'} here.")
     return device
 
 

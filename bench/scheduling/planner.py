@@ -128,7 +128,7 @@ class _Planner:
         closed, limits = learner.granularity(n_train) == 0, request.limits
         if closed and self.of_grid:
             for key in ("steps", "epochs"):
-                whole(f"--{key}", limits[key], 1)
+                whole(key, limits[key], 1)
             limits |= {"steps": None, "epochs": None}
         budget = resolve_budget(first, n_train, **limits)
         structure = learner.structure(n_train)
@@ -144,7 +144,7 @@ class _Planner:
     def plan(self, name: str, results: str | Path | None, force: bool) -> Plan:
         """All cells, each once, with what is stored of them; of two budgets for one cell the larger counts."""
         if results is not None and not str(results):
-            raise RequestError("--results must name a folder, got ''.")
+            raise RequestError("`results` must name a folder, got ''.")
         ids = np.array(self.ids, dtype=np.uint64)
         entry = np.array(self.entry, dtype=np.int32)
         seed = np.array(self.seed, dtype=np.int64)

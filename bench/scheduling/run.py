@@ -109,7 +109,7 @@ def execute(
     :raises StoreError: where the results folder fails.
     """
     if jobs is not None and jobs < 1:
-        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+        raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
     model = None if save_model is None else str(save_model)
     if model is not None:
         check_model_path(model, len(planned))

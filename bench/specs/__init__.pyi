@@ -18,11 +18,12 @@ from .registry import KINDS as KINDS
 from .registry import canonical as canonical
 from .registry import examined as examined
 from .registry import listings as listings
+from .request import VALIDATION_FOR_STOPPING as VALIDATION_FOR_STOPPING
+from .request import VAULT as VAULT
 from .request import Option as Option
 from .request import Request as Request
+from .request import option as option
 from .request import options as options
-from .resolve import VALIDATION_FOR_STOPPING as VALIDATION_FOR_STOPPING
-from .resolve import VAULT as VAULT
 from .resolve import family as family
 from .spec import LARGEST_SEED as LARGEST_SEED
 from .spec import Budget as Budget

@@ -27,12 +27,12 @@ def resolve_budget(
 
     :raises RequestError: for a limit that is none, or that does not apply.
     """
-    steps, epochs = whole("--steps", steps), whole("--epochs", epochs)
-    seconds = None if seconds is None else real("--seconds", seconds)
+    steps, epochs = whole("steps", steps), whole("epochs", epochs)
+    seconds = None if seconds is None else real("seconds", seconds)
     if seconds is not None and not 0 < seconds < math.inf:
-        raise RequestError(f"--seconds must be a finite number above 0, got {seconds}.")
+        raise RequestError(f"`seconds` must be a finite number above 0, got {seconds}.")
     if stop_when_solved and not spec.validation_fraction:
-        raise RequestError("--stop-when-solved needs a --validation-fraction above 0: test pairs must not stop a run.")
+        raise RequestError("`stop_when_solved` needs a `validation_fraction` above 0: test pairs must not stop a run.")
     return Budget(_steps(spec, n_train, steps, epochs), seconds, stop_when_solved)
 
 
@@ -40,13 +40,13 @@ def _steps(spec: Spec, n: int, steps: int | None, epochs: int | None) -> int:
     """The budget in updates, up to the next moment at which the learner can be looked at."""
     learner = spec.make_learner()
     granule, per_epoch = learner.granularity(n), learner.steps_per_epoch(n)
-    for option, value in (("--steps", steps), ("--epochs", epochs)):
+    for option, value in (("`steps`", steps), ("`epochs`", epochs)):
         if value is not None and granule == 0:
             raise RequestError(f"{option} does not apply to {spec.learner['name']}: it takes no steps.")
         if value is not None and value < 1:
             raise RequestError(f"{option} must be an integer ≥ 1, got {value}.")
     if steps is not None and epochs is not None:
-        raise RequestError("--steps and --epochs exclude each other.")
+        raise RequestError("`steps` and `epochs` exclude each other.")
     if granule == 0:
         return 0
     wanted = steps or (epochs * per_epoch if epochs else learner.default_steps(n))
@@ -88,9 +88,9 @@ def seeds_of(seeds: int | None, seed: int | None) -> Sequence[int]:
     """0 … seeds − 1, or this one seed; seed 0 where neither is given."""
     if seed is not None:
         if seeds is not None:
-            raise RequestError("--seed and --seeds exclude each other.")
-        return [whole("--seed", seed, 0) or 0]
-    number = 1 if seeds is None else whole("--seeds", seeds)
+            raise RequestError("`seed` and `seeds` exclude each other.")
+        return [whole("seed", seed, 0) or 0]
+    number = 1 if seeds is None else whole("seeds", seeds)
     if number is None or number < 1:
-        raise RequestError(f"--seeds must be an integer ≥ 1, got {seeds}.")
+        raise RequestError(f"`seeds` must be an integer ≥ 1, got {seeds}.")
     return range(number)

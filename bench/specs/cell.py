@@ -109,6 +109,6 @@ def _refuse_vanishing(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:
     if vanishing > NEARLY_ALL:
         name = spec.encoder["name"]
         raise RequestError(
-            f"--combine {spec.combine} of {name} codes is zero for {100 * vanishing:.0f} % of the pairs, which nothing "
+            f"`combine` {spec.combine} of {name} codes is zero for {100 * vanishing:.0f} % of the pairs, which nothing "
             f"can tell apart: another combination is needed, as concat."
         )

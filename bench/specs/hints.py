@@ -28,11 +28,11 @@ def offers(name: str, known: Mapping[str, Iterable[Mapping[str, Any]]], near: bo
     >>> offers("learner.n", {"encoder": [{"n": 400}], "learner": [{"n": 1}, {"n": 2}]})
     ['encoder.n', 'learner.n']
     >>> offers("steps", {}), offers("widht", {"learner": [{"width": 64}]}, near=True)
-    (['--steps'], ['learner.width'])
+    (['`steps`'], ['learner.width'])
     """
     plain = name.rpartition(".")[2].replace("-", "_")
     if plain in OPTIONS:
-        return [f"--{plain.replace('_', '-')}"]
+        return [f"`{plain}`"]
     full = {f"{owner}.{one}": one for owner, several in known.items() for names in several for one in names}
     found = [whole for whole, one in full.items() if one == plain]
     if found or not near:
@@ -44,7 +44,8 @@ def offers(name: str, known: Mapping[str, Iterable[Mapping[str, Any]]], near: bo
 def or_rather(found: Iterable[str]) -> str:
     """The end of a message: ": did you mean A or B?", or nothing but its full stop."""
     named = list(found)
-    return f": did you mean {' or '.join(map(repr, named))}?" if 0 < len(named) <= MANY else "."
+    quoted = [name if name.startswith("`") else repr(name) for name in named]
+    return f": did you mean {' or '.join(quoted)}?" if 0 < len(named) <= MANY else "."
 
 
 def share_hint(value: Any) -> str:
@@ -83,12 +84,12 @@ def written_out(text: str) -> str:
     return f": did you mean {number:.0f}?" if number.is_integer() else "."
 
 
-def for_several(option: str, given: str) -> str | None:
+def for_several(field: str, given: str) -> str | None:
     """What to say where a list or "all" was given and one value is taken; None where it is neither.
 
-    >>> for_several("--encoder", "onehot,cycle")
-    "--encoder takes one, got 'onehot,cycle': `sweep` takes several."
+    >>> for_several("encoder", "onehot,cycle")
+    "`encoder` takes one, got 'onehot,cycle': a sweep takes several."
     """
     if "," not in given and given != "all":
         return None
-    return f"{option} takes one, got {given!r}: `sweep` takes several."
+    return f"`{field}` takes one, got {given!r}: a sweep takes several."

@@ -121,7 +121,7 @@ def _find(kind: Kind, name: str) -> Listing:
     known = listings(kind)
     listing = known.get(canonical(name))
     if listing is None:
-        if several := for_several(f"--{kind}", name):
+        if several := for_several(kind, name):
             raise RequestError(several)
         other = next((k for k in KINDS if k != kind and canonical(name) in listings(k)), None)
         hint = f" ({canonical(name)!r} is a {other})".replace("a encoder", "an encoder") if other else ""

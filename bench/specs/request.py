@@ -10,7 +10,12 @@ from typing import Any, Literal
 
 from bench.errors import RequestError, one_of
 
-__all__ = ["Option", "Request", "features", "options"]
+__all__ = ["VALIDATION_FOR_STOPPING", "VAULT", "Option", "Request", "features", "option", "options"]
+
+VALIDATION_FOR_STOPPING = 0.1
+"""Share of the pairs that validate, where something is decided by them."""
+VAULT = 0.2
+"""Share of the pairs that a study keeps for its end."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Option:
 
     :param help: one sentence.
     :param takes: makes the value from its text; raises ValueError where it cannot.
+    :param rule: what the text must be, where ``takes`` is not int, float or str: "a number of features or 'off'".
     :param plugin: the kind of plugin that it names.
     :param words: all that it may be, for completion.
     :param metavar: what stands for its value in help; the words where there are some.
@@ -31,6 +37,7 @@ class Option:
 
     help: str
     takes: Callable[[str], Any] = str
+    rule: str = ""
     plugin: Literal["encoder", "learner", "task"] | None = None
     words: tuple[str, ...] = ()
     metavar: str | None = None
@@ -46,7 +53,11 @@ def features(text: str) -> int | str:
     return text if text == "off" else int(text)
 
 
-def _field(help: str, *, default: Any = None, **more: Any) -> Any:
+def option(help: str, *, default: Any = None, **more: Any) -> Any:
+    """A field of a request that is an option.
+
+    :param more: the other arguments of `Option`.
+    """
     return field(default=default, metadata={"option": Option(help, **more)})
 
 
@@ -57,27 +68,28 @@ class Request:
     :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
     """
 
-    encoder: str = _field("How operands are written.", default=MISSING, plugin="encoder", several=True)
-    learner: str = _field("What is trained.", default=MISSING, plugin="learner", several=True)
+    encoder: str = option("How operands are written.", default=MISSING, plugin="encoder", several=True)
+    learner: str = option("What is trained.", default=MISSING, plugin="learner", several=True)
     settings: Mapping[str, Any] | None = None
-    combine: str | None = _field(
+    combine: str | None = option(
         "How operand codes are joined.",
         words=("concat", "sum", "product"),
         otherwise="the encoder's",
         several=True,
         owner="encoder",
     )
-    sdr: int | str | None = _field(
+    sdr: int | str | None = option(
         "Keep the K largest features of each slot, or off.",
         takes=features,
+        rule="a number of features or 'off'",
         metavar="K|off",
         otherwise="the encoder's",
         several=True,
         owner="encoder",
     )
-    task: str = _field("What is asked.", default="add", plugin="task", several=True)
-    modulus: int | None = _field("p.", takes=int, otherwise="97", several=True)
-    pairs: str | None = _field(
+    task: str = option("What is asked.", default="add", plugin="task", several=True)
+    modulus: int | None = option("p.", takes=int, otherwise="97", several=True)
+    pairs: str | None = option(
         "ordered, grouped, unordered or distinct.",
         words=("ordered", "grouped", "unordered", "distinct"),
         metavar="PROTOCOL",
@@ -85,20 +97,20 @@ class Request:
         "else ordered",
         several=True,
     )
-    train_fraction: float = _field("Share of the pairs that train.", default=0.5, takes=float, share=True, several=True)
-    validation_fraction: float | None = _field(
-        "Share of the pairs that validate.", takes=float, share=True, otherwise="0; 0.1 with --stop-when-solved"
+    train_fraction: float = option("Share of the pairs that train.", default=0.5, takes=float, share=True, several=True)
+    validation_fraction: float | None = option(
+        "Share of the pairs that validate.", takes=float, share=True, otherwise="0; 0.1 with `stop_when_solved`"
     )
-    seeds: int | None = _field("Seeds 0 … N − 1.", takes=int, otherwise="1")
-    seed: int | None = _field("This one seed instead.", takes=int)
-    split_seed: int | None = _field("Fix the split; encoder and learner still follow the seed.", takes=int)
-    steps: int | None = _field("Budget in optimizer updates.", takes=int, otherwise="the learner's", owner="learner")
-    epochs: int | None = _field("Budget in passes over the training pairs, instead.", takes=int, owner="learner")
-    seconds: float | None = _field("Hard limit for each cell.", takes=float, owner="learner")
-    stop_when_solved: bool = _field(
+    seeds: int | None = option("Seeds 0 … N − 1.", takes=int, otherwise="1")
+    seed: int | None = option("This one seed instead.", takes=int)
+    split_seed: int | None = option("Fix the split; encoder and learner still follow the seed.", takes=int)
+    steps: int | None = option("Budget in optimizer updates.", takes=int, otherwise="the learner's", owner="learner")
+    epochs: int | None = option("Budget in passes over the training pairs, instead.", takes=int, owner="learner")
+    seconds: float | None = option("Hard limit for each cell.", takes=float, owner="learner")
+    stop_when_solved: bool = option(
         "Stop once 99 % of the validation pairs have held.", default=False, takes=bool, owner="learner"
     )
-    precision: str = _field(
+    precision: str = option(
         "Arithmetic of the training; tf32 on GPUs.",
         default="float32",
         words=("float32", "tf32", "bfloat16"),

@@ -9,7 +9,7 @@ from bench.specs import registry
 from bench.specs.contracts import COMBINES, fault_of_task
 from bench.specs.hints import for_several, offers, or_rather, share_hint
 from bench.specs.parameters import defaults_of, settable
-from bench.specs.request import Request
+from bench.specs.request import VALIDATION_FOR_STOPPING, VAULT, Request
 from bench.specs.spec import Family, Spec, derive_seed, make
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.values import alike, checked, hinted, hints, real, refuse_unknown, share, whole
@@ -18,10 +18,6 @@ from encoders import Encoder
 from learners import Learner
 
 __all__ = ["family", "resolve"]
-
-VALIDATION_FOR_STOPPING = 0.1
-VAULT = 0.2
-"""Share of the pairs that a study keeps for its end."""
 
 
 def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **asked: Any) -> list[Spec]:
@@ -46,13 +42,13 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
     """
     for kind in registry.KINDS:
         if not isinstance(name := getattr(request, kind), str):
-            raise RequestError(f"--{kind} takes a name, got {name!r}.")
-    split_seed = whole("--split-seed", request.split_seed, 0)
+            raise RequestError(f"`{kind}` takes a name, got {name!r}.")
+    split_seed = whole("split_seed", request.split_seed, 0)
     encoder_class, learner_class = registry.encoder(request.encoder), registry.learner(request.learner)
     owned = _by_owner(
         request.settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(request.task)
     )
-    task_values, task = _resolve_task(request.task, whole("--modulus", request.modulus), owned["task"])
+    task_values, task = _resolve_task(request.task, whole("modulus", request.modulus), owned["task"])
     told = {"modulus": task.modulus or task.n_operands}
     encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, told)
     encoder = make(encoder_class, encoder_values)
@@ -61,11 +57,11 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
         task=registry.canonical(request.task),
         modulus=task.modulus,
         task_parameters=task_values,
-        protocol=_one_of("--pairs", "protocol of pairs", request.pairs, PROTOCOLS) or default_protocol(task),
+        protocol=_one_of("pairs", "protocol of pairs", request.pairs, PROTOCOLS) or default_protocol(task),
         train_fraction=share("train", request.train_fraction),
         validation_fraction=_resolve_validation(request),
         encoder=encoder_values,
-        combine=_one_of("--combine", "combination", request.combine, COMBINES) or encoder.default_combine,
+        combine=_one_of("combine", "combination", request.combine, COMBINES) or encoder.default_combine,
         sdr=_resolve_sdr(request.sdr, encoder),
         learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed),
         precision=_resolve_precision(request, learner_class),
@@ -90,7 +86,7 @@ def _resolve_validation(request: Request) -> float:
 def _resolve_precision(request: Request, learner: type[Learner]) -> str:
     if request.precision not in learner.precisions:
         known = ", ".join(learner.precisions)
-        raise RequestError(f"--precision must be one of {known} for {request.learner}, got {request.precision}.")
+        raise RequestError(f"`precision` must be one of {known} for {request.learner}, got {request.precision}.")
     return request.precision
 
 
@@ -98,9 +94,9 @@ def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if vault is None:
         return None
     refuse_unknown("spec", "vault", vault, {"fraction": 0, "seed": 0, "open": False})
-    fraction, seed = real("--vault", vault.get("fraction", VAULT)), whole("--vault-seed", vault.get("seed", 0), 0)
+    fraction, seed = real("vault", vault.get("fraction", VAULT)), whole("vault_seed", vault.get("seed", 0), 0)
     if not 0 < fraction < 1:
-        raise RequestError(f"--vault must be in (0, 1), got {fraction:g}{share_hint(fraction)}")
+        raise RequestError(f"`vault` must be in (0, 1), got {fraction:g}{share_hint(fraction)}")
     return {"fraction": fraction, "seed": seed, "open": bool(vault.get("open", False))}
 
 
@@ -108,7 +104,7 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
     """All constructor arguments but the budget, which is no part of what decides a result."""
     budget = cls.budget_parameter
     if budget in values:
-        options = " or ".join(dict.fromkeys((f"--{budget}", "--steps")))
+        options = " or ".join(dict.fromkeys((f"`{budget}`", "`steps`")))
         raise RequestError(f"learner.{budget} is the budget: set it by {options}.")
     resolved = _resolve_values("learner", name, cls, values, seed, {})
     for parameter in cls.fit_parameters:
@@ -125,7 +121,7 @@ def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict
         owner, dot, name = key.partition(".")
         name = name.replace("-", "_")
         if not dot or owner not in owned:
-            rule = "--set takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
+            rule = "`settings` takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
             raise RequestError(f"{rule}, got {key!r}{or_rather(_offered(key, makers, near=True))}")
         if name not in defaults_of(makers[owner]) and (elsewhere := _offered(key, makers)):
             raise RequestError(f"There is no parameter {key!r}{or_rather(elsewhere)}")
@@ -151,7 +147,7 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
     maker = registry.task(name)
     known = defaults_of(maker)
     if modulus is not None and "modulus" not in known:
-        raise RequestError(f"--modulus does not apply to the task {registry.canonical(name)!r}.")
+        raise RequestError(f"`modulus` does not apply to the task {registry.canonical(name)!r}.")
     resolved = {k: v for k, v in known.items() if k not in ("modulus", "name")}
     refuse_unknown("task", name, values, resolved)
     resolved |= {key: whole(f"task.{key}", value) for key, value in values.items()}
@@ -192,4 +188,4 @@ def _resolve_values(
 def _resolve_sdr(sdr: int | str | None, encoder: Encoder) -> int | None:
     if sdr is None:
         return encoder.default_sdr
-    return None if sdr == "off" else whole("--sdr", sdr)
+    return None if sdr == "off" else whole("sdr", sdr)

@@ -29,7 +29,7 @@ def checked(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         raise RequestError(str(error) or type(error).__name__) from error
 
 
-def whole(option: str, value: Any, at_least: int | None = None) -> int | None:
+def whole(field: str, value: Any, at_least: int | None = None) -> int | None:
     """An integer of any library, or None.
 
     :raises RequestError: for anything else.
@@ -39,15 +39,15 @@ def whole(option: str, value: Any, at_least: int | None = None) -> int | None:
     try:
         number = operator.index(value)
     except TypeError:
-        raise RequestError(f"{option} must be an integer, got {value!r}.") from None
+        raise RequestError(f"`{field}` must be an integer, got {value!r}.") from None
     if isinstance(value, bool):
-        raise RequestError(f"{option} must be an integer, got {value!r}.")
+        raise RequestError(f"`{field}` must be an integer, got {value!r}.")
     if at_least is not None and not at_least <= number <= LARGEST_SEED:
-        raise RequestError(f"{option} must be an integer in [{at_least}, 2³¹), got {value!r}.")
+        raise RequestError(f"`{field}` must be an integer in [{at_least}, 2³¹), got {value!r}.")
     return number
 
 
-def real(option: str, value: Any) -> float:
+def real(field: str, value: Any) -> float:
     """A number of any library.
 
     :raises RequestError: for anything else.
@@ -55,7 +55,7 @@ def real(option: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise RequestError(f"{option} must be a number, got {value!r}.") from None
+        raise RequestError(f"`{field}` must be a number, got {value!r}.") from None
 
 
 def share(part: str, value: Any) -> float:
@@ -66,10 +66,10 @@ def share(part: str, value: Any) -> float:
     """
     hint = share_hint(value)
     if isinstance(value, str) and hint != ".":
-        raise RequestError(f"--{part}-fraction must be a number, got {value!r}{hint}")
-    number = real(f"--{part}-fraction", value)
+        raise RequestError(f"`{part}_fraction` must be a number, got {value!r}{hint}")
+    number = real(f"{part}_fraction", value)
     if hint != ".":
-        raise RequestError(f"The {part}_fraction must be in (0, 1), got {number:g}{hint}")
+        raise RequestError(f"`{part}_fraction` must be in (0, 1), got {number:g}{hint}")
     return number
 
 

@@ -74,10 +74,10 @@ def objectives_of(text: str) -> tuple[str, ...]:
         if name not in DIRECTIONS:
             raise RequestError(one_of("objective", name, DIRECTIONS))
     if len(set(names)) < len(names) or len(names) > 2:
-        raise RequestError(f"--objective takes one objective, or two different ones, got {text!r}.")
+        raise RequestError(f"`objective` takes one objective, or two different ones, got {text!r}.")
     if names == ("data",):
         raise RequestError(
-            "--objective data needs another beside it, as accuracy,data: to learn nothing takes no data."
+            "`objective` data needs another beside it, as accuracy,data: to learn nothing takes no data."
         )
     return names
 

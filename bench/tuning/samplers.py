@@ -9,10 +9,9 @@ import numpy as np
 import optuna
 
 from bench.errors import RequestError, one_of
+from bench.tuning.search import SAMPLERS
 
-__all__ = ["SAMPLERS", "check_sampler", "make_sampler"]
-
-SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
+__all__ = ["check_sampler", "make_sampler"]
 
 
 def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1, at_once: int = 50) -> Any:
@@ -39,6 +38,6 @@ def check_sampler(name: str, n_objectives: int) -> None:
     if name not in SAMPLERS:
         raise RequestError(one_of("sampler", name, SAMPLERS))
     if name == "cmaes" and n_objectives > 1:
-        raise RequestError("--sampler cmaes takes one objective: use nsgaii for two.")
+        raise RequestError("`sampler` cmaes takes one objective: use nsgaii for two.")
     if name == "cmaes" and find_spec("cmaes") is None:
-        raise RequestError("--sampler cmaes needs the package 'cmaes': pip install 'mod97[cmaes]'.")
+        raise RequestError("`sampler` cmaes needs the package 'cmaes': pip install 'mod97[cmaes]'.")

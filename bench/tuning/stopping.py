@@ -110,7 +110,7 @@ def compare_rules(plan: StudyPlan, study: Study) -> tuple[bool, bool]:
         if more and may_continue(rule, known):
             over = f"its vault was opened after {count_trials(known)} trials"
             why = f"{over}, so that it cannot go on to {describe_limits(rule)}"
-            raise RequestError(f"The study {plan.study!r} is over: {why}. --study names another.")
+            raise RequestError(f"The study {plan.study!r} is over: {why}. `study` names another.")
     elif more and less:
         both = f"a later command may ask for more, not for {describe_limits(rule)}"
         raise RequestError(f"The study {plan.study!r} goes on to {describe_limits(before)}: {both}.")

@@ -30,16 +30,13 @@ from bench.specs import (
 )
 from bench.tuning.commands import run_command
 from bench.tuning.objectives import RATIOS, LargestBudget
+from bench.tuning.search import FRESH
 from bench.tuning.space.search_space import Choice, SearchSpace
 from bench.tuning.storage.open import shown_url
 from encoders import PairEncoder
 from learners import Setting
 
-__all__ = ["FRESH", "StudyPlan", "number_of"]
-
-FRESH = 5
-"""Fresh seeds of the winner, unless a request asks for others."""
-
+__all__ = ["StudyPlan", "number_of"]
 
 ROUND = {"cpu": 8, "cuda": 32}
 """Trials of a round: on a GPU as many as it trains well side by side, on a CPU fewer."""

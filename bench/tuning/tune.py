@@ -83,7 +83,7 @@ def run_tune(
     :param verbosity: what ``say`` receives beside the stopping rule, the winner, and what went wrong.
     """
     if jobs is not None and jobs < 1:
-        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+        raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
     if plan.url == default_url(plan.results):
         Store(plan.results, create=True)
     storage = open_storage(plan.url)
@@ -180,18 +180,18 @@ def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
     known = study.user_attrs.get("what")
     if known is None:
         if study.get_trials(deepcopy=False):
-            raise RequestError(f"The study {plan.study!r} was not made by tune: --study names another.")
+            raise RequestError(f"The study {plan.study!r} was not made by tune: `study` names another.")
         study.set_user_attr("what", json.dumps(plan.what))
         return
     stored = json.loads(known)
     if "unit" in plan.what and "unit" not in stored:
         older = "keeps logarithms of steps or FLOPs, as earlier versions did, and now they are kept themselves"
-        raise RequestError(f"The study {plan.study!r} {older}: use another --study name.")
+        raise RequestError(f"The study {plan.study!r} {older}: use another `study` name.")
     for name, before in stored.items():  # an older version stored fewer
         now = plan.what.get(name)
         if before != now:
             differ = f"its {name} is {_plain(name, before)}, not {_plain(name, now)}"
-            raise RequestError(f"The study {plan.study!r} is of something else: {differ}. --study names another.")
+            raise RequestError(f"The study {plan.study!r} is of something else: {differ}. `study` names another.")
 
 
 def _page(plan: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _tuned(plan: StudyPlan, study: optuna.Study, rounds: Rounds, whole: bool, pr
     if best is not None and trials[best["number"]].user_attrs.get("status") == "timeout":
         statuses = [trial.user_attrs.get("status") for trial in trials if trial.state.is_finished()]
         late = f"{statuses.count('timeout'):,} of {len(statuses):,}"
-        problems.append(f"The best trial ran out of time, as did {late} in all: --seconds is too little to judge by.")
+        problems.append(f"The best trial ran out of time, as did {late} in all: `seconds` is too little to judge by.")
     return Tuned(
         study=plan.study,
         storage=plan.storage,

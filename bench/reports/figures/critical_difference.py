@@ -20,9 +20,9 @@ INCHES = (10.0, 1.5, 0.3)
 def check_diagram(path: str) -> None:
     """Raise RequestError unless a diagram can be drawn to this path."""
     if Path(path).suffix.lower() not in FORMATS:
-        raise RequestError(f"--diagram must end in {' or '.join(FORMATS)}, got {path!r}.")
+        raise RequestError(f"`diagram` must end in {' or '.join(FORMATS)}, got {path!r}.")
     if not Path(path).parent.is_dir():
-        raise RequestError(f"--diagram must be in a folder that exists, got {path!r}.")
+        raise RequestError(f"`diagram` must be in a folder that exists, got {path!r}.")
     _library()
 
 
@@ -30,7 +30,7 @@ def _library() -> Any:
     try:
         return import_module("scikit_posthocs")
     except ImportError as error:
-        raise RequestError(f"--diagram needs scikit-posthocs: pip install 'mod97[diagram]' ({error}).") from error
+        raise RequestError(f"`diagram` needs scikit-posthocs: pip install 'mod97[diagram]' ({error}).") from error
 
 
 def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
@@ -59,4 +59,4 @@ def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
     try:
         figure.savefig(path, bbox_inches="tight", metadata=dated)
     except OSError as error:
-        raise RequestError(f"--diagram cannot be written to {path!r}: {error.strerror}.") from error
+        raise RequestError(f"`diagram` cannot be written to {path!r}: {error.strerror}.") from error

@@ -67,7 +67,7 @@ def serve(
     """
     dashboard = _dashboard()
     if not 0 <= port <= LARGEST_PORT:
-        raise RequestError(f"--port must be an integer in [0, {LARGEST_PORT}], got {port}.")
+        raise RequestError(f"`port` must be an integer in [0, {LARGEST_PORT}], got {port}.")
     storage = _open(url)
     page = _page(storage, study)
     with _listen(host, port) as server, keep_figures_drawn(storage):
@@ -92,7 +92,7 @@ def _open(url: str) -> BaseStorage:
     """Open a storage; a missing file is an error rather than an empty storage."""
     path = file_of(url)
     if path is not None and not path.exists():
-        raise RequestError(f"--storage {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
+        raise RequestError(f"`storage` {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
     return open_storage(url)
 
 
@@ -183,18 +183,18 @@ def _listen(host: str, port: int) -> _Server:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise RequestError(f"--host must be an address of this machine, got {host!r}: {_reason(error)}.") from error
+        raise RequestError(f"`host` must be an address of this machine, got {host!r}: {_reason(error)}.") from error
     near = range(port, min(port + NEAR_PORTS, LARGEST_PORT) + 1) if port else ()
     for candidate in (*near, 0):  # 0 is any free port
         try:
             return _Server(family, (str(address[0]), candidate))
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
-                message = f"--host must be an address of this machine, got {host!r}: {_reason(error)}."
+                message = f"`host` must be an address of this machine, got {host!r}: {_reason(error)}."
                 raise RequestError(message) from error
             if error.errno != errno.EADDRINUSE:
-                raise RequestError(f"--port {port} cannot be used: {_reason(error)}.") from error
-    raise RequestError(f"--host {host} has no free port.")
+                raise RequestError(f"`port` {port} cannot be used: {_reason(error)}.") from error
+    raise RequestError(f"`host` {host} has no free port.")
 
 
 def _reason(error: Exception) -> str:

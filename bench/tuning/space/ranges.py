@@ -39,7 +39,7 @@ class Range:
         if not whole:
             return trial.suggest_float(name, float(self.low), float(self.high), log=self.log)
         if not self.whole:
-            raise RequestError(f"--space {name} takes integers, got {self.low:g}..{self.high:g}.")
+            raise RequestError(f"`space` {name} takes integers, got {self.low:g}..{self.high:g}.")
         return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
 
 
@@ -74,7 +74,7 @@ def parse_space(name: str, what: Any, option: str | None = None) -> Range | Choi
     >>> parse_space("learner.betas", [(0.9, 0.98), (0.9, 0.99)])
     ((0.9, 0.98), (0.9, 0.99))
     """
-    option = option or f"--space {name}"
+    option = option or f"`space` {name}"
     if isinstance(what, Range):
         return _checked(option, what)
     if isinstance(what, str) and ".." in what:
@@ -120,8 +120,8 @@ def _checked(option: str, span: Range) -> Range:
     if not (math.isfinite(span.low) and math.isfinite(span.high)):
         raise RequestError(f"{option} takes finite numbers, got {shown}.")
     if span.low >= span.high:
-        fixed = span.low == span.high and option.startswith("--space")
-        remedy = "; --fix holds a parameter at one value" if fixed else ""
+        fixed = span.low == span.high and option.startswith("`space`")
+        remedy = "; `fix` holds a parameter at one value" if fixed else ""
         raise RequestError(f"{option} must go from a lower to a higher number, got {shown}{remedy}.")
     if span.log and span.low <= 0:
         raise RequestError(f"{option} must begin above 0 to be logarithmic, got {shown}.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import RequestError, one_of
-from bench.specs import Recorder, defaults_of, registry
+from bench.specs import Recorder, Request, defaults_of, registry
 from bench.tuning.space.overrides import OverridingTrial, PinnedTrial
 from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
 
@@ -79,18 +79,18 @@ class SearchSpace:
     def choices(self) -> Iterator[Choice]:
         """Every choice that the request names, and both ends of its ranges."""
         for encoder in self.encoders:
-            yield Choice(f"--encoder {encoder}", "encoder", encoder, (encoder,))
+            yield Choice(f"`encoder` {encoder}", "encoder", encoder, (encoder,))
         for name, several in (("combine", self.combine), ("sdr", self.sdr)):
             for one in several:
-                yield Choice(f"--{name} {one}", name, one, self.encoders)
+                yield Choice(f"`{name}` {one}", name, one, self.encoders)
         for share in self.fractions:
-            yield Choice(f"--train-fraction {share}", "train_fraction", share, self.encoders)
+            yield Choice(f"`train_fraction` {share}", "train_fraction", share, self.encoders)
         for name, wanted in self.ranges.items():
             owner = name.partition(".")[0]
             encoders = (owner,) if owner in self.encoders else self.encoders
             span = f"{wanted.low:g}..{wanted.high:g}" if isinstance(wanted, Range) else None
             for one in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
-                yield Choice(f"--space {name}={span or one}", name, drawn_as(one), encoders)
+                yield Choice(f"`space` {name}={span or one}", name, drawn_as(one), encoders)
 
     def check(self) -> None:
         """Raise RequestError if a name is not a parameter of the learner, an encoder or the task."""
@@ -103,9 +103,9 @@ class SearchSpace:
             owner, _, short = name.partition(".")
             if not short or owner not in known or (owner == "task" and name in self.ranges):
                 owners = " or ".join(f"{owner}.NAME" for owner in sorted(known - {"task"}))
-                raise RequestError(f"--space and --fix take {owners}, got {name!r}.")
+                raise RequestError(f"`space` and `fix` take {owners}, got {name!r}.")
         for name in self.ranges.keys() & self.fixed.keys():
-            raise RequestError(f"--space and --fix exclude each other, got both for {name!r}.")
+            raise RequestError(f"`space` and `fix` exclude each other, got both for {name!r}.")
 
     def _draw_with(self, trial: Any, encoder: str) -> dict[str, Any]:
         drawn: dict[str, Any] = {"encoder": encoder, "learner": self.learner}
@@ -143,7 +143,7 @@ class SearchSpace:
             wanted = self.ranges.get(f"{owner}.{name}")
             if isinstance(wanted, Range) and isinstance(defaults_of(cls).get(name), bool):
                 span = f"{wanted.low:g}..{wanted.high:g}"
-                raise RequestError(f"--space {owner}.{name} takes true,false: it is a flag, got {span}.")
+                raise RequestError(f"`space` {owner}.{name} takes true,false: it is a flag, got {span}.")
 
     def _overridden(self, owner: str) -> list[str]:
         names = (name.partition(".") for name in (*self.ranges, *self.fixed))
@@ -157,35 +157,30 @@ class SearchSpace:
 
 
 def make_space(
-    encoder: str | Sequence[str],
-    learner: str,
-    combine: str | Sequence[str] | None = None,
-    sdr: int | str | Sequence[int | str] | None = None,
-    space: Mapping[str, Any] | None = None,
-    fix: Mapping[str, Any] | None = None,
-    fraction: Any = None,
+    request: Request, space: Mapping[str, Any] | None = None, fix: Mapping[str, Any] | None = None, fraction: Any = None
 ) -> SearchSpace:
     """A space whose names are checked; its values are checked by constructors when they are drawn.
 
+    :param request: names the learner, and the encoders, combinations and numbers of features to choose from.
     :raises RequestError: if an encoder, learner or parameter is unknown, a range is empty, or a fraction is wrong.
     """
-    encoders = tuple(dict.fromkeys(registry.canonical(str(name)) for name in _several(encoder)))
+    encoders = tuple(dict.fromkeys(registry.canonical(str(name)) for name in _several(request.encoder)))
     if not encoders:
-        raise RequestError("--encoder takes one or more names, got none.")
+        raise RequestError("`encoder` takes one or more names, got none.")
     ranges = {name.replace("-", "_"): parse_space(name, text) for name, text in (space or {}).items()}
     fixed = {name.replace("-", "_"): value for name, value in (fix or {}).items()}
     # "-" and "_" are the same in an encoder's name, and "_" is a parameter's.
     named = {name.replace("-", "_"): name for name in encoders}
     ranges, fixed = (_owned(values, named) for values in (ranges, fixed))
-    combined, kept = _once("--combine", combine), _once("--sdr", sdr)
+    combined, kept = _once("`combine`", request.combine), _once("`sdr`", request.sdr)
     shares = None if fraction is None else _shares(fraction)
-    chosen = SearchSpace(encoders, registry.canonical(learner), combined, kept, ranges, fixed, shares)
+    chosen = SearchSpace(encoders, registry.canonical(request.learner), combined, kept, ranges, fixed, shares)
     chosen.check()
     return chosen
 
 
 def _shares(fraction: Any) -> Range | Choices:
-    option = "--train-fraction"
+    option = "`train_fraction`"
     wanted = parse_space("train_fraction", fraction, option)
     for share in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
         if not isinstance(share, int | float) or not 0 < share < 1:

@@ -105,7 +105,7 @@ def open_journal(url: str, path: Path) -> BatchingStorage:
     :raises RequestError: if it cannot be used, or is not a journal.
     """
     if not url.removeprefix(JOURNAL) or path.is_dir():
-        raise RequestError(f"--storage {JOURNAL}PATH must name a file, got {url!r}.")
+        raise RequestError(f"`storage` {JOURNAL}PATH must name a file, got {url!r}.")
     path = path.absolute()
     lock = JournalFileOpenLock(str(path)) if not has_fcntl else JournalLock(path)
     try:
@@ -113,6 +113,6 @@ def open_journal(url: str, path: Path) -> BatchingStorage:
         lock.release()
         return BatchingStorage(BatchingFile(str(path), lock))
     except OSError as error:
-        raise RequestError(f"--storage {url}: {str(path)!r} cannot be used: {error.strerror}.") from error
+        raise RequestError(f"`storage` {url}: {str(path)!r} cannot be used: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:  # what its lines say is no journal
-        raise RequestError(f"--storage {url}: {str(path)!r} is no journal of Optuna's.") from error
+        raise RequestError(f"`storage` {url}: {str(path)!r} is no journal of Optuna's.") from error

@@ -94,9 +94,9 @@ def _database(url: str) -> Any:
         parsed = sqlalchemy.engine.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         rule = f"{JOURNAL}PATH or a database's URL, as postgresql+psycopg://USER@HOST/NAME"
-        raise RequestError(f"--storage must be {rule}, got {shown!r}.") from error
+        raise RequestError(f"`storage` must be {rule}, got {shown!r}.") from error
     if "@" in (parsed.host or ""):
-        raise RequestError(f"--storage {shown}: an @ in a password is written %40.")
+        raise RequestError(f"`storage` {shown}: an @ in a password is written %40.")
     backend = parsed.get_backend_name()
     patience = {} if backend == "sqlite" else {"connect_args": {"connect_timeout": PATIENCE}}
 
@@ -117,12 +117,12 @@ def _database(url: str) -> Any:
             time.sleep(1.0)  # another process made the same tables in the same moment
             return connect()
     except sqlalchemy.exc.NoSuchModuleError as error:
-        raise RequestError(f"--storage {shown}: {backend!r} is no database that is known.") from error
+        raise RequestError(f"`storage` {shown}: {backend!r} is no database that is known.") from error
     except ImportError as error:
-        raise RequestError(f"--storage {shown}: its driver is missing{_remedy(backend)}.") from error
+        raise RequestError(f"`storage` {shown}: its driver is missing{_remedy(backend)}.") from error
     except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
         why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise RequestError(f"--storage {shown} cannot be used: {why}.") from error
+        raise RequestError(f"`storage` {shown} cannot be used: {why}.") from error
 
 
 def _remedy(backend: str) -> str:

@@ -1,0 +1,62 @@
+"""The fields of a request to tune. Imports nothing heavy, since command lines are made of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.specs import VAULT, option
+
+__all__ = ["FRESH", "SAMPLERS", "SEARCHED", "SHARED", "Search"]
+
+FRESH = 5
+"""Fresh seeds of the winner, unless a request asks for others."""
+SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
+SHARED = (
+    *("encoder", "learner", "combine", "sdr", "task", "modulus", "pairs", "train_fraction", "validation_fraction"),
+    *("steps", "epochs", "seconds", "precision"),
+)
+"""Fields of `bench.specs.Request` that a request to tune has too."""
+SEARCHED = ("encoder", "combine", "sdr", "train_fraction")
+"""Those of them that may be several values, which are a choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How to search.
+
+    A trial whose whole budget does not fit into what is left of ``compute`` is not begun, and eight such in a row end
+    the search. What died with its process is not counted. A later call may ask for more trials or compute; one that
+    asks for less goes by what was asked before.
+
+    :param space: ranges and choices by name: ``{"learner.lr": "1e-4..1e-1:log", "encoder.base": [2, 10]}``.
+    :param fix: parameters held at one value.
+    """
+
+    trials: int | None = option("Stop after so many trials, of all processes together;", takes=int)
+    compute: float | None = option(
+        "after so many FLOPs of training; or whichever is first.", takes=float, metavar="FLOPS"
+    )
+    objective: str = option(
+        "Steps to 99 %, accuracy at the budget, FLOPs, training pairs; two with a comma, of which the first names the "
+        "winner.",
+        default="steps",
+        metavar="steps|accuracy|cost|data",
+        words=("steps", "accuracy", "accuracy,cost", "accuracy,data"),
+    )
+    sampler: str | None = option("How settings are drawn.", words=SAMPLERS, otherwise="tpe; nsgaii for two objectives")
+    space: Mapping[str, Any] | None = None
+    fix: Mapping[str, Any] | None = None
+    vault: float = option("Share of the pairs for the winner alone.", default=VAULT, takes=float, share=True)
+    vault_seed: int | None = option("Which pairs.", takes=int, otherwise="from the task and its pairs")
+    seeds: int = option("Seeds of each trial.", default=1, takes=int)
+    fresh: int = option("Fresh seeds of the winner; 0: vault closed.", default=FRESH, takes=int)
+    at_once: int | None = option(
+        "Trials asked for at a time, which train side by side.",
+        takes=int,
+        flag="--round",
+        otherwise="32 on a GPU, 8 on a CPU",
+    )
+    storage: str | None = option(
+        "journal:///PATH, or a database.", metavar="URL", otherwise="studies.journal beside the records"
+    )
+    study: str | None = option("The study's name.", metavar="NAME", otherwise="what it tunes")
