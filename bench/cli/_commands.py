@@ -21,8 +21,6 @@ from bench.cli._speed import speed
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
 
-__all__ = ["cli", "exit_code", "main"]
-
 LONGEST_ERROR = 600
 INTERRUPTED = 130
 BESIDE = 76

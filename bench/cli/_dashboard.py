@@ -6,8 +6,6 @@ import click
 
 from bench.cli._options import debug_option, quiet_option, results_option
 
-__all__ = ["dashboard"]
-
 
 @click.command()
 @click.option("--storage", metavar="URL", help="Where the studies are.  [default: journal:///RESULTS/studies.journal]")

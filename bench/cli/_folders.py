@@ -9,8 +9,6 @@ import click
 from bench.cli._options import debug_option, json_option, quiet_option, results_option
 from bench.results import many, size
 
-__all__ = ["clean", "merge"]
-
 TOLD_EVERY = 2.0
 NAMED = 20
 

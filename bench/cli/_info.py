@@ -8,8 +8,6 @@ import click
 
 from bench.cli._options import debug_option, json_option, name_completer
 
-__all__ = ["info"]
-
 GROUPS = {
     "step size": ("lr", "learning_rate*", "warmup", "schedule", "decay_steps"),
     "optimizer": ("optimizer", "betas", "eps", "momentum", "nesterov", "muon_*"),

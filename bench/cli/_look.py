@@ -4,8 +4,6 @@ import click
 
 from bench.cli._options import debug_option, json_option, results_option
 
-__all__ = ["doctor", "list_names"]
-
 
 @click.command("list")
 @json_option

@@ -4,8 +4,6 @@ import click
 
 from bench.cli._options import debug_option, words
 
-__all__ = ["new"]
-
 
 @click.command()
 @click.argument("kind", metavar="encoder|learner", shell_complete=words("encoder", "learner"))

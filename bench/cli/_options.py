@@ -11,24 +11,6 @@ from click.shell_completion import CompletionItem
 
 from bench.specs import Option, options
 
-__all__ = [
-    "Given",
-    "as_options",
-    "complete_settings",
-    "debug_option",
-    "device_option",
-    "json_option",
-    "name_completer",
-    "options_of",
-    "parse_settings",
-    "quiet_option",
-    "record_completer",
-    "results_option",
-    "settings_option",
-    "verbose_option",
-    "words",
-]
-
 FLAGS = {"at_once": "--round", "settings": "--set"}
 """Options that are not named as their fields."""
 
@@ -119,8 +101,6 @@ class Given(click.ParamType):
 
     def _one(self, text: str, field: str) -> Any:
         try:
-            if not text and self.several:
-                raise ValueError(text)
             return self.takes(text)
         except ValueError:
             from bench.errors import RequestError

@@ -16,8 +16,6 @@ from rich.text import Text
 
 from bench.results import SCHEMA
 
-__all__ = ["WIDE", "console", "print_json", "print_table", "print_tracebacks"]
-
 WIDTH_OF_A_FILE = 118
 WIDE = 100
 

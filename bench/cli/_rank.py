@@ -9,8 +9,6 @@ from bench.cli._options import as_options, debug_option, json_option, options_of
 from bench.ranking import CRITERIA, CROSSINGS
 from bench.specs import Request
 
-__all__ = ["rank"]
-
 FILTERS = ("encoder", "learner", "task", "pairs", "train_fraction", "modulus")
 FORMATS = ("table", "markdown", "csv")
 

@@ -21,8 +21,6 @@ from bench.cli._options import (
 )
 from bench.specs import Request
 
-__all__ = ["rerun", "run"]
-
 
 @click.command()
 @options_of(Request)

@@ -9,8 +9,6 @@ from string import Template
 from bench.errors import RequestError, one_of
 from bench.specs import registry
 
-__all__ = ["write_plugin"]
-
 ENCODER = Template('''\
 """$title: say here what the idea is."""
 

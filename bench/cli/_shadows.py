@@ -3,8 +3,6 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["shadow"]
-
 OURS = ("encoders", "learners")
 OTHERS = (
     "click",

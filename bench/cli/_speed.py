@@ -14,8 +14,6 @@ from bench.cli._options import (
     settings_option,
 )
 
-__all__ = ["speed"]
-
 
 @click.command()
 @click.option("--learner", default="transformer", show_default=True, shell_complete=name_completer("learner"))

@@ -18,8 +18,6 @@ from bench.cli._options import (
 )
 from bench.specs import Request, options
 
-__all__ = ["sweep"]
-
 SEVERAL = {name for name, (option, _) in options(Request).items() if option.several}
 
 

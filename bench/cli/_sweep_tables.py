@@ -15,8 +15,6 @@ from bench.cli._print import console, print_table
 from bench.results import SCHEMA, Record, about, duration, percent
 from bench.scheduling import ACTIONS, Plan, gpus
 
-__all__ = ["show_plan", "show_results"]
-
 MOST_ROWS = 40
 ONE_EACH = 1000
 """Cells up to which a plan as JSON names each."""

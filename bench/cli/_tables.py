@@ -11,8 +11,6 @@ from bench.results import CONFIRMATION, confirmed, crossings, four_digits, many,
 from bench.scheduling import Comparison, Plan
 from bench.specs import Spec, differing, eligible, given_away, prepare, registry
 
-__all__ = ["notes", "print_comparison", "print_plan", "print_records"]
-
 ID_SHOWN = 8
 FEW = 30
 """Test pairs below which accuracies are told to be coarse."""

@@ -18,8 +18,6 @@ from bench.cli._options import (
 from bench.specs import Request
 from bench.tuning import SEARCHED, SHARED, Search
 
-__all__ = ["tune"]
-
 
 @click.command()
 @options_of(

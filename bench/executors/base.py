@@ -12,8 +12,6 @@ from bench.harness import Moment
 from bench.results import Record
 from bench.specs import Spec
 
-__all__ = ["Executor", "Queue", "Told", "UnderWay"]
-
 PURPOSES = ("train", "evaluate", "compile", "probes")
 Told = Callable[[Record | None], None]
 """Is told of every record as it comes, and of None from time to time."""

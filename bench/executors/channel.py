@@ -10,8 +10,6 @@ from pathlib import Path
 
 from bench.harness import Moment
 
-__all__ = ["Board", "board"]
-
 
 class Board:
     """A folder through which worker processes tell how far they are and are told to stop."""

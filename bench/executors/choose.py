@@ -7,8 +7,6 @@ import bench.executors
 from bench.errors import RequestError, one_of
 from bench.executors.base import Executor
 
-__all__ = ["executor"]
-
 
 def executor(name: str = "local") -> type[Executor]:
     """The executor of a name: the subclass of `Executor` that the module of this name defines.

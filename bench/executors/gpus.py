@@ -4,8 +4,6 @@ import os
 from glob import glob
 from itertools import takewhile
 
-__all__ = ["ONLY", "isolated", "likely_devices", "local_name"]
-
 
 def local_name(device: str) -> str:
     """What this process calls a device."""

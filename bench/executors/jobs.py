@@ -7,8 +7,6 @@ from typing import Any
 from bench.results import Record
 from bench.specs import Budget, Spec
 
-__all__ = ["Job", "Result", "Unit"]
-
 
 @dataclass(frozen=True)
 class Unit:

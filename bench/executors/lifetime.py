@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-__all__ = ["begin_worker", "graceful", "leave_with", "working_on_job"]
-
 
 @contextmanager
 def graceful(stop: Callable[[], None]) -> Iterator[None]:

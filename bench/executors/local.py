@@ -16,8 +16,6 @@ from bench.executors.jobs import Job, Result
 from bench.executors.lifetime import graceful
 from bench.executors.worker import failed, run_job
 
-__all__ = ["Local"]
-
 POLL = 0.5
 """Seconds between two looks at what takes too long."""
 GRACE = 60.0

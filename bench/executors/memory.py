@@ -3,8 +3,6 @@
 import ctypes
 from contextlib import suppress
 
-__all__ = ["keep_freed_memory"]
-
 # malloc.h of the GNU C library
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST_MMAP_THRESHOLD = 32 * 2**20

@@ -12,8 +12,6 @@ from bench.errors import RequestError
 from bench.specs import Cell
 from learners import Learner
 
-__all__ = ["check_model_path", "save_model"]
-
 
 def save_model(cell: Cell, learner: Learner, path: Path) -> str | None:
     """Save a scikit-learn pipeline from pairs to answers, for `joblib.load`; returns what went wrong."""

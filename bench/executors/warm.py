@@ -15,8 +15,6 @@ from loky.process_executor import ProcessPoolExecutor
 from bench.executors.gpus import isolated, likely_devices
 from bench.executors.lifetime import begin_worker
 
-__all__ = ["end", "process", "start"]
-
 _started: dict[str, Any] = {}
 
 

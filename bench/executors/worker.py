@@ -22,8 +22,6 @@ from bench.harness import CheckpointError, Clock, Outcome, blank_curve, recall, 
 from bench.results import Environment, Record, State, Store, Trained, environment, sharing, source_digest
 from bench.specs import Cell, prepare, registry
 
-__all__ = ["failed", "run_job"]
-
 
 def run_job(job: Job, on: Board) -> list[Result]:
     """Run one job, in a worker process or here; nothing where a stop came before it began."""

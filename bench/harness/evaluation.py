@@ -9,8 +9,6 @@ import numpy as np
 from bench.results import PARTS, finite, right
 from bench.specs import Cell
 
-__all__ = ["Judge", "Verdict"]
-
 
 @dataclass(frozen=True)
 class Verdict:

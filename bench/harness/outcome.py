@@ -25,8 +25,6 @@ from bench.results import (
 from bench.specs import Budget, Spec
 from learners import Learner, Training
 
-__all__ = ["CheckpointError", "Moment", "Outcome", "moment", "record_of", "trained_record"]
-
 
 @dataclass(frozen=True)
 class Moment:

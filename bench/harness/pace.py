@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from bench.harness.replica import Replica
 from learners import Training
 
-__all__ = ["Clock", "Pace", "charged"]
-
 
 class Clock:
     """Seconds since it was made."""

@@ -8,8 +8,6 @@ from typing import cast
 from bench.harness.probes import PROBES, Probes, remembered
 from bench.harness.replica import Replica
 
-__all__ = ["Prober"]
-
 PROBERS = 4
 """Threads that probe encodings while a GPU trains."""
 

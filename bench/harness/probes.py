@@ -25,8 +25,6 @@ from bench.specs import Cell
 from encoders import Codes
 from learners import KNN, Learner, Problem, Ridge
 
-__all__ = ["PROBES", "Probes", "matched_products", "probes", "remembered"]
-
 PROBES = ("ridge", "knn", "bilinear")
 
 

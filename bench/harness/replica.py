@@ -8,8 +8,6 @@ from bench.harness.probes import PROBES, Probes
 from bench.results import PARTS, Record, State, evaluation_steps, settled
 from bench.specs import Budget, Cell
 
-__all__ = ["Replica", "begin_replica", "blank_curve", "solved", "status_of"]
-
 SOLVED = 0.99
 
 

@@ -17,8 +17,6 @@ from bench.results import PARTS, Record, State, finite
 from bench.specs import Budget, Cell
 from learners import Learner, Setting, Training
 
-__all__ = ["PARTS", "recall", "train_cells"]
-
 KEPT_TOGETHER = 64
 
 

@@ -18,8 +18,6 @@ from bench.ranking.runs import grouped
 from bench.ranking.scores import ROUNDING
 from bench.results import many
 
-__all__ = ["ranked_over_blocks"]
-
 FEWEST = 3
 """Friedman's test compares at least so many rows over at least so many blocks."""
 MEANS = ("solved", "test_accuracy", "train_accuracy", "diagonal", "seconds", "flops")

@@ -8,8 +8,6 @@ from bench.ranking.rows import Row
 from bench.ranking.statistics import FEWEST, LEVEL, MOST_FLIPPED, rank_level
 from bench.results import CONFIRMATION, many
 
-__all__ = ["caption", "estimate_name", "horizon_suffix", "legend"]
-
 
 def estimate_name(question: Question, blocks: bool) -> str:
     """The name of the column that rows are ordered by."""

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from bench.ranking.statistics import SIGNIFICANCE, Friedman, critical_difference
 
-__all__ = ["Comparison", "compare"]
-
 
 @dataclass(frozen=True)
 class Comparison:

@@ -13,8 +13,6 @@ from typing import Literal
 
 from bench.results import exponential, percent, short_duration
 
-__all__ = ["CRITERIA", "CROSSINGS", "Criterion", "Kind", "Unit"]
-
 Kind = Literal["accuracy", "cost", "fraction"]
 
 

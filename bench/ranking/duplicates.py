@@ -6,8 +6,6 @@ from bench.errors import BenchError
 from bench.ranking.runs import Run, grouped
 from bench.results import few_of, many
 
-__all__ = ["note_shared_splits", "without_duplicates"]
-
 
 def without_duplicates(runs: list[Run]) -> tuple[list[Run], list[str]]:
     """One run of each spec and of each set of seeds that are drawn from, and notes on those that are left out.

@@ -27,8 +27,6 @@ from bench.ranking.runs import Run, grouped
 from bench.results import Record, Store, many
 from bench.specs import canonical
 
-__all__ = ["Ranking", "Row", "rank"]
-
 
 @dataclass(frozen=True)
 class Ranking:

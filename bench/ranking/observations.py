@@ -12,8 +12,6 @@ from bench.ranking.question import Question
 from bench.ranking.runs import Run
 from bench.results import confirmed
 
-__all__ = ["Crossing", "Observation", "horizon_of", "observe", "row_budget"]
-
 CUT_SHORT = {"timeout": "timed out", "interrupted": "interrupted"}
 """What runs of these statuses lack, in words."""
 ROUNDING = 1 + 1e-9

@@ -8,8 +8,6 @@ from itertools import pairwise
 from bench.ranking import statistics
 from bench.ranking.rows import Row, ScoredRow
 
-__all__ = ["placed"]
-
 
 def placed(block: Sequence[ScoredRow]) -> list[Row]:
     """The rows of a block, best first; those without a score last."""

@@ -10,8 +10,6 @@ from bench.errors import RequestError, one_of
 from bench.ranking.criteria import CRITERIA, CROSSINGS, Criterion, Unit
 from bench.results import TARGETS
 
-__all__ = ["BLOCK_FIELDS", "FILTERS", "Block", "Question"]
-
 FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "encoder": lambda spec: spec["encoder"]["name"],
     "learner": lambda spec: spec["learner"]["name"],

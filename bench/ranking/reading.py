@@ -12,8 +12,6 @@ from bench.ranking.question import FILTERS, Question
 from bench.ranking.runs import Run, run_of
 from bench.results import Record, Store, few_of, many
 
-__all__ = ["Reading"]
-
 
 class Reading:
     """The runs of the records that pass all filters, and a count of the other records.

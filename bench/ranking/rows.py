@@ -13,8 +13,6 @@ from bench.ranking.runs import PROBES, Run, grouped
 from bench.ranking.scores import NO_SCORE, Score, score
 from bench.ranking.statistics import Estimate
 
-__all__ = ["Row", "ScoredRow", "known_mean", "scored_rows"]
-
 
 @dataclass(frozen=True)
 class Row:

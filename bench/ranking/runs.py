@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from bench.ranking.question import Block, Question
 from bench.results import Record, many
 
-__all__ = ["PROBES", "Curve", "Run", "grouped", "run_of"]
-
 T = TypeVar("T")
 
 PROBES = {"ridge": "ridge", "bilinear": "bilinear", "knn": "1-NN"}

@@ -14,8 +14,6 @@ from bench.ranking.question import Question
 from bench.ranking.runs import grouped
 from bench.ranking.statistics import Bounds, Estimate, Sample
 
-__all__ = ["ACCURACY_SPACING", "KINDS", "NO_SCORE", "ROUNDING", "Score", "needed_fraction", "score"]
-
 DIGITS = 12
 """Sums of the same numbers in another order agree to so many digits."""
 ROUNDING = 10.0**-DIGITS

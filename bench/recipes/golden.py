@@ -15,8 +15,6 @@ from bench.specs import registry
 from encoders import Codes, PairEncoder
 from learners import Problem
 
-__all__ = ["trajectory", "write"]
-
 MOMENTS: Final = (1, 3, 40)
 GOLDEN_KINDS: tuple[registry.Kind, ...] = ("encoder", "learner")
 

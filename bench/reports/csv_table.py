@@ -9,8 +9,6 @@ from typing import Any
 from bench.ranking import Ranking
 from bench.reports.league_table import Table
 
-__all__ = ["league_csv"]
-
 NESTED = ("config", "task_parameters", "fractions", "tuning")
 
 

@@ -12,8 +12,6 @@ from typing import NamedTuple
 from bench.ranking import FEWEST, PROBES, Question, Ranking, Row, estimate_name, horizon_suffix
 from bench.results import exponential, four_digits, percent, short_duration
 
-__all__ = ["Column", "Table", "columns_of", "explained", "footnotes", "note_hidden_rows", "tables_of", "too_wide"]
-
 SHORTEST_LABEL = 20
 """Columns are left out before labels are wrapped to fewer characters than this."""
 MOST_NEEDED = 8

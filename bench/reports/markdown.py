@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from bench.ranking import Ranking
 from bench.reports.league_table import Table, columns_of, explained, footnotes
 
-__all__ = ["league_markdown", "markdown_table"]
-
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a table.

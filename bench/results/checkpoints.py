@@ -11,8 +11,6 @@ import numpy as np
 from bench.errors import StoreError
 from bench.results.files import Staged, stage
 
-__all__ = ["Checkpoints", "State"]
-
 State = dict[str, np.ndarray]
 """The arrays of a checkpoint by name."""
 

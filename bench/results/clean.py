@@ -15,8 +15,6 @@ from bench.results.leases import leased
 from bench.results.merge import Progress, groups, silent
 from bench.results.store import Store
 
-__all__ = ["Cleaned", "File", "clean_folder"]
-
 HOUR = 3600.0
 DAY = 24 * HOUR
 

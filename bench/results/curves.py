@@ -7,22 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "CONFIRMATION",
-    "PARTS",
-    "RATIO",
-    "TARGETS",
-    "confirmed",
-    "crossings",
-    "evaluation_steps",
-    "finite",
-    "first_crossing",
-    "held",
-    "right",
-    "settled",
-    "sustained",
-]
-
 PARTS = ("train", "validation", "test")
 TARGETS = (0.95, 0.99)
 

@@ -12,16 +12,6 @@ from pathlib import Path
 
 from bench.results.record import Environment
 
-__all__ = [
-    "describe",
-    "peak_memory_bytes",
-    "processor",
-    "reset_peak_memory",
-    "source_digest",
-    "source_state",
-    "versions",
-]
-
 PACKAGES = ("mod97", "numpy", "scipy", "scikit-learn", "torch", "joblib")
 
 

@@ -10,8 +10,6 @@ from typing import BinaryIO
 
 from bench.errors import StoreError
 
-__all__ = ["Staged", "stage"]
-
 
 @dataclass
 class Staged:

@@ -17,8 +17,6 @@ from bench.errors import StoreError
 from bench.results.files import stage
 from bench.results.locks import exclusive, is_locked, share
 
-__all__ = ["Lease", "leased", "sharing"]
-
 _LIST = re.compile(r"\d+-[0-9a-f]{8}\.json")
 
 

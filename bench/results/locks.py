@@ -14,8 +14,6 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["exclusive", "is_locked", "share"]
-
 INTERVAL = 0.002
 """Seconds between two attempts to take a lock."""
 

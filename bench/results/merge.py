@@ -15,8 +15,6 @@ from bench.results.files import Staged
 from bench.results.record import Record, goes_further
 from bench.results.store import WRITERS, Store
 
-__all__ = ["Disagreement", "Merged", "Progress", "groups", "merge_folders", "silent"]
-
 GROUP_SIZE = 32
 """Files that are flushed at the same time, and for which the folder is locked once."""
 

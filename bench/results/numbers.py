@@ -2,8 +2,6 @@
 
 import math
 
-__all__ = ["exponential", "four_digits", "short_duration", "significant"]
-
 
 def significant(value: float, digits: int = 3) -> str:
     """A measurement with so many significant digits.

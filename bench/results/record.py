@@ -6,23 +6,6 @@ Keys that records of earlier versions lack are not required, so that these can s
 import traceback
 from typing import Any, Literal, NotRequired, TypedDict, get_args, get_type_hints, is_typeddict
 
-__all__ = [
-    "SCHEMA",
-    "BudgetKeys",
-    "Curve",
-    "Environment",
-    "Final",
-    "ProbeKeys",
-    "Record",
-    "Seconds",
-    "SpecKeys",
-    "Status",
-    "Trained",
-    "described_error",
-    "fault_of_record",
-    "goes_further",
-]
-
 SCHEMA = 1
 """Of records and of the documents that --json prints. Raised when a key changes its meaning."""
 

@@ -18,8 +18,6 @@ from bench.results.files import Staged, stage
 from bench.results.locks import exclusive
 from bench.results.record import Record, fault_of_record, goes_further
 
-__all__ = ["Store", "check_folder"]
-
 WRITERS = 8
 """Threads that write files."""
 

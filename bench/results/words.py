@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["NAMED", "about", "duration", "few_of", "many", "percent", "ranges", "shown", "size"]
-
 NAMED = 3
 """How many things a note names."""
 

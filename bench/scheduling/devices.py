@@ -3,8 +3,6 @@
 from bench.errors import RequestError
 from bench.specs import Spec, registry
 
-__all__ = ["THREADS", "check_arithmetic", "device_kind", "gpus", "kind_of_device", "places", "prepared_device"]
-
 THREADS = 1
 """Threads of a cell that trains alone. Sums of several threads round differently: with one, a spec has one result on a
 machine, whether its seeds run alone or side by side, and every core trains a seed of its own."""

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from bench.results import Record
 
-__all__ = ["Duration"]
-
 UNFINISHED = ("interrupted", "timeout")
 
 

@@ -6,8 +6,6 @@ from functools import lru_cache
 
 from bench.specs import Spec, plain_spec, prepare, registry
 
-__all__ = ["AT_ONCE", "FLEET", "code_key", "code_shape"]
-
 FLEET = {"cpu": 8, "cuda": 256}
 """Replicas that train side by side: what a killed process loses is their work since it was last kept."""
 

@@ -13,8 +13,6 @@ import yaml
 from bench.errors import RequestError, one_of
 from bench.specs import Request, offers, options, or_rather, registry, settable
 
-__all__ = ["Combination", "Grid", "read"]
-
 OPTIONS = {name: option for name, (option, _) in options(Request).items()}
 """What a combination consists of, besides parameters: ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
 RANGE = {"from", "to", "step", "count", "log"}

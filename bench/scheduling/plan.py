@@ -17,8 +17,6 @@ from bench.scheduling.devices import WORTH_A_PROCESS, device_kind, gpus
 from bench.scheduling.durations import Duration
 from bench.specs import Budget, Family, Request, Spec, family
 
-__all__ = ["ACTIONS", "Entry", "Plan", "Step", "action"]
-
 ACTIONS = ("run", "extend", "resume", "retry", "done")
 CLOSED_FORM = 200
 """Updates that a cell counts as which takes no steps."""

@@ -18,8 +18,6 @@ from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
 from bench.specs import Request, Spec, count_train, family, prepare, registry, resolve_budget, seeds_of, whole
 from learners import Learner
 
-__all__ = ["plan", "plan_sweep"]
-
 SAMPLE = 200
 """Cells of other sweeps that are read for how long a learner takes, where none of this one's tells."""
 KNOWN = 2

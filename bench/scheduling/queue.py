@@ -13,8 +13,6 @@ from bench.results import Lease, Record, Store, environment
 from bench.scheduling.devices import THREADS, WORTH_A_PROCESS, device_kind
 from bench.scheduling.plan import ACTIONS, Plan, action
 
-__all__ = ["CellQueue"]
-
 
 class CellQueue:
     """Jobs of a plan: cells that train side by side, leased and looked up once more.

@@ -16,8 +16,6 @@ from bench.scheduling.plan import Step
 from bench.scheduling.run import Display
 from bench.specs import Budget, Spec
 
-__all__ = ["Comparison", "rerun"]
-
 
 @dataclass(frozen=True)
 class Comparison:

@@ -15,8 +15,6 @@ from bench.scheduling.plan import Plan, Step
 from bench.scheduling.planner import plan, plan_sweep
 from bench.scheduling.queue import CellQueue
 
-__all__ = ["Display", "SweepDisplay", "execute", "run", "run_plan", "sweep"]
-
 Display = Callable[[Sequence[Step], Board], AbstractContextManager[Callable[[Record], None]]]
 """Shows how far cells are that report to a board; yields what is told of each record."""
 SweepDisplay = Callable[[Plan, Executor], AbstractContextManager[Told]]

@@ -12,8 +12,6 @@ from bench.specs.cell import drawn
 from bench.specs.spec import Budget, Spec
 from bench.specs.values import real, whole
 
-__all__ = ["count_train", "resolve_budget", "seeds_of"]
-
 
 def resolve_budget(
     spec: Spec,

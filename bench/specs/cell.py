@@ -12,9 +12,6 @@ from bench.tasks import Task
 from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
-__all__ = ["Cell", "drawn", "prepare"]
-
-
 NEARLY_ALL = 0.9
 """Share of the pairs that may have a code of zeros."""
 

@@ -11,8 +11,6 @@ from bench.specs.sources import lacking
 from bench.specs.stand_ins import Recorder
 from bench.tasks import Task
 
-__all__ = ["COMBINES", "fault_of_class", "fault_of_maker", "fault_of_task"]
-
 POSITIONS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 COMBINES = ("concat", "sum", "product")
 DOMAINS = ("categorical", "real")

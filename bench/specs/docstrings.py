@@ -9,8 +9,6 @@ from typing import Any
 
 from bench.specs.parameters import documentation
 
-__all__ = ["Described", "describe", "plain"]
-
 FIELD = re.compile(r":(?:(param) )?(\w+)(?: \w+)?: ?(.*)")
 SOURCE = "Source:"
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from bench.specs.request import Request, options
 
-__all__ = ["for_several", "offers", "or_rather", "share_hint", "written_out"]
-
 OPTIONS = {"device", *options(Request)}
 """What is no parameter of an owner, but an option of its own."""
 MANY = 4

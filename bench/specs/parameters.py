@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-__all__ = ["defaults_of", "settable"]
-
 
 def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
     """Keyword arguments of a class or a maker of tasks, with their defaults."""

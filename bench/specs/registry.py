@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from encoders import Encoder
     from learners import Learner
 
-__all__ = ["KINDS", "Kind", "Listing", "canonical", "encoder", "examined", "learner", "listings", "task", "usable"]
-
 Kind = Literal["encoder", "learner", "task"]
 KINDS: tuple[Kind, ...] = ("encoder", "learner", "task")
 BASES = {"encoder": "Encoder", "learner": "Learner"}

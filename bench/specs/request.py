@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 from bench.errors import RequestError, one_of
 
-__all__ = ["VALIDATION_FOR_STOPPING", "VAULT", "Option", "Request", "features", "option", "options"]
-
 VALIDATION_FOR_STOPPING = 0.1
 """Share of the pairs that validate, where something is decided by them."""
 VAULT = 0.2

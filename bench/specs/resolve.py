@@ -17,8 +17,6 @@ from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 
-__all__ = ["family", "resolve"]
-
 
 def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **asked: Any) -> list[Spec]:
     """The specs of a request, one for each seed.

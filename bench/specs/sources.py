@@ -7,8 +7,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["ClassSource", "lacking", "read_class"]
-
 PACKAGES = ("encoders", "learners")
 """Where base classes are looked for."""
 ABSTRACT = "abstractmethod"

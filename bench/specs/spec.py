@@ -16,8 +16,6 @@ from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 
-__all__ = ["LARGEST_SEED", "Budget", "Family", "Spec", "derive_seed", "differing", "listed", "make"]
-
 LARGEST_SEED = 2**31 - 1
 
 

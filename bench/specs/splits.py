@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 
 from bench.tasks import Task
 
-__all__ = ["PROTOCOLS", "Protocol", "Split", "default_protocol", "draw_vault", "eligible", "given_away", "split"]
-
 Protocol = Literal["ordered", "grouped", "unordered", "distinct"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 

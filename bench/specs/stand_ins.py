@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Recorder", "Sampler", "draws", "ranges"]
-
 
 class Recorder:
     """Answers every question with the middle of its range and remembers the question, for people."""

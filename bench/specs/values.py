@@ -13,8 +13,6 @@ from bench.specs import registry
 from bench.specs.hints import share_hint
 from bench.specs.spec import LARGEST_SEED, listed
 
-__all__ = ["alike", "checked", "hinted", "hints", "real", "refuse_unknown", "share", "whole"]
-
 T = TypeVar("T")
 
 

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_OPERANDS", "Booleans", "Integers", "Maker", "Task", "all_pairs"]
-
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 

@@ -12,8 +12,6 @@ import numpy as np
 
 from bench.tasks._base import MAX_OPERANDS, Booleans, Integers, Maker, Task, all_pairs
 
-__all__ = ["OPERATIONS", "TASKS"]
-
 LABELLING = 1997
 """Seed of the random labelling, fixed: it is part of the task."""
 

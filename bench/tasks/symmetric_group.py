@@ -7,8 +7,6 @@ import numpy as np
 
 from bench.tasks._base import Integers, Maker, Task, all_pairs
 
-__all__ = ["TASKS"]
-
 
 def _s5_table() -> Integers:
     """Index of a·b, first a and then b, for the 120 permutations of five in lexicographic order; (120, 120)."""

@@ -8,8 +8,6 @@ from bench.specs import Request, Spec, defaults_of, family, registry
 from bench.tuning.space.ranges import Range
 from bench.tuning.storage.open import shown_url
 
-__all__ = ["run_command", "tune_command"]
-
 
 def tune_command(asked: Mapping[str, Any]) -> str:
     """The command line that makes a request to tune.

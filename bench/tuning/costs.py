@@ -13,8 +13,6 @@ from bench.tuning.jobs import structure_of
 from bench.tuning.stopping import count_trials
 from bench.tuning.study import StudyPlan
 
-__all__ = ["Costs"]
-
 USUAL_SHARE = 0.75
 """The share of its budget that a trial which stops when it is solved uses, as long as no trial is over. Over 256 trials
 of the transformer by eight seeds, 1,500 steps each, it was 0.66, and 0.99 in the first round (one H200)."""

@@ -8,8 +8,6 @@ from bench.executors import Unit
 from bench.scheduling import AT_ONCE, FLEET
 from bench.specs import Spec, count_train
 
-__all__ = ["fleets_of", "structure_of"]
-
 
 def structure_of(spec: Spec) -> Hashable:
     """What cells that train side by side have in common; the learner's name if they train one after another."""

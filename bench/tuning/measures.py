@@ -8,8 +8,6 @@ import numpy as np
 from bench.results import Record
 from bench.tuning.objectives import TARGET, final_accuracy, geometric_mean, held_from, is_unconfirmed, rounded
 
-__all__ = ["JUDGED", "learning_curve", "trial_attributes"]
-
 POINTS = 40
 """Points of a learning curve that a study keeps: each is a line of its journal."""
 

@@ -8,22 +8,6 @@ import numpy as np
 from bench.errors import RequestError, one_of
 from bench.results import Record
 
-__all__ = [
-    "DIRECTIONS",
-    "LABELS",
-    "RATIOS",
-    "TARGET",
-    "LargestBudget",
-    "best_trial",
-    "final_accuracy",
-    "geometric_mean",
-    "held_from",
-    "is_unconfirmed",
-    "objectives_of",
-    "rounded",
-    "trial_values",
-]
-
 TARGET = "0.99"
 """The validation accuracy that a cell must hold to count as solved, as records call it."""
 

@@ -11,17 +11,6 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import TrialState
 
-__all__ = [
-    "FIGURE",
-    "NOTE_VERSION",
-    "dialect_of",
-    "storage_of",
-    "study_id_of",
-    "trial_for_note",
-    "trial_id_of",
-    "without_heartbeat",
-]
-
 NOTE_VERSION = "dashboard:{trial_id}:note_ver"
 """The attribute that a study has if optuna-dashboard has a note of a trial."""
 

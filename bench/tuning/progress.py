@@ -14,8 +14,6 @@ from bench.tuning.stopping import count_trials, used_flops
 from bench.tuning.study import StudyPlan
 from bench.tuning.wording import caveat, describe_outcome, describe_values
 
-__all__ = ["Progress", "in_training", "time_left"]
-
 FIRST_SHARE = 0.02
 """Trials that must be done, 0.02 of one, before the time that is left can be estimated."""
 

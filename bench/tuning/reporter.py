@@ -5,8 +5,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Reporter", "Verbosity"]
-
 SILENCE = 10.0
 """Seconds without a line after which a search reports its progress."""
 

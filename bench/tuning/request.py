@@ -18,8 +18,6 @@ from bench.tuning.space.search_space import make_space
 from bench.tuning.storage.open import default_url
 from bench.tuning.study import StudyPlan, number_of
 
-__all__ = ["plan_tune"]
-
 
 def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked: Any) -> StudyPlan:
     """Resolve and validate a request to tune.

@@ -25,8 +25,6 @@ from bench.tuning.trial import Trials
 from bench.tuning.winner import Winner
 from bench.tuning.wording import describe_test_crossing
 
-__all__ = ["Rounds"]
-
 
 class Rounds:
     """The jobs of a study, as a queue for `bench.executors.local.Slots`: rounds of trials, then the winner's cells.

@@ -11,8 +11,6 @@ import optuna
 from bench.errors import RequestError, one_of
 from bench.tuning.search import SAMPLERS
 
-__all__ = ["check_sampler", "make_sampler"]
-
 
 def make_sampler(name: str, entropy: Sequence[int], n_objectives: int = 1, at_once: int = 50) -> Any:
     """One of Optuna's samplers.

@@ -6,8 +6,6 @@ from typing import Any
 
 from bench.specs import VAULT, option
 
-__all__ = ["FRESH", "SAMPLERS", "SEARCHED", "SHARED", "Search"]
-
 FRESH = 5
 """Fresh seeds of the winner, unless a request asks for others."""
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")

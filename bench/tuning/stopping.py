@@ -11,16 +11,6 @@ from bench.errors import RequestError
 from bench.tuning.study import StudyPlan
 from bench.tuning.wording import describe_limits
 
-__all__ = [
-    "TOO_EXPENSIVE",
-    "compare_rules",
-    "count_trials",
-    "may_continue",
-    "settle_rule",
-    "used_flops",
-    "with_rule_of",
-]
-
 COUNTED = ("refused", "failed")
 """States of a trial without a value that counts: one that was interrupted, or died with its process, does not."""
 

@@ -36,8 +36,6 @@ from bench.tuning.storage.open import shown_url
 from encoders import PairEncoder
 from learners import Setting
 
-__all__ = ["StudyPlan", "number_of"]
-
 ROUND = {"cpu": 8, "cuda": 32}
 """Trials of a round: on a GPU as many as it trains well side by side, on a CPU fewer."""
 

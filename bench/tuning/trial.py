@@ -26,8 +26,6 @@ from bench.tuning.storage.ownership import Owner
 from bench.tuning.study import StudyPlan
 from bench.tuning.wording import describe_outcome
 
-__all__ = ["TrialInWork", "Trials"]
-
 COSTS = ("seconds", "flops", "predicted")
 """Attributes that a trial lacks if another trial trained its cells."""
 

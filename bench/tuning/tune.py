@@ -24,8 +24,6 @@ from bench.tuning.storage.open import close_storage, default_url, journal_path, 
 from bench.tuning.storage.ownership import owner_of
 from bench.tuning.study import StudyPlan
 
-__all__ = ["Tuned", "check_same_request", "preview", "run_tune", "tune"]
-
 Say = Callable[[str], None]
 
 

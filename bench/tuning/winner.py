@@ -16,8 +16,6 @@ from bench.tuning.objectives import DIRECTIONS, best_trial
 from bench.tuning.study import StudyPlan
 from bench.tuning.wording import caveat
 
-__all__ = ["Winner"]
-
 
 class Winner:
     """The best trial of a study, and its cells on fresh seeds, which alone are tested on the vault.

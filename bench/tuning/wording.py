@@ -8,15 +8,6 @@ from typing import Any
 from bench.results import CONFIRMATION, Record, crossings, many, shown
 from bench.tuning.objectives import LABELS, RATIOS
 
-__all__ = [
-    "caveat",
-    "describe_limits",
-    "describe_outcome",
-    "describe_test_crossing",
-    "describe_test_crossings",
-    "describe_values",
-]
-
 
 def describe_limits(rule: Mapping[str, Any]) -> str:
     """What ends a search.

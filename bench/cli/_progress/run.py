@@ -16,8 +16,6 @@ from bench.harness import Moment
 from bench.results import Record, duration, percent, ranges
 from bench.scheduling import Step
 
-__all__ = ["progress"]
-
 REFRESH = 0.2
 
 

@@ -14,8 +14,6 @@ from bench.results import Record, about, percent, ranges
 from bench.scheduling import Duration, Plan
 from bench.specs import Spec
 
-__all__ = ["sweep_progress"]
-
 LINES_EVERY = 10.0
 """Seconds without a line after which there is one that says what is under way."""
 MOST_JOBS = 3

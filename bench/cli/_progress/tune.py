@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["search_display"]
-
 
 @contextmanager
 def search_display() -> Iterator[tuple[Callable[[str], None], Callable[[str], None] | None]]:

@@ -8,8 +8,6 @@ from scipy import special
 
 from bench.ranking.statistics.estimates import Floats
 
-__all__ = ["MOST_FLIPPED", "Bounds", "holm", "improvement", "paired", "sign_flip", "unpaired"]
-
 MOST_FLIPPED = 30
 """The sign-flip test is exact up to this many common seeds; for more, its t approximation is used."""
 

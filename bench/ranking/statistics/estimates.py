@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-__all__ = ["FEWEST", "LEVEL", "Estimate", "Floats", "median", "median_interval", "solved_interval"]
-
 LEVEL = 0.95
 LEAST_LEVEL = 0.9
 """An interval of a lower confidence level than this is not given."""

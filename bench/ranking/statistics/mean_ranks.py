@@ -9,8 +9,6 @@ from scipy import stats
 
 from bench.ranking.statistics.estimates import Floats
 
-__all__ = ["SIGNIFICANCE", "Friedman", "critical_difference", "friedman"]
-
 SIGNIFICANCE = 0.05
 
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from bench.ranking.statistics.comparisons import holm, paired, unpaired
 from bench.ranking.statistics.estimates import FEWEST, LEVEL, Floats
 
-__all__ = ["Sample", "rank_intervals", "rank_level"]
-
 
 @dataclass(frozen=True)
 class Sample:

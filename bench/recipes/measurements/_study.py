@@ -15,19 +15,6 @@ from bench.errors import BenchError
 from bench.ranking import median_interval
 from bench.results import Record, duration
 
-__all__ = [
-    "chosen",
-    "cost",
-    "crossing",
-    "each_cell",
-    "measure_each",
-    "parser_of",
-    "run_seeds",
-    "tell",
-    "timed",
-    "typed_command",
-]
-
 ALL = "all"
 INTERRUPTED = "Interrupted. What is done is stored; the same command goes on from there.\n"
 

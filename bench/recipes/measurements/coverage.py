@@ -38,8 +38,6 @@ from bench.ranking import (
 from bench.recipes.measurements._study import parser_of
 from bench.results import CONFIRMATION, evaluation_steps
 
-__all__ = ["EQUAL_ROWS", "MEDIANS", "SIZES", "Line", "lines", "main"]
-
 Floats = NDArray[np.float64]
 Quantile = Callable[[Floats], Floats]
 

@@ -22,8 +22,6 @@ from bench.specs import Request, Spec, family, prepare
 from learners import Setting
 from learners.fleet import FleetTraining
 
-__all__ = ["Subject", "fleets"]
-
 MANY = 10**9
 """Steps after which every compilation has repaid itself."""
 PATIENCE = 600.0

@@ -25,8 +25,6 @@ from bench.recipes.measurements._study import parser_of, tell
 from bench.results import Record, Store
 from bench.scheduling import gpus
 
-__all__ = ["command", "environment", "measure", "summary"]
-
 PURPOSES = ("train", "evaluate", "compile", "probes", "harness")
 
 

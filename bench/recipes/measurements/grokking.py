@@ -26,8 +26,6 @@ from bench.recipes.measurements._study import (
 )
 from bench.results import Record
 
-__all__ = ["COSTS", "ROWS", "main", "row"]
-
 POWER = {"learner": "transformer", "encoder": "onehot", "pairs": "ordered"}
 FULL_40 = POWER | {"train_fraction": 0.4}
 LEE: dict[str, Any] = {

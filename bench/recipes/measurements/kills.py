@@ -28,8 +28,6 @@ from bench.errors import StoreError
 from bench.recipes.measurements._study import tell, timed
 from bench.results import Store, about
 
-__all__ = ["Counts", "burst"]
-
 GRID = {
     "modulus": 11,
     "seeds": 6,

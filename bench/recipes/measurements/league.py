@@ -17,8 +17,6 @@ from bench.recipes.measurements._study import parser_of
 from bench.reports import markdown_table
 from bench.results import percent
 
-__all__ = ["cell", "main", "table"]
-
 NARROW = 0.001
 """Where runs differ by less than this, their median is shown alone."""
 

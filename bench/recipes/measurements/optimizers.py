@@ -18,8 +18,6 @@ from bench import tune
 from bench.recipes.measurements._study import chosen, crossing, measure_each, parser_of, tell, timed
 from bench.results import about, duration
 
-__all__ = ["ARMS", "main", "measure"]
-
 RATES = "3e-4..3e-2:log"
 FILTER = {"learner.grokfast_lamb": "0.1..10:log"}
 ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -16,8 +16,6 @@ from torch.nn import functional as F
 from learners import Problem
 from learners.fleet import ACTIVATIONS, Network, Noise, TorchLearner
 
-__all__ = ["PlainTransformer", "Script", "plain_module"]
-
 HELD_OUT_BATCH = 512
 PLAIN = {"decay": None, "grokfast": "none", "orthograd": False, "gradient_noise": 0.0, "weight_noise": 0.0}
 PLAIN |= {"schedule": "constant", "dropout": 0.0, "lora_rank": 0}

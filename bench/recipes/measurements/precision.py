@@ -31,8 +31,6 @@ from bench.recipes.measurements._study import (
 from bench.results import Record
 from learners import TorchMLP
 
-__all__ = ["COSTS", "ROUTES", "compare", "main", "sign_flip"]
-
 PRESET = TorchMLP.scikit().get_params()
 SHAPE = ("hidden_layer_sizes", "init", "loss", "optimizer", "betas", "weight_decay", "warmup", "batch_size")
 

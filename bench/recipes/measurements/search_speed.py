@@ -23,8 +23,6 @@ from bench.errors import BenchError
 from bench.recipes.measurements._study import parser_of, tell, timed
 from bench.tuning import close_storage, open_storage
 
-__all__ = ["figures", "measure"]
-
 
 def figures(trials: Sequence[Any], seeds: int, warm: bool) -> dict[str, Any]:
     """Trainings, steps and seconds of a search.

@@ -19,8 +19,6 @@ from bench.scheduling import prepared_device
 from bench.specs import Cell, prepare
 from learners.fleet import TorchLearner, keep_programs
 
-__all__ = ["Row", "Speed", "measure"]
-
 REPLICAS = {"cpu": (1, 4, 8), "cuda": (1, 8, 64, 256)}
 RUN_STEPS = 2000
 RUN_REPLICAS = {"cpu": 4, "cuda": 64}

@@ -7,8 +7,6 @@ import torch
 
 from learners.fleet import matmul, tensor_cores
 
-__all__ = ["WINDOWS", "product_rate", "rates_of"]
-
 WINDOWS = 5
 """Parts of the measured time, each with a rate of its own: reported are the median, the lowest and the highest."""
 SIDES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}

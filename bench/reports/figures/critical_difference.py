@@ -10,8 +10,6 @@ import numpy as np
 from bench.errors import RequestError
 from bench.ranking import Comparison
 
-__all__ = ["check_diagram", "draw"]
-
 FORMATS = (".svg", ".png")
 INCHES = (10.0, 1.5, 0.3)
 """Width, height without rows, and height of a row."""

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Mapping
 
-__all__ = ["curve_picture"]
-
 WIDTH, HEIGHT = 480, 240
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 30, 40
 

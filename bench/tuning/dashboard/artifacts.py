@@ -15,8 +15,6 @@ from bench.errors import StoreError
 from bench.reports import curve_picture
 from bench.tuning.optuna_internals import storage_of, study_id_of
 
-__all__ = ["CURVE", "artifacts_folder", "attach_curve", "attach_record"]
-
 CURVE = "validation accuracy"
 """The name of the intermediate values of trials."""
 

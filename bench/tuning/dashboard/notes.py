@@ -12,8 +12,6 @@ from bench.tuning.objectives import LABELS
 from bench.tuning.study import StudyPlan
 from bench.tuning.wording import caveat, describe_limits, describe_test_crossings, describe_values
 
-__all__ = ["describe_plan", "describe_tests", "study_note", "trial_note"]
-
 
 def describe_plan(plan: StudyPlan) -> list[str]:
     """A plan in sentences: stopping rule, objectives, vault, winner, storage."""

@@ -23,8 +23,6 @@ from bench.tuning.dashboard.study_page import draw_figures
 from bench.tuning.optuna_internals import study_id_of
 from bench.tuning.storage.open import file_of, open_storage
 
-__all__ = ["keep_figures_drawn", "redraw", "serve"]
-
 REDRAW = 20.0
 """Seconds between two times that a server looks for finished trials."""
 

@@ -24,8 +24,6 @@ from bench.tuning.optuna_internals import (
 )
 from bench.tuning.storage.batches import batch_writes
 
-__all__ = ["draw_figures", "update_page"]
-
 LAST_NOTE = "mod97:note"
 """The attribute of a study with the digest of the note that was written last."""
 

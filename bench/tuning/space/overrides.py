@@ -6,8 +6,6 @@ from typing import Any
 
 from bench.tuning.space.ranges import Choices, Range, drawn_as
 
-__all__ = ["OverridingTrial", "PinnedTrial"]
-
 
 @dataclass
 class OverridingTrial:

@@ -11,8 +11,6 @@ import numpy as np
 
 from bench.errors import RequestError
 
-__all__ = ["Choices", "Range", "drawn_as", "native", "parse_space"]
-
 LARGEST = 2**53
 """Integers up to here are exact in floats, in which samplers compute."""
 

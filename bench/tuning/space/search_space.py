@@ -14,8 +14,6 @@ from bench.specs import Recorder, Request, defaults_of, registry
 from bench.tuning.space.overrides import OverridingTrial, PinnedTrial
 from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
 
-__all__ = ["Choice", "SearchSpace", "make_space"]
-
 
 @dataclass(frozen=True)
 class Choice:

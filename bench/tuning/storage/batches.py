@@ -9,8 +9,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-__all__ = ["BatchingFile", "BatchingStorage", "batch_writes"]
-
 
 class BatchingFile(JournalFileBackend):
     """A journal file that can hold back the lines of a thread."""

@@ -12,8 +12,6 @@ from optuna.storages.journal import JournalFileOpenLock
 from bench.errors import RequestError, StoreError
 from bench.tuning.storage.batches import BatchingFile, BatchingStorage
 
-__all__ = ["JOURNAL", "JournalLock", "open_journal"]
-
 JOURNAL = "journal:///"
 
 

@@ -14,9 +14,6 @@ from optuna.storages import RDBStorage
 from bench.errors import RequestError
 from bench.tuning.storage.journal import JOURNAL, open_journal
 
-__all__ = ["HEARTBEAT", "close_storage", "default_url", "file_of", "journal_path", "open_storage", "shown_url"]
-
-
 HEARTBEAT = 10
 """Seconds between two heartbeats of a running trial in a database."""
 

@@ -25,8 +25,6 @@ from bench.results import Lease, leased
 from bench.tuning.optuna_internals import trial_id_of, without_heartbeat
 from bench.tuning.storage.open import HEARTBEAT, file_of, journal_path
 
-__all__ = ["Owner", "owner_of"]
-
 FIRST_PAUSE = 0.05
 """Seconds between the first two attempts to get the turn; each pause is twice as long as the one before."""
 LONGEST_PAUSE = 0.5

@@ -9,8 +9,6 @@ from bench.reports.figures.study._style import COLOURS, INK, Figure, layout, lin
 from bench.reports.figures.study._trials import complete, is_timed, reached
 from bench.results import many, shown
 
-__all__ = ["ID", "draw"]
-
 ID = "b-history"
 
 

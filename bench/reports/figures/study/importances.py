@@ -10,8 +10,6 @@ from optuna.study import Study
 from bench.reports.figures.study._style import COLOURS, Figure, layout
 from bench.reports.figures.study._trials import complete
 
-__all__ = ["ID", "draw"]
-
 ID = "importances"
 FEWEST_TRIALS = 20
 """PED-ANOVA looks at the best tenth of the trials: with fewer trials than this it is a single one."""

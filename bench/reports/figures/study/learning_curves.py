@@ -11,8 +11,6 @@ from bench.reports.figures.study._style import COLOURS, GREY, Figure, layout, li
 from bench.reports.figures.study._trials import best_first, reached
 from bench.results import shown
 
-__all__ = ["ID", "POINTS", "draw"]
-
 ID = "learning-curves"
 BEST = 5
 """So many trials are drawn in colour."""

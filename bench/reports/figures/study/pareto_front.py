@@ -9,8 +9,6 @@ from bench.reports.figures.study._style import COLOURS, GREY, Figure, layout
 from bench.reports.figures.study._trials import complete
 from bench.results import shown
 
-__all__ = ["ID", "draw"]
-
 ID = "pareto-front"
 WIDE = 20
 """Values that differ by such a factor are shown on a logarithmic axis."""

@@ -10,8 +10,6 @@ from bench.reports.figures.study._style import GRID, Figure, layout
 from bench.reports.figures.study._trials import best_first, complete, is_timed, reached
 from bench.results import shown
 
-__all__ = ["ID", "draw"]
-
 ID = "a-result"
 
 
