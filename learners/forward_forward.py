@@ -50,7 +50,7 @@ class ForwardForward(TorchLearner):
     Source: Hinton 2022, "The Forward-Forward Algorithm" (arXiv 2212.13345): goodness, threshold, label beside the
     input, length and peer normalisation; Lee and Song 2023, "SymBa" (arXiv 2303.08418). Quadratic activations after
     Gromov 2023 (arXiv 2301.02679), k winners after Makhzani and Frey 2013 (arXiv 1312.5663), layer normalisation after
-    Ba et al. 2016 (arXiv 1607.06450). The softmax over labels is ours.
+    Ba et al. 2016 (arXiv 1607.06450). The softmax over labels is from this project.
 
     NOTE: Hinton sums the goodness of all layers but the first; here of all, so that one layer can answer. His hard
     negatives come from a learned softmax, his peer normalisation from running means; here both use the batch.

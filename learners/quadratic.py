@@ -20,7 +20,8 @@ class Quadratic(TorchLearner):
     in the hidden layer multiply to cosines of a + b, which is all that modular addition needs.
 
     Source: Gromov 2023, "Grokking modular arithmetic" (arXiv 2301.02679), where the solution is written down in closed
-    form; tied operands and AdamW with strong decay are ours.
+    form; tied operands and AdamW with strong decay are from
+    this project.
 
     :param width: hidden units D.
     :param tied: one embedding for all slots.

@@ -372,12 +372,12 @@ def test_programs_of_other_peoples_learners_are_not_kept(tmp_path: Path) -> None
     training.advance(2, range(1))
     assert training.compiled
     assert not (tmp_path / "kept").exists()
-    assert kept.ours(Quadratic(), nn.Sequential(training.network))
+    assert kept.sources_known(Quadratic(), nn.Sequential(training.network))
 
     class Layer(nn.Linear):
         pass
 
-    assert not kept.ours(Quadratic(), nn.Sequential(Layer(2, 2)))
+    assert not kept.sources_known(Quadratic(), nn.Sequential(Layer(2, 2)))
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")

@@ -1,7 +1,7 @@
 """Worker processes for GPUs, started while the command that will use them is still importing what it needs itself.
 
-Either takes seconds, above all on a machine whose files are not in memory yet. Only loky is imported here. How
-many GPUs there are is a guess by what the system shows: PyTorch decides, and what was started in vain is ended.
+Both take seconds, above all on a machine whose files are not in memory yet. Only loky is imported here. The number of
+GPUs is guessed from what the system shows; PyTorch decides later, and processes started in vain are ended.
 """
 
 import os

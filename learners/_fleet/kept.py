@@ -25,7 +25,7 @@ from torch.fx.graph import CodeGen
 
 from learners import _torch_internals as internals
 
-__all__ = ["Program", "find", "keep", "load", "make", "name_of", "ours"]
+__all__ = ["Program", "find", "keep", "load", "make", "name_of", "sources_known"]
 
 Program = Callable[..., Any]
 
@@ -33,7 +33,7 @@ DAYS: Final = 30
 """Programs that no process has loaded for so many days are removed when another is written."""
 
 
-def ours(learner: object, network: nn.Module) -> bool:
+def sources_known(learner: object, network: nn.Module) -> bool:
     """Whether a learner and all parts of its network are defined here or in PyTorch and scikit-learn alone."""
     types = {base for part in (learner, *network.modules()) for base in type(part).__mro__}
     here = __name__.partition(".")[0]

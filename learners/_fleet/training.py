@@ -15,7 +15,7 @@ from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
 from learners._fleet.feed import BLOCK, Feed
 from learners._fleet.group import Group
-from learners._fleet.kept import ours
+from learners._fleet.kept import sources_known
 from learners._fleet.look import PreparedLook
 from learners._fleet.memory import out_of_memory
 from learners._fleet.occupancy import Occupancy, divisions
@@ -63,7 +63,7 @@ class FleetTraining(Training):
             self.setting.announce,
             self.setting.repeats,
             self.setting.precision,
-            keeps=ours(self.learners[0], self.network),
+            keeps=sources_known(self.learners[0], self.network),
         )
         everyone = first_group(self.learners, self.problems, self.seeds, self.batches, self.rule, self.device, dtype)
         count = divisions(len(self.learners), self.parameters(0), self.device.type) if self.setting.leaving else 1

@@ -5,7 +5,7 @@ outside of its products: for the rectifier, for its gradient, and for the gradie
 rectify, mask and sum their results in registers, before they are written.
 
 - ``mod97::rectified``: max(0, x Uᵀ + b).
-- ``mod97::masked``: (g V) · [h > 0] and, where asked for, its sums over the rows of each tile.
+- ``mod97::masked``: (g V) · [h > 0] and, on request, its sums over the rows of each tile.
 """
 
 import functools

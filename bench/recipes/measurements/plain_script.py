@@ -90,7 +90,7 @@ class OfCodes(nn.Module):
 def plain_module(learner: TorchLearner, problem: Problem) -> nn.Module:
     """One model as a public script would have it, its weights drawn as the learner's.
 
-    :raises ValueError: for a transformer of a form that nobody wrote plainly here.
+    :raises ValueError: for a form of the transformer that `PlainTransformer` does not have.
     """
     codes = problem.codes
     network = learner.network(codes.n_slots, codes.n_features, problem.n_classes)

@@ -55,7 +55,7 @@ class Speed:
     :param script_ranges: the lowest and the highest window of each script, of which one half was taken before the
         fleets and the other after them.
     :param product_flops_per_second: of large matrix products, the best of some sizes, by precision.
-    :param run: shares of the time of one benchmark run of 2,000 steps, by purpose; None where it was not asked for.
+    :param run: shares of the time of one benchmark run of 2,000 steps, by purpose; None where it was left out.
     """
 
     device: str
@@ -93,7 +93,7 @@ def measure(
     :param seconds: that each fleet is timed for, and each script before and after the fleets.
     :param compile: compile all programs, as a long run would.
     :param whole_run: also see where the time of a benchmark run of 2,000 steps goes.
-    :param say: is told what is measured, and each figure as it comes.
+    :param say: is called with a line for what is measured next, and for each figure.
     :raises KeyboardInterrupt: where that run was interrupted.
     :raises RequestError: for a learner that does not train in fleets, or that there is no script for.
     """
