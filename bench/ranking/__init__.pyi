@@ -12,7 +12,7 @@ from .runs import PROBES as PROBES
 from .scores import ACCURACY_SPACING as ACCURACY_SPACING
 from .scores import needed_fraction as needed_fraction
 from .statistics import FEWEST as FEWEST
-from .statistics import Sample as Sample
-from .statistics import median_interval as median_interval
-from .statistics import rank_intervals as rank_intervals
-from .statistics import rank_level as rank_level
+from .statistics.estimates import median_interval as median_interval
+from .statistics.ranks import Sample as Sample
+from .statistics.ranks import rank_intervals as rank_intervals
+from .statistics.ranks import rank_level as rank_level

@@ -5,8 +5,8 @@ from .devices import gpus as gpus
 from .devices import places as places
 from .devices import prepared_device as prepared_device
 from .durations import Duration as Duration
-from .fleets import AT_ONCE as AT_ONCE
-from .fleets import FLEET as FLEET
+from .fleets import fleets_of as fleets_of
+from .fleets import structure_of as structure_of
 from .grid import Grid as Grid
 from .grid import read as read
 from .plan import ACTIONS as ACTIONS

@@ -12,7 +12,7 @@ from bench.errors import RequestError, StoreError
 from bench.results import Record, Store
 from bench.scheduling.devices import check_arithmetic, device_kind, kind_of_device, prepared_device
 from bench.scheduling.durations import Duration
-from bench.scheduling.fleets import AT_ONCE, FLEET, code_key, code_shape
+from bench.scheduling.fleets import largest_fleet, structure_of
 from bench.scheduling.grid import Combination, Grid, read
 from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
 from bench.specs import Request, Spec, count_train, family, prepare, registry, resolve_budget, seeds_of, whole
@@ -129,13 +129,12 @@ class _Planner:
                 whole(key, limits[key], 1)
             limits |= {"steps": None, "epochs": None}
         budget = resolve_budget(first, n_train, **limits)
-        structure = learner.structure(n_train)
-        alike = (structure, first.precision, code_shape(code_key(first))) if structure is not None else None
-        group = (device, alike or name)
+        structure = structure_of(first, n_train)
+        group = (device, structure)
         if group not in self.numbers:
             self.numbers[group] = len(self.groups)
-            size = FLEET[device_kind(device)] if structure is not None else AT_ONCE if closed else 1
-            self.groups.append(Group(name, device, size, structure is not None))
+            size = largest_fleet(structure, first, n_train, device_kind(device))
+            self.groups.append(Group(name, device, size, not isinstance(structure, str)))
         self.entries.append(Entry(request, budget, device, self.numbers[group]))
         return len(self.entries) - 1
 

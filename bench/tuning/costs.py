@@ -8,8 +8,8 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from bench.executors import Unit
+from bench.scheduling import structure_of
 from bench.specs import count_train
-from bench.tuning.jobs import structure_of
 from bench.tuning.stopping import count_trials
 from bench.tuning.study import StudyPlan
 
@@ -33,7 +33,8 @@ class Costs:
 
     def flops_of(self, unit: Unit) -> float:
         """FLOPs of the whole budget of a cell, computed once for all cells of equal structure, pairs and steps."""
-        key = structure_of(unit.spec), count_train(unit.spec), unit.budget.steps
+        n_train = count_train(unit.spec)
+        key = structure_of(unit.spec, n_train), n_train, unit.budget.steps
         if isinstance(key[0], str) or key not in self.known_flops:  # cells of such a learner have no common structure
             self.known_flops[key] = self.plan.flops(unit.spec) or 0.0
         return self.known_flops[key]

@@ -12,9 +12,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bench.executors import Board, Job, Unit
 from bench.results import Record, environment
-from bench.scheduling import THREADS, device_kind, gpus
+from bench.scheduling import THREADS, device_kind, fleets_of, gpus, structure_of
+from bench.specs import count_train
 from bench.tuning.costs import Costs
-from bench.tuning.jobs import fleets_of, structure_of
 from bench.tuning.progress import Progress
 from bench.tuning.reporter import Reporter
 from bench.tuning.samplers import make_sampler
@@ -173,7 +173,7 @@ class Rounds:
         """How many jobs of a structure a worker may expect: one a round, fewer if trials differ in structure."""
         if self.plan.trials is None or self.plan.rounds == 1:
             return 1
-        structures = {structure_of(spec) for spec in self.plan.drafts()}
+        structures = {structure_of(spec, count_train(spec)) for spec in self.plan.drafts()}
         return max(1, min(self.plan.rounds, self.plan.trials // len(structures)))
 
     def _open_vault(self) -> None:
