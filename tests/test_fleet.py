@@ -614,7 +614,7 @@ def test_bad_settings_get_one_clear_line(learner: str, settings: dict[str, Any],
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_where_there_is_none() -> None:
-    with pytest.raises(RequestError, match="--device cuda: there is no GPU here"):
+    with pytest.raises(RequestError, match="`device` cuda: there is no GPU here"):
         bench.run(encoder="onehot", learner="quadratic", device="cuda", results=None)
 
 

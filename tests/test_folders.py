@@ -344,7 +344,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 folders.GROUP_SIZE = 1
 try:
-    folders.merge([sys.argv[1]], sys.argv[2])
+    folders.merge_folders([sys.argv[1]], sys.argv[2])
 except StoreError as error:
     print(error)
 """
@@ -401,7 +401,7 @@ def told(*how):
     print(*how, flush=True)
     sys.stdin.readline()  # until it is allowed to go on
 
-folders.merge([sys.argv[1]], sys.argv[2], progress=told)
+folders.merge_folders([sys.argv[1]], sys.argv[2], progress=told)
 """
 
 

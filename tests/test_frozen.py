@@ -4,7 +4,6 @@ import json
 import os
 import tomllib
 import warnings
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -56,11 +55,6 @@ def check_text(name: str, found: str, part: str) -> None:
     new = [f"  new:  {line}" for line in after if line not in before]
     lines = "\n".join([*gone[:10], *new[:10]]) or "  the same lines, in another order or number"
     assert frozen(name) == found, f"What is printed differs from tests/frozen/{name}:\n{lines}\n{anew(part)}"
-
-
-def as_then(record: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
-    """Whether two records were made by the same processor and versions: then all numbers must be equal."""
-    return all(record["environment"][key] == again["environment"][key] for key in ("processor", "versions"))
 
 
 # Records
@@ -123,9 +117,6 @@ def test_a_larger_budget_goes_on_from_the_checkpoint(place: Path, name: str) -> 
         assert record["curve"][key][:reached] == values, f"{name} was extended, and its {key} up to there has changed"
     assert record["final"]["step"] > marked["final"]["step"]
     old, new = frozen("extended.json")[name], make.tail(record)
-    if as_then(marked, record):
-        said = make.differences(old, new, f"{name}, extended,")
-        assert not said, "\n".join([*said[:20], anew("extended")])
     assert old["curve"]["step"] == new["curve"]["step"]
     for measure in MEASURES:
         close(old["curve"][measure], new["curve"][measure])
@@ -144,8 +135,6 @@ def test_rerun(place: Path, name: str) -> None:
     assert found.stored == RECORDS[step.spec.id]
     assert found.difference is not None
     assert found.difference <= ELSEWHERE
-    if as_then(found.stored, found.again):
-        assert found.same, make.differences(found.stored["curve"], found.again["curve"], f"the curve of {name}")
 
 
 def test_a_study_goes_on_with_the_trials_that_it_has(place: Path) -> None:

@@ -61,7 +61,7 @@ class NoSuggest(ClosedForm):
 '''
 REFUSED = {
     ("task", "triple"): "The task 'triple' must have exactly 2 operands, got 3",
-    ("task", "nothing"): "it must make a bench.tasks.modular.Task, got dict",
+    ("task", "nothing"): "it must make a bench.tasks.Task, got dict",
     ("task", "needy"): "its parameter 'modulus' must have a default",
     ("encoder", "no-check"): "it lacks check and suggest",
     ("learner", "no-suggest"): "it lacks suggest",

@@ -773,7 +773,7 @@ def test_rows_matched_by_parameters() -> None:
     assert order(rank(records=records, parameters=(5, None))) == [(1, "large"), (2, "small")]
     ranking = rank(records=records, parameters=(None, 100))
     assert order(ranking) == [(1, "small")]
-    assert "2 rows left out by --parameters" in ranking.caption[0]
+    assert "2 rows left out by `parameters`" in ranking.caption[0]
     failed = [*ending("small", 0.5, parameters=10), run("small", 5, status="failed", parameters=None)]
     assert rank(records=failed, parameters=(5, 20)).rows[0].incomplete == ["1 failed"]
 
@@ -784,9 +784,9 @@ def test_filters() -> None:
     assert {row.learner for row in rank(records=records, learner=["mlp", "knn"]).rows} == {"mlp", "knn"}
     assert order(rank(records=records, encoder="Cycle")) == [(1, "ridge")]
     assert order(rank(records=records, train_fraction=0.3)) == [(1, "knn")]
-    assert "1 left out by --encoder" in rank(records=records, encoder="onehot").caption[0]
+    assert "1 left out by `encoder`" in rank(records=records, encoder="onehot").caption[0]
     both = rank(records=records, encoder="onehot", learner="mlp").caption[0]
-    assert both == "1 record in 1 row; 1 left out by --encoder, 1 left out by --learner."
+    assert both == "1 record in 1 row; 1 left out by `encoder`, 1 left out by `learner`."
 
 
 def test_of_a_spec_stored_twice_one_counts() -> None:
@@ -869,7 +869,7 @@ def test_a_criterion_is_one_entry_of_the_table(
 ) -> None:
     """Names, words, columns, units and scores of a new one all come from there."""
     records = [*solving("quick", 100, 200, 300), *solving("slow", 400, 900, None)]
-    with pytest.raises(RequestError, match="Unknown --by 'size'"):
+    with pytest.raises(RequestError, match="Unknown `by` 'size'"):
         rank(records=records, by="size")
     unit = replace(CRITERIA["flops"].unit, name="parameters", noun="sizes", words="sizes of training")
     size = replace(CRITERIA["flops"], name="size", column="median size", unit=unit, note="On {devices}.")
@@ -956,9 +956,9 @@ def test_the_table_fits_the_terminal(
         (("--horizon", "-1", "--by", "flops"), "--horizon must be a number of flops above 0, got -1."),
         (("--learner", "mpl"), "did you mean 'mlp'?"),
         (("--encoder", "cycle"), "'cycle': it must be one of onehot."),
-        (("--train-fraction", "half"), "--train-fraction takes numbers with commas between them, got 'half'."),
+        (("--train-fraction", "half"), "--train-fraction must be a number, got 'half'."),
         (("--modulus", "97"), "'97': it must be one of 5."),
-        (("--modulus", "5,"), "--modulus takes integers with commas between them, got '5,'."),
+        (("--modulus", "5,x"), "--modulus must be an integer, got 'x'."),
         (("--parameters", "7"), "--parameters takes LOW..HIGH, LOW.. or ..HIGH, got '7'."),
         (("--parameters", "9..3"), "--parameters takes LOW..HIGH, LOW.. or ..HIGH, got '9..3'."),
         (("--parameters", "..3"), "--parameters ..3 leaves none of 1 row."),

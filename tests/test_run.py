@@ -591,8 +591,8 @@ def test_progress_on_stderr_and_one_document_on_stdout(tmp_path: Path, command: 
         (("--sdr", 0), "The 'k' parameter of SDRify must be in [1, 400]"),
         (("--sdr", "many"), "--sdr must be a number of features or 'off', got 'many'"),
         (("--modulus", "many"), "--modulus must be an integer, got 'many'."),
-        (("--train-fraction", 0), "train_fraction must be in (0, 1), got 0.0"),
-        (("--train-fraction", 1), "train_fraction must be in (0, 1), got 1.0"),
+        (("--train-fraction", 0), "--train-fraction must be in (0, 1), got 0.0"),
+        (("--train-fraction", 1), "--train-fraction must be in (0, 1), got 1.0"),
         (("--train-fraction", 0.9, "--validation-fraction", 0.2), "leave"),
         (("--modulus", 1), "modulus must be an integer ≥ 2, got 1"),
         (("--modulus", 97, "--task", "s5"), "--modulus does not apply to the task 's5'"),
@@ -609,25 +609,25 @@ def test_progress_on_stderr_and_one_document_on_stdout(tmp_path: Path, command: 
         (("--set", "cycle.n=40"), "got 'cycle.n': did you mean 'encoder.n'?"),
         (("--set", "encoder.alpha=1"), "There is no parameter 'encoder.alpha': did you mean 'learner.alpha'?"),
         (("--set", "operand-max=5"), "did you mean 'task.operand_max'?"),
-        (("--set", "train-fraction=0.3"), "did you mean '--train-fraction'?"),
-        (("--set", "learner.modulus=5"), "There is no parameter 'learner.modulus': did you mean '--modulus'?"),
-        (("--encoder", "onehot,cycle", "--learner", "mlp"), "--encoder takes one, got 'onehot,cycle': `sweep` takes"),
-        (("--encoder", "cycle", "--learner", "mlp,knn"), "--learner takes one, got 'mlp,knn': `sweep` takes several."),
-        (("--task", "add,multiply"), "--task takes one, got 'add,multiply': `sweep` takes several."),
-        (("--pairs", "ordered,distinct"), "--pairs takes one, got 'ordered,distinct': `sweep` takes several."),
-        (("--combine", "sum,concat"), "--combine takes one, got 'sum,concat': `sweep` takes several."),
-        (("--sdr", "10,off"), "--sdr takes one, got '10,off': `sweep` takes several."),
-        (("--modulus", "5,7"), "--modulus takes one, got '5,7': `sweep` takes several."),
-        (("--train-fraction", "0.3,0.5"), "--train-fraction takes one, got '0.3,0.5': `sweep` takes several."),
-        (("--encoder", "all", "--learner", "mlp"), "--encoder takes one, got 'all': `sweep` takes several."),
+        (("--set", "train-fraction=0.3"), "did you mean --train-fraction?"),
+        (("--set", "learner.modulus=5"), "There is no parameter 'learner.modulus': did you mean --modulus?"),
+        (("--encoder", "onehot,cycle", "--learner", "mlp"), "--encoder takes one, got 'onehot,cycle': a sweep takes"),
+        (("--encoder", "cycle", "--learner", "mlp,knn"), "--learner takes one, got 'mlp,knn': a sweep takes several."),
+        (("--task", "add,multiply"), "--task takes one, got 'add,multiply': a sweep takes several."),
+        (("--pairs", "ordered,distinct"), "--pairs takes one, got 'ordered,distinct': a sweep takes several."),
+        (("--combine", "sum,concat"), "--combine takes one, got 'sum,concat': a sweep takes several."),
+        (("--sdr", "10,off"), "--sdr takes one, got '10,off': a sweep takes several."),
+        (("--modulus", "5,7"), "--modulus takes one, got '5,7': a sweep takes several."),
+        (("--train-fraction", "0.3,0.5"), "--train-fraction takes one, got '0.3,0.5': a sweep takes several."),
+        (("--encoder", "all", "--learner", "mlp"), "--encoder takes one, got 'all': a sweep takes several."),
         (("--steps", "1e3"), "--steps must be an integer, got '1e3': did you mean 1000?"),
         (("--steps", "10,000"), "--steps must be an integer, got '10,000': did you mean 10000?"),
         (("--seeds", "0,1"), "--seeds must be an integer, got '0,1'."),
         (("--seconds", "1m"), "--seconds must be a number, got '1m'."),
-        (("--train-fraction", "50"), "train_fraction must be in (0, 1), got 50: did you mean 0.5?"),
+        (("--train-fraction", "50"), "--train-fraction must be in (0, 1), got 50: did you mean 0.5?"),
         (("--train-fraction", "50%"), "--train-fraction must be a number, got '50%': did you mean 0.5?"),
         (("--train-fraction", "half"), "--train-fraction must be a number, got 'half'."),
-        (("--validation-fraction", "12.5"), "validation_fraction must be in (0, 1), got 12.5: did you mean 0.125?"),
+        (("--validation-fraction", "12.5"), "--validation-fraction must be in (0, 1), got 12.5: did you mean 0.125?"),
         (("--set", "learner.alpha"), "--set takes OWNER.NAME=VALUE"),
         (("--set", "learner.alpha=-1"), "The 'alpha' parameter of MLP must be a number ≥ 0, got alpha=-1.0"),
         (("--set", "learner.hidden_layer_sizes=0"), "'hidden_layer_sizes' parameter of MLP"),
@@ -692,7 +692,7 @@ def test_the_same_from_python() -> None:
         bench.run(encoder="cycle", learner="mlp", sede=3, results=None)
     with pytest.raises(RequestError, match="Missing argument 'learner'"):
         bench.run(encoder="cycle", results=None)
-    with pytest.raises(RequestError, match="--encoder takes a name"):
+    with pytest.raises(RequestError, match="`encoder` takes a name"):
         bench.run(encoder=Cycle(), learner="mlp", results=None)  # type: ignore[arg-type]
     assert set(dir(bench)) == {"run", "rerun", "plan", "rank", "sweep", "plan_sweep", "tune", "plan_tune"}
 
@@ -715,7 +715,7 @@ def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:
     ):
         with pytest.raises(RequestError, match="must be"):
             resolve(encoder="cycle", learner="mlp", **wrong)
-    with pytest.raises(RequestError, match="--epochs must be an integer"):
+    with pytest.raises(RequestError, match="`epochs` must be an integer"):
         plan(encoder="cycle", learner="mlp", epochs=2.5)
 
 

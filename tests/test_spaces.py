@@ -22,6 +22,7 @@ from bench.tuning.space.ranges import Range
 from bench.tuning.space.search_space import make_space
 from bench.tuning.storage.open import close_storage, open_storage
 
+PLAIN = Request(encoder="onehot", learner="quadratic")
 Command = Callable[..., Finished]
 ONEHOT = {"encoder": "onehot", "modulus": 7, "validation_fraction": 0.2}
 RIDGE = ONEHOT | {"learner": "ridge", "objective": "accuracy"}
@@ -51,15 +52,15 @@ def study_in(folder: Path) -> Any:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"combine": ["smu", "sum"]}, "--combine smu: Unknown combination 'smu': did you mean 'sum'"),
-        ({"combine": ["sum", "smu"]}, "--combine smu: "),
-        ({"sdr": [3, 700]}, "--sdr 700: The 'k' parameter of SDRify"),
+        ({"combine": ["smu", "sum"]}, "`combine` smu: Unknown combination 'smu': did you mean 'sum'"),
+        ({"combine": ["sum", "smu"]}, "`combine` smu: "),
+        ({"sdr": [3, 700]}, "`sdr` 700: The 'k' parameter of SDRify"),
         ({"learner": "torch-mlp", "space": {"learner.activation": ["relu", "gleu"]}}, "learner.activation=gleu: "),
-        ({"space": {"learner.width": [0, 8]}}, "--space learner.width=0: The 'width' parameter"),
-        ({"space": {"learner.width": "-5..-1"}}, "--space learner.width=-5..-1: The 'width' parameter"),
-        ({"space": {"learner.width": "0..1000"}}, "--space learner.width=0..1000: The 'width' parameter"),
-        ({"space": {"learner.momentum": "0.5..1.5"}}, "--space learner.momentum=0.5..1.5: The 'momentum' parameter"),
-        ({"encoder": ["onehot", "random"], "space": {"random.n": [8, 0]}}, "--space random.n=0: The 'n' parameter"),
+        ({"space": {"learner.width": [0, 8]}}, "`space` learner.width=0: The 'width' parameter"),
+        ({"space": {"learner.width": "-5..-1"}}, "`space` learner.width=-5..-1: The 'width' parameter"),
+        ({"space": {"learner.width": "0..1000"}}, "`space` learner.width=0..1000: The 'width' parameter"),
+        ({"space": {"learner.momentum": "0.5..1.5"}}, "`space` learner.momentum=0.5..1.5: The 'momentum' parameter"),
+        ({"encoder": ["onehot", "random"], "space": {"random.n": [8, 0]}}, "`space` random.n=0: The 'n' parameter"),
         ({"learner": "torch-mlp", "space": {"learner.betas": [(0.9, 0.98), (0.9, 2)]}}, "learner.betas=(0.9, 2): "),
     ],
 )  # fmt: skip
@@ -88,7 +89,7 @@ def test_a_choice_that_some_draw_accepts_is_kept() -> None:
     several = plan_tune(**RIDGE | {"encoder": ["onehot", "random"]}, space={"random.n": [8, 64]}, sdr=[7, 40], trials=4)
     assert [choice.drawn for choice in several.space.choices()] == ["onehot", "random", 7, 40, 8, 64]
     assert plan_tune(**RIDGE | {"encoder": "random"}, space={"encoder.n": "8..64"}, sdr=[4, 40], trials=4)
-    with pytest.raises(RequestError, match=r"--space encoder.n=8\.\.64: The 'k' parameter"):
+    with pytest.raises(RequestError, match=r"`space` encoder.n=8\.\.64: The 'k' parameter"):
         plan_tune(**RIDGE | {"encoder": "random"}, space={"encoder.n": "8..64"}, sdr=40, trials=4)
 
 
@@ -131,14 +132,14 @@ def test_numpys_scalars_are_numbers() -> None:
 def test_integers_have_bounds(high: int) -> None:
     for span in (f"1..{high}", Range(1, high), f"{-high}..1"):
         with pytest.raises(RequestError, match=r"learner\.width takes integers within ±2⁵³, got"):
-            make_space("onehot", "quadratic", space={"learner.width": span})
-    assert make_space("onehot", "quadratic", space={"learner.width": f"1..{2**53}"})
+            make_space(PLAIN, space={"learner.width": span})
+    assert make_space(PLAIN, space={"learner.width": f"1..{2**53}"})
 
 
 def test_a_flag_takes_no_numbers() -> None:
     with pytest.raises(RequestError, match=r"learner.tied takes true,false: it is a flag, got 0\.\.1"):
-        make_space("onehot", "quadratic", space={"learner.tied": "0..1"})
-    space = make_space("onehot", "quadratic", space={"learner.tied": [True, False]})
+        make_space(PLAIN, space={"learner.tied": "0..1"})
+    space = make_space(PLAIN, space={"learner.tied": [True, False]})
     assert space.describe()["learner.tied"] == "True, False"
 
 
@@ -153,7 +154,7 @@ def test_choices_are_one_or_more_and_different(option: str, command: Command) ->
     one = {"combine": "sum", "sdr": "20"}[option]
     assert f"--{option} takes each choice once, got {one},{one}" in command(*call, f"{one},{one}").error
     with pytest.raises(RequestError, match="got none"):
-        make_space("onehot", "quadratic", **{option: []})
+        make_space(Request(encoder="onehot", learner="quadratic", **{option: []}))
 
 
 def test_brackets_keep_tuples_together() -> None:
@@ -161,7 +162,7 @@ def test_brackets_keep_tuples_together() -> None:
     assert _choices("[8,(4,2)], 16 ,relu") == [[8, (4, 2)], 16, "relu"]
     assert _choices("1..5") == "1..5"
     with pytest.raises(RequestError, match="each once"):
-        make_space("onehot", "quadratic", space={"learner.betas": [(0.9, 0.98), [0.9, 0.98]]})
+        make_space(PLAIN, space={"learner.betas": [(0.9, 0.98), [0.9, 0.98]]})
 
 
 @pytest.mark.usefixtures("inline")
@@ -238,7 +239,7 @@ def test_a_round_is_at_least_one_trial_and_told(command: Command, tmp_path: Path
     planned = plan_tune(**QUADRATIC, trials=10, at_once=4)
     assert (planned.round, planned.rounds) == (4, 3)
     assert "--round 4" in tune_command(planned.asked)
-    with pytest.raises(RequestError, match="--round must be an integer"):
+    with pytest.raises(RequestError, match="`at_once` must be an integer"):
         plan_tune(**QUADRATIC, trials=10, at_once=2.5)  # type: ignore[arg-type]
     endless = plan_tune(**QUADRATIC, compute=1e9, at_once=4)
     assert "1e+09 FLOPs of training by tpe, 4 at a time" in describe_plan(endless)[0]

@@ -375,8 +375,7 @@ def test_nothing_of_the_vault_reaches_the_search(
 
 def test_names_have_owners_and_overrides_count() -> None:
     space = make_space(
-        "onehot",
-        "quadratic",
+        Request(encoder="onehot", learner="quadratic"),
         space={"learner.width": "8..16", "learner.warmup": "1..5"},
         fix={"learner.lr": 0.01},
     )
@@ -390,7 +389,9 @@ def test_names_have_owners_and_overrides_count() -> None:
 
 
 def test_several_encoders_combinations_and_sdrs_are_choices() -> None:
-    space = make_space(["cycle", "rdse"], "ridge", ["sum", "concat"], [20, "off"], {"cycle.n": [50, 100]})
+    choices: dict[str, Any] = {"encoder": ["cycle", "rdse"], "combine": ["sum", "concat"], "sdr": [20, "off"]}
+    several = Request(**choices, learner="ridge")
+    space = make_space(several, {"cycle.n": [50, 100]})
     assert {"encoder", "combine", "sdr", "cycle.n", "rdse.size", "learner.alpha"} <= space.describe().keys()
     drawn = [space.draw(optuna.create_study().ask()) for _ in range(20)]
     assert {request["encoder"] for request in drawn} == {"cycle", "rdse"}
@@ -1026,7 +1027,7 @@ START = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--objecti
         ((*START, "--trials", 3, "--fix", "cycle.n=3"), "take encoder.NAME or learner.NAME"),
         ((*START, "--trials", 3, "--vault", 0.6), "do not fit beside a vault"),
         ((*START, "--trials", 3, "--validation-fraction", 0), "--validation-fraction must be in (0, 1)"),
-        ((*START, "--trials", 3, "--sdr", "x"), "--sdr takes numbers of features"),
+        ((*START, "--trials", 3, "--sdr", "x"), "--sdr must be a number of features"),
         ((*START, "--trials", 3, "--storage", "redis"), "--storage must be journal:///PATH or a database's URL"),
         ((*START, "--trials", 3, "--storage", "journal:////nowhere/at/all"), "cannot be used: No such file"),
         ((*START, "--trials", 3, "--storage", "sqlite:////nowhere/at/all"), "unable to open database file"),

@@ -64,7 +64,13 @@ def as_options(text: str) -> str:
     >>> as_options("`train_fraction` must be in (0, 1), got 30.")
     '--train-fraction must be in (0, 1), got 30.'
     """
-    return re.sub(r"`([\w.]+)`", lambda found: FLAGS.get(found[1], f"--{found[1].replace('_', '-')}"), text)
+    return re.sub(r"`([\w.]+)`", _as_option, text)
+
+
+def _as_option(found: "re.Match[str]") -> str:
+    """The option of a field; a parameter of an owner is written as it is, as in ``--set``."""
+    name = found[1]
+    return name if "." in name else FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
 class Given(click.ParamType):

@@ -5,6 +5,7 @@ from .base import UnderWay as UnderWay
 from .channel import Board as Board
 from .channel import board as board
 from .choose import executor as executor
+from .gpus import GROWING as GROWING
 from .gpus import isolated as isolated
 from .jobs import Job as Job
 from .jobs import Unit as Unit

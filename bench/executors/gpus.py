@@ -4,6 +4,9 @@ import os
 from glob import glob
 from itertools import takewhile
 
+GROWING = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
+"""The environment of a process on a GPU: it has grown by 300 MB after its first job, and loky would replace it."""
+
 
 def local_name(device: str) -> str:
     """What this process calls a device."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from loky.process_executor import ProcessPoolExecutor
 
-from bench.executors.gpus import isolated, likely_devices
+from bench.executors.gpus import GROWING, isolated, likely_devices
 from bench.executors.lifetime import begin_worker
 
 _started: dict[str, Any] = {}
@@ -22,8 +22,7 @@ def process(device: str) -> Any:
     """A pool of one process for jobs of a device: one that was started, or a new one."""
     if device in _started:
         return _started.pop(device)
-    # A process on a GPU has grown by 300 MB after its first job: loky would replace it after each.
-    env = {} if device == "cpu" else {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18", **isolated(device)}
+    env = {} if device == "cpu" else GROWING | isolated(device)
     return ProcessPoolExecutor(max_workers=1, initializer=begin_worker, initargs=(os.getpid(),), env=env)
 
 

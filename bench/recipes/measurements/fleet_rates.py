@@ -14,7 +14,7 @@ import joblib
 import torch
 from loky.process_executor import ProcessPoolExecutor
 
-from bench.executors import begin_worker, keep_freed_memory
+from bench.executors import GROWING, begin_worker, keep_freed_memory
 from bench.recipes.measurements.timing import rates_of
 from bench.results import peak_memory_bytes, reset_peak_memory
 from bench.scheduling import places
@@ -63,7 +63,7 @@ def fleets(
 @contextmanager
 def _processes(number: int, device: str) -> Iterator[ProcessPoolExecutor]:
     """Fresh worker processes, ended with the block, at once where it fails, or with this process."""
-    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(), device != "cpu"))
+    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(),), env=GROWING)
     try:
         yield pool
     except BaseException:
