@@ -15,6 +15,7 @@ from test_tune import Inline, trials_of
 import bench
 from bench.cli._tune import _choices, _worth
 from bench.errors import RequestError
+from bench.specs.request import Request
 from bench.tuning.commands import tune_command
 from bench.tuning.dashboard.notes import describe_plan
 from bench.tuning.request import plan_tune
@@ -212,7 +213,7 @@ def test_a_closed_form_has_an_accuracy_alone(objective: str) -> None:
     with pytest.raises(RequestError) as refused:
         plan_tune(**RIDGE | {"objective": objective}, trials=2)
     assert str(refused.value) == (
-        f"--objective {objective} does not apply to ridge, which takes no steps: --objective accuracy does."
+        f"`objective` {objective} does not apply to ridge, which takes no steps: `objective` accuracy does."
     )
 
 
@@ -276,7 +277,7 @@ def test_a_round_asks_for_so_many_trials(tmp_path: Path, monkeypatch: pytest.Mon
 def test_fractions_are_numbers_between_0_and_1(fraction: Any, message: str) -> None:
     with pytest.raises(RequestError) as refused:
         plan_tune(**RIDGE | {"objective": "accuracy,data"}, train_fraction=fraction, trials=2)
-    assert str(refused.value) == f"--train-fraction {message}"
+    assert str(refused.value) == f"`train_fraction` {message}"
 
 
 def test_a_range_and_a_choice_of_its_ends_are_two_studies() -> None:

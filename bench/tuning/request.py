@@ -80,7 +80,8 @@ def _given(request: Request, search: Search, **others: str) -> dict[str, Any]:
     """The arguments that are not at their defaults."""
     usual = {one.name: one.default for cls in (Request, Search) for one in fields(cls)}
     usual |= {"validation_fraction": VALIDATION_FOR_STOPPING, "device": "auto", "results": "results"}
-    values = {name: getattr(request, name) for name in SHARED} | vars(search) | others
+    shared = {name: getattr(request, name) for name in SHARED}
+    values = {name: shared[name] for name in ("encoder", "learner")} | vars(search) | shared | others
     return {name: value for name, value in values.items() if value != usual[name] and value not in ({}, [], None)}
 
 
