@@ -154,10 +154,8 @@ class _Runner:
         """Save the model of a stored record without a change of the record."""
         assert unit.prior is not None
         assert unit.model is not None
-        problem: str | None
         try:
-            cell = prepare(unit.spec)
-            prior = self._prior(unit)
+            cell, prior = prepare(unit.spec), self._prior(unit)
             learner = restored_learner(cell, unit.prior, prior[1] if prior else None)
             problem = save_model(cell, learner, Path(unit.model))
         except CheckpointError as error:
@@ -172,9 +170,8 @@ class _Runner:
 
     def _described(self, trained: Trained, unit: WorkUnit) -> Record:
         """The record with its environment and the study that chose its settings."""
-        described: Environment
         try:
-            described = environment.describe(self.device, self.job.threads)
+            described: Environment = environment.describe(self.device, self.job.threads)
             peak = environment.peak_memory_bytes(self.device)
         except Exception:  # the device may be the cause of the failure; the record is written nevertheless
             described, peak = {**environment.describe("cpu", self.job.threads), "processor": None}, None
@@ -194,9 +191,8 @@ class _Runner:
         """Store records and their checkpoints; returns an error message or None for each."""
         if self.store is None:
             return [None] * len(items)
-        problems: list[StoreError | None]
         try:
-            problems = self.store.keep_all(items, self.forced)
+            problems: list[StoreError | None] = self.store.keep_all(items, self.forced)
         except StoreError as error:
             problems = [error] * len(items)
         self.forced -= {record["id"] for record, _ in items}

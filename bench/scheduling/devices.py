@@ -7,7 +7,7 @@ THREADS = 1
 """Threads of a cell that trains alone. Sums over several threads round differently. With one thread the result of a
 spec is the same on a machine whether its seeds run alone or side by side, and every core trains a seed of its own."""
 WORTH_A_PROCESS = 4_000
-"""Updates of all replicas together from which on another process is worth the seconds that it takes to start."""
+"""Updates, of all replicas together, for each process: fewer take less time than the start of another process."""
 
 
 def fleet_parts(device: str, replicas: int, updates: int, cores: int) -> list[tuple[str, int]]:

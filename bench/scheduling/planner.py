@@ -182,12 +182,12 @@ def _look_up(planned: Plan) -> None:
         if extends and step is not None and store.checkpoints.has(record["id"], step):
             planned.stored[int(index)] = step, record["seconds"]["total"]
     unknown = {planned.duration_key(entry) for entry in planned.entries} - planned.durations.keys()
-    if unknown:  # records of other plans in the folder may have them
-        for id in others[:: max(1, len(others) // SAMPLE)][:SAMPLE].tolist():
-            with suppress(StoreError):
-                record = store.read(f"{id:016x}")
-                if record is not None and _duration_key(record) in unknown:
-                    _count_duration(planned, record)
+    sample = others[:: max(1, len(others) // SAMPLE)][:SAMPLE]
+    for id in sample.tolist() if unknown else ():
+        with suppress(StoreError):
+            record = store.read(f"{id:016x}")
+            if record is not None and _duration_key(record) in unknown:
+                _count_duration(planned, record)
 
 
 def _duration_key(record: Record) -> tuple[str, str]:
