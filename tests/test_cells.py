@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.harness.evaluation import Judge
+from bench.harness.evaluation import Evaluator
 from bench.specs.cell import prepare
 from bench.specs.request import Request
 from bench.specs.resolve import family, resolve
@@ -63,11 +63,11 @@ def test_cells_that_differ_in_what_learns_share_their_codes(other: dict[str, Any
 def test_while_a_vault_is_closed_validation_alone_is_looked_at() -> None:
     vault, request = {"fraction": 0.2, "seed": 1}, Request(**REQUEST, validation_fraction=0.2)
     closed, opened = (prepare(family(request, vault={**vault, "open": one}).first) for one in (False, True))
-    judge = Judge([closed, opened])
-    assert np.array_equal(judge.rows[0], closed.split.validation)
-    assert len(judge.rows[1]) == sum(map(len, (opened.split.train, opened.split.validation, opened.split.test)))
+    evaluator = Evaluator([closed, opened])
+    assert np.array_equal(evaluator.rows[0], closed.split.validation)
+    assert len(evaluator.rows[1]) == sum(map(len, (opened.split.train, opened.split.validation, opened.split.test)))
     scores = np.eye(13)[closed.task.answers_N[closed.split.validation]]
-    [verdict] = judge.measure(scores[None], [0], lambda scores, y: np.ones(len(y)))
-    assert verdict.accuracy == {"train": None, "validation": 1.0, "test": None}
-    assert verdict.loss == {"train": None, "validation": 1.0, "test": None}
-    assert verdict.diagonal is None
+    [found] = evaluator.evaluate(scores[None], [0], lambda scores, y: np.ones(len(y)))
+    assert found.accuracy == {"train": None, "validation": 1.0, "test": None}
+    assert found.loss == {"train": None, "validation": 1.0, "test": None}
+    assert found.diagonal is None

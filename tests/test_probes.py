@@ -10,7 +10,7 @@ from conftest import Finished
 
 import bench
 from bench.cli._tables import print_records
-from bench.harness.probes import PROBES, matched_products, probes, remembered
+from bench.harness.probes import PROBES, cached_probes, matched_products, probes
 from bench.results.store import Store
 from bench.scheduling.rerun import rerun
 from bench.specs.cell import Cell, prepare
@@ -78,10 +78,10 @@ def test_products_cannot_read_codes_that_share_nothing() -> None:
 
 def test_probes_remembered_by_an_earlier_version_are_made_anew(tmp_path: Path) -> None:
     cell = made("phasor", combine="concat", modulus=11)
-    found = remembered(cell, tmp_path)
+    found = cached_probes(cell, tmp_path)
     [path] = tmp_path.glob("*.probes")
     path.write_text(json.dumps({"ridge": found["ridge"], "knn": found["knn"]}))
-    assert remembered(cell, tmp_path) == found
+    assert cached_probes(cell, tmp_path) == found
     assert set(json.loads(path.read_text())) == set(PROBES)
 
 

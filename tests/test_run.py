@@ -181,7 +181,7 @@ def test_a_larger_budget_extends_and_equals_an_uninterrupted_run(tmp_path: Path,
     request = {**REQUEST, "settings": {"learner.hidden_layer_sizes": (24,), "learner.head": head}}
     [short] = bench.run(**request, epochs=43, results=tmp_path)
     assert (
-        plan(**{k: v for k, v in request.items() if k != "jobs"}, epochs=90, results=tmp_path).steps[0].action
+        plan(**{k: v for k, v in request.items() if k != "jobs"}, epochs=90, results=tmp_path).cells[0].action
         == "extend"
     )
     [extended] = bench.run(**request, epochs=90, results=tmp_path)
@@ -285,14 +285,14 @@ def test_a_curve_does_not_depend_on_the_budgets_of_its_neighbours() -> None:
 
 
 def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.harness.train.KEEPING", 0.0)
+    monkeypatch.setattr("bench.harness.train.SAVE_SPACING", 0.0)
     [spec] = resolve(encoder="onehot", learner="mlp", modulus=7, settings={"learner.hidden_layer_sizes": (24,)})
     kept: list[Outcome] = []
     train_cells(
         [prepare(spec)],
         [Budget(30)],
         lambda some: kept.extend(replace(outcome, state=partial(dict, outcome.state())) for _, outcome in some),
-        keep_every=0.0,
+        save_every=0.0,
     )
     assert [o.record["status"] for o in kept] == ["interrupted"] * (len(kept) - 1) + ["done"]
     assert len(kept) == len(kept[-1].record["curve"]["step"]) > 20
@@ -301,7 +301,7 @@ def test_what_there_is_is_kept_from_time_to_time(monkeypatch: pytest.MonkeyPatch
 
 def test_ends_of_neighbours_do_not_keep_a_cell_from_being_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step takes a second; three neighbours end just before a point of the long cell."""
-    monkeypatch.setattr("bench.harness.train.KEEPING", 0.0)
+    monkeypatch.setattr("bench.harness.train.SAVE_SPACING", 0.0)
     points = evaluation_steps(900, 1)
     specs = resolve(encoder="onehot", learner="quadratic", modulus=7, seeds=range(4))
     clock = SimpleNamespace(elapsed=0.0)
@@ -318,7 +318,7 @@ def test_ends_of_neighbours_do_not_keep_a_cell_from_being_kept(monkeypatch: pyte
         [Budget(900), *(Budget(point - 1) for point in points[-4:-1])],
         lambda some: kept.extend(outcome.record["final"]["step"] for r, outcome in some if r == 0),
         clock=clock,  # type: ignore[arg-type]
-        keep_every=30.0,
+        save_every=30.0,
     )
     assert kept[-1] == 900
     assert set(points[-4:-1]) <= set(kept)
@@ -813,7 +813,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, 
         "seed": records[0]["spec"]["seed"],
     }
     planned = plan(**request, epochs=reached + 10, results=tmp_path)
-    assert planned.steps[0].action == "resume"
+    assert planned.cells[0].action == "resume"
 
 
 def test_kill_9_leaves_whole_records_only(tmp_path: Path) -> None:
@@ -851,7 +851,7 @@ def test_whole_floats_are_integers_where_only_these_are() -> None:
         bench.plan(encoder="onehot", learner="quadratic", settings={"learner.batch_size": n}, results=None)
         for n in (64.0, 64)
     )
-    assert [step.spec.id for step in of_floats.steps] == [step.spec.id for step in of_integers.steps]
+    assert [step.spec.id for step in of_floats.cells] == [step.spec.id for step in of_integers.cells]
 
 
 def test_torch_learners_train_without_denormal_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from bench.recipes.measurements.fleet_rates import ProcessPoolExecutor, Subject,
 from bench.recipes.measurements.plain_script import PlainTransformer, Script, plain_module
 from bench.recipes.measurements.speed import _row, measure
 from bench.recipes.measurements.timing import WINDOWS, rates_of
-from bench.scheduling.devices import places
+from bench.scheduling.devices import fleet_parts
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 from learners import Quadratic, TorchMLP, Transformer
@@ -166,7 +166,9 @@ def failing(*arguments: Any) -> Any:
 
 def test_who_waits_for_a_part_that_failed_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.recipes.measurements.fleet_rates._fleet", failing)
-    monkeypatch.setattr("bench.recipes.measurements.fleet_rates.places", lambda *arguments: [("cpu", 1), ("cpu", 1)])
+    monkeypatch.setattr(
+        "bench.recipes.measurements.fleet_rates.fleet_parts", lambda *arguments: [("cpu", 1), ("cpu", 1)]
+    )
     ended: list[bool] = []
     shutdown = ProcessPoolExecutor.shutdown
 
@@ -237,16 +239,16 @@ def test_bad_requests_get_one_line(command: Any, arguments: tuple[str, ...], mes
 
 def test_fleets_spread_over_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     many = 10**6
-    assert places("cpu", 20, many, 2) == [("cpu", 1), ("cpu", 1)]
-    assert places("cpu", 1, many, 8) == [("cpu", 8)]
-    assert places("cpu", 3, many, 8) == [("cpu", 2)] * 3
-    assert places("cpu", 20, 100, 8) == [("cpu", 8)]  # a process would cost more than it saves
+    assert fleet_parts("cpu", 20, many, 2) == [("cpu", 1), ("cpu", 1)]
+    assert fleet_parts("cpu", 1, many, 8) == [("cpu", 8)]
+    assert fleet_parts("cpu", 3, many, 8) == [("cpu", 2)] * 3
+    assert fleet_parts("cpu", 20, 100, 8) == [("cpu", 8)]  # a process would cost more than it saves
     monkeypatch.setattr("bench.scheduling.devices.gpus", lambda: 4)
-    assert places("cuda", 1024, many, 16) == [(f"cuda:{i}", 1) for i in range(4)]
-    assert places("cuda", 2, many, 16) == [("cuda:0", 1), ("cuda:1", 1)]
-    assert places("cuda:2", 64, many, 16) == [("cuda:2", 1)]
+    assert fleet_parts("cuda", 1024, many, 16) == [(f"cuda:{i}", 1) for i in range(4)]
+    assert fleet_parts("cuda", 2, many, 16) == [("cuda:0", 1), ("cuda:1", 1)]
+    assert fleet_parts("cuda:2", 64, many, 16) == [("cuda:2", 1)]
     monkeypatch.setattr("bench.scheduling.devices.gpus", lambda: 1)
-    assert places("cuda", 64, many, 16) == [("cuda", 1)]
+    assert fleet_parts("cuda", 64, many, 16) == [("cuda", 1)]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -21,13 +21,13 @@ import bench
 from bench.cli._progress import sweep as progress
 from bench.errors import RequestError, StoreError
 from bench.executors import warm as early
-from bench.executors.base import UnderWay
-from bench.executors.channel import Board
-from bench.executors.gpus import isolated, likely_devices
-from bench.executors.jobs import Job, Unit
+from bench.executors.base import RunningJob
+from bench.executors.channel import Channel
+from bench.executors.gpus import isolated_environment, likely_devices
+from bench.executors.jobs import Job, WorkUnit
 from bench.executors.local import Local, _Slot
 from bench.executors.worker import failed
-from bench.harness.outcome import Moment
+from bench.harness.outcome import CellProgress
 from bench.results.clean import clean_folder
 from bench.results.leases import Lease, leased
 from bench.results.store import Store
@@ -42,7 +42,7 @@ from bench.specs.spec import Budget
 Command = Callable[..., Finished]
 SMALL = {"encoder": ["onehot", "phasor"], "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
 ALL = 10**18
-IDLE = SimpleNamespace(devices=["cpu"], under_way=list)
+IDLE = SimpleNamespace(devices=["cpu"], running_jobs=list)
 """An executor that does nothing."""
 MLP = {"mlp": {"hidden_layer_sizes": [[8]]}}
 
@@ -241,7 +241,7 @@ def test_leases_end_with_their_process(tmp_path: Path) -> None:
 def test_cells_of_another_process_are_waited_for_and_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.executors.local.PATIENCE", 0.05)
+    monkeypatch.setattr("bench.executors.local.LEASE_POLL", 0.05)
     Store(tmp_path, create=True)
     planned = plan_sweep(SMALL, results=tmp_path)
     other = Lease(tmp_path)
@@ -256,7 +256,7 @@ def test_cells_of_another_process_are_waited_for_and_taken_over(
 
     from contextlib import nullcontext
 
-    assert execute(planned, 1, lambda planned, under_way: nullcontext(told))
+    assert execute(planned, 1, lambda planned, running_jobs: nullcontext(told))
     assert len(Store(tmp_path).ids()) == len(planned)
 
 
@@ -398,7 +398,7 @@ def test_a_process_that_has_grown_serves_on(tmp_path: Path, monkeypatch: pytest.
     limits = []
     for device in ("cpu", "cuda"):
         slot = _Slot(device)
-        slot.start(Job(()), Board(tmp_path))
+        slot.start(Job(()), Channel(tmp_path))
         assert slot.future is not None
         limits.append(int(str(slot.future.exception()).split()[1]))
         slot.future = None
@@ -424,12 +424,12 @@ def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
 
     monkeypatch.setattr("bench.executors.local.run_job", telling)
     slot = _Slot(device)
-    slot.start(Job((), device), Board(tmp_path))
+    slot.start(Job((), device), Channel(tmp_path))
     assert slot.future is not None
     assert str(slot.future.exception()) == f"{expected} cuda:0 cuda:9"
     slot.future = None
     slot.end()
-    assert isolated("cuda") == isolated("cpu") == isolated("cuda:foo") == isolated("cuda:-1") == {}
+    assert all(isolated_environment(device) == {} for device in ("cuda", "cpu", "cuda:foo", "cuda:-1"))
 
 
 def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -447,7 +447,7 @@ def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("bench.executors.local.run_job", telling)
     slot = _Slot("cuda:1")
-    slot.start(Job((), "cuda:1"), Board(tmp_path))
+    slot.start(Job((), "cuda:1"), Channel(tmp_path))
     assert slot.future is not None
     pid, seen, warm = str(slot.future.exception()).split()
     assert (seen, warm) == ("5", "True")
@@ -471,19 +471,19 @@ def test_which_gpus_are_to_be_seen_is_read_as_cuda_reads_it(
 def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     early.start("auto")
-    Local(["cuda:1", "cpu"], Board(tmp_path))
+    Local(["cuda:1", "cpu"], Channel(tmp_path))
     assert list(early._started) == ["cuda:1"]
     early.end()
 
 
 def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gives back the memory of its GPU, which takes time: here they wait until all of them are at it."""
-    monkeypatch.setattr("bench.executors.local.LEAVE", PATIENCE)
+    monkeypatch.setattr("bench.executors.local.EXIT_TIMEOUT", PATIENCE)
     together = threading.Barrier(3, timeout=PATIENCE)
-    slots = Local(["cpu"] * 3, Board(tmp_path))
+    slots = Local(["cpu"] * 3, Channel(tmp_path))
     for slot in slots.slots:
         slot.pool = SimpleNamespace(shutdown=together.wait)
-    nothing = SimpleNamespace(next=lambda device: None, look_elsewhere=lambda: 0)
+    nothing = SimpleNamespace(next=lambda device: None, recheck_leases=lambda: 0)
     assert slots.run(nothing, print)  # type: ignore[arg-type]
     assert not together.broken
     assert [slot.pool for slot in slots.slots] == [None] * 3
@@ -511,11 +511,11 @@ def test_a_device_that_is_none_is_told_whatever_the_learner(device: str, tmp_pat
 
 def test_a_device_that_does_not_answer_is_told(tmp_path: Path) -> None:
     job = Job(
-        (Unit(family(Request(encoder="onehot", learner="quadratic")).first, Budget(3)),),
+        (WorkUnit(family(Request(encoder="onehot", learner="quadratic")).first, Budget(3)),),
         "cuda:7",
         results=str(tmp_path),
     )
-    [result] = failed(job, Board(tmp_path), RuntimeError("no such device"))
+    [result] = failed(job, Channel(tmp_path), RuntimeError("no such device"))
     assert result.record["error"]["message"] == "no such device"
     assert result.record["environment"]["device"] == "cuda:7"
     assert Store(tmp_path).read(result.record["id"]) == result.record
@@ -528,7 +528,7 @@ def test_a_process_that_died_while_idle_is_replaced(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("bench.executors.local.run_job", told)
     slot, pids = _Slot("cpu"), []
     for _ in range(2):
-        slot.start(Job(()), Board(tmp_path))
+        slot.start(Job(()), Channel(tmp_path))
         assert slot.future is not None
         pids.append(slot.future.result())
         slot.future = None
@@ -605,10 +605,10 @@ def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
     found = family(Request(encoder="onehot", learner="quadratic", modulus=7))
     cells = tuple(found.at(seed) for seed in (0, 1, 3))
-    moments = tuple(Moment(cell.id, 12 + n, 60, None, None, 1.0) for n, cell in enumerate(cells))
-    jobs = [UnderWay(cells, moments, 71.0), *(UnderWay(cells[:1], (), float(n)) for n in (9, 8, 7, 6))]
+    moments = tuple(CellProgress(cell.id, 12 + n, 60, None, None, 1.0) for n, cell in enumerate(cells))
+    jobs = [RunningJob(cells, moments, 71.0), *(RunningJob(cells[:1], (), float(n)) for n in (9, 8, 7, 6))]
     with progress.sweep_progress(
-        plan_sweep(SMALL, results=tmp_path), SimpleNamespace(devices=["cpu"], under_way=lambda: jobs)
+        plan_sweep(SMALL, results=tmp_path), SimpleNamespace(devices=["cpu"], running_jobs=lambda: jobs)
     ) as told:
         told(None)
         assert capsys.readouterr().err == ""
@@ -633,7 +633,7 @@ def test_cells_of_one_label_are_told_apart_by_what_differs_within_the_sweep(
     with progress.sweep_progress(planned, IDLE) as told:
         told(records[1])
     assert "onehot+concat → ridge, 30 % train, mod 11, seed 0: done" in capsys.readouterr().err
-    job = UnderWay(tuple(replace(planned.spec(0), seed=seed) for seed in range(3)), (), 10.0)
+    job = RunningJob(tuple(replace(planned.spec(0), seed=seed) for seed in range(3)), (), 10.0)
     said = progress.what_is_under_way([job], progress.namer(planned))
     assert said == "onehot+concat → ridge, 30 % train, mod 7, seeds 0–2: running for 10 s"
 
@@ -655,15 +655,17 @@ def test_after_a_stop_no_time_is_left_and_interrupted_cells_are_not_done(
 
 
 def test_slots_tell_what_they_are_at(tmp_path: Path) -> None:
-    on = Board(tmp_path)
+    on = Channel(tmp_path)
     slots = Local(["cpu"] * 2, on)
     found = family(Request(encoder="onehot", learner="quadratic", modulus=7))
-    units = [Unit(found.at(seed), Budget(60)) for seed in range(3)]
+    units = [WorkUnit(found.at(seed), Budget(60)) for seed in range(3)]
     slots.slots[1].job = Job(tuple(units))
-    on.post("job", [Moment(unit.spec.id, 5, 60, None, None, 1.0, over=n == 0) for n, unit in enumerate(units[:2])])
-    [job] = slots.under_way()
+    on.report(
+        "job", [CellProgress(unit.spec.id, 5, 60, None, None, 1.0, over=n == 0) for n, unit in enumerate(units[:2])]
+    )
+    [job] = slots.running_jobs()
     assert [cell.seed for cell in job.cells] == [1, 2]
-    assert [moment.id for moment in job.moments] == [units[1].spec.id]
+    assert [moment.id for moment in job.progress] == [units[1].spec.id]
 
 
 def test_longer_cells_are_told_to_take_longer_only_where_steps_count(tmp_path: Path) -> None:
@@ -764,7 +766,7 @@ def test_cells_that_end_with_nothing_do_not_spoil_the_time_left(tmp_path: Path) 
 def test_a_cell_whose_process_was_ended_at_its_limit_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def endless(job: Job, on: Board) -> None:
+    def endless(job: Job, on: Channel) -> None:
         time.sleep(3600)
 
     monkeypatch.setattr("bench.executors.local.GRACE", 0.5)
@@ -795,7 +797,7 @@ def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) 
     planned = plan_sweep(grid | {"steps": 100}, results=tmp_path)
     assert planned.counts["extend"] == 3
     assert planned.seconds_left(1) == (pytest.approx(3 * 5.0), 0)
-    assert len(planned.slots(2)) == 2
+    assert len(planned.worker_devices(2)) == 2
     tally = progress._Tally(planned, 1)
     assert tally.seconds_left()[0] == pytest.approx(3 * 5.0)
     for record in planned.records():
@@ -822,7 +824,7 @@ def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:
         settings={"learner.batch_size": 23},
         results=None,
     )
-    wanted = {step.spec.id: step.budget.steps for step in alone.steps}
+    wanted = {step.spec.id: step.budget.steps for step in alone.cells}
     steps = [planned.entries[number].budget.steps for number in planned.entry.tolist()]
     assert {planned.id(place): steps[place] for place in range(12)} == wanted
     assert len(set(wanted.values())) > 1
@@ -841,7 +843,7 @@ def test_fleets_of_a_group_are_of_one_size_whatever_is_left(tmp_path: Path) -> N
         sizes.append(len(job.units))
     lease.close()
     assert sizes == [5, 4]
-    assert planned.fleet(0, 9, 2) == 5
+    assert planned.fleet_size(0, 9, 2) == 5
 
 
 def test_files_of_others_in_the_claims_folder_are_left_alone(tmp_path: Path) -> None:
@@ -866,7 +868,7 @@ def test_a_cell_that_failed_elsewhere_in_the_meantime_is_not_tried_again(tmp_pat
     gone = {**record, "id": planned.id(0), "status": "failed", "final": {**record["final"], "step": None}}
     Store(tmp_path).write(gone)
     other.close()
-    assert queue.look_elsewhere() == 1
+    assert queue.recheck_leases() == 1
     assert queue.next("cpu") is None
     mine.close()
 

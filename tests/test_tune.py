@@ -32,10 +32,10 @@ from optuna.storages.journal import JournalFileBackend
 import bench
 from bench.cli._progress.tune import search_display
 from bench.errors import BenchError, RequestError, StoreError
-from bench.executors.channel import board
+from bench.executors.channel import open_channel
 from bench.executors.jobs import Job
 from bench.executors.worker import failed, run_job
-from bench.harness.outcome import Moment
+from bench.harness.outcome import CellProgress
 from bench.harness.train import train_cells
 from bench.recipes.measurements import optimizers
 from bench.results.curves import crossings
@@ -746,7 +746,7 @@ def test_a_space_that_fails_fails_its_trial_alone(tmp_path: Path, monkeypatch: p
 def test_what_is_interrupted_is_charged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def once(job: Job, on: Any) -> Any:
         results = run_job(job, on)
-        on.stop()
+        on.request_stop()
         return results
 
     monkeypatch.setattr("bench.executors.local.run_job", once)
@@ -808,7 +808,7 @@ def test_whoever_asks_for_less_goes_by_the_rule_of_the_study(tmp_path: Path, mon
     request, said = MLP_REQUEST | {"study": "s", "results": tmp_path, "jobs": 1}, []
     first, more = {"trials": 2, "compute": 1e9}, {"trials": 4, "compute": 2e9}
     with monkeypatch.context() as patched:
-        patched.setattr("bench.executors.local.run_job", lambda job, on: on.stop() or run_job(job, on))
+        patched.setattr("bench.executors.local.run_job", lambda job, on: on.request_stop() or run_job(job, on))
         for rule in (first, more):
             assert not bench.tune(**request, **rule).whole
     with pytest.raises(RequestError, match=r"goes on to 4 trials and 2e\+09 FLOPs .*, not for 9 trials and 1e\+09"):
@@ -843,14 +843,14 @@ def test_what_is_shown_changes_with_the_trials_that_are_over(tmp_path: Path) -> 
 def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.tuning.reporter.SILENCE", 0)
     said: list[str] = []
-    with board() as on:
-        on.post("job", [Moment(str(step), step, 100, None, None, 1.0, over=step == 5) for step in (80, 5, 60)])
+    with open_channel() as on:
+        on.report("job", [CellProgress(str(step), step, 100, None, None, 1.0, over=step == 5) for step in (80, 5, 60)])
         rounds(tmp_path, on, said.append, None).collect(None)
     assert said == ["0 of 8 trials; 2 cells in training, the slowest at step 60 of 100"]
 
 
 def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.harness.train.TOLD_EVERY", -1.0)
+    monkeypatch.setattr("bench.harness.train.PROGRESS_EVERY", -1.0)
     found = family(Request(encoder="onehot", learner="quadratic", modulus=7))
     seen: list[list[bool]] = []
 
@@ -858,12 +858,12 @@ def test_moments_say_who_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append([moment.over for moment in moments])
 
     cells = [prepare(found.at(seed)) for seed in range(2)]
-    train_cells(cells, [Budget(5, None, False), Budget(50, None, False)], lambda outcomes: None, watch=watch)
+    train_cells(cells, [Budget(5, None, False), Budget(50, None, False)], lambda outcomes: None, on_progress=watch)
     assert [True, False] in seen
     assert seen[-1] == [True, True]
     monkeypatch.undo()
     seen.clear()
-    train_cells([prepare(found.at(3))], [Budget(5, None, False)], lambda outcomes: None, watch=watch)
+    train_cells([prepare(found.at(3))], [Budget(5, None, False)], lambda outcomes: None, on_progress=watch)
     assert seen[-1] == [True]  # the end is told of, however soon it comes
 
 
@@ -1134,7 +1134,7 @@ def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, mo
     now, said = 0.0, list[str]()
     for module in ("progress", "reporter"):
         monkeypatch.setattr(f"bench.tuning.{module}.time", SimpleNamespace(monotonic=lambda: now))
-    with board() as on:
+    with open_channel() as on:
         asked = rounds(tmp_path, on, said.append, None)
         asked.progress.begin()
         assert asked.describe_progress() == "0 of 8 trials"
@@ -1144,7 +1144,7 @@ def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, mo
         best = "best so far trial 0: validation accuracy 0.5"  # of a study that minimizes, made for this test
         monkeypatch.setattr("bench.tuning.progress.best_trial", lambda objectives, trials: trials[0][0])
         assert asked.describe_progress() == f"2 of 8 trials, about 30 s left; {best}"
-        on.post("job", [Moment("a", 60, 100, None, None, 1.0)])
+        on.report("job", [CellProgress("a", 60, 100, None, None, 1.0)])
         assert asked.describe_progress().endswith(f"{best}; 1 cell in training, the slowest at step 60 of 100")
         assert not said
         asked.collect(None)
@@ -1239,7 +1239,7 @@ def halting(rounds, record):
     collect(rounds, record)
     if len(rounds.trials.in_work) < before:
         print("told", flush=True)
-        while not rounds.on.stopped():
+        while not rounds.on.stop_requested():
             time.sleep(0.01)
 
 Rounds.collect = halting
@@ -1314,18 +1314,18 @@ def test_whoever_waits_for_a_turn_hears_that_it_is_to_stop(tmp_path: Path, monke
     study = optuna.create_study(study_name="s", storage=storage)
     owner, other = (owner_of(study, storage, url, tmp_path) for _ in range(2))
     planned = plan_tune(**RIDGE, trials=8, results=tmp_path, study="s")
-    with board() as on:
+    with open_channel() as on:
         asked = Rounds(planned, study, owner, 1, on, Reporter(lambda text: None), lambda: None)
         with other.turn() as turn:
             assert turn
             jobs: list[Job | None] = []
             thread = threading.Thread(target=lambda: jobs.append(asked.next("cpu")), daemon=True)
-            looks, stopped = [], on.stopped
+            looks, stopped = [], on.stop_requested
             monkeypatch.setattr(on, "stopped", lambda: looks.append(None) or stopped())
             thread.start()
             wait_until(lambda: len(looks) > 3)
             assert not jobs
-            on.stop()
+            on.request_stop()
             thread.join(PATIENCE)
             assert jobs == [None]
     assert not study.get_trials()
@@ -1338,11 +1338,11 @@ def test_a_stop_between_two_questions_ends_a_round(tmp_path: Path, monkeypatch: 
     storage = open_storage(url)
     study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
     owner = owner_of(study, storage, url, tmp_path)
-    with board() as on:
+    with open_channel() as on:
         planned = plan_tune(**RIDGE, trials=8, results=tmp_path)
         asked = Rounds(planned, study, owner, 1, on, Reporter(lambda text: None), lambda: None)
         ask = asked.trials.ask
-        monkeypatch.setattr(asked.trials, "ask", lambda *where, **how: on.stop() or ask(*where, **how))
+        monkeypatch.setattr(asked.trials, "ask", lambda *where, **how: on.request_stop() or ask(*where, **how))
         assert asked.next("cpu") is None
         asked.end()
     assert [trial.user_attrs for trial in study.get_trials()] == [{"status": "interrupted"}]
@@ -1354,7 +1354,7 @@ def test_what_was_told_too_late_is_charged(tmp_path: Path) -> None:
     url, said = default_url(tmp_path), list[str]()
     study = optuna.create_study(study_name="s", storage=open_storage(url), direction="maximize")
     owner = owner_of(study, study._storage, url, tmp_path)
-    with board() as on:
+    with open_channel() as on:
         planned = plan_tune(**RIDGE, trials=8, results=tmp_path)
         asked = Rounds(planned, study, owner, 1, on, Reporter(said.append), lambda: None)
         job = asked.next("cpu")

@@ -82,7 +82,7 @@ def sweep(
 def _show_tracebacks(planned: Any) -> None:
     """Where the errors of cells come from that failed in this run."""
     for record in planned.records():
-        if record["id"] in planned.troubles and record["error"]:
+        if record["id"] in planned.failures and record["error"]:
             seed = record["spec"]["seed"]
             click.echo(f"{record['label']}, seed {seed}:\n{record['error']['traceback'].rstrip()}", err=True)
 

@@ -24,7 +24,7 @@ def show_plan(planned: Plan, as_json: bool, jobs: int | None) -> None:
     """The plan: cells, which are done, fleets, time left."""
     slots = jobs or joblib.cpu_count()
     counts, fleets = planned.counts, _fleets(planned, slots)
-    seconds, unknown = planned.seconds_left(max(1, len(planned.slots(slots))))
+    seconds, unknown = planned.seconds_left(max(1, len(planned.worker_devices(slots))))
     if as_json:
         document = {
             "dry_run": True,
@@ -77,7 +77,7 @@ def _fleets(planned: Plan, cores: int) -> list[dict[str, Any]]:
     numbers, counts = np.unique(groups[planned.entry[planned.todo]], return_counts=True)
     found = []
     for group, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        largest = planned.fleet(group, count, cores if planned.groups[group].device == "cpu" else max(1, gpus()))
+        largest = planned.fleet_size(group, count, cores if planned.groups[group].device == "cpu" else max(1, gpus()))
         fleets = -(-count // largest)
         found.append({"learner": planned.groups[group].learner, "cells": count, "fleets": fleets, "largest": largest})
     return found
@@ -113,7 +113,7 @@ def show_results(planned: Plan, as_json: bool, whole: bool) -> int:
     seen = 0
     short: set[str] = set()
     longer: list[int] = []
-    for place, record in _written(planned.placed_records(), as_json):
+    for place, record in _written(planned.indexed_records(), as_json):
         seen += 1
         reached = record["final"]["step"]
         if reached is None or reached < planned.entries[planned.entry[place]].budget.steps:
@@ -131,14 +131,14 @@ def show_results(planned: Plan, as_json: bool, whole: bool) -> int:
         click.echo(f"Note: {beyond}: rank reads all runs of a row at the smallest budget of one.", err=True)
     for problem in dict.fromkeys(planned.problems):
         click.echo(f"Note: {as_options(problem)}", err=True)
-    stored = {planned.id(place) for place in planned.todo.tolist()} & planned.troubles.keys()
-    for status, message in dict.fromkeys(planned.troubles[id] for id in sorted(stored)):
+    stored = {planned.id(place) for place in planned.todo.tolist()} & planned.failures.keys()
+    for status, message in dict.fromkeys(planned.failures[id] for id in sorted(stored)):
         what = "ran out of time" if status == "timeout" else status
         click.echo(f"Note: a cell {what}: {' '.join((message or 'it was at its limit').split())}", err=True)
     if not whole or seen < len(planned) or "interrupted" in short:
         click.echo("Interrupted. What is done is stored; the same command goes on from there.", err=True)
         return 130
-    return 1 if planned.troubles or planned.problems or short & {"failed", "timeout"} else 0
+    return 1 if planned.failures or planned.problems or short & {"failed", "timeout"} else 0
 
 
 def _written(records: Iterable[tuple[int, Record]], as_json: bool) -> Iterator[tuple[int, Record]]:

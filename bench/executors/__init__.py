@@ -1,4 +1,4 @@
-"""Where jobs run: an executor takes them from a queue, and each trains its cells somewhere."""
+"""Where jobs run: an executor takes them from a queue, and workers train their cells."""
 
 import lazy_loader
 

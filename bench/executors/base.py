@@ -1,4 +1,4 @@
-"""What an executor is: it runs the jobs of a queue somewhere, and tells of every record as it comes."""
+"""The interface of an executor: it runs the jobs of a queue somewhere and hands on every record as it arrives."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -6,78 +6,78 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.executors.channel import Board
+from bench.executors.channel import Channel
 from bench.executors.jobs import Job, Result
-from bench.harness import Moment
+from bench.harness import CellProgress
 from bench.results import Record
 from bench.specs import Spec
 
 PURPOSES = ("train", "evaluate", "compile", "probes")
-Told = Callable[[Record | None], None]
-"""Is told of every record as it comes, and of None from time to time."""
+OnRecord = Callable[[Record | None], None]
+"""A callback that receives every record as it arrives, and None a few times a second in between."""
 
 
 class Queue(Protocol):
-    """Where jobs come from."""
+    """A source of jobs."""
 
     def next(self, device: str) -> Job | None:
-        """A job for a device, or None."""
+        """A job for a device, or None if there is none at the moment."""
 
-    def over(self, job: Job) -> None:
-        """A job came back."""
+    def finish(self, job: Job) -> None:
+        """Mark a job as finished."""
 
-    def halve(self, job: Job) -> bool:
-        """A job's process is gone: try its cells in halves, if there are several."""
+    def requeue_halves(self, job: Job) -> bool:
+        """Queue the two halves of a job whose worker process died; False if it has one cell only."""
 
-    def look_elsewhere(self) -> int:
-        """How many cells other processes have leased; free ones go back to the queue."""
+    def recheck_leases(self) -> int:
+        """Queue the cells whose lease another process has released; returns how many cells were leased before that."""
 
 
 @dataclass(frozen=True)
-class UnderWay:
-    """What one worker is doing.
+class RunningJob:
+    """A job that a worker is running.
 
-    :param cells: those of its job that are not over.
-    :param moments: how far they are; those that have not begun to train are missing.
-    :param seconds: since it has the job.
+    :param cells: the cells of the job that are not finished.
+    :param progress: how far these cells are; cells that have not begun to train are missing.
+    :param seconds: the time since the job was started.
     """
 
     cells: tuple[Spec, ...]
-    moments: tuple[Moment, ...]
+    progress: tuple[CellProgress, ...]
     seconds: float
 
 
 class Executor(ABC):
-    """Runs a queue. A module of this package that holds a subclass is an executor of the module's name.
+    """Runs the jobs of a queue.
 
-    :param devices: of the workers, one each.
-    :param board: where workers tell how far they are, and are told to stop.
-    :param here: whether the queue is one job that may as well run in this process.
-    :ivar troubles: cells that failed or timed out in this run, with what they said.
-    :ivar problems: what could not be written.
-    :ivar busy: seconds that workers had a job, all together.
-    :ivar spent: seconds of them by purpose, as records say.
+    :param devices: the device of each worker.
+    :param channel: the channel through which workers report progress and receive the request to stop.
+    :param in_process: whether the jobs run in this process instead of worker processes.
+    :ivar failures: status and error message of each cell that failed or timed out in this run, by id.
+    :ivar problems: messages about records and models that could not be written.
+    :ivar busy: seconds for which workers had a job, summed over workers.
+    :ivar spent: the part of these seconds that records account for, by purpose.
     """
 
-    def __init__(self, devices: Sequence[str], board: Board, here: bool = False) -> None:
-        self.devices, self.board, self.here = devices, board, here
-        self.troubles: dict[str, tuple[str, str | None]] = {}
+    def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
+        self.devices, self.channel, self.in_process = devices, channel, in_process
+        self.failures: dict[str, tuple[str, str | None]] = {}
         self.problems: list[str] = []
         self.busy = 0.0
         self.spent: Counter[str] = Counter()
 
     @abstractmethod
-    def run(self, queue: Queue, told: Told) -> bool:
-        """Run all jobs; False where somebody asked to stop."""
+    def run(self, queue: Queue, on_record: OnRecord) -> bool:
+        """Run all jobs; False if a stop was requested."""
 
     @abstractmethod
-    def under_way(self) -> list[UnderWay]:
-        """What workers are doing, the longest first."""
+    def running_jobs(self) -> list[RunningJob]:
+        """The jobs that workers are running, the longest first."""
 
-    def take(self, job: Job, results: Sequence[Result], seconds: float, told: Told) -> None:
-        """Count and tell what came of a job.
+    def collect_results(self, job: Job, results: Sequence[Result], seconds: float, on_record: OnRecord) -> None:
+        """Count the results of a job and hand its records on.
 
-        :param seconds: that a worker was busy with it.
+        :param seconds: the time for which a worker was busy with the job.
         """
         self.busy += seconds
         before: dict[str, Mapping[str, Any]] = {u.spec.id: u.prior["seconds"] for u in job.units if u.prior}
@@ -87,7 +87,7 @@ class Executor(ABC):
             earlier = before.get(record["id"], {})
             self.spent.update({purpose: spent[purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
             if record["status"] in ("failed", "timeout"):
-                self.troubles[record["id"]] = (record["status"], record["error"] and record["error"]["message"])
+                self.failures[record["id"]] = (record["status"], record["error"] and record["error"]["message"])
             if result.problem:
                 self.problems.append(result.problem)
-            told(record)
+            on_record(record)

@@ -1,4 +1,4 @@
-"""The channel between the process that asks and its workers: how far they are, and whether to stop."""
+"""The channel between the main process and its workers: workers report progress and receive the request to stop."""
 
 import json
 import os
@@ -8,49 +8,49 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
 
-from bench.harness import Moment
+from bench.harness import CellProgress
 
 
-class Board:
-    """A folder through which worker processes tell how far they are and are told to stop."""
+class Channel:
+    """A folder in which workers write their progress, and in which a file asks them to stop."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.owner = os.getpid()
-        self.asked = False
+        self.requested = False
 
-    def post(self, job: str, moments: Sequence[Moment]) -> None:
-        """Say how far the cells of a job are; none, once it is over."""
+    def report(self, job: str, cells: Sequence[CellProgress]) -> None:
+        """Write the progress of the cells of a job; an empty sequence removes it."""
         path = self.folder / f"{job}.json"
         with suppress(OSError):
-            if moments:
-                path.with_suffix(".new").write_text(json.dumps([astuple(moment) for moment in moments]))
+            if cells:
+                path.with_suffix(".new").write_text(json.dumps([astuple(cell) for cell in cells]))
                 path.with_suffix(".new").replace(path)
             else:
                 path.unlink(missing_ok=True)
 
-    def moments(self) -> list[Moment]:
-        """How far all cells in training are."""
-        found: list[Moment] = []
+    def progress(self) -> list[CellProgress]:
+        """The progress of all cells in training."""
+        found: list[CellProgress] = []
         for path in self.folder.glob("*.json"):
             with suppress(OSError, ValueError):
-                found += [Moment(*fields) for fields in json.loads(path.read_text())]
+                found += [CellProgress(*fields) for fields in json.loads(path.read_text())]
         return found
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Ask all cells to end at their next evaluation."""
-        self.asked = True
+        self.requested = True
         with suppress(OSError):
             (self.folder / "stop").touch()
 
-    def stopped(self) -> bool:
-        """Whether somebody asked to stop, or the process that would collect the results is gone."""
+    def stop_requested(self) -> bool:
+        """Whether a stop was requested, or the process that collects the results is gone."""
         orphaned = os.getpid() != self.owner and os.getppid() != self.owner
-        return orphaned or self.asked or (self.folder / "stop").exists()
+        return orphaned or self.requested or (self.folder / "stop").exists()
 
 
 @contextmanager
-def board() -> Iterator[Board]:
-    """A board for as long as a run lasts."""
+def open_channel() -> Iterator[Channel]:
+    """A channel in a temporary folder, which is removed at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
-        yield Board(folder)
+        yield Channel(folder)

@@ -1,4 +1,4 @@
-"""One GPU to a worker process."""
+"""The environment of worker processes: each sees one GPU only."""
 
 import os
 from glob import glob
@@ -6,43 +6,41 @@ from itertools import takewhile
 
 GROWING = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
 """The environment of a process on a GPU: it has grown by 300 MB after its first job, and loky would replace it."""
+ONLY = "MOD97_ONLY_GPU"
+"""The environment variable that holds the name by which other processes know the only GPU of a worker process."""
 
 
 def local_name(device: str) -> str:
-    """What this process calls a device."""
+    """The name of a device in this process."""
     return "cuda:0" if os.environ.get(ONLY) == device else device
 
 
-ONLY = "MOD97_ONLY_GPU"
-"""The variable by which a worker process that sees one GPU alone knows what the others call it."""
+def isolated_environment(device: str) -> dict[str, str]:
+    """Environment variables of a process in which a numbered GPU is the only one, and therefore the first.
 
-
-def isolated(device: str) -> dict[str, str]:
-    """What the environment of a process says in which a numbered GPU is the only one, and so the first.
-
-    Compiled programs hold for a device number: so all GPUs of a machine share them.
+    Compiled programs are valid for one device number. If that is 0 everywhere, all GPUs of a machine share them.
     """
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number.isascii() and number.isdigit()):
         return {}
-    seen = _visible()
-    if seen is not None and int(number) >= len(seen):
-        return {}  # PyTorch says what is wrong with it
-    return {"CUDA_VISIBLE_DEVICES": number if seen is None else seen[int(number)], ONLY: device}
+    visible = _visible_gpus()
+    if visible is not None and int(number) >= len(visible):
+        return {}  # PyTorch reports the error
+    return {"CUDA_VISIBLE_DEVICES": number if visible is None else visible[int(number)], ONLY: device}
 
 
-def _visible() -> list[str] | None:
-    """The GPUs that this process may use, where somebody has said which: CUDA reads up to the first that is none."""
-    said = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if said is None:
+def _visible_gpus() -> list[str] | None:
+    """The GPUs in CUDA_VISIBLE_DEVICES, up to the first invalid name as in CUDA; None if the variable is not set."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if names is None:
         return None
-    return list(takewhile(lambda name: name.isdigit() or name[:3] in ("GPU", "MIG"), map(str.strip, said.split(","))))
+    return list(takewhile(lambda name: name.isdigit() or name[:3] in ("GPU", "MIG"), map(str.strip, names.split(","))))
 
 
 def likely_devices(device: str) -> list[str]:
-    """The devices that jobs will have."""
+    """The GPUs on which jobs will probably run."""
     if device not in ("auto", "cuda"):
-        return [device] if isolated(device) else []
-    seen = _visible()
-    count = len(glob("/dev/nvidia[0-9]*")) if seen is None else len(seen)
+        return [device] if isolated_environment(device) else []
+    visible = _visible_gpus()
+    count = len(glob("/dev/nvidia[0-9]*")) if visible is None else len(visible)
     return ["cuda"] if count == 1 else [f"cuda:{i}" for i in range(count)]

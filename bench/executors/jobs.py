@@ -1,4 +1,4 @@
-"""What travels to a worker process, and what comes back."""
+"""Jobs, which are sent to worker processes, and the results that these send back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,35 +9,35 @@ from bench.specs import Budget, Spec
 
 
 @dataclass(frozen=True)
-class Unit:
+class WorkUnit:
     """One cell of a job.
 
-    :param prior: the stored record to go on from, or None to begin.
-    :param recalled: the stored record is whole, only its model is wanted.
-    :param model: where to save the fitted pipeline, or None.
+    :param prior: the stored record to continue from; None starts at step 0.
+    :param model_only: whether the stored record is complete and only its model is saved.
+    :param model: the file for the fitted pipeline, or None.
     """
 
     spec: Spec
     budget: Budget
     prior: Record | None = field(default=None, repr=False)
-    recalled: bool = False
+    model_only: bool = False
     model: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """Cells that train side by side, as they travel to a worker process.
+    """Cells that one worker trains side by side.
 
-    :param threads: of the arithmetic.
-    :param results: the results folder, or None to keep nothing.
-    :param force: what is stored gives way, whatever it is.
+    :param threads: number of threads for arithmetic.
+    :param results: the results folder; None stores nothing.
+    :param force: whether stored records are replaced.
     :param lease: the file of the lease on the cells, whose lock the worker shares.
-    :param source: commit and state of the source, read once.
-    :param repeats: how many jobs of this structure one worker may expect, this one included.
-    :param tuning: what records say of the study that chose their settings; None where none did.
+    :param source: commit and state of the source, which the main process has read once.
+    :param repeats: expected number of jobs of this structure for one worker, this one included.
+    :param tuning: the entry of records about the study that chose their settings; None without a study.
     """
 
-    units: tuple[Unit, ...]
+    units: tuple[WorkUnit, ...]
     device: str = "cpu"
     threads: int = 1
     results: str | None = None
@@ -49,13 +49,16 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What tells it from other jobs."""
+        """The id of its first cell, which no other job has."""
         return self.units[0].spec.id
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a worker hands back of a cell: the record, and what could not be written."""
+    """The result of one cell.
+
+    :param problem: a message about the record or the model that could not be written, or None.
+    """
 
     record: Record
     problem: str | None = None

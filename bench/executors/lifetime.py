@@ -1,4 +1,4 @@
-"""When processes end: signals, and workers whose owner is gone."""
+"""When processes end: on signals, and workers when their parent process is gone."""
 
 import os
 import signal
@@ -6,25 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 
 @contextmanager
-def graceful(stop: Callable[[], None]) -> Iterator[None]:
-    """On the first signal ask to stop, on the second stop at once. Only the main thread can listen to signals."""
+def graceful(request_stop: Callable[[], None]) -> Iterator[None]:
+    """Request a stop on the first signal and end at once on the second. Python handles signals in the main thread only.
+
+    :param request_stop: the function that requests the stop.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def listen(number: int, frame: Any) -> None:
+    def handle(number: int, frame: Any) -> None:
         os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
-        stop()
+        request_stop()
         signal.signal(number, previous[signal.Signals(number)])
 
     for number in previous:
-        signal.signal(number, listen)
+        signal.signal(number, handle)
     try:
         yield
     finally:
@@ -37,7 +39,7 @@ _working = threading.Event()
 
 @contextmanager
 def working_on_job() -> Iterator[None]:
-    """Mark this process as busy, so that it finishes its job before it leaves with its owner."""
+    """Mark this process as busy, so that it finishes its job after its parent process is gone."""
     _working.set()
     try:
         yield
@@ -45,22 +47,18 @@ def working_on_job() -> Iterator[None]:
         _working.clear()
 
 
-@cache
-def leave_with(owner: int) -> None:
-    """End this worker process, once it has nothing to do, when the one that it works for is gone."""
+def begin_worker(owner: int) -> None:
+    """Initialize a worker process, which ends when it is idle and its parent process is gone.
+
+    Ctrl-C reaches all processes of a terminal. Workers ignore it, and the parent process requests the stop.
+
+    :param owner: the id of the parent process.
+    """
 
     def watch() -> None:
         while os.getppid() == owner or _working.is_set():
             time.sleep(1.0)
         os._exit(0)
 
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def begin_worker(owner: int) -> None:
-    """Make a fresh process a worker, which ends with the process that it works for.
-
-    Ctrl-C reaches all processes of a terminal: the owner decides what it means.
-    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    leave_with(owner)
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,5 +1,6 @@
-"""Worker processes on this machine, one for each slot of a device, that take jobs from a queue until it is empty."""
+"""The executor of this machine: one worker process for each slot of a device, until the queue is empty."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,27 +11,27 @@ from typing import Any
 from loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
 from bench.executors import warm
-from bench.executors.base import Executor, Queue, Told, UnderWay
-from bench.executors.channel import Board
+from bench.executors.base import Executor, OnRecord, Queue, RunningJob
+from bench.executors.channel import Channel
 from bench.executors.jobs import Job, Result
 from bench.executors.lifetime import graceful
 from bench.executors.worker import failed, run_job
 
 POLL = 0.5
-"""Seconds between two looks at what takes too long."""
+"""Seconds between two checks of the deadlines of jobs."""
 GRACE = 60.0
-"""Seconds beyond its cells' limits that a job may take before its process is ended: it starts, and it keeps."""
-LEAVE = 5.0
-"""Seconds that an idle process may take to end."""
-PATIENCE = 1.0
-"""Seconds between two looks at cells that other processes have leased."""
+"""Seconds beyond the limits of its cells after which the process of a job is ended: time to start and to save."""
+EXIT_TIMEOUT = 5.0
+"""Seconds after which an idle process that does not end by itself is killed."""
+LEASE_POLL = 1.0
+"""Seconds between two checks of cells that other processes have leased."""
 
 
-class _Here:
-    """A thread of this process in place of a worker process, which takes seconds to start. It ends with the process."""
+class _ThreadPool:
+    """Runs jobs in a daemon thread of this process, which starts at once, where a worker process takes seconds."""
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Run something; its result, or what it raises, is the future's."""
+        """Call a function in a new thread; the future holds its result or its exception."""
         future: Future[Any] = Future()
 
         def run() -> None:
@@ -43,141 +44,135 @@ class _Here:
         return future
 
     def shutdown(self, wait: bool = True, kill_workers: bool = False) -> None:
-        """Nothing is left of a job that is over."""
+        """Do nothing, since a thread ends with its job."""
 
 
 @dataclass
 class _Slot:
-    """A place where one job runs at a time, in a process of its own.
+    """Runs one job at a time, in a worker process of its own.
 
-    :param here: whether its jobs run in this process instead.
+    :param in_process: whether its jobs run in this process instead.
     :param began: when the job was started, by the monotonic clock.
-    :param deadline: when its process is ended, or None.
+    :param deadline: when the process of the job is ended, by the same clock.
     """
 
     device: str
-    here: bool = False
+    in_process: bool = False
     pool: Any = None
     future: "Future[list[Result]] | None" = None
     job: Job | None = None
     began: float = 0.0
-    deadline: float | None = None
+    deadline: float = math.inf
 
-    def start(self, job: Job, on: Board) -> None:
+    def start(self, job: Job, channel: Channel) -> None:
         """Run a job."""
         self.began = time.monotonic()
         limits = [unit.budget.seconds for unit in job.units]
-        known = [limit for limit in limits if limit is not None]
-        all_limited = len(known) == len(limits)
         try:
-            self.future = self._process().submit(run_job, job, on)
-        except BrokenProcessPool:  # it died while it had nothing to do
+            self.future = self._pool().submit(run_job, job, channel)
+        except BrokenProcessPool:  # the process died while it was idle
             self.end()
-            self.future = self._process().submit(run_job, job, on)
+            self.future = self._pool().submit(run_job, job, channel)
         self.job = job
-        self.deadline = self.began + sum(known) + GRACE if all_limited else None
+        self.deadline = self.began + sum(math.inf if limit is None else limit for limit in limits) + GRACE
 
-    def _process(self) -> Any:
+    def _pool(self) -> Any:
         if self.pool is None:
-            self.pool = _Here() if self.here else warm.process(self.device)
+            self.pool = _ThreadPool() if self.in_process else warm.process(self.device)
         return self.pool
 
     def end(self) -> None:
-        """End the process: at once where it has a job, else as it likes to end, within a few seconds."""
+        """Kill a process that has a job; let an idle one end by itself within a few seconds."""
         pool, self.pool = self.pool, None
         if pool is None:
             return
-        if self.future is None:  # what is killed leaves the semaphores of its own helpers behind
+        if self.future is None:  # a killed process leaves the semaphores of its own helpers behind
             leaving = threading.Thread(target=pool.shutdown, daemon=True)
             leaving.start()
-            leaving.join(LEAVE)
+            leaving.join(EXIT_TIMEOUT)
             if not leaving.is_alive():
                 return
         pool.shutdown(wait=False, kill_workers=True)
 
 
 class Local(Executor):
-    """Runs a queue over worker processes; on Ctrl-C or SIGTERM it ends early with whatever is done."""
+    """Runs a queue in worker processes of this machine; on Ctrl-C or SIGTERM it ends early and keeps what is done."""
 
-    def __init__(self, devices: Sequence[str], board: Board, here: bool = False) -> None:
-        super().__init__(devices, board, here)
-        self.slots = [_Slot(device, here) for device in devices]
-        warm.end(but=() if here else devices)
+    def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
+        super().__init__(devices, channel, in_process)
+        self.slots = [_Slot(device, in_process) for device in devices]
+        warm.end(but=() if in_process else devices)
 
-    def run(self, queue: Queue, told: Told) -> bool:
-        """Run all jobs; False where somebody asked to stop."""
-        with graceful(self.board.stop):
+    def run(self, queue: Queue, on_record: OnRecord) -> bool:
+        """Run all jobs; False if a stop was requested."""
+        with graceful(self.channel.request_stop):
             try:
-                while self._fill(queue) or self._wait_for_others(queue, told):
-                    self._collect(queue, told)
+                while self._fill(queue) or self._wait_for_leases(queue, on_record):
+                    self._collect(queue, on_record)
             finally:
-                with ThreadPoolExecutor(max(1, len(self.slots))) as pool:  # one gives back a GPU's memory: a second
+                with ThreadPoolExecutor(max(1, len(self.slots))) as pool:  # freeing a GPU's memory takes a second each
                     list(pool.map(_Slot.end, self.slots))
                 warm.end()
-        return not self.board.stopped()
+        return not self.channel.stop_requested()
 
-    def under_way(self) -> list[UnderWay]:
-        """What worker processes are doing, the longest first."""
-        moments, found = {moment.id: moment for moment in self.board.moments()}, []
+    def running_jobs(self) -> list[RunningJob]:
+        """The jobs that worker processes are running, the longest first."""
+        progress, found = {cell.id: cell for cell in self.channel.progress()}, []
         for slot in sorted(self.slots, key=lambda slot: slot.began):
             specs = [] if slot.job is None else [unit.spec for unit in slot.job.units]
-            left = tuple(spec for spec in specs if spec.id not in moments or not moments[spec.id].over)
+            left = tuple(spec for spec in specs if spec.id not in progress or not progress[spec.id].over)
             if left:
-                known = tuple(moments[spec.id] for spec in left if spec.id in moments)
-                found.append(UnderWay(left, known, time.monotonic() - slot.began))
+                known = tuple(progress[spec.id] for spec in left if spec.id in progress)
+                found.append(RunningJob(left, known, time.monotonic() - slot.began))
         return found
 
     def _fill(self, queue: Queue) -> bool:
-        """Give idle slots something to do; whether any is busy."""
+        """Start jobs in idle slots; returns whether any slot is busy."""
         for slot in self.slots:
-            if slot.future is None and not self.board.stopped():
+            if slot.future is None and not self.channel.stop_requested():
                 job = queue.next(slot.device)
                 if job is not None:
-                    slot.start(job, self.board)
+                    slot.start(job, self.channel)
         return any(slot.future is not None for slot in self.slots)
 
-    def _wait_for_others(self, queue: Queue, told: Told) -> bool:
-        """Cells that another process has leased are waited for: it may be killed."""
-        if self.board.stopped() or not queue.look_elsewhere():
+    def _wait_for_leases(self, queue: Queue, on_record: OnRecord) -> bool:
+        """Wait for cells that another process has leased, since it may be killed; False if there are none."""
+        if self.channel.stop_requested() or not queue.recheck_leases():
             return False
-        told(None)
-        time.sleep(PATIENCE)
+        on_record(None)
+        time.sleep(LEASE_POLL)
         return True
 
-    def _collect(self, queue: Queue, told: Told) -> None:
-        """Wait a moment for what comes back."""
+    def _collect(self, queue: Queue, on_record: OnRecord) -> None:
+        """Wait a moment for jobs to finish, and take their results."""
         busy = [slot.future for slot in self.slots if slot.future is not None]
         wait(busy, timeout=POLL, return_when=FIRST_COMPLETED)
         for slot in self.slots:
             if slot.future is None or slot.job is None:
                 continue
             if slot.future.done():
-                self._take(slot, slot.job, queue, told)
-            elif slot.deadline is not None and time.monotonic() > slot.deadline:
+                results = self._results(slot, slot.job, slot.future, queue)
+            elif time.monotonic() > slot.deadline:
                 slot.end()
-                self._lost(slot, slot.job, queue, told, TimeoutError("It did not end at its limit of seconds."))
-        told(None)
+                results = self._lost(slot.job, queue, TimeoutError("It did not end at its limit of seconds."))
+            else:
+                continue
+            job, slot.future, slot.job = slot.job, None, None
+            queue.finish(job)
+            self.collect_results(job, results, time.monotonic() - slot.began, on_record)
+        on_record(None)
 
-    def _take(self, slot: _Slot, job: Job, queue: Queue, told: Told) -> None:
-        """Take what came back of a job. What it raises is no cell's fault: jobs fail cells by themselves."""
-        assert slot.future is not None
-        error = slot.future.exception()
+    def _results(self, slot: _Slot, job: Job, future: "Future[list[Result]]", queue: Queue) -> list[Result]:
+        """The results of a finished job. Errors of single cells are in its results, so that it raises others only."""
+        error = future.exception()
         if isinstance(error, BrokenProcessPool):
             slot.end()
             killed = MemoryError("Its process was killed, by lack of memory perhaps.")
-            self._lost(slot, job, queue, told, killed if isinstance(error, TerminatedWorkerError) else error)
-            return
-        results = slot.future.result() if error is None else failed(job, self.board, error)
-        self._over(slot, job, queue, results, told)
+            return self._lost(job, queue, killed if isinstance(error, TerminatedWorkerError) else error)
+        return future.result() if error is None else failed(job, self.channel, error)
 
-    def _lost(self, slot: _Slot, job: Job, queue: Queue, told: Told, error: Exception) -> None:
-        """The process is gone: each cell for itself, until it is clear whose fault it is."""
-        again = not self.board.stopped() and queue.halve(job)
-        status = "timeout" if isinstance(error, TimeoutError) else "failed"
-        results = [] if again or self.board.stopped() else failed(job, self.board, error, status)
-        self._over(slot, job, queue, results, told)
-
-    def _over(self, slot: _Slot, job: Job, queue: Queue, results: Sequence[Result], told: Told) -> None:
-        slot.future = slot.job = None
-        queue.over(job)
-        self.take(job, results, time.monotonic() - slot.began, told)
+    def _lost(self, job: Job, queue: Queue, error: Exception) -> list[Result]:
+        """The results of a job whose process is gone: none while its halves are tried, until one cell is left."""
+        if self.channel.stop_requested() or queue.requeue_halves(job):
+            return []
+        return failed(job, self.channel, error, "timeout" if isinstance(error, TimeoutError) else "failed")

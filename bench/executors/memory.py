@@ -1,4 +1,4 @@
-"""Memory that training gives back in one step and wants again in the next stays with the process."""
+"""Memory that one step frees and the next one allocates again stays with the process."""
 
 import ctypes
 from contextlib import suppress
@@ -10,10 +10,10 @@ MOST = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed: it otherwise returns large arrays to the system, page by page.
+    """Make the C library keep freed memory, which it otherwise returns to the system if an array is large.
 
-    A step on a CPU frees and wants again tens of megabytes: fetching them anew took 8 of 22 ms (4,600 page faults a
-    step, default transformer, one core of an AMD EPYC). Does nothing where the C library is another one.
+    A step on a CPU frees tens of megabytes and allocates them again, for which page faults took 8 of 22 ms (4,600 page
+    faults a step, default transformer, one core of an AMD EPYC). Without the GNU C library this does nothing.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

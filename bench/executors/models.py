@@ -1,4 +1,4 @@
-"""Saved models."""
+"""Files of fitted models."""
 
 import os
 from contextlib import suppress
@@ -14,7 +14,7 @@ from learners import Learner
 
 
 def save_model(cell: Cell, learner: Learner, path: Path) -> str | None:
-    """Save a scikit-learn pipeline from pairs to answers, for `joblib.load`; returns what went wrong."""
+    """Save a scikit-learn pipeline from pairs to answers, for `joblib.load`; returns an error message or None."""
     model = Pipeline([("encoder", cell.encoder), ("learner", learner)])
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -28,10 +28,9 @@ def save_model(cell: Cell, learner: Learner, path: Path) -> str | None:
 
 
 def check_model_path(path: str, n_seeds: int) -> None:
-    """Raise RequestError unless models can be saved there, one for each seed."""
+    """Raise RequestError unless the models of all seeds can be saved at this path."""
     if n_seeds > 1 and "{seed}" not in path:
         raise RequestError(f"`save_model` needs {{seed}} in its path for {n_seeds} seeds, got {path!r}.")
     folder = Path(path).parent
-    usable = bool(Path(path).name) and not Path(path).is_dir() and folder.is_dir() and os.access(folder, os.W_OK)
-    if not usable:
+    if not Path(path).name or Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise RequestError(f"`save_model` must name a file in a folder that can be written to, got {path!r}.")

@@ -1,7 +1,7 @@
-"""Worker processes for GPUs, started while the command that will use them is still importing what it needs itself.
+"""Worker processes for GPUs, started while the main process still imports its modules.
 
-Both take seconds, above all on a machine whose files are not in memory yet. Only loky is imported here. The number of
-GPUs is guessed from what the system shows; PyTorch decides later, and processes started in vain are ended.
+Both take seconds, above all when no file is in the page cache yet. This module imports loky only. It estimates the
+number of GPUs from device files; PyTorch counts them later, and processes that are not needed are ended.
 """
 
 import os
@@ -12,22 +12,22 @@ from typing import Any
 
 from loky.process_executor import ProcessPoolExecutor
 
-from bench.executors.gpus import GROWING, isolated, likely_devices
+from bench.executors.gpus import GROWING, isolated_environment, likely_devices
 from bench.executors.lifetime import begin_worker
 
 _started: dict[str, Any] = {}
 
 
 def process(device: str) -> Any:
-    """A pool of one process for jobs of a device: one that was started, or a new one."""
+    """A pool of one process for jobs of a device: the one that `start` has started, or a new one."""
     if device in _started:
         return _started.pop(device)
-    env = {} if device == "cpu" else GROWING | isolated(device)
+    env = {} if device == "cpu" else GROWING | isolated_environment(device)
     return ProcessPoolExecutor(max_workers=1, initializer=begin_worker, initargs=(os.getpid(),), env=env)
 
 
 def start(device: str) -> None:
-    """Start a process for each GPU that is likely to be there, where that is where work goes."""
+    """Start a process for each GPU on which jobs for this device will probably run."""
     if not _started:
         for name in likely_devices(device):
             pool = process(name)
@@ -36,27 +36,27 @@ def start(device: str) -> None:
 
 
 def end(but: Collection[str] = ()) -> None:
-    """End what was not asked for, at once.
+    """Kill the started processes that are not needed.
 
-    :param but: devices whose processes are still wanted.
+    :param but: devices whose processes stay.
     """
-    for device in [device for device in _started if device not in but]:
+    for device in _started.keys() - set(but):
         _started.pop(device).shutdown(wait=False, kill_workers=True)
 
 
 def _import() -> None:
-    """What learners on a GPU need, and what compiles them; meanwhile the GPU is made ready."""
+    """Import learners and the compiler while a thread initializes the GPU."""
     import torch
 
-    def wake() -> None:
-        with suppress(Exception):  # jobs say why
+    def initialize() -> None:
+        with suppress(Exception):  # a job reports the error
             torch.zeros(1, device="cuda")
 
-    waking = threading.Thread(target=wake)
-    waking.start()
+    initializing = threading.Thread(target=initialize)
+    initializing.start()
     from learners import Transformer  # noqa: F401
     from learners.fleet import keep_programs, load_compiler
 
     keep_programs()
     load_compiler()
-    waking.join()
+    initializing.join()

@@ -1,4 +1,4 @@
-"""Run cells: over the cores, stoppable within about a second without losing what is done."""
+"""Runs one job, in a worker process or in the main process; a stop ends it within a second and stores its records."""
 
 import sys
 import warnings
@@ -12,35 +12,35 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from bench.errors import StoreError
-from bench.executors.channel import Board
+from bench.executors.channel import Channel
 from bench.executors.gpus import local_name
-from bench.executors.jobs import Job, Result, Unit
+from bench.executors.jobs import Job, Result, WorkUnit
 from bench.executors.lifetime import working_on_job
 from bench.executors.memory import keep_freed_memory
 from bench.executors.models import save_model
-from bench.harness import CheckpointError, Clock, Outcome, blank_curve, recall, train_cells, trained_record
+from bench.harness import CheckpointError, Clock, Outcome, blank_curve, restored_learner, train_cells, trained_record
 from bench.results import Environment, Record, State, Store, Trained, environment, sharing, source_digest
 from bench.specs import Cell, prepare, registry
 
 
-def run_job(job: Job, on: Board) -> list[Result]:
-    """Run one job, in a worker process or here; nothing where a stop came before it began."""
-    if on.stopped():
+def run_job(job: Job, channel: Channel) -> list[Result]:
+    """Run one job; without any result if a stop is requested before it begins."""
+    if channel.stop_requested():
         return []
     keep_freed_memory()
     with sharing(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), working_on_job():
         warnings.simplefilter("ignore")
-        return _Runner(job, on).run()
+        return _Runner(job, channel).run()
 
 
 @contextmanager
 def _threads(job: Job) -> Iterator[None]:
-    """As many threads of torch as the job says, and no denormal numbers, where its learner uses torch.
+    """Set the number of threads of torch and flush denormal numbers, if the learner uses torch.
 
-    Weights that decay below 1e-38 make some processors take a slow path: a quadratic network of width 512 (lr 0.083,
+    Some processors are slow with weights that have decayed below 1e-38: a quadratic network of width 512 (lr 0.083,
     decay 1.1) took 84 ms a step with them, 16 without, to the same accuracy (one core of an Intel Xeon).
     """
-    registry.learner(job.units[0].spec.learner["name"])  # imports torch, or does not
+    registry.learner(job.units[0].spec.learner["name"])  # imports torch if it uses it
     torch = sys.modules.get("torch")
     if torch is None:
         yield
@@ -56,10 +56,10 @@ def _threads(job: Job) -> Iterator[None]:
 
 
 class _Runner:
-    """Runs one job in this process and keeps what comes of it, cell by cell."""
+    """Runs one job in this process and stores the record of each cell when it is over."""
 
-    def __init__(self, job: Job, on: Board) -> None:
-        self.job, self.on = job, on
+    def __init__(self, job: Job, channel: Channel) -> None:
+        self.job, self.channel = job, channel
         self.device = local_name(job.device)
         self.clock = Clock()
         self.results: dict[str, Result] = {}
@@ -67,29 +67,30 @@ class _Runner:
         self.forced = {unit.spec.id for unit in job.units} if job.force else set()
 
     def run(self) -> list[Result]:
-        """Results in the order of the units."""
+        """The results in the order of the units."""
         try:
-            return self._run()
+            self._run()
         finally:
-            self.on.post(self.job.name, [])
-
-    def _run(self) -> list[Result]:
-        environment.reset_peak_memory(self.device)
-        try:
-            self._train([unit for unit in self.job.units if not unit.recalled])
-        except CheckpointError as error:
-            spoiled = error.id
-            units = [replace(unit, prior=None) if unit.spec.id == spoiled else unit for unit in self.job.units]
-            self.job = replace(self.job, units=tuple(units))
-            return self._run()
-        for unit in self.job.units:
-            if unit.recalled:
-                self._recall(unit)
+            self.channel.report(self.job.name, [])
         return [self.results[unit.spec.id] for unit in self.job.units if unit.spec.id in self.results]
 
-    def _train(self, units: Sequence[Unit]) -> None:
+    def _run(self) -> None:
+        environment.reset_peak_memory(self.device)
+        try:
+            self._train([unit for unit in self.job.units if not unit.model_only])
+        except CheckpointError as error:
+            bad = error.id
+            units = (replace(unit, prior=None) if unit.spec.id == bad else unit for unit in self.job.units)
+            self.job = replace(self.job, units=tuple(units))
+            self._run()
+            return
+        for unit in self.job.units:
+            if unit.model_only:
+                self._save_stored_model(unit)
+
+    def _train(self, units: Sequence[WorkUnit]) -> None:
         cells: list[Cell] = []
-        ready: list[Unit] = []
+        ready: list[WorkUnit] = []
         known: dict[str, Any] = {}
         for unit in units:
             try:
@@ -99,18 +100,17 @@ class _Runner:
                 self._fail(unit, error)
         if not ready:
             return
-        # A record that is trained to its end is told of; one that is kept from time to time is not.
         try:
             train_cells(
                 cells,
                 [unit.budget for unit in ready],
                 lambda outcomes: self._finish([(ready[r], cells[r], outcome) for r, outcome in outcomes]),
                 [self._prior(unit) for unit in ready],
-                partial(self.on.post, self.job.name),
-                self.on.stopped,
+                partial(self.channel.report, self.job.name),
+                self.channel.stop_requested,
                 self.clock,
                 self.device,
-                probed=self.on.folder,
+                probe_cache=self.channel.folder,
                 repeats=self.job.repeats,
             )
         except CheckpointError:
@@ -120,63 +120,60 @@ class _Runner:
             left = [unit for unit in ready if unit.spec.id not in over]
             if len(left) == 1:
                 self._fail(left[0], error)
-            again = [self._from_what_is_kept(unit) for unit in left] if len(left) > 1 else []
-            for half in (again[: len(again) // 2], again[len(again) // 2 :]):
-                self.clock = Clock()  # what failed, and the other half, is no time of theirs
-                self._train(half)  # whichever of them it is, the others go on
+            again = [self._with_saved_record(unit) for unit in left] if len(left) > 1 else []
+            for half in (again[: len(again) // 2], again[len(again) // 2 :]):  # until the cell that fails is alone
+                self.clock = Clock()  # the time of the failed attempt and of the other half is not charged
+                self._train(half)
 
-    def _from_what_is_kept(self, unit: Unit) -> Unit:
-        """The cell, to go on from what was kept of it since it was begun."""
+    def _with_saved_record(self, unit: WorkUnit) -> WorkUnit:
+        """The unit, to continue from the record that was saved since it began."""
         if self.store is None or unit.spec.id in self.forced:
             return unit
         record = self.store.read(unit.spec.id)
         return replace(unit, prior=record) if record is not None and record["status"] == "interrupted" else unit
 
-    def _prior(self, unit: Unit) -> tuple[Record, State] | None:
-        """The stored record with its checkpoint; a run whose checkpoint is gone begins anew."""
+    def _prior(self, unit: WorkUnit) -> tuple[Record, State] | None:
+        """The stored record with its checkpoint; None if the checkpoint is gone, so that training starts at step 0."""
         if unit.prior is None or self.store is None:
             return None
         state = self.store.checkpoints.read(unit.spec.id, unit.prior["final"]["step"])
         return None if state is None else (unit.prior, state)
 
-    def _finish(self, some: Sequence[tuple[Unit, Cell, Outcome]]) -> None:
-        """Keep records, then models: what cannot be saved must not cost what was trained."""
+    def _finish(self, some: Sequence[tuple[WorkUnit, Cell, Outcome]]) -> None:
+        """Store records, then models, so that an error with a model cannot lose a record."""
         records = [self._described(outcome.record, unit) for unit, _, outcome in some]
         states = [outcome.state() if self.store else {} for _, _, outcome in some]
-        problems = self._keep(list(zip(records, states, strict=True)))
-        for (unit, cell, outcome), record, found in zip(some, records, problems, strict=True):
-            problem = found
+        problems = self._store(list(zip(records, states, strict=True)))
+        for (unit, cell, outcome), record, problem in zip(some, records, problems, strict=True):
+            message = problem
             if unit.model and record["status"] not in ("interrupted", "diverged"):
-                problem = save_model(cell, outcome.fitted(), Path(unit.model)) or problem
-            self.results[unit.spec.id] = Result(record, problem)
+                message = save_model(cell, outcome.fitted(), Path(unit.model)) or problem
+            self.results[unit.spec.id] = Result(record, message)
 
-    def _recall(self, unit: Unit) -> None:
-        """Save the model of a stored record and leave the record as it is."""
+    def _save_stored_model(self, unit: WorkUnit) -> None:
+        """Save the model of a stored record without a change of the record."""
         assert unit.prior is not None
         assert unit.model is not None
-        problem: str | None
         try:
-            cell = prepare(unit.spec)
-            prior = self._prior(unit)
-            learner = recall(cell, unit.prior, prior[1] if prior else None)
+            cell, prior = prepare(unit.spec), self._prior(unit)
+            learner = restored_learner(cell, unit.prior, prior[1] if prior else None)
             problem = save_model(cell, learner, Path(unit.model))
         except CheckpointError as error:
             problem = str(error)
         self.results[unit.spec.id] = Result(unit.prior, problem)
 
-    def _fail(self, unit: Unit, error: BaseException, status: str = "failed") -> None:
+    def _fail(self, unit: WorkUnit, error: BaseException, status: str = "failed") -> None:
         trained = trained_record(unit.spec, unit.budget, status, blank_curve(), self.clock.elapsed, error=error)
         record = self._described(trained, unit)
-        [problem] = self._keep([(record, {})])
+        [problem] = self._store([(record, {})])
         self.results[unit.spec.id] = Result(record, problem)
 
-    def _described(self, trained: Trained, unit: Unit) -> Record:
-        """The record with its environment and with the study that chose its settings."""
-        described: Environment
+    def _described(self, trained: Trained, unit: WorkUnit) -> Record:
+        """The record with its environment and the study that chose its settings."""
         try:
-            described = environment.describe(self.device, self.job.threads)
+            described: Environment = environment.describe(self.device, self.job.threads)
             peak = environment.peak_memory_bytes(self.device)
-        except Exception:  # a device that does not answer is why the cell failed: the record must still be written
+        except Exception:  # the device may be the cause of the failure; the record is written nevertheless
             described, peak = {**environment.describe("cpu", self.job.threads), "processor": None}, None
         described["device"] = self.job.device
         described["git_commit"], described["dirty"] = self.job.source
@@ -190,27 +187,26 @@ class _Runner:
             record["tuning"] = dict(tuning)
         return record
 
-    def _keep(self, items: Sequence[tuple[Record, State]]) -> list[str | None]:
-        """Keep records and their checkpoints; returns what went wrong with each."""
+    def _store(self, items: Sequence[tuple[Record, State]]) -> list[str | None]:
+        """Store records and their checkpoints; returns an error message or None for each."""
         if self.store is None:
             return [None] * len(items)
-        problems: list[StoreError | None]
         try:
-            problems = self.store.keep_all(items, self.forced)
+            problems: list[StoreError | None] = self.store.keep_all(items, self.forced)
         except StoreError as error:
             problems = [error] * len(items)
         self.forced -= {record["id"] for record, _ in items}
         if any(problem and not problem.minor for problem in problems):
-            self.on.stop()
+            self.channel.request_stop()
         return [str(problem) if problem else None for problem in problems]
 
 
-def failed(job: Job, on: Board, error: BaseException, status: str = "failed") -> list[Result]:
-    """Keep that the cells of a job failed for a reason that no worker process could tell.
+def failed(job: Job, channel: Channel, error: BaseException, status: str = "failed") -> list[Result]:
+    """Store records of failed cells for a job whose worker process could not do so itself.
 
-    What the job may have kept before stays: nothing is forced.
+    Nothing is forced, so that records which the job has stored before it failed stay.
     """
-    runner = _Runner(replace(job, force=False), on)
+    runner = _Runner(replace(job, force=False), channel)
     for unit in job.units:
         runner._fail(unit, error, status)
     return list(runner.results.values())

@@ -1,4 +1,4 @@
-"""Training as the benchmark does it: train, look, measure, stop. Learners know nothing of it."""
+"""Training in the benchmark: the harness trains, evaluates and stops learners, which do not depend on it."""
 
 import lazy_loader
 

@@ -1,10 +1,9 @@
+from .outcome import CellProgress as CellProgress
 from .outcome import CheckpointError as CheckpointError
-from .outcome import Moment as Moment
 from .outcome import Outcome as Outcome
 from .outcome import trained_record as trained_record
 from .pace import Clock as Clock
-from .probes import Probes as Probes
 from .replica import blank_curve as blank_curve
 from .replica import solved as solved
-from .train import recall as recall
+from .train import restored_learner as restored_learner
 from .train import train_cells as train_cells

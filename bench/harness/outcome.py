@@ -1,4 +1,4 @@
-"""What comes of a replica: moments on the way, and a record at its end."""
+"""The output of a replica: its progress during training, and a record at its end."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,11 +27,13 @@ from learners import Learner, Training
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a display may show of a cell in training.
+class CellProgress:
+    """The progress of a cell in training, for displays.
 
-    :param note: what keeps the training from going on just now, in a few words.
-    :param over: whether it is trained, while others of its group go on.
+    :param budget: the steps of its budget.
+    :param seconds: the time since its fleet began.
+    :param note: a short message while something delays the training.
+    :param over: whether the cell has ended, while others of its fleet still train.
     """
 
     id: str
@@ -46,11 +48,11 @@ class Moment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What comes of a cell, finished or so far.
+    """The record, checkpoint and learner of a cell that is over or still in training.
 
-    :param record: its record but for the environment.
-    :param state: gives what is needed to go on from here; it can be large.
-    :param fitted: gives the learner as of now.
+    :param record: its record without the environment.
+    :param state: a function that returns the checkpoint, which can be large.
+    :param fitted: a function that returns the fitted learner.
     """
 
     record: Trained
@@ -59,9 +61,9 @@ class Outcome:
 
 
 class CheckpointError(Exception):
-    """A checkpoint does not fit the learner that it should be of.
+    """A checkpoint that does not fit its learner.
 
-    :param id: the record that it is of.
+    :param id: the id of its record.
     """
 
     def __init__(self, id: str, why: object) -> None:
@@ -69,15 +71,15 @@ class CheckpointError(Exception):
         self.id = id
 
 
-def moment(replica: Replica, seconds: float, note: str = "") -> Moment:
-    """How far a replica is, as the progress display shows it."""
+def progress_of(replica: Replica, seconds: float, note: str) -> CellProgress:
+    """The progress of a replica."""
     train, test = ((replica.curve[f"{part}_accuracy"] or [None])[-1] for part in ("train", "test"))
     step, steps, over = replica.step, replica.budget.steps, replica.status != "running"
-    return Moment(replica.cell.spec.id, step, steps, train, test, seconds, "" if over else note, over)
+    return CellProgress(replica.cell.spec.id, step, steps, train, test, seconds, "" if over else note, over)
 
 
 def record_of(replica: Replica, training: Training, r: int, elapsed: float, replicas: int) -> Trained:
-    """The record of a replica as it stands.
+    """The record of a replica at its present step.
 
     :param elapsed: its share of all seconds of its fleet.
     """
@@ -120,8 +122,8 @@ def trained_record(
     """The record of a cell without its environment. The defaults are those of a cell that raised an error.
 
     :param elapsed: the cell's share of all seconds of its fleet.
-    :param spent: seconds by purpose; the harness gets what no purpose accounts for.
-    :param prior: the record of the run that was extended, whose seconds are added.
+    :param spent: seconds by purpose; the rest of ``elapsed`` counts for the harness.
+    :param prior: the record of the run that this one continues, whose seconds are added.
     """
     purposes = {name: (spent or {}).get(name, 0.0) for name in ("train", "evaluate", "compile", "probes")}
     purposes["harness"] = max(0.0, elapsed - sum(purposes.values()))

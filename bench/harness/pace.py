@@ -1,4 +1,4 @@
-"""Clocks: seconds by purpose, and how far to train at a time."""
+"""Time: a clock, the share of each purpose, and the number of steps between two checks for a stop."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -9,44 +9,43 @@ from learners import Training
 
 
 class Clock:
-    """Seconds since it was made."""
+    """A stopwatch that runs from its creation."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
 
     @property
     def elapsed(self) -> float:
-        """Seconds."""
+        """Seconds since the creation."""
         return time.perf_counter() - self.started
 
 
 class Pace:
-    """Advances in slices of about half a second, so that somebody can say stop in between."""
+    """Advances in slices of about half a second, so that a request to stop is noticed in between."""
 
     SLICE = 0.5
 
     def __init__(self) -> None:
         self.granules = 1
 
-    def advance(self, training: Training, step: int, who: Sequence[int], replicas: Sequence[Replica]) -> int:
-        """Train them towards ``step``; returns how far they are."""
-        granule = max(1, replicas[who[0]].granularity)
-        behind = min(replicas[r].step for r in who)
-        at = min(step, max(behind, 0) + self.granules * granule)
+    def advance(self, training: Training, step: int, active: Sequence[int], replicas: Sequence[Replica]) -> int:
+        """Train the active replicas for one slice towards ``step``; returns the step that is reached."""
+        granule = max(1, replicas[active[0]].granularity)
+        first = max(0, min(replicas[r].step for r in active))
+        reached = min(step, first + self.granules * granule)
         start = time.perf_counter()
-        training.advance(at, who)
+        training.advance(reached, active)
         spent = time.perf_counter() - start
-        done = (at - max(behind, 0)) / granule  # less than asked for where a point of the grid is near
-        fitting = done * self.SLICE / max(spent, 1e-9)
-        self.granules = max(1, min(int(fitting), 2 * self.granules))
-        for r in who:
-            replicas[r].step = max(replicas[r].step, at)
-        return at
+        done = (reached - first) / granule  # fewer than `granules` if the next evaluation is near
+        self.granules = max(1, min(int(done * self.SLICE / max(spent, 1e-9)), 2 * self.granules))
+        for r in active:
+            replicas[r].step = max(replicas[r].step, reached)
+        return reached
 
 
 @contextmanager
 def charged(purpose: str, replicas: Sequence[Replica], training: Training | None = None) -> Iterator[None]:
-    """Charge the seconds of a block in equal shares to those that it was for; those of compiling go to compiling."""
+    """Charge the seconds of a block to a purpose, in equal shares to replicas; those of compilation separately."""
     start, before = time.perf_counter(), training.compile_seconds if training else 0.0
     try:
         yield

@@ -1,11 +1,11 @@
-"""Probes in the background, while the cells of a group train."""
+"""Probes in the background, while the cells of a fleet train."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
-from bench.harness.probes import PROBES, Probes, remembered
+from bench.harness.probes import PROBES, Probes, cached_probes
 from bench.harness.replica import Replica
 
 PROBERS = 4
@@ -13,24 +13,27 @@ PROBERS = 4
 
 
 class Prober:
-    """What encodings give away: worked out in threads while a GPU trains, else when a cell is over."""
+    """Probes the encodings of replicas: in threads while a GPU trains, otherwise when a replica is over.
 
-    def __init__(self, replicas: Sequence[Replica], device: str, memory: Path | None) -> None:
-        self.replicas, self.memory = replicas, memory
+    :param cache: the folder in which probes are cached, or None.
+    """
+
+    def __init__(self, replicas: Sequence[Replica], device: str, cache: Path | None) -> None:
+        self.replicas, self.cache = replicas, cache
         self.pool = ThreadPoolExecutor(PROBERS) if device.startswith("cuda") else None
-        self.begun = [self.pool.submit(self._probe, replica) for replica in replicas] if self.pool else []
+        self.futures = [self.pool.submit(self._probe, replica) for replica in replicas] if self.pool else []
 
-    def ask(self, r: int) -> Probes:
+    def result(self, r: int) -> Probes:
         """The probes of a replica."""
-        return self.begun[r].result() if self.begun else self._probe(self.replicas[r])
+        return self.futures[r].result() if self.futures else self._probe(self.replicas[r])
 
     def _probe(self, replica: Replica) -> Probes:
         known = cast("Probes", replica.prior["probes"] if replica.prior else {})
         if all(known.get(name) is not None for name in PROBES):
             return dict(known)
-        return remembered(replica.cell, self.memory)
+        return cached_probes(replica.cell, self.cache)
 
     def close(self) -> None:
-        """Begin no more."""
+        """Cancel the probes that have not begun."""
         if self.pool:
             self.pool.shutdown(wait=False, cancel_futures=True)

@@ -1,10 +1,10 @@
-"""What an encoding alone gives away: what simple readouts of the codes answer right.
+"""Probes of an encoding: the accuracy that simple readouts of its codes reach.
 
 ========== ============================== ==========================================================================
 probe      reads                          cannot read
 ========== ============================== ==========================================================================
 ridge      sums over single features      any interaction of two features: of concatenated slots it is f(a) + g(b)
-knn        distances between codes        what no near neighbour in training has
+knn        distances between codes        answers that no near neighbour in training has
 bilinear   sums over matched products     products of unmatched features, products of three features or more
 ========== ============================== ==========================================================================
 """
@@ -26,20 +26,14 @@ from encoders import Codes
 from learners import KNN, Learner, Problem, Ridge
 
 PROBES = ("ridge", "knn", "bilinear")
-
-
 MANY_PRODUCTS = 1024
-"""Products that are cheap to solve for, however few features a code has."""
-
-
+"""Number of products that is always allowed, since a ridge on so many is cheap."""
 Probes = dict[str, float | None]
-
-
 Features = NDArray[np.floating]
 
 
 def probes(cell: Cell) -> Probes:
-    """Test accuracy of each probe; of validation where there are no test pairs, None where there are neither."""
+    """Test accuracy of each probe; validation accuracy if there are no test pairs, None if there are neither."""
     rows = cell.parts.get("test", cell.split.validation)
     if not rows.size:
         return dict.fromkeys(PROBES)
@@ -60,7 +54,7 @@ def _accuracy(probe: Learner, problem: Problem, rows: NDArray[np.intp], truth: N
 
 
 def _multiplied(cell: Cell, rows: NDArray[np.intp]) -> tuple[Problem, NDArray[np.intp]]:
-    """The cell's problem with matched products for codes, holding its training rows and these; where these are then."""
+    """The problem of a cell with matched products as codes of the training rows and the given rows; the new rows."""
     train, codes = cell.split.train, cell.problem.codes
     used = np.concatenate([train, rows])
     slots_SNF = [codes.table_UF[slot] for slot in codes.index_NS[used].T]
@@ -81,17 +75,18 @@ def matched_products(slots_SNF: Sequence[Features], blocks_F: NDArray[np.intp], 
     It reads every answer that is such a form: cos and sin of k(a ± b) where a block is the pair cos kx, sin kx; the sum
     of two remainders where a block is a one-hot remainder; "and" of equal bits where every feature is a block. It
     cannot read what needs products across blocks (carries between bits, remainders of several moduli at once) or
-    products of three features, and nothing from codes that share no feature, such as one-hot ones: their products
-    say which pair it is, and no test pair was in training.
+    products of three features. It reads nothing from codes that share no feature, such as one-hot ones: their products
+    identify the pair, and no test pair was in training.
 
-    One slot is multiplied with itself, squares included: of a sum z(a) + z(b) these hold the products of a and b. Of a
-    slot of zeros and ones whose features are blocks of their own they are the slot itself, and read what ridge reads.
+    A single slot is multiplied with itself, squares included. If it is a sum z(a) + z(b), its products contain those of
+    a and b. If its features are zeros and ones, each a block of its own, its products are the slot itself, and the
+    probe equals ridge.
 
-    NOTE: blocks so large that there would be more than max(2F, 1,024) products are taken apart into single features.
+    NOTE: if there would be more than max(2F, 1,024) products, every feature is a block of its own instead.
 
     :param slots_SNF: S slots of N examples, (N, F) each.
-    :param blocks_F: to which block each feature belongs, as `Encoder.feature_blocks` says.
-    :param symmetric: whether the order of the slots means nothing.
+    :param blocks_F: the number of each feature's block, from `Encoder.feature_blocks`.
+    :param symmetric: whether the answer is independent of the order of the slots.
     """
     symmetric = symmetric or len(slots_SNF) == 1
     left, right = _places(blocks_F, symmetric)
@@ -102,7 +97,7 @@ def matched_products(slots_SNF: Sequence[Features], blocks_F: NDArray[np.intp], 
 
 
 def _places(blocks_F: NDArray[np.intp], symmetric: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """All i, j of one block; with i ≤ j alone where their order means nothing."""
+    """All i, j of one block; only those with i ≤ j if their order does not matter."""
     members = [np.flatnonzero(blocks_F == block) for block in np.unique(blocks_F)]
     left = np.concatenate([np.repeat(block, len(block)) for block in members])
     right = np.concatenate([np.tile(block, len(block)) for block in members])
@@ -117,10 +112,10 @@ def _products(
     return (products + a_NF[:, right] * b_NF[:, left]) / 2 if symmetric else products
 
 
-def remembered(cell: Cell, folder: Path | None) -> Probes:
-    """`probes`, once for all cells of one encoding and split.
+def cached_probes(cell: Cell, folder: Path | None) -> Probes:
+    """`probes`, computed once for all cells of one encoding and split.
 
-    :param folder: where they are remembered, or None.
+    :param folder: the folder of the cache, or None.
     """
     if folder is None:
         return probes(cell)

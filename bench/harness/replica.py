@@ -1,11 +1,12 @@
-"""One replica of a group: its cell, its curve, its state."""
+"""One replica of a fleet: its cell, its curve, its state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 
 from bench.harness.probes import PROBES, Probes
-from bench.results import PARTS, Record, State, evaluation_steps, settled
+from bench.results import PARTS, Record, evaluation_steps, settled
 from bench.specs import Budget, Cell
 
 SOLVED = 0.99
@@ -13,11 +14,11 @@ SOLVED = 0.99
 
 @dataclass
 class Replica:
-    """One cell as the harness sees it.
+    """One cell in training.
 
-    :param grid: the steps at which it is looked at: those of a run of its own, whatever its neighbours' budgets are.
-    :param step: to which it is trained.
-    :param passed: the last point of all cells' grids that it is beyond.
+    :param grid: the steps at which it is evaluated, which do not depend on the other cells of its fleet.
+    :param step: the number of steps that it is trained.
+    :param passed: the last step of all cells' grids that it has completed.
     """
 
     cell: Cell
@@ -34,42 +35,37 @@ class Replica:
 
     @property
     def granularity(self) -> int:
-        """Updates between two moments at which it can be looked at."""
+        """Steps between two points at which it can be evaluated."""
         return self.cell.learner.granularity(self.cell.n_train)
 
     @property
-    def late(self) -> bool:
-        """Whether its seconds are used up, those of the run that it goes on from included."""
+    def out_of_time(self) -> bool:
+        """Whether its seconds are used up, those of the run that it continues included."""
         before = self.prior["seconds"]["total"] if self.prior else 0.0
         return self.budget.seconds is not None and before + sum(self.seconds.values()) >= self.budget.seconds
 
-    def waits_for(self, step: int) -> bool:
-        """Whether it has still to come to this point, and to be looked at there if it is one of its own."""
+    def has_ahead(self, step: int) -> bool:
+        """Whether it has still to train to this step."""
         return self.status == "running" and self.passed < step <= self.budget.steps
 
 
-def begin_replica(
-    cell: Cell,
-    budget: Budget,
-    prior: tuple[Record, State] | None,
-    grids: dict[tuple[int, int], frozenset[int]],
-) -> Replica:
-    """A cell at its start, or where it was.
-
-    :param grids: of budgets and granularities, remembered for further cells.
-    """
-    key = budget.steps, cell.learner.granularity(cell.n_train)
-    grid = grids[key] = grids.get(key) or frozenset(evaluation_steps(*key))
-    if prior is None:
+def begin_replica(cell: Cell, budget: Budget, record: Record | None) -> Replica:
+    """A replica at step 0, or at the last step of the record that it continues."""
+    grid = _grid(budget.steps, cell.learner.granularity(cell.n_train))
+    if record is None:
         return Replica(cell, budget, grid, blank_curve(), None)
-    # The last point of a shorter run may lie off the grid: a run without the interruption would not have it.
-    record = prior[0]
+    # The last point of a shorter run may lie off the grid, and a run without an interruption would not have it.
     start, before = record["final"]["step"], cast("dict[str, list[Any]]", record["curve"])
     assert start is not None
     assert start < budget.steps
     kept = [i for i, step in enumerate(before["step"]) if step in grid]
     curve = {name: [values[i] for i in kept] for name, values in before.items()}
     return Replica(cell, budget, grid, curve, record, start, start)
+
+
+@lru_cache
+def _grid(steps: int, granularity: int) -> frozenset[int]:
+    return frozenset(evaluation_steps(steps, granularity))
 
 
 def blank_curve() -> dict[str, list[Any]]:
@@ -83,11 +79,11 @@ def status_of(replica: Replica, stop: bool) -> str:
         return "diverged"
     if replica.step >= replica.budget.steps or (replica.budget.stop_when_solved and solved(replica.curve)):
         return "done"
-    if replica.late:
+    if replica.out_of_time:
         return "timeout"
     return "interrupted" if stop else "running"
 
 
 def solved(curve: Mapping[str, Any]) -> bool:
-    """Whether validation, never test, has held 99 % to twice the step at which it got there."""
+    """Whether validation accuracy has stayed at 99 % up to twice the step at which it reached it."""
     return settled(curve["step"], curve["validation_accuracy"], SOLVED)

@@ -1,15 +1,16 @@
-"""The harness owns time, evaluation and stopping; the learner only trains.
+"""The harness measures time, evaluates and stops; the learner only trains.
 
-Nothing that a learner is given, and nothing that decides when it stops, comes from test pairs.
+Learners receive nothing from test pairs, and the decision to stop does not use them either.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from bench.harness.evaluation import Judge
-from bench.harness.outcome import CheckpointError, Moment, Outcome, moment, record_of
+from bench.harness.evaluation import Evaluator
+from bench.harness.outcome import CellProgress, CheckpointError, Outcome, progress_of, record_of
 from bench.harness.pace import Clock, Pace, charged
 from bench.harness.prober import Prober
 from bench.harness.replica import Replica, begin_replica, status_of
@@ -17,156 +18,159 @@ from bench.results import PARTS, Record, State, finite
 from bench.specs import Budget, Cell
 from learners import Learner, Setting, Training
 
-KEPT_TOGETHER = 64
+SAVED_TOGETHER = 64
+"""Cells whose checkpoints are in memory at the same time when they are saved."""
+SAVE_SPACING = 50.0
+"""The least time between two saves of cells in training, as a multiple of the time that a save takes."""
+PROGRESS_EVERY = 0.2
+"""Seconds between two reports of progress."""
 
-
-KEEPING = 50.0
-"""Of a run's time, at most one part in so many goes to keeping what is not yet over."""
-
-
-TOLD_EVERY = 0.2
-"""Seconds between two times that somebody who watches is told."""
+Save = Callable[[Sequence[tuple[int, Outcome]]], None]
 
 
 def train_cells(
     cells: Sequence[Cell],
     budgets: Sequence[Budget],
-    keep: Callable[[Sequence[tuple[int, Outcome]]], None],
+    save: Save,
     priors: Sequence[tuple[Record, State] | None] = (),
-    watch: Callable[[Sequence[Moment]], None] = lambda moments: None,
+    on_progress: Callable[[Sequence[CellProgress]], None] = lambda cells: None,
     should_stop: Callable[[], bool] = lambda: False,
     clock: Clock | None = None,
     device: str = "cpu",
-    keep_every: float = 60.0,
-    probed: Path | None = None,
+    save_every: float = 60.0,
+    probe_cache: Path | None = None,
     repeats: int = 1,
 ) -> None:
-    """Train cells of equal structure side by side until each is done.
+    """Train cells of equal structure side by side until each is over.
 
-    :param keep: is given the outcomes of cells, each with its place, once they are over, and what there is of them, as
-        interrupted, from time to time: what happens to one cell cannot lose another.
-    :param priors: for each cell a stored record and its state to go on from, or None.
-    :param watch: is told how far all cells are: after evaluations, a few times a second at most, at the end, and when
-        something keeps the training from going on.
-    :param should_stop: is asked about twice a second; True ends the cells as interrupted, with all that they have.
-    :param clock: started when the preparation of the cells was; None starts one.
-    :param device: where to train.
-    :param keep_every: seconds between two times that what there is is kept; more where keeping takes long.
-    :param probed: a folder in which probes of encodings are remembered, for cells that differ in their learner alone.
-    :param repeats: how many such trainings follow one another, this one included, as far as anybody knows.
-    :raises CheckpointError: where a state is not of its cell.
+    :param save: receives outcomes with the numbers of their cells: of cells that are over, at once, so that an error of
+        one cell cannot lose another; of cells in training, as interrupted, from time to time.
+    :param priors: for each cell a stored record and its checkpoint to continue from, or None.
+    :param on_progress: receives the progress of all cells: after evaluations, a few times a second at most, at the end,
+        and when something delays the training.
+    :param should_stop: is called about twice a second; True ends the cells as interrupted after an evaluation.
+    :param clock: started when the preparation of the cells began; None starts one.
+    :param device: the device of the training.
+    :param save_every: seconds between two saves of cells in training; more if a save takes long.
+    :param probe_cache: a folder in which probes are cached for cells that share their encoding.
+    :param repeats: the expected number of such trainings one after another, this one included.
+    :raises CheckpointError: if a checkpoint does not fit its cell.
     """
-    run = _Run(cells, budgets, list(priors) or [None] * len(cells), keep, watch, clock or Clock())
-    run.begin(device, probed, repeats)
-    run.go(should_stop, keep_every)
+    priors = list(priors) or [None] * len(cells)
+    records = [prior and prior[0] for prior in priors]
+    replicas = [begin_replica(*each) for each in zip(cells, budgets, records, strict=True)]
+    with closing(Prober(replicas, device, probe_cache)) as prober:
+        run = _TrainingRun(replicas, prober, save, on_progress, clock or Clock())
+        run.begin(priors, device, repeats)
+        run.train(should_stop, save_every)
 
 
-class _Run:
-    """Cells in training side by side."""
+class _TrainingRun:
+    """Replicas that train side by side."""
 
     training: Training
-    prober: "Prober"
 
     def __init__(
         self,
-        cells: Sequence[Cell],
-        budgets: Sequence[Budget],
-        priors: Sequence[tuple[Record, State] | None],
-        keep: Callable[[Sequence[tuple[int, Outcome]]], None],
-        watch: Callable[[Sequence[Moment]], None],
+        replicas: Sequence[Replica],
+        prober: Prober,
+        save: Save,
+        on_progress: Callable[[Sequence[CellProgress]], None],
         clock: Clock,
     ) -> None:
-        self.keep, self.watch, self.clock, self.priors = keep, watch, clock, priors
-        grids: dict[tuple[int, int], frozenset[int]] = {}
-        each = zip(cells, budgets, self.priors, strict=True)
-        self.replicas = [begin_replica(cell, budget, prior, grids) for cell, budget, prior in each]
-        self.grid = sorted(frozenset().union(*grids.values()))
-        self.judge = Judge(cells)
+        self.replicas, self.prober, self.save, self.on_progress, self.clock = replicas, prober, save, on_progress, clock
+        self.grid = sorted(frozenset[int]().union(*(replica.grid for replica in replicas)))
+        self.evaluator = Evaluator([replica.cell for replica in replicas])
         self.pace = Pace()
-        self.told_at = -TOLD_EVERY
+        self.reported_at = -PROGRESS_EVERY
 
-    def begin(self, device: str, probed: Path | None, repeats: int = 1) -> None:
-        """Make what trains, and bring it to where it was."""
+    def begin(self, priors: Sequence[tuple[Record, State] | None], device: str, repeats: int) -> None:
+        """Create the training, and restore the checkpoints of cells that continue."""
         cells = [replica.cell for replica in self.replicas]
         steps, looks, precision = self.grid[-1], len(self.grid), cells[0].spec.precision
         spans = {(replica.step, replica.budget.steps) for replica in self.replicas}
         leaving = len(spans) > 1 or any(replica.budget.stop_when_solved for replica in self.replicas)
-        setting = Setting(device, precision, steps, looks, self._announce, repeats, leaving)
-        self.prober = Prober(self.replicas, device, probed)
-        try:
-            with charged("train", self.replicas):
-                learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
-                self.training = type(learners[0]).begin(learners, problems, setting)
-                for r, prior in enumerate(self.priors):
-                    if prior is not None:
-                        _restore(self.training, r, prior)
-        except BaseException:
-            self.prober.close()
-            raise
+        setting = Setting(device, precision, steps, looks, self._report, repeats, leaving)
+        with charged("train", self.replicas):
+            learners, problems = [cell.learner for cell in cells], [cell.problem for cell in cells]
+            self.training = type(learners[0]).begin(learners, problems, setting)
+            for r, prior in enumerate(priors):
+                if prior is not None:
+                    _restore(self.training, r, prior)
 
-    def go(self, should_stop: Callable[[], bool], keep_every: float) -> None:
-        """Train, look and keep until every cell is over."""
-        try:
-            self._go(should_stop, keep_every)
-        finally:
-            self.prober.close()
-
-    def _go(self, should_stop: Callable[[], bool], keep_every: float) -> None:
-        kept_at = self.clock.elapsed
+    def train(self, should_stop: Callable[[], bool], save_every: float) -> None:
+        """Train, evaluate and save until every cell is over."""
+        saved_at = self.clock.elapsed
         for step in self.grid:
-            while waiting := [r for r, x in enumerate(self.replicas) if x.waits_for(step)]:
-                with charged("train", [self.replicas[r] for r in waiting], self.training):
-                    at = self.pace.advance(self.training, step, waiting, self.replicas)
-                stop = should_stop()
-                here = [(r, self.replicas[r]) for r in waiting]
-                self._see([r for r, x in here if (at == step and step in x.grid) or stop or x.late], stop)
-                for _, replica in here if at == step else ():
-                    replica.passed = step
+            while active := [r for r, replica in enumerate(self.replicas) if replica.has_ahead(step)]:
+                replicas = [self.replicas[r] for r in active]
+                with charged("train", replicas, self.training):
+                    reached = self.pace.advance(self.training, step, active, self.replicas)
+                stop, pairs = should_stop(), list(zip(active, replicas, strict=True))
+                self._evaluate(
+                    [r for r, x in pairs if stop or x.out_of_time or (reached == step and step in x.grid)], stop
+                )
+                if reached == step:
+                    for replica in replicas:
+                        replica.passed = step
             began = self.clock.elapsed
-            if began - kept_at > keep_every and (seen := self._seen_where_they_are()):  # none where only others end
-                self._keep(seen)
-                kept_at = self.clock.elapsed
-                keep_every = max(keep_every, KEEPING * (kept_at - began))
+            if began - saved_at > save_every and (current := self._evaluated_at_their_step()):
+                self._save(current)
+                saved_at = self.clock.elapsed
+                save_every = max(save_every, SAVE_SPACING * (saved_at - began))
 
-    def _seen_where_they_are(self) -> list[int]:
-        """Who goes on, and was looked at with the weights of now."""
+    def _evaluated_at_their_step(self) -> list[int]:
+        """The replicas in training whose last evaluation was at their present step; only these can be saved."""
         running = ((r, x) for r, x in enumerate(self.replicas) if x.status == "running")
         return [r for r, x in running if x.curve["step"][-1:] == [x.step]]
 
-    def _see(self, seen: Sequence[int], stop: bool) -> None:
-        """Look at some replicas; keep those that are over."""
-        if not seen:
+    def _evaluate(self, active: Sequence[int], stop: bool) -> None:
+        """Evaluate some replicas; save those that are over."""
+        if not active:
             return
-        with charged("evaluate", [self.replicas[r] for r in seen], self.training):
-            _evaluate(self.training, self.judge, seen, self.replicas)
-        for r in seen:
+        with charged("evaluate", [self.replicas[r] for r in active], self.training):
+            self._append_to_curves(active)
+        for r in active:
             self.replicas[r].status = status_of(self.replicas[r], stop)
-        over = [r for r in seen if self.replicas[r].status != "running"]
+        over = [r for r in active if self.replicas[r].status != "running"]
         finished = all(replica.status != "running" for replica in self.replicas)
-        if finished or self.clock.elapsed - self.told_at > TOLD_EVERY:
-            self.told_at = self.clock.elapsed
-            self._tell()
+        if finished or self.clock.elapsed - self.reported_at > PROGRESS_EVERY:
+            self.reported_at = self.clock.elapsed
+            self._report()
         for r in over:
             with charged("probes", [self.replicas[r]]):
-                self.replicas[r].probes = self.prober.ask(r)
-        self._keep(over)
+                self.replicas[r].probes = self.prober.result(r)
+        self._save(over)
 
-    def _tell(self, note: str = "") -> None:
+    def _append_to_curves(self, active: Sequence[int]) -> None:
+        look = self.training.look(active, [self.evaluator.rows[r] for r in active])
+        losses = self.replicas[active[0]].cell.learner.losses
+        evaluations = self.evaluator.evaluate(look.scores, active, losses)
+        vitals = {name: np.asarray(values, dtype=np.float64).tolist() for name, values in look.vitals.items()}
+        for i, (r, found) in enumerate(zip(active, evaluations, strict=True)):
+            replica, diverged = self.replicas[r], bool(look.diverged[i])
+            replica.curve["step"].append(replica.step)
+            for part in PARTS:
+                replica.curve[f"{part}_accuracy"].append(None if diverged else found.accuracy[part])
+                replica.curve[f"{part}_loss"].append(None if diverged else found.loss[part])
+            replica.diagonal = None if diverged else found.diagonal
+            if diverged:
+                replica.status = "diverged"
+            for name, values in vitals.items():
+                replica.curve.setdefault(name, []).append(finite(values[i]))
+
+    def _report(self, note: str = "") -> None:
         elapsed = self.clock.elapsed
-        self.watch([moment(replica, elapsed, note) for replica in self.replicas])
+        self.on_progress([progress_of(replica, elapsed, note) for replica in self.replicas])
 
-    def _keep(self, some: Sequence[int]) -> None:
-        """A few dozen at a time: their checkpoints are in memory together."""
-        for first in range(0, len(some), KEPT_TOGETHER):
-            self.keep([(r, self._outcome(r)) for r in some[first : first + KEPT_TOGETHER]])
+    def _save(self, some: Sequence[int]) -> None:
+        for first in range(0, len(some), SAVED_TOGETHER):
+            self.save([(r, self._outcome(r)) for r in some[first : first + SAVED_TOGETHER]])
 
     def _outcome(self, r: int) -> Outcome:
         number = len(self.replicas)
         record = record_of(self.replicas[r], self.training, r, self.clock.elapsed / number, number)
         return Outcome(record, lambda: self.training.state(r), lambda: self.training.learner(r))
-
-    def _announce(self, words: str) -> None:
-        self._tell(words)
 
 
 def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:
@@ -178,32 +182,13 @@ def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:
         raise CheckpointError(prior[0]["id"], error) from error
 
 
-def recall(cell: Cell, record: Record, state: State | None) -> Learner:
-    """The fitted learner of a record: from its checkpoint, or trained anew where that is gone."""
+def restored_learner(cell: Cell, record: Record, state: State | None) -> Learner:
+    """The fitted learner of a record: from its checkpoint, or trained again if that is gone."""
     step = record["final"]["step"] or 0
-    training = type(cell.learner).begin(
-        [cell.learner], [cell.problem], Setting(precision=cell.spec.precision, steps=step)
-    )
+    setting = Setting(precision=cell.spec.precision, steps=step)
+    training = type(cell.learner).begin([cell.learner], [cell.problem], setting)
     if state:
         _restore(training, 0, (record, state))
     else:
         training.advance(step, [0])
     return training.learner(0)
-
-
-def _evaluate(training: Training, judge: Judge, active: Sequence[int], replicas: Sequence[Replica]) -> None:
-    """Append a point to the curves: what the learners say, measured against answers that they do not have."""
-    look = training.look(active, [judge.rows[r] for r in active])
-    verdicts = judge.measure(look.scores, active, replicas[active[0]].cell.learner.losses)
-    vitals = {name: np.asarray(values, dtype=np.float64).tolist() for name, values in look.vitals.items()}
-    for place, (r, verdict) in enumerate(zip(active, verdicts, strict=True)):
-        curve, lost = replicas[r].curve, bool(look.diverged[place])
-        curve["step"].append(replicas[r].step)
-        for part in PARTS:
-            curve[f"{part}_accuracy"].append(None if lost else verdict.accuracy[part])
-            curve[f"{part}_loss"].append(None if lost else verdict.loss[part])
-        replicas[r].diagonal = None if lost else verdict.diagonal
-        if lost:
-            replicas[r].status = "diverged"
-        for name, values in vitals.items():
-            curve.setdefault(name, []).append(finite(values[place]))

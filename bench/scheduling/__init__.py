@@ -1,4 +1,4 @@
-"""What is left to do of a request or a grid, what trains side by side, and in which order."""
+"""Plans of requests and grids: which cells are left to train, which of them train side by side, and in which order."""
 
 import lazy_loader
 

@@ -1,9 +1,9 @@
 from .devices import THREADS as THREADS
-from .devices import check_arithmetic as check_arithmetic
+from .devices import check_precision as check_precision
 from .devices import device_kind as device_kind
+from .devices import fleet_parts as fleet_parts
 from .devices import gpus as gpus
-from .devices import places as places
-from .devices import prepared_device as prepared_device
+from .devices import resolve_device as resolve_device
 from .durations import Duration as Duration
 from .fleets import fleets_of as fleets_of
 from .fleets import structure_of as structure_of
@@ -11,7 +11,7 @@ from .grid import Grid as Grid
 from .grid import read as read
 from .plan import ACTIONS as ACTIONS
 from .plan import Plan as Plan
-from .plan import Step as Step
+from .plan import PlannedCell as PlannedCell
 from .plan import action as action
 from .planner import plan_sweep as plan_sweep
 from .rerun import Comparison as Comparison

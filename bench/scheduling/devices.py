@@ -1,24 +1,22 @@
-"""Devices: which there are, which kind a request means, and which parts of a fleet train where."""
+"""Devices: those of this machine, the one that a request names, and the parts of a fleet that each trains."""
 
 from bench.errors import RequestError
 from bench.specs import Spec, registry
 
 THREADS = 1
-"""Threads of a cell that trains alone. Sums of several threads round differently: with one, a spec has one result on a
-machine, whether its seeds run alone or side by side, and every core trains a seed of its own."""
-
-
+"""Threads of a cell that trains alone. Sums over several threads round differently. With one thread the result of a
+spec is the same on a machine whether its seeds run alone or side by side, and every core trains a seed of its own."""
 WORTH_A_PROCESS = 4_000
-"""Updates, of all replicas together, that repay the seconds which a process of its own takes to start."""
+"""Updates, of all replicas together, for each process: fewer take less time than the start of another process."""
 
 
-def places(device: str, replicas: int, updates: int, cores: int) -> list[tuple[str, int]]:
-    """Where the parts of a fleet train, one process each: device and threads of each part.
+def fleet_parts(device: str, replicas: int, updates: int, cores: int) -> list[tuple[str, int]]:
+    """Device and number of threads of each part of a fleet. Each part trains in a process of its own.
 
-    A process for each GPU, or for each core: two cores train two halves faster than both of them one whole. The choice
-    depends on nothing that a clock says, since a fleet of another size rounds differently.
+    There is one part for each GPU, or for each core, since two cores train two halves faster than one whole. The choice
+    does not depend on measured times, since a fleet of another size rounds differently.
 
-    :param updates: of all replicas together.
+    :param updates: steps of all replicas together.
     """
     parts = min(replicas, max(1, updates // WORTH_A_PROCESS))
     if device == "cuda":
@@ -29,30 +27,30 @@ def places(device: str, replicas: int, updates: int, cores: int) -> list[tuple[s
     return [(device, 1)]
 
 
-def check_arithmetic(spec: Spec, device: str) -> None:
-    """Raise RequestError where a device has no such arithmetic."""
+def check_precision(spec: Spec, device: str) -> None:
+    """Raise RequestError if the device does not support the precision of a spec."""
     if spec.precision == "tf32" and device == "cpu":
         raise RequestError("`precision` tf32 is arithmetic of GPUs, and this trains on the CPU.")
 
 
-def kind_of_device(device: str) -> str:
-    """Its kind, or "auto".
+def parse_device(device: str) -> tuple[str, int]:
+    """Kind ("auto", "cpu" or "cuda") and number of a device.
 
-    :raises RequestError: where it is none.
+    :raises RequestError: if it is not the name of a device.
     """
     kind, colon, number = device.partition(":")
     numbered = number.isascii() and number.isdigit()
     if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not numbered)):
         raise RequestError(f"`device` must be auto, cpu, cuda or cuda:NUMBER, got {device or repr(device)}.")
-    return kind
+    return kind, int(number or 0)
 
 
-def prepared_device(device: str, spec: Spec) -> str:
-    """The device to train on.
+def resolve_device(device: str, spec: Spec) -> str:
+    """The device on which a spec trains.
 
-    :raises RequestError: where it is unknown, or the learner cannot use it.
+    :raises RequestError: if it does not exist, or the learner does not support it.
     """
-    kind = kind_of_device(device)
+    kind, number = parse_device(device)
     devices = registry.learner(spec.learner["name"]).devices
     if kind not in ("auto", *devices):
         raise RequestError(f"`device` must be {' or '.join(devices)} for {spec.learner['name']}, got {device}.")
@@ -61,18 +59,18 @@ def prepared_device(device: str, spec: Spec) -> str:
     found = gpus()
     if kind == "auto":
         return "cuda" if found else "cpu"
-    if int(device.partition(":")[2] or 0) >= found:
+    if number >= found:
         raise RequestError(f"`device` {device}: there {'is no GPU' if not found else f'are {found} GPUs'} here.")
     return device
 
 
 def gpus() -> int:
-    """How many GPUs there are."""
+    """The number of GPUs of this machine."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def device_kind(device: str) -> str:
-    """The kind, "cpu" or "cuda", without the number."""
+    """The kind of a device, "cpu" or "cuda", without its number."""
     return device.partition(":")[0]

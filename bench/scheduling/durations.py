@@ -1,4 +1,4 @@
-"""How long cells take, by what such cells took."""
+"""Estimates of the time that cells take, from the records of others."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ UNFINISHED = ("interrupted", "timeout")
 
 @dataclass
 class Duration:
-    """What the cells of a learner took.
+    """The time that the cells of a learner took.
 
-    A cell is expected to take, for each step of its budget, what theirs took to train, and once what theirs took apart
-    from that: programs, probes, and looks, which become rarer the longer a run is. Cells that are solved before their
-    budget is used up are cells that take less a step of it.
+    The estimate for a cell is the mean training time for each step of a budget, times its steps, plus the mean of all
+    other time of a cell: compilation, probes, and evaluations, which become rarer as a run becomes longer. A cell that
+    was solved before the end of its budget counts with its whole budget.
 
     >>> seen = Duration()
     >>> seconds = {"train": 4.0, "total": 26.0}
@@ -28,7 +28,7 @@ class Duration:
     total: float = 0.0
 
     def add(self, record: Record) -> None:
-        """Count a record; one that failed is a cell as well, of which there may be more."""
+        """Count a record; failed ones count too, since further cells may fail likewise."""
         reached = record["final"]["step"]
         steps = reached if record["status"] in UNFINISHED and reached is not None else record["budget"]["steps"]
         self.cells += 1
@@ -37,8 +37,8 @@ class Duration:
         self.total += record["seconds"]["total"]
 
     def seconds(self, cells: float, steps: float) -> float:
-        """What so many cells take, whose budgets are so many steps together.
+        """The estimate for some cells whose budgets have so many steps in all.
 
-        :raises ZeroDivisionError: where no record was counted.
+        :raises ZeroDivisionError: if no record was counted.
         """
         return cells * (self.total - self.training) / self.cells + steps * self.training / self.steps

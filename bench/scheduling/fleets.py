@@ -1,4 +1,4 @@
-"""Which cells train side by side, as one fleet: the one grouping, of plans and of searches."""
+"""The grouping of cells into fleets, which train side by side; used by plans and by searches."""
 
 import json
 import math
@@ -6,17 +6,17 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from bench.executors import Unit
+from bench.executors import WorkUnit
 from bench.specs import Spec, count_train, plain_spec, prepare, registry
 
 FLEET = {"cpu": 8, "cuda": 256}
-"""Replicas that train side by side: what a killed process loses is their work since it was last kept."""
+"""The largest number of replicas of a fleet. A killed process loses their work since the last save."""
 AT_ONCE = 16
-"""Cells that need no steps, and are done before a process of their own has started."""
+"""The largest number of closed-form cells in a job. They are done before a process of their own would have started."""
 
 
 def structure_of(spec: Spec, n_train: int) -> Hashable:
-    """What cells that train side by side have in common; the learner's name where they train one after another."""
+    """The structure that cells of a fleet share; the name of the learner if it trains cells one after another."""
     structure = spec.make_learner().structure(n_train)
     if structure is None:
         return str(spec.learner["name"])
@@ -27,7 +27,7 @@ def structure_of(spec: Spec, n_train: int) -> Hashable:
 
 @lru_cache(maxsize=1 << 16)
 def _code_shape(code: str) -> tuple[int, int, int, bool]:
-    """Slots, features and classes, and whether codes are one-hot, which are looked up."""
+    """The numbers of slots, features and classes, and whether the codes are one-hot, which learners look up."""
     task, modulus, task_parameters, encoder, combine, sdr = json.loads(code)
     if "random_state" in registry.encoder(encoder["name"])().get_params():
         encoder["random_state"] = 0
@@ -38,22 +38,22 @@ def _code_shape(code: str) -> tuple[int, int, int, bool]:
 
 
 def largest_fleet(structure: Hashable, spec: Spec, n_train: int, kind: str) -> int:
-    """How many cells of a structure one job has at most.
+    """The largest number of cells of a structure in one job.
 
-    :param kind: of the device, "cpu" or "cuda".
+    :param kind: the kind of the device, "cpu" or "cuda".
     """
     if not isinstance(structure, str):
         return FLEET[kind]
     return AT_ONCE if spec.make_learner().granularity(n_train) == 0 else 1
 
 
-def fleets_of(units: Sequence[Unit], kind: str, slots: int) -> list[tuple[Unit, ...]]:
-    """Cells grouped by structure, each group in as many parts as there are slots, or a multiple of it.
+def fleets_of(units: Sequence[WorkUnit], kind: str, slots: int) -> list[tuple[WorkUnit, ...]]:
+    """Group cells by structure, and split each group into one part for each slot, or a multiple of that.
 
-    :param kind: of the device, "cpu" or "cuda".
-    :param slots: jobs that run at a time.
+    :param kind: the kind of the device, "cpu" or "cuda".
+    :param slots: the number of jobs that run at the same time.
     """
-    groups: dict[Hashable, list[Unit]] = {}
+    groups: dict[Hashable, list[WorkUnit]] = {}
     for unit in units:
         groups.setdefault(structure_of(unit.spec, count_train(unit.spec)), []).append(unit)
     fleets = []

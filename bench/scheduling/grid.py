@@ -1,7 +1,7 @@
-"""Grids: many requests written as one, from a YAML document or from options."""
+"""Grids: one YAML document, or one set of options, that describes many requests."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -14,32 +14,34 @@ from bench.errors import RequestError, one_of
 from bench.specs import Request, offers, options, or_rather, registry, settable
 
 OPTIONS = {name: option for name, (option, _) in options(Request).items()}
-"""What a combination consists of, besides parameters: ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
+"""The keys of a grid, besides the parameters ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
 RANGE = {"from", "to", "step", "count", "log"}
 MOST = 10_000_000
-"""Values of one range."""
+"""The largest number of values of a range."""
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One combination of a grid: fields of a request.
+    """One combination of the alternatives of a grid.
 
-    :param place: where it comes from, for messages.
+    :param values: fields of a request.
+    :param source: the name of the grid, for error messages.
     """
 
     values: dict[str, Any]
-    place: str
+    source: str
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A union of grids, each a mapping of keys to alternatives.
+    """A union of grids, each a mapping from keys to alternatives.
 
-    A list is alternatives, so that a value which is a list itself is a list in a list. ``{from, to, step}`` and
-    ``{from, to, count}`` are ranges, both ends included, evenly spaced or, with ``log: true``, by ratio. Alternatives
-    of ``encoder`` and ``learner`` may be mappings ``{NAME: {PARAMETER: alternatives}}``; "all" stands for all names.
+    A list holds alternatives, so that a value which is a list itself is written as a list in a list. ``{from, to,
+    step}`` and ``{from, to, count}`` are ranges, both ends included, evenly spaced or, with ``log: true``, by ratio.
+    Alternatives of ``encoder`` and ``learner`` may be mappings ``{NAME: {PARAMETER: alternatives}}``; "all" stands for
+    all names.
 
-    :param name: for people.
+    :param name: the name in displays and messages.
     :param parts: the grids.
     """
 
@@ -47,39 +49,35 @@ class Grid:
     parts: tuple[Mapping[str, Any], ...]
 
     def __iter__(self) -> Iterator[Combination]:
-        """All combinations, those of the last key fastest.
+        """All combinations; the last key varies fastest.
 
-        :raises RequestError: for a key that no request has, a key without values or a range that is none.
+        :raises RequestError: for an unknown key, a key without values, or an invalid range.
         """
         for number, part in enumerate(self.parts):
-            place = self.name if len(self.parts) == 1 else f"{self.name}, grid {number + 1}"
-            yield from _combinations(part, place)
+            source = self.name if len(self.parts) == 1 else f"{self.name}, grid {number + 1}"
+            yield from _combinations(part, source)
 
     @classmethod
     def of(cls, document: Any, name: str = "the grid") -> "Grid":
-        """A grid from a mapping, or from a mapping of ``grids`` (a list) and of what they share.
+        """A grid from a mapping, or from a mapping of ``grids`` (a list) and the keys that these share.
 
-        :raises RequestError: where it is neither.
+        :raises RequestError: if it is neither.
         """
-        if not isinstance(document, Mapping):
-            raise RequestError(f"{name}: a grid is a mapping, got {_kind(document)}.")
-        shared = {str(key): value for key, value in document.items() if key not in ("grids", "name")}
-        parts = document.get("grids", [{}])
+        parts = document.get("grids", [{}]) if isinstance(document, Mapping) else [{}]
         if not isinstance(parts, Sequence) or isinstance(parts, str) or not parts:
             raise RequestError(f"{name}: grids must be a list of at least one grid.")
-        for part in parts:
+        for part in (document, *parts):
             if not isinstance(part, Mapping):
                 raise RequestError(f"{name}: a grid is a mapping, got {_kind(part)}.")
-        return cls(
-            str(document.get("name", name)),
-            tuple({**shared, **{str(key): value for key, value in part.items()}} for part in parts),
-        )
+        shared = {str(key): value for key, value in document.items() if key not in ("grids", "name")}
+        inner = ({str(key): value for key, value in part.items()} for part in parts)
+        return cls(str(document.get("name", name)), tuple({**shared, **part} for part in inner))
 
 
 def read(path: str | Path) -> Grid:
     """A grid from a YAML file.
 
-    :raises RequestError: where there is none, or what is there is no grid.
+    :raises RequestError: if the file cannot be read, or does not hold a grid.
     """
     try:
         document = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
@@ -94,53 +92,56 @@ def read(path: str | Path) -> Grid:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, and 1e-3 a number."""
+    """A YAML loader that refuses duplicate keys."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = []
-        for place, _ in node.value:
-            key = self.construct_object(place, deep=deep)
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", place.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", key_node.start_mark)
             seen.append(key)
         return super().construct_mapping(node, deep)
 
 
 def _scalar(text: Any) -> Any:
-    """A number where a string is one: YAML 1.1 takes 1e-3 for a word."""
+    """The number that a string holds, if it does: YAML 1.1 reads 1e-3 as a string."""
     if isinstance(text, str) and text[:1] in "+-.0123456789":
-        try:
+        with suppress(ValueError):
             return float(text)
-        except ValueError:
-            return text
     return text
 
 
-def _combinations(part: Mapping[str, Any], place: str) -> Iterator[Combination]:
-    _check_keys(part, place)
-    axes = [[_one(key, value, place) for value in _alternatives(key, values, place)] for key, values in part.items()]
+def _combinations(part: Mapping[str, Any], source: str) -> Iterator[Combination]:
+    _check_keys(part, source)
+    axes = [[_one(key, value, source) for value in _alternatives(key, values, source)] for key, values in part.items()]
     for choice in product(*axes):
         for expanded in product(*choice):
-            values: dict[str, Any] = {"settings": {}}
-            for own in expanded:
-                values["settings"] |= own.get("settings", {})
-                values |= {key: value for key, value in own.items() if key != "settings"}
-            yield Combination(values, place)
+            yield Combination({"settings": {}, **_merged(expanded)}, source)
 
 
-def _check_keys(part: Mapping[str, Any], place: str) -> None:
-    """Refuse a key that is none, with the owners that have a parameter of that name."""
+def _merged(choice: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The union of some fields of a request; their settings are united too."""
+    values: dict[str, Any] = {}
+    for fields in choice:
+        settings = {**values.get("settings", {}), **fields.get("settings", {})}
+        values |= {**fields, "settings": settings} if settings else fields
+    return values
+
+
+def _check_keys(part: Mapping[str, Any], source: str) -> None:
+    """Raise RequestError for an unknown key, with the parameters of a similar name."""
     for key in part:
         if "." not in key and key not in OPTIONS:
             found = offers(
                 key, {"encoder": _settable("encoder", part), "learner": _settable("learner", part)}, near=True
             )
             wrong = f"Unknown key {key!r}{or_rather(found)}" if found else one_of("key", key, OPTIONS)
-            raise RequestError(f"{place}: {wrong}")
+            raise RequestError(f"{source}: {wrong}")
 
 
 def _settable(kind: str, part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The parameters of each encoder or learner that a grid names; of none where it cannot be told."""
+    """The parameters of each encoder or learner that a grid names; empty if one of the names is unknown."""
     values = part.get(kind, ())
     if values == "all":
         return []
@@ -151,94 +152,82 @@ def _settable(kind: str, part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return []
 
 
-def _one(key: str, value: Any, place: str) -> list[dict[str, Any]]:
-    """What one alternative of a key adds to a request: one mapping, or several where it has alternatives itself."""
+def _one(key: str, value: Any, source: str) -> list[dict[str, Any]]:
+    """The fields of a request that an alternative of a key sets: one mapping, or several if it has alternatives too."""
     if "." in key:
         return [{"settings": {key: value}}]
     if key not in ("encoder", "learner") or not isinstance(value, Mapping):
         return [{key: value}]
     if len(value) != 1:
-        raise RequestError(f"{place}: {key} takes names or {{NAME: {{PARAMETER: …}}}}, got {dict(value)}.")
+        raise RequestError(f"{source}: {key} takes names or {{NAME: {{PARAMETER: …}}}}, got {dict(value)}.")
     [(name, inner)] = value.items()
     inner = {} if inner is None else inner
     if not isinstance(inner, Mapping):
-        raise RequestError(f"{place}: the parameters of {name} are a mapping, got {_kind(inner)}.")
+        raise RequestError(f"{source}: the parameters of {name} are a mapping, got {_kind(inner)}.")
     axes = []
     for name_of, values in inner.items():
         parameter = str(name_of)
         own = parameter in OPTIONS and OPTIONS[parameter].owner == key
-        found = _alternatives(parameter if own else f"{key}.{parameter}", values, place)
+        found = _alternatives(parameter if own else f"{key}.{parameter}", values, source)
         axes.append([{parameter: v} if own else {"settings": {f"{key}.{parameter}": v}} for v in found])
-    combined = []
-    for choice in product(*axes):
-        settings = {k: v for one in choice for k, v in one.get("settings", {}).items()}
-        combined.append(
-            {key: name, **{k: v for one in choice for k, v in one.items() if k != "settings"}}
-            | ({"settings": settings} if settings else {})
-        )
-    return combined
+    return [{key: name, **_merged(choice)} for choice in product(*axes)]
 
 
-def _alternatives(key: str, values: Any, place: str) -> Sequence[Any]:
-    found = _found(key, values, place)
+def _alternatives(key: str, values: Any, source: str) -> Sequence[Any]:
+    found = _listed(key, values, source)
     if key in OPTIONS and OPTIONS[key].takes is int:
         found = [int(x) if isinstance(x, float) and x.is_integer() else x for x in found]
     if key == "sdr":  # YAML 1.1 reads off as false
         found = ["off" if x is False else x for x in found]
     if key == "stop_when_solved" and not all(isinstance(x, bool) for x in found):
-        raise RequestError(f"{place}: stop_when_solved is true or false, got {found[0]!r}.")
+        raise RequestError(f"{source}: stop_when_solved is true or false, got {found[0]!r}.")
     if key == "seeds" and len(found) > 1:
-        raise RequestError(f"{place}: seeds is how many, from 0 on; seed takes a list of them.")
+        raise RequestError(f"{source}: seeds is how many, from 0 on; seed takes a list of them.")
     return found
 
 
-def _found(key: str, values: Any, place: str) -> Sequence[Any]:
-    if "." not in key and key not in OPTIONS:
-        raise RequestError(f"{place}: {one_of('key', key, OPTIONS)}")
+def _listed(key: str, values: Any, source: str) -> Sequence[Any]:
     if key in ("encoder", "learner") and values == "all":
-        return [
-            name
-            for name, listing in registry.examined("encoder" if key == "encoder" else "learner").items()
-            if not listing.unavailable
-        ]
+        listings = registry.examined("encoder" if key == "encoder" else "learner")
+        return [name for name, listing in listings.items() if not listing.unavailable]
     if isinstance(values, Mapping) and key not in ("encoder", "learner"):
-        return _range(key, values, place)
+        return _range(key, values, source)
     found = [_scalar(value) for value in values] if isinstance(values, list | tuple) else [_scalar(values)]
     if not found:
-        raise RequestError(f"{place}: {key} has no values: the grid is empty.")
+        raise RequestError(f"{source}: {key} has no values: the grid is empty.")
     return found
 
 
-def _range(key: str, values: Mapping[str, Any], place: str) -> list[float]:
-    """Evenly spaced numbers, or such of equal ratio, from the first to the last."""
+def _range(key: str, values: Mapping[str, Any], source: str) -> list[float]:
+    """Numbers from the first to the last, evenly spaced or with equal ratios."""
     for name in values:
         if str(name) not in RANGE:
-            raise RequestError(f"{place}: {key}: {one_of('key of a range', str(name), RANGE)}")
+            raise RequestError(f"{source}: {key}: {one_of('key of a range', str(name), RANGE)}")
     bounds = {name: _scalar(values.get(name)) for name in ("from", "to", "step", "count")}
     low, high, step, count = bounds.values()
     log = values.get("log", False)
     numbers = [x for x in (low, high, step, count) if x is not None]
     if not all(abs(x) < 1e100 for x in numbers if _is_number(x)):
-        raise RequestError(f"{place}: {key}: numbers of a range are below 1e100.")
+        raise RequestError(f"{source}: {key}: numbers of a range are below 1e100.")
     if low is None or high is None or (step is None) == (count is None) or not all(map(_is_number, numbers)):
-        raise RequestError(f"{place}: {key}: a range has numbers from, to, and step or count.")
+        raise RequestError(f"{source}: {key}: a range has numbers from, to, and step or count.")
     whole = all(isinstance(x, int) for x in numbers)
     if count is None:
         if log or step <= 0 or high < low:
-            raise RequestError(f"{place}: {key}: a range with a step goes up by a step above 0, without log.")
+            raise RequestError(f"{source}: {key}: a range with a step goes up by a step above 0, without log.")
         count = math.floor((high - low) / step + 1e-9) + 1
-        _check_count(key, count, place)
+        _check_count(key, count, source)
         return [_round(low + i * step, whole) for i in range(count)]
-    _check_count(key, count, place)
+    _check_count(key, count, source)
     if log and not (low > 0 and high > 0):
-        raise RequestError(f"{place}: {key}: a range by ratio lies above 0.")
+        raise RequestError(f"{source}: {key}: a range by ratio lies above 0.")
     shares = [i / max(1, count - 1) for i in range(int(count))]
     return [_round(low * (high / low) ** x if log else low + (high - low) * x) for x in shares]
 
 
-def _check_count(key: str, count: Any, place: str) -> None:
+def _check_count(key: str, count: Any, source: str) -> None:
     if count != int(count) or not 1 <= count <= MOST:
-        raise RequestError(f"{place}: {key}: a range has 1 to {MOST:,} values, got {count}.")
+        raise RequestError(f"{source}: {key}: a range has 1 to {MOST:,} values, got {count}.")
 
 
 def _is_number(x: Any) -> bool:
@@ -246,7 +235,7 @@ def _is_number(x: Any) -> bool:
 
 
 def _round(x: float, whole: bool = False) -> float:
-    """0.1 + 2 · 0.1 is 0.3 here."""
+    """Round a number of a range, so that 0.1 + 2 · 0.1 is 0.3."""
     return int(x) if whole else float(f"{x:.12g}")
 
 

@@ -1,4 +1,4 @@
-"""A plan: all cells of a request or a grid, what is stored of each, and what is left to do. Nothing has run."""
+"""Plans: all cells of a request or a grid, with their stored records and the action that each needs."""
 
 import math
 from collections import Counter, OrderedDict
@@ -19,17 +19,17 @@ from bench.specs import Budget, Family, Request, Spec, family
 
 ACTIONS = ("run", "extend", "resume", "retry", "done")
 CLOSED_FORM = 200
-"""Updates that a cell counts as which takes no steps."""
+"""The number of updates that a closed-form cell counts as."""
 FAMILIES = 4096
-"""Families that a plan remembers."""
+"""The number of families that a plan caches."""
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedCell:
     """One cell of a plan.
 
-    :param record: what is stored of it, or None.
-    :param action: one of `ACTIONS`: "done" where the stored record covers the budget.
+    :param record: the stored record, or None.
+    :param action: one of `ACTIONS`; "done" if the stored record covers the budget.
     """
 
     spec: Spec
@@ -38,7 +38,7 @@ class Step:
     action: str
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``--dry-run --json``."""
+        """The output of ``--dry-run --json``."""
         return {
             "id": self.spec.id,
             "label": self.spec.label,
@@ -50,10 +50,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Entry:
-    """One combination of a grid: cells that differ in their seed alone.
+    """One combination of a grid: cells that differ in their seed only.
 
-    :param device: what trains them: "cpu", "cuda" or "cuda:i".
-    :param group: number of the group of cells that may train side by side.
+    :param device: "cpu", "cuda" or "cuda:i".
+    :param group: the number of the group of cells that may train side by side.
     """
 
     request: Request
@@ -66,7 +66,7 @@ class Entry:
 class Group:
     """Cells that may train side by side.
 
-    :param size: how many of them do at most.
+    :param size: the largest number of them that do.
     :param fleet: whether they train as one program.
     """
 
@@ -78,25 +78,25 @@ class Group:
 
 @dataclass
 class Plan:
-    """The cells of a request or a grid, each once. A million of them fit, so that they are kept as arrays.
+    """The cells of a request or a grid, each once. They are stored as arrays, since a grid may have a million.
 
-    :param name: of the grid; empty for a request.
-    :param entries: combinations of the grid.
-    :param ids: of all cells, as numbers.
-    :param entry: number of the entry of each cell.
-    :param seed: of each cell.
-    :param actions: number of the one of `ACTIONS` that each asks for.
-    :param groups: by number.
-    :param results: the results folder; None keeps nothing.
-    :param force: whether what is stored is computed anew.
-    :param of_grid: whether it is of a grid. The cells of one request may be trained in the process that asks for them,
-        where a process of their own is not worth its start.
-    :param stored: steps and seconds of the cells that go on from what is stored of them, by place.
-    :param durations: what stored cells took, by learner and kind of device.
-    :ivar troubles: cells that failed or timed out when it ran, with what they said.
-    :ivar problems: what could not be written, or read, when it ran.
-    :ivar busy: seconds that worker processes had something to do, once it ran, and
-    :ivar spent: seconds of them by purpose.
+    :param name: the name of the grid; empty for a request.
+    :param entries: the combinations of the grid.
+    :param ids: the id of each cell, as a number.
+    :param entry: the index of the entry of each cell.
+    :param seed: the seed of each cell.
+    :param actions: the action of each cell, as an index of `ACTIONS`.
+    :param groups: groups of cells that may train side by side.
+    :param results: the results folder; None stores nothing.
+    :param force: whether stored cells are computed again.
+    :param of_grid: whether it is the plan of a grid. The cells of a request may train in the main process if the start
+        of worker processes would take longer.
+    :param stored: steps and seconds of the records from which cells continue, by the index of the cell.
+    :param durations: durations of stored cells, by learner and kind of device.
+    :ivar failures: status and error message of each cell that failed or timed out in the run, by id.
+    :ivar problems: messages about records that the run could not read or write.
+    :ivar busy: seconds for which workers of the run had a job, summed over workers.
+    :ivar spent: the part of these seconds that records account for, by purpose.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Plan:
     of_grid: bool = True
     stored: dict[int, tuple[int, float]] = field(default_factory=dict)
     durations: dict[tuple[str, str], Duration] = field(default_factory=dict)
-    troubles: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    failures: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     busy: float = 0.0
     spent: Counter[str] = field(default_factory=Counter)
@@ -121,99 +121,100 @@ class Plan:
 
     @property
     def counts(self) -> Counter[str]:
-        """Cells by what is to be done with them."""
+        """The number of cells for each action."""
         numbers, counts = np.unique(self.actions, return_counts=True)
         return Counter({ACTIONS[n]: int(c) for n, c in zip(numbers, counts, strict=True)})
 
     @property
     def todo(self) -> NDArray[np.intp]:
-        """Places of the cells that are not covered by what is stored."""
+        """The indices of the cells that are not done."""
         return np.flatnonzero(self.actions != ACTIONS.index("done"))
 
-    def id(self, place: int) -> str:
+    def id(self, index: int) -> str:
         """The id of a cell."""
-        return f"{int(self.ids[place]):016x}"
+        return f"{int(self.ids[index]):016x}"
 
-    def spec(self, place: int) -> Spec:
+    def spec(self, index: int) -> Spec:
         """The spec of a cell."""
-        number = int(self.entry[place])
+        number = int(self.entry[index])
         if number not in self._families:
             self._families[number] = family(self.entries[number].request)
             if len(self._families) > FAMILIES:
                 self._families.popitem(last=False)
-        return self._families[number].at(int(self.seed[place]))
+        return self._families[number].at(int(self.seed[index]))
 
     @cached_property
     def _families(self) -> OrderedDict[int, Family]:
         return OrderedDict()
 
-    def group(self, place: int) -> int:
-        """The number of the group of a cell."""
-        return self.entries[self.entry[place]].group
+    def group(self, index: int) -> int:
+        """The index of the group of a cell."""
+        return self.entries[self.entry[index]].group
 
-    def budget(self, place: int) -> Budget:
+    def budget(self, index: int) -> Budget:
         """The budget of a cell."""
-        return self.entries[self.entry[place]].budget
+        return self.entries[self.entry[index]].budget
 
     @cached_property
-    def steps(self) -> list[Step]:
-        """Each cell with its spec and what was stored of it when this was first asked for."""
+    def cells(self) -> list[PlannedCell]:
+        """All cells, with their records at the first access to this property."""
         store = None if self.results is None or self.force or not Path(self.results).exists() else Store(self.results)
-        records = [None if store is None else store.read(self.id(place)) for place in range(len(self))]
+        records = [None if store is None else store.read(self.id(index)) for index in range(len(self))]
         actions = [ACTIONS[number] for number in self.actions]
         budgets = map(self.budget, range(len(self)))
-        return list(map(Step, map(self.spec, range(len(self))), budgets, records, actions))
+        return list(map(PlannedCell, map(self.spec, range(len(self))), budgets, records, actions))
 
     def records(self) -> Iterator[Record]:
-        """What is stored of the cells, in their order."""
-        return (record for _, record in self.placed_records())
+        """The stored records of the cells, in their order."""
+        return (record for _, record in self.indexed_records())
 
-    def placed_records(self) -> Iterator[tuple[int, Record]]:
-        """What is stored of the cells, each with its place."""
+    def indexed_records(self) -> Iterator[tuple[int, Record]]:
+        """The stored records of the cells, each with the index of its cell."""
         if self.results is None:
             return
         store = Store(self.results)
-        for place in range(len(self)):
-            record = store.read(self.id(place))
+        for index in range(len(self)):
+            record = store.read(self.id(index))
             if record is not None:
-                yield place, record
+                yield index, record
 
-    def sort(self, entry: Entry) -> tuple[str, str]:
-        """Learner and kind of device, by which ``durations`` are known."""
+    def duration_key(self, entry: Entry) -> tuple[str, str]:
+        """The key of an entry in ``durations``: learner and kind of device."""
         return self.groups[entry.group].learner, device_kind(entry.device)
 
-    def fleet(self, group: int, count: int, slots: int) -> int:
-        """How many of so many cells of a group train side by side, for all slots to have something to do."""
+    def fleet_size(self, group: int, count: int, slots: int) -> int:
+        """The number of cells that train side by side if ``count`` cells of a group are spread over all slots."""
         return min(self.groups[group].size, max(1, -(-count // slots)))
 
-    def slots(self, cores: int) -> list[str]:
-        """The devices of the worker processes that the cells to do have, one for each process.
+    def worker_devices(self, cores: int) -> list[str]:
+        """The device of each worker process.
 
-        The choice depends on nothing that a clock says, since a fleet of another size rounds differently.
+        The choice does not depend on measured times, since a fleet of another size rounds differently.
+
+        :param cores: the largest number of processes on the CPU.
         """
-        cells, updates = Counter[str](), Counter[str]()
+        most, updates = Counter[str](), Counter[str]()
         for number, count in Counter(self.entry[self.todo].tolist()).items():
             entry = self.entries[number]
-            cells[entry.device] += count
+            most[entry.device] += count
             updates[entry.device] += count * max(entry.budget.steps, CLOSED_FORM)
-        worth = dict(cells)
-        if not self.of_grid:
-            worth = {device: min(cells[device], max(1, updates[device] // WORTH_A_PROCESS)) for device in cells}
-        cuda = [device for device in worth if device != "cpu"]
+        for device in () if self.of_grid else most:
+            most[device] = min(most[device], max(1, updates[device] // WORTH_A_PROCESS))
+        cuda = [device for device in most if device != "cpu"]
         if cuda == ["cuda"] and gpus() > 1:
-            cuda = [f"cuda:{i}" for i in range(min(worth["cuda"], gpus()))]
-        return cuda + ["cpu"] * min(cores, worth.get("cpu", 0))
+            cuda = [f"cuda:{i}" for i in range(min(most["cuda"], gpus()))]
+        return cuda + ["cpu"] * min(cores, most["cpu"])
 
     def seconds_left(self, slots: int) -> tuple[float, int]:
-        """Seconds that the cells to do take by what such cells took, and how many are of a kind never seen here."""
+        """An estimate of the seconds until all cells are done, and the number of cells for which there is none."""
         total, unknown = 0.0, 0
         counts = Counter(self.entry[self.todo].tolist())
         stored = Counter[int]()
-        for place, (steps, _) in self.stored.items():
-            stored[int(self.entry[place])] += steps
+        for index, (steps, _) in self.stored.items():
+            stored[int(self.entry[index])] += steps
         for number, count in counts.items():
             entry = self.entries[number]
-            known = self.durations.get(self.sort(entry))
+            known = self.durations.get(self.duration_key(entry))
             if known is None:
                 unknown += count
             else:
@@ -224,21 +225,12 @@ class Plan:
 
 
 def action(record: Record, budget: Budget) -> str:
-    """What is left to do for a budget, given what is stored."""
-    status, reached = record["status"], record["final"]["step"]
-    if status == "failed":
-        return "retry"
-    limit = record["budget"]["seconds"]
-    if reached is None:  # it could not even be asked how far it was
-        return "done" if _no_longer(budget.seconds, limit) else "retry"
-    if status == "diverged" or reached >= budget.steps:
-        return "done"
-    if budget.stop_when_solved and solved(record["curve"]):
-        return "done"
-    if status == "timeout" and _no_longer(budget.seconds, limit):
+    """The action that a stored record needs for a budget."""
+    status, reached, limit = record["status"], record["final"]["step"], record["budget"]["seconds"]
+    no_more_time = limit is not None and budget.seconds is not None and budget.seconds <= limit
+    if status == "failed" or reached is None:  # without a step its process was ended at the limit of seconds
+        return "done" if status != "failed" and no_more_time else "retry"
+    covered = status == "diverged" or reached >= budget.steps or (status == "timeout" and no_more_time)
+    if covered or (budget.stop_when_solved and solved(record["curve"])):
         return "done"
     return "resume" if status == "interrupted" else "extend"
-
-
-def _no_longer(seconds: float | None, limit: float | None) -> bool:
-    return limit is not None and seconds is not None and seconds <= limit

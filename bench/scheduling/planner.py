@@ -1,4 +1,4 @@
-"""Planning: requests resolved and validated whole, and looked up among what is stored."""
+"""Planning: resolves and validates all requests of a plan, and looks up their stored records."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.errors import RequestError, StoreError
 from bench.results import Record, Store
-from bench.scheduling.devices import check_arithmetic, device_kind, kind_of_device, prepared_device
+from bench.scheduling.devices import check_precision, device_kind, parse_device, resolve_device
 from bench.scheduling.durations import Duration
 from bench.scheduling.fleets import largest_fleet, structure_of
 from bench.scheduling.grid import Combination, Grid, read
@@ -19,23 +19,23 @@ from bench.specs import Request, Spec, count_train, family, prepare, registry, r
 from learners import Learner
 
 SAMPLE = 200
-"""Cells of other sweeps that are read for how long a learner takes, where none of this one's tells."""
+"""The number of other records in the folder that are read to estimate durations, if the plan has none itself."""
 KNOWN = 2
-"""Data of requests that are kept while others are read: neighbours often have the same."""
+"""The number of prepared data sets that are cached: requests in a row often share theirs."""
 
 
-def plan(*, device: str = "auto", results: str | Path | None = "results", force: bool = False, **asked: Any) -> Plan:
-    """Resolve and validate a request whole, and look up what of it is done already.
+def plan(*, device: str = "auto", results: str | Path | None = "results", force: bool = False, **fields: Any) -> Plan:
+    """Resolve and validate a request, and look up which of its cells are done already.
 
     :param device: "auto", "cpu", "cuda" or "cuda:i".
-    :param results: the results folder, None to look nothing up.
-    :param force: plan to compute anew what is stored.
-    :param asked: the fields of `bench.specs.Request`: encoder, learner, task, seeds, steps and so on.
-    :raises RequestError: where anything in the request is wrong.
-    :raises StoreError: where a stored record cannot be read.
+    :param results: the results folder, or None.
+    :param force: plan to compute stored cells again.
+    :param fields: the fields of `bench.specs.Request`: encoder, learner, task, seeds, steps and so on.
+    :raises RequestError: if anything in the request is invalid.
+    :raises StoreError: if a stored record cannot be read.
     """
     planner = _Planner(device, of_grid=False)
-    planner.add(Request.of(asked, besides=("device", "results", "force", "save_model", "jobs", "display")))
+    planner.add(Request.of(fields, besides=("device", "results", "force", "save_model", "jobs", "display")))
     return planner.plan("", results, force)
 
 
@@ -47,15 +47,15 @@ def plan_sweep(
     force: bool = False,
     seconds: float | None = None,
 ) -> Plan:
-    """Resolve and validate a grid whole, and look up which of its cells are done already.
+    """Resolve and validate a grid, and look up which of its cells are done already.
 
-    :param grid: a YAML file, or what one would hold.
-    :param device: "auto", "cpu", "cuda" or "cuda:i", for learners that can use it.
+    :param grid: a YAML file, or the mapping that it would hold.
+    :param device: "auto", "cpu", "cuda" or "cuda:i", for learners that support it.
     :param results: the results folder.
-    :param force: plan to compute anew what is stored.
-    :param seconds: hard limit of a cell, where its request has none.
-    :raises RequestError: where anything in the grid is wrong; the message says where.
-    :raises StoreError: where a stored record cannot be read.
+    :param force: plan to compute stored cells again.
+    :param seconds: the hard limit of cells whose request has none.
+    :raises RequestError: if anything in the grid is invalid; the message names the combination.
+    :raises StoreError: if a stored record cannot be read.
     """
     if not isinstance(grid, Grid):
         grid = read(grid) if isinstance(grid, str | Path) else Grid.of(grid)
@@ -64,7 +64,7 @@ def plan_sweep(
         try:
             planner.add(_request(combination, seconds))
         except RequestError as error:
-            raise RequestError(f"{combination.place}: {_named(combination)}{error}") from error
+            raise RequestError(f"{combination.source}: {_named(combination)}{error}") from error
     return planner.plan(grid.name, results, force)
 
 
@@ -84,12 +84,12 @@ def _named(combination: Combination) -> str:
 class _Planner:
     """Turns requests into entries and cells.
 
-    :param of_grid: whether requests are of a grid, whose learners differ: what does not apply to one is then ignored,
-        a device that it cannot use, or a budget where it takes no steps. A request by itself is refused.
+    :param of_grid: whether the requests are of a grid. Its learners differ, so that a device that one does not support
+        and steps for a closed-form learner are ignored; a single request with these is refused.
     """
 
     def __init__(self, device: str, of_grid: bool) -> None:
-        self.device, self.kind, self.of_grid = device, kind_of_device(device), of_grid
+        self.device, self.kind, self.of_grid = device, parse_device(device)[0], of_grid
         self.entries: list[Entry] = []
         self.numbers: dict[Any, int] = {}
         self.groups: list[Group] = []
@@ -105,23 +105,23 @@ class _Planner:
         first = found.first
         learner_class = registry.learner(first.learner["name"])
         fits = self.kind in ("auto", *learner_class.devices)
-        device = prepared_device(self.device, first) if fits or not self.of_grid else "cpu"
-        check_arithmetic(first, device)
+        device = resolve_device(self.device, first) if fits or not self.of_grid else "cpu"
+        check_precision(first, device)
         if learner_class.check_codes is not Learner.check_codes or not self.of_grid:
             prepare(first, self.known)
             self.known = {key: self.known[key] for key in list(self.known)[-KNOWN:]}
         by_count: dict[int, list[int]] = {}
-        for seed in seeds if first.protocol == "grouped" else seeds[:1]:  # twins stay together: how many train varies
-            by_count.setdefault(count_train(found.at(seed)), []).append(seed)
+        varies = first.protocol == "grouped"  # twins stay on one side, so that the number of training pairs varies
+        n_first = count_train(found.at(seeds[0]))
+        for seed in seeds:
+            by_count.setdefault(count_train(found.at(seed)) if varies else n_first, []).append(seed)
         for n_train, some in by_count.items():
-            entry = self._entry(request, first, n_train, device)
-            for seed in some if first.protocol == "grouped" else seeds:
-                self.ids.append(int(found.id(seed), 16))
-                self.entry.append(entry)
-                self.seed.append(seed)
+            self.entry += [self._add_entry(request, first, n_train, device)] * len(some)
+            self.ids += [int(found.id(seed), 16) for seed in some]
+            self.seed += some
 
-    def _entry(self, request: Request, first: Spec, n_train: int, device: str) -> int:
-        """The number of a new entry."""
+    def _add_entry(self, request: Request, first: Spec, n_train: int, device: str) -> int:
+        """Add an entry; returns its index."""
         learner, name = first.make_learner(), first.learner["name"]
         closed, limits = learner.granularity(n_train) == 0, request.limits
         if closed and self.of_grid:
@@ -139,7 +139,7 @@ class _Planner:
         return len(self.entries) - 1
 
     def plan(self, name: str, results: str | Path | None, force: bool) -> Plan:
-        """All cells, each once, with what is stored of them; of two budgets for one cell the larger counts."""
+        """The plan of all cells, each once; if a cell has two budgets, with the larger one."""
         if results is not None and not str(results):
             raise RequestError("`results` must name a folder, got ''.")
         ids = np.array(self.ids, dtype=np.uint64)
@@ -158,44 +158,44 @@ class _Planner:
 
 
 def _look_up(planned: Plan) -> None:
-    """What is stored of the cells, and how long such cells took."""
+    """Set actions, stored steps and durations from the records in the results folder."""
     if planned.results is None or not Path(planned.results).exists():
         return
     store = Store(planned.results)
     stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
     others = stored[~np.isin(stored, planned.ids)]
-    for place in np.flatnonzero(np.isin(planned.ids, stored)):
+    for index in np.flatnonzero(np.isin(planned.ids, stored)):
         try:
-            record = store.read(planned.id(int(place)))
+            record = store.read(planned.id(int(index)))
         except StoreError:
             if planned.force:
                 continue
             raise
         if record is None:
             continue
-        entry = planned.entries[planned.entry[place]]
+        entry = planned.entries[planned.entry[index]]
         if not planned.force:
-            planned.actions[place] = ACTIONS.index(action(record, entry.budget))
-        _count(planned, record)
+            planned.actions[index] = ACTIONS.index(action(record, entry.budget))
+        _count_duration(planned, record)
         step = record["final"]["step"]
-        extends = ACTIONS[planned.actions[place]] in ("extend", "resume")
+        extends = ACTIONS[planned.actions[index]] in ("extend", "resume")
         if extends and step is not None and store.checkpoints.has(record["id"], step):
-            planned.stored[int(place)] = step, record["seconds"]["total"]
-    unknown = {planned.sort(entry) for entry in planned.entries} - planned.durations.keys()
-    if unknown:  # some of the folder's other cells may tell
-        for id in others[:: max(1, len(others) // SAMPLE)][:SAMPLE].tolist():
-            with suppress(StoreError):
-                record = store.read(f"{id:016x}")
-                if record is not None and _sort_of(record) in unknown:
-                    _count(planned, record)
+            planned.stored[int(index)] = step, record["seconds"]["total"]
+    unknown = {planned.duration_key(entry) for entry in planned.entries} - planned.durations.keys()
+    sample = others[:: max(1, len(others) // SAMPLE)][:SAMPLE]
+    for id in sample.tolist() if unknown else ():
+        with suppress(StoreError):
+            record = store.read(f"{id:016x}")
+            if record is not None and _duration_key(record) in unknown:
+                _count_duration(planned, record)
 
 
-def _sort_of(record: Record) -> tuple[str, str]:
-    """As `Plan.sort` of its entry."""
+def _duration_key(record: Record) -> tuple[str, str]:
+    """As `Plan.duration_key` of its entry."""
     return record["spec"]["learner"]["name"], device_kind(record["environment"]["device"])
 
 
-def _count(planned: Plan, record: Record) -> None:
-    """What a stored cell took."""
+def _count_duration(planned: Plan, record: Record) -> None:
+    """Count the duration of a stored cell."""
     if record["final"]["step"] is not None:
-        planned.durations.setdefault(_sort_of(record), Duration()).add(record)
+        planned.durations.setdefault(_duration_key(record), Duration()).add(record)

@@ -1,28 +1,25 @@
-"""Run a stored cell again and compare."""
+"""Computes a stored cell again and compares the results."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from bench.errors import RequestError
-from bench.executors import Job, Unit, board, graceful, run_job
-from bench.harness import Probes
+from bench.executors import Job, WorkUnit, graceful, open_channel, run_job
 from bench.results import Record, Store
-from bench.scheduling.devices import prepared_device
-from bench.scheduling.plan import Step
+from bench.scheduling.devices import resolve_device
+from bench.scheduling.plan import PlannedCell
 from bench.scheduling.run import Display
 from bench.specs import Budget, Spec
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A stored record beside the same cell computed anew.
+    """A stored record and the record of the same cell computed again.
 
-    :param same: whether the curves agree in every number.
-    :param difference: the largest difference of an accuracy on the curve, None where the curves differ in length.
+    :param same: whether curves, final values, parameters and probes are equal.
+    :param difference: the largest difference between two accuracies of the same step; None if there are none.
     """
 
     stored: Record
@@ -32,11 +29,13 @@ class Comparison:
 
 
 def rerun(id: str, *, results: str | Path = "results", display: Display | None = None) -> Comparison:
-    """Compute a stored cell anew, keep nothing, and compare: does it come out the same?
+    """Compute a stored cell again and compare the results; nothing is stored.
 
-    :param id: the record's id or an unambiguous beginning of it.
-    :raises RequestError: where there is no such folder or record, or where it cannot be computed by this version.
-    :raises StoreError: where the record cannot be read.
+    :param id: the id of the record or an unambiguous beginning of it.
+    :param results: the results folder.
+    :param display: shows the progress.
+    :raises RequestError: if the folder or the record does not exist, or this version cannot compute it.
+    :raises StoreError: if the record cannot be read.
     """
     stored = Store(results).find(id)
     if stored["final"]["step"] is None:
@@ -45,30 +44,26 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     if spec.id != stored["id"]:
         raise RequestError(f"The record {stored['id']!r} was made by other versions of its plugins: {spec.versions}.")
     budget = Budget(stored["final"]["step"])
-    device = prepared_device(stored["environment"]["device"], spec)
-    # As many threads as then: sums of more or fewer round differently.
-    job = Job((Unit(spec, budget),), device, stored["environment"]["threads"])
-    shown = display or (lambda steps, on: nullcontext(lambda record: None))
-    with board() as on, graceful(on.stop), shown([Step(spec, budget, None, "run")], on) as finished:
-        records = [result.record for result in run_job(job, on)]
+    device = resolve_device(stored["environment"]["device"], spec)
+    # Sums over another number of threads round differently.
+    job = Job((WorkUnit(spec, budget),), device, stored["environment"]["threads"])
+    shown = display or (lambda cells, channel: nullcontext(lambda record: None))
+    cells = [PlannedCell(spec, budget, None, "run")]
+    with open_channel() as channel, graceful(channel.request_stop), shown(cells, channel) as on_record:
+        records = [result.record for result in run_job(job, channel)]
         for record in records:
-            finished(record)
+            on_record(record)
     if not records or records[0]["status"] == "interrupted":
         raise KeyboardInterrupt
     [again] = records
     one, other = cast("dict[str, Any]", stored), cast("dict[str, Any]", again)
     measures = ("train_accuracy", "validation_accuracy", "test_accuracy")
     before, after = one["curve"], other["curve"]
-    shared = [step for step in before["step"] if step in set(after["step"])]
-    rows = [(before["step"].index(step), after["step"].index(step)) for step in shared]
-    pairs = [(before[m][i], after[m][j]) for m in measures for i, j in rows]
+    rows = {step: row for row, step in enumerate(after["step"])}
+    pairs = [(before[m][i], after[m][rows[s]]) for m in measures for i, s in enumerate(before["step"]) if s in rows]
     pairs += [(one["final"][m], other["final"][m]) for m in measures]
     gaps = [abs(x - y) for x, y in pairs if x is not None and y is not None]
-    compared = ("final", "curve", "test_accuracy_diagonal", "parameters")
-    same = all(one[key] == other[key] for key in compared) and _agree(one["probes"], other["probes"])
-    return Comparison(stored, again, same, float(np.max(gaps)) if gaps else None)
-
-
-def _agree(some: Probes, others: Probes) -> bool:
-    """Whether two records' probes are equal, as far as both have them: earlier versions knew fewer."""
-    return all(some[name] == others[name] for name in some.keys() & others.keys())
+    probes = one["probes"].keys() & other["probes"].keys()  # records of earlier versions have fewer
+    same = all(one[key] == other[key] for key in ("final", "curve", "test_accuracy_diagonal", "parameters"))
+    same = same and all(one["probes"][probe] == other["probes"][probe] for probe in probes)
+    return Comparison(stored, again, same, max(gaps, default=None))

@@ -1,4 +1,4 @@
-"""Run what a plan leaves to do: one way for a request and for a grid."""
+"""Runs the cells of a plan that are not done, for a request or for a grid."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
@@ -8,17 +8,17 @@ from typing import Any
 import joblib
 
 from bench.errors import RequestError, StoreError
-from bench.executors import Board, Executor, Told, board, check_model_path, executor
+from bench.executors import Channel, Executor, OnRecord, check_model_path, executor_class, open_channel
 from bench.results import Lease, Record, Store
 from bench.scheduling.grid import Grid
-from bench.scheduling.plan import Plan, Step
+from bench.scheduling.plan import Plan, PlannedCell
 from bench.scheduling.planner import plan, plan_sweep
 from bench.scheduling.queue import CellQueue
 
-Display = Callable[[Sequence[Step], Board], AbstractContextManager[Callable[[Record], None]]]
-"""Shows how far cells are that report to a board; yields what is told of each record."""
-SweepDisplay = Callable[[Plan, Executor], AbstractContextManager[Told]]
-"""Shows how far a plan is while an executor runs it; yields what is told of each record, and of None in between."""
+Display = Callable[[Sequence[PlannedCell], Channel], AbstractContextManager[Callable[[Record], None]]]
+"""Shows the progress of cells that report to a channel; yields a callback for the record of each."""
+SweepDisplay = Callable[[Plan, Executor], AbstractContextManager[OnRecord]]
+"""Shows the progress of a plan in an executor; yields a callback for each record."""
 
 
 def run(
@@ -30,15 +30,15 @@ def run(
 ) -> list[Record]:
     """Run the cells of a request, one for each seed, and return their records in the order of the seeds.
 
-    Cells that are stored already are returned as they are; a larger budget extends them. Another process may use the
-    results folder at the same time: no cell is computed twice.
+    Stored records are returned unchanged; a larger budget extends them. Several processes may use the results folder at
+    the same time, and no cell is computed twice.
 
-    :param save_model: a file for the fitted pipeline; with several seeds it contains ``{seed}``.
-    :param jobs: worker processes; None takes one for each core, at most one for each cell.
-    :param display: makes a progress display.
+    :param save_model: the file for the fitted pipeline; its path contains ``{seed}`` if there are several seeds.
+    :param jobs: the number of worker processes; None is one for each core, at most one for each cell.
+    :param display: shows the progress.
     :param request: all arguments of `plan`.
-    :raises RequestError: where anything in the request is wrong; nothing ran.
-    :raises StoreError: where the results folder fails; what was computed is in its ``records``.
+    :raises RequestError: if anything in the request is invalid; nothing ran.
+    :raises StoreError: if the results folder cannot be read or written; its ``records`` are those computed.
 
     >>> [record] = run(encoder="phasor", learner="ridge", modulus=13, results=None)
     >>> record["final"]["test_accuracy"]
@@ -54,16 +54,17 @@ def sweep(
     display: SweepDisplay | None = None,
     **request: Any,
 ) -> Iterator[Record]:
-    """Run a grid; the records of its cells in its order.
+    """Run the cells of a grid, and return their records in the order of the grid.
 
-    Cells that are stored already are not computed again, a larger budget extends them, and after an interruption the
-    same call goes on. Another process may sweep the same folder at the same time: no cell is done twice.
+    Stored cells are not computed again, a larger budget extends them, and after an interruption the same call
+    continues. Several processes may sweep the same folder at the same time, and no cell is computed twice.
 
-    :param jobs: worker processes on the CPU; None takes one for each core.
-    :param display: makes a progress display.
+    :param grid: a YAML file, or the mapping that it would hold.
+    :param jobs: the number of worker processes on the CPU; None is one for each core.
+    :param display: shows the progress.
     :param request: all other arguments of `plan_sweep`.
-    :raises RequestError: where anything in the grid is wrong; nothing ran.
-    :raises StoreError: where the results folder fails.
+    :raises RequestError: if anything in the grid is invalid; nothing ran.
+    :raises StoreError: if the results folder cannot be read or written.
     """
     planned = plan_sweep(grid, **request)
     execute(planned, jobs, display)
@@ -73,17 +74,17 @@ def sweep(
 def run_plan(
     planned: Plan, jobs: int | None = None, display: Display | None = None, save_model: str | Path | None = None
 ) -> list[Record]:
-    """Run what a plan leaves to do; the records of all its cells that have one, in the plan's order.
+    """Run the cells of a plan that are not done, and return the records of all its cells in the order of the plan.
 
-    :raises StoreError: where a record could not be kept; what was computed is in its ``records``.
+    :raises StoreError: if a record could not be written; its ``records`` are those computed.
     """
-    found = {step.spec.id: step.record for step in planned.steps if step.action == "done"}
-    todo = [step for step in planned.steps if step.action != "done"]
+    found = {cell.spec.id: cell.record for cell in planned.cells if cell.action == "done"}
+    todo = [cell for cell in planned.cells if cell.action != "done"]
 
     @contextmanager
-    def shown(_: Plan, runs: Executor) -> Iterator[Told]:
-        with display(todo, runs.board) if display else nullcontext(lambda record: None) as finished:
-            yield lambda record: None if record is None else finished(record)
+    def shown(_: Plan, executor: Executor) -> Iterator[OnRecord]:
+        with display(todo, executor.channel) if display else nullcontext(lambda record: None) as on_record:
+            yield lambda record: None if record is None else on_record(record)
 
     execute(planned, jobs, shown, save_model, found)
     ids = map(planned.id, range(len(planned)))
@@ -100,11 +101,11 @@ def execute(
     save_model: str | Path | None = None,
     found: dict[str, Record | None] | None = None,
 ) -> bool:
-    """Run what a plan leaves to do; whether it got to its end.
+    """Run the cells of a plan that are not done; returns False if a stop was requested.
 
-    :param found: takes the record of every cell that this call computes, or finds computed by another process.
-    :raises RequestError: where a plan cannot be run so.
-    :raises StoreError: where the results folder fails.
+    :param found: receives the record of every cell that this call, or another process meanwhile, has computed.
+    :raises RequestError: if an argument is invalid.
+    :raises StoreError: if the results folder cannot be read or written.
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
@@ -115,22 +116,22 @@ def execute(
         Store(planned.results, create=True)
     if not len(planned.todo) and model is None:
         return True
-    with board() as on, ExitStack() as stack:
+    with open_channel() as channel, ExitStack() as stack:
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
         queue = CellQueue(planned, lease, jobs or joblib.cpu_count(), model)
-        runs = executor()(queue.devices, on, here=queue.here)
-        shown = stack.enter_context(display(planned, runs) if display else nullcontext(lambda record: None))
+        executor = executor_class()(queue.devices, channel, queue.in_process)
+        show = stack.enter_context(display(planned, executor) if display else nullcontext(lambda record: None))
 
-        def told(record: Record | None) -> None:
+        def on_record(record: Record | None) -> None:
             if record is not None and found is not None:
                 found[record["id"]] = record
-            shown(record)
+            show(record)
 
-        whole = runs.run(queue, told)
-    planned.busy, planned.spent, planned.troubles = runs.busy, runs.spent, runs.troubles
-    planned.problems = runs.problems + queue.problems
+        whole = executor.run(queue, on_record)
+    planned.busy, planned.spent, planned.failures = executor.busy, executor.spent, executor.failures
+    planned.problems = executor.problems + queue.problems
     if found is not None:
-        found |= queue.covered
+        found |= queue.done_elsewhere
     elif planned.problems and not whole:
         raise StoreError(planned.problems[0])
     return whole

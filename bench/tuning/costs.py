@@ -7,7 +7,7 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from bench.executors import Unit
+from bench.executors import WorkUnit
 from bench.scheduling import structure_of
 from bench.specs import count_train
 from bench.tuning.stopping import count_trials
@@ -31,7 +31,7 @@ class Costs:
         self.known_flops: dict[Hashable, float] = {}
         self.shown_at = -1
 
-    def flops_of(self, unit: Unit) -> float:
+    def flops_of(self, unit: WorkUnit) -> float:
         """FLOPs of the whole budget of a cell, computed once for all cells of equal structure, pairs and steps."""
         n_train = count_train(unit.spec)
         key = structure_of(unit.spec, n_train), n_train, unit.budget.steps

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from bench.executors import Board
-from bench.harness import Moment
+from bench.executors import Channel
+from bench.harness import CellProgress
 from bench.results import about, many
 from bench.tuning.objectives import best_trial
 from bench.tuning.stopping import count_trials, used_flops
@@ -27,7 +27,7 @@ def time_left(elapsed: float, done: float, left: float) -> str:
     return f"{about(elapsed * left / done)} left" if done > FIRST_SHARE else ""
 
 
-def in_training(moments: Sequence[Moment]) -> str:
+def in_training(moments: Sequence[CellProgress]) -> str:
     """As "2 cells in training, the slowest at step 60 of 100"; empty if there are none."""
     running = [moment for moment in moments if not moment.over]
     if not running:
@@ -38,7 +38,7 @@ def in_training(moments: Sequence[Moment]) -> str:
     return f"{many(len(running), 'cell')} in training, {where}"
 
 
-def _share(moment: Moment) -> float:
+def _share(moment: CellProgress) -> float:
     return moment.step / max(1, moment.budget)
 
 
@@ -48,7 +48,7 @@ class Progress:
     :ivar before: trials that counted, and their FLOPs, when the search began; None before that.
     """
 
-    def __init__(self, plan: StudyPlan, study: Study, on: Board) -> None:
+    def __init__(self, plan: StudyPlan, study: Study, on: Channel) -> None:
         self.plan, self.study, self.on = plan, study, on
         self.began = time.monotonic()
         self.before: tuple[int, float] | None = None
@@ -64,13 +64,13 @@ class Progress:
         :param cells: whether each cell of each trial in work is over, by number and id.
         :param waits: whether this process waits for trials of others.
         """
-        training = in_training(self.on.moments()) or ("waiting for what other processes have in work" if waits else "")
+        training = in_training(self.on.progress()) or ("waiting for what other processes have in work" if waits else "")
         return "; ".join(filter(None, [self._counts(cells), self._best_so_far(), training]))
 
     def of_winner(self, over: int, cells: int) -> str:
         """As "2 of 5 fresh seeds of the winner; 3 cells in training, …"."""
         trained = f"{over} of {many(cells, 'fresh seed')} of the winner"
-        return "; ".join(filter(None, [trained, in_training(self.on.moments())]))
+        return "; ".join(filter(None, [trained, in_training(self.on.progress())]))
 
     def _done(self) -> tuple[int, float]:
         """Trials that count and are over, and their FLOPs."""
@@ -92,7 +92,7 @@ class Progress:
 
     def _partly_done(self, cells: Mapping[int, Mapping[str, bool]]) -> float:
         """The parts of trials in work that are done, in trials."""
-        shares = {moment.id: min(1.0, _share(moment)) for moment in self.on.moments()}
+        shares = {moment.id: min(1.0, _share(moment)) for moment in self.on.progress()}
         return sum(
             sum(1.0 if over else shares.get(id, 0.0) for id, over in mine.items()) / len(mine)
             for mine in cells.values()

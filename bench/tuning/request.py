@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, one_of
-from bench.scheduling import check_arithmetic, prepared_device
+from bench.scheduling import check_precision, resolve_device
 from bench.specs import VALIDATION_FOR_STOPPING, Request, Spec, count_train, real, whole
 from bench.tuning.objectives import objectives_of
 from bench.tuning.samplers import check_sampler
@@ -104,8 +104,8 @@ def _settled(planned: StudyPlan, named_vault: bool) -> StudyPlan:
     if not named_vault:  # studies of the same pairs are tested on the same ones
         pairs = [spec.task, spec.modulus, spec.task_parameters, spec.protocol, vault["fraction"]]
         vault = {**vault, "seed": number_of(f"{json.dumps(pairs, sort_keys=True)} vault")}
-    device = prepared_device(planned.device, spec)
-    check_arithmetic(spec, device)
+    device = resolve_device(planned.device, spec)
+    check_precision(spec, device)
     settled = replace(planned, study=name, device=device, common={**planned.common, "vault": vault})
     if not spec.validation_fraction:
         raise RequestError("`validation_fraction` must be in (0, 1): test pairs must not tune, got 0.")

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.executors import Board, Job, Unit
+from bench.executors import Channel, Job, WorkUnit
 from bench.results import Record, environment
 from bench.scheduling import THREADS, device_kind, fleets_of, gpus, structure_of
 from bench.specs import count_train
@@ -32,7 +32,7 @@ class Rounds:
     A round begins when the last one is over: what a round draws does not depend on the speed of the machine.
 
     :param slots: worker processes on the CPU.
-    :param on: the board on which workers write how far they are.
+    :param on: the channel on which workers write how far they are.
     :param reporter: receives the lines that the search reports.
     :param show: brings the page of the study up to date.
     """
@@ -43,7 +43,7 @@ class Rounds:
         study: Study,
         owner: Owner,
         slots: int,
-        on: Board,
+        on: Channel,
         reporter: Reporter,
         show: Callable[[], None],
     ) -> None:
@@ -68,18 +68,18 @@ class Rounds:
         self.jobs_in_work += 1
         return replace(self.waiting.popleft(), device=device)
 
-    def over(self, job: Job) -> None:
+    def finish(self, job: Job) -> None:
         """Count a job that came back."""
         self.jobs_in_work -= 1
 
-    def halve(self, job: Job) -> bool:
+    def requeue_halves(self, job: Job) -> bool:
         """Queue the two halves of a job whose worker process died; False if it has one cell only."""
         middle = len(job.units) // 2
         if middle:
             self.waiting += [replace(job, units=half) for half in (job.units[:middle], job.units[middle:])]
         return bool(middle)
 
-    def look_elsewhere(self) -> int:
+    def recheck_leases(self) -> int:
         """Trials that other processes have in work."""
         return self.elsewhere
 
@@ -118,10 +118,10 @@ class Rounds:
             return
         if not self.winner.is_chosen:
             self.progress.begin()
-            while not self.waiting and not self.on.stopped() and self._ask_round():
+            while not self.waiting and not self.on.stop_requested() and self._ask_round():
                 pass
             self.costs.publish()
-            if self.on.stopped():
+            if self.on.stop_requested():
                 return
             self.elsewhere = 0 if self.waiting else self._count_running()
         if not self.waiting and not self.elsewhere:
@@ -132,7 +132,7 @@ class Rounds:
 
     def _ask_round(self) -> int:
         """Ask for a round and queue its cells; how many trials it has, 0 if the search is stopped or over."""
-        with self.owner.turn(self.on.stopped) as turn:
+        with self.owner.turn(self.on.stop_requested) as turn:
             if not turn:
                 return 0
             self.owner.fail_orphans()
@@ -143,9 +143,9 @@ class Rounds:
             entropy, objectives = (self.plan.entropy, len(known)), len(self.plan.objectives)
             self.study.sampler = make_sampler(self.plan.sampler, entropy, objectives, self.plan.round)
             left = math.inf if limit is None else limit - used_flops(known) - self.costs.late_flops
-            units: dict[str, Unit] = {}
+            units: dict[str, WorkUnit] = {}
             for _ in range(room):
-                if self.on.stopped():
+                if self.on.stop_requested():
                     return 0
                 mine = self.trials.ask(known, limited=limit is not None)
                 if mine is None:
@@ -163,7 +163,7 @@ class Rounds:
         room = self.plan.round if may_continue(rule, known, self.costs.late_flops) else 0
         return room if rule["trials"] is None else max(0, min(room, rule["trials"] - count_trials(known)))
 
-    def _queue(self, units: Sequence[Unit], **details: Any) -> None:
+    def _queue(self, units: Sequence[WorkUnit], **details: Any) -> None:
         kind = device_kind(self.plan.device)
         fleets = fleets_of(units, kind, len(self.devices))
         self.waiting += [Job(fleet, kind, THREADS, source=self.source, **details) for fleet in fleets]
@@ -181,7 +181,7 @@ class Rounds:
         if not self.plan.fresh:
             self.finished = True
             return
-        with self.owner.turn(self.on.stopped) as turn:
+        with self.owner.turn(self.on.stop_requested) as turn:
             if not turn:
                 return
             if (not self.winner.is_chosen and self._is_unfinished()) or not self.owner.claim_vault():

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from bench.errors import StoreError
-from bench.executors import Unit
+from bench.executors import WorkUnit
 from bench.results import Record, shown
 from bench.tuning.costs import Costs
 from bench.tuning.dashboard.artifacts import artifacts_folder, attach_curve
@@ -44,7 +44,7 @@ class TrialInWork:
 
     trial: Trial
     params: dict[str, Any] = field(default_factory=dict)
-    units: list[Unit] = field(default_factory=list)
+    units: list[WorkUnit] = field(default_factory=list)
     flops: float = 0.0
     same_as: int | None = None
     records: dict[str, Record] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Trials:
                 if self._repeat(mine, known):
                     return None
                 specs = [family.at(seed) for seed in self.plan.seeds_of_trials]
-                mine.units = [Unit(spec, self.plan.budget(spec)) for spec in specs]
+                mine.units = [WorkUnit(spec, self.plan.budget(spec)) for spec in specs]
                 twins = (n for n, other in self.in_work.items() if other is not mine and other.params == mine.params)
                 mine.same_as = next(twins, None)
                 if limited and mine.same_as is None:

@@ -10,7 +10,7 @@ import optuna
 import sqlalchemy
 
 from bench.errors import BenchError, RequestError, StoreError
-from bench.executors import board, executor
+from bench.executors import executor_class, open_channel
 from bench.results import Record, Store, many
 from bench.tuning.dashboard.artifacts import artifacts_folder
 from bench.tuning.dashboard.notes import describe_tests, study_note, trial_note
@@ -110,7 +110,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
             plan = settle_rule(plan, study, reporter.report)
         if stored := _count_over(study):  # trials in work are those of other or dead processes
             reporter.report(f"{many(stored, 'trial')} of the study {plan.study!r} are stored already")
-        with board() as on:
+        with open_channel() as on:
             rounds = Rounds(
                 plan,
                 study,
@@ -120,7 +120,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
                 reporter=reporter,
                 show=lambda: update_page(study, **_page(with_rule_of(study, plan), study)),
             )
-            workers = executor()(rounds.devices, on)
+            workers = executor_class()(rounds.devices, on)
             try:
                 whole = workers.run(rounds, rounds.collect)
             finally:

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
-from bench.executors import Unit
+from bench.executors import WorkUnit
 from bench.results import Record, Store, about, many
 from bench.scheduling import action
 from bench.specs import Family, Spec
@@ -50,15 +50,15 @@ class Winner:
             self.specs = [self._family(number).at(seed) for seed in self.plan.seeds_of_winner]
         return number is not None
 
-    def units(self) -> list[Unit]:
+    def units(self) -> list[WorkUnit]:
         """The cells on fresh seeds that still have to be trained."""
         return [unit for spec in self.specs if (unit := self._unit(spec)) is not None]
 
-    def _unit(self, spec: Spec) -> Unit | None:
+    def _unit(self, spec: Spec) -> WorkUnit | None:
         # To the end of the budget, as the cells that it is compared with: a later loss of accuracy counts too.
         budget, record = replace(self.plan.budget(spec), stop_when_solved=False), self.store.read(spec.id)
         todo = "run" if record is None else action(record, budget)
-        return None if todo == "done" else Unit(spec, budget, record if todo in ("extend", "resume") else None)
+        return None if todo == "done" else WorkUnit(spec, budget, record if todo in ("extend", "resume") else None)
 
     def _trial(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
@@ -66,7 +66,7 @@ class Winner:
     def _family(self, number: int) -> Family:
         return self.plan.family(self.plan.space.draw(FixedTrial(self._trial(number).params)), opened=True)
 
-    def announce(self, units: Sequence[Unit], slots: int) -> list[str]:
+    def announce(self, units: Sequence[WorkUnit], slots: int) -> list[str]:
         """Which trial is the winner, and what its fresh seeds take.
 
         :param units: cells that have to be trained.

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from bench.executors import Board
-from bench.harness import Moment
+from bench.executors import Channel
+from bench.harness import CellProgress
 from bench.results import Record, duration, percent, ranges
-from bench.scheduling import Step
+from bench.scheduling import PlannedCell
 
 REFRESH = 0.2
 
@@ -28,7 +28,7 @@ LINES_AFTER = (1.0, 2.0, 5.0, 10.0)
 
 
 @contextmanager
-def progress(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]]:
+def progress(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record], None]]:
     """Show how far cells are until the block ends; yields what is to be told of finished records."""
     follow = _bars if sys.stderr.isatty() else _lines
     with follow(todo, on) as finished:
@@ -36,7 +36,7 @@ def progress(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], Non
 
 
 @contextmanager
-def _bars(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]]:
+def _bars(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[note]}"), _Left())
     with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
         total = bars.add_task("all", total=len(todo), note="", visible=len(todo) > 1)
@@ -47,7 +47,7 @@ def _bars(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]]
             tasks[step.spec.id] = bars.add_task(title, total=whole, completed=done, note="", start=False, visible=False)
 
         def show() -> None:
-            for moment in on.moments():
+            for moment in on.progress():
                 task = tasks.get(moment.id)
                 if task is not None and not bars.tasks[task].finished:
                     if not bars.tasks[task].started:
@@ -82,7 +82,7 @@ class _Left(ProgressColumn):
 
 
 @contextmanager
-def _lines(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]]:
+def _lines(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record], None]]:
     seeds = {step.spec.id: step.spec.seed for step in todo}
     started = time.monotonic()
     over: set[str] = set()
@@ -91,7 +91,7 @@ def _lines(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]
         print(f"[{time.monotonic() - started:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     def show() -> None:
-        running = [m for m in on.moments() if m.budget and m.id in seeds and not (m.over or m.id in over)]
+        running = [m for m in on.progress() if m.budget and m.id in seeds and not (m.over or m.id in over)]
         for (step, budget, note), side_by_side in groupby(sorted(running, key=_place), key=_place):
             moments = list(side_by_side)
             who = f"seed{'s' if len(moments) > 1 else ''} {ranges([seeds[m.id] for m in moments])}"
@@ -115,7 +115,7 @@ def _lines(todo: Sequence[Step], on: Board) -> Iterator[Callable[[Record], None]
         yield finished
 
 
-def _place(moment: Moment) -> tuple[int, int, str]:
+def _place(moment: CellProgress) -> tuple[int, int, str]:
     return moment.step, moment.budget, moment.note
 
 
@@ -124,7 +124,7 @@ def _span(accuracies: Sequence[float | None]) -> str:
     return f"{percent(min(known))} to {percent(max(known))}" if known else percent(None)
 
 
-def _accuracies(moment: Moment) -> str:
+def _accuracies(moment: CellProgress) -> str:
     return f"train {percent(moment.train_accuracy)} test {percent(moment.test_accuracy)}"
 
 

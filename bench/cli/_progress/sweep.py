@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.executors import Executor, Told, UnderWay
-from bench.harness import Moment
+from bench.executors import Executor, OnRecord, RunningJob
+from bench.harness import CellProgress
 from bench.results import Record, about, percent, ranges
 from bench.scheduling import Duration, Plan
 from bench.specs import Spec
@@ -83,7 +83,7 @@ class _Tally:
 
     def seconds_left(self) -> tuple[float, int]:
         """By what such cells took, and how many cells are of learners of which none is known."""
-        here = {self.planned.sort(entry) for entry in self.planned.entries}
+        here = {self.planned.duration_key(entry) for entry in self.planned.entries}
         known = {sort[0]: took for sort, took in self.planned.durations.items() if sort in here}
         known |= {name: took for name, took in self.took.items() if took.training or name not in known}
         ahead = {name: (cells, steps) for name, (cells, steps) in self.left.items() if cells > 0}
@@ -111,23 +111,23 @@ class _Tally:
         return ", ".join(parts)
 
 
-def what_is_under_way(jobs: Sequence[UnderWay], name_of: Callable[[Spec], str]) -> str:
+def what_is_under_way(jobs: Sequence[RunningJob], name_of: Callable[[Spec], str]) -> str:
     """As "onehot → quadratic, seeds 0–4: step 12 of 60 for 8 s; and 2 other jobs"."""
     said = [_at(job, name_of) for job in jobs[:MOST_JOBS]]
     more = len(jobs) - len(said)
     return "; ".join([*said, *([f"and {more:,} other job{'s' if more > 1 else ''}"] if more else [])])
 
 
-def _at(job: UnderWay, name_of: Callable[[Spec], str]) -> str:
+def _at(job: RunningJob, name_of: Callable[[Spec], str]) -> str:
     names = list(dict.fromkeys(map(name_of, job.cells)))
     seeds = ranges([cell.seed for cell in job.cells])
     one = f"{names[0]}, seed{'s' if len(job.cells) > 1 else ''} {seeds}"
     who = one if len(names) == 1 else f"{len(job.cells)} cells, as {names[0]}"
-    slowest = min(job.moments, key=lambda moment: (moment.step, moment.id), default=None)
+    slowest = min(job.progress, key=lambda moment: (moment.step, moment.id), default=None)
     return f"{who}: {_how_far(slowest)} for {job.seconds:.0f} s"
 
 
-def _how_far(slowest: Moment | None) -> str:
+def _how_far(slowest: CellProgress | None) -> str:
     if slowest is None or not slowest.budget:
         return "running"
     note = f" ({slowest.note})" if slowest.note else ""
@@ -135,7 +135,7 @@ def _how_far(slowest: Moment | None) -> str:
 
 
 @contextmanager
-def sweep_progress(planned: Plan, runs: Executor) -> Iterator[Told]:
+def sweep_progress(planned: Plan, runs: Executor) -> Iterator[OnRecord]:
     """Show how far a sweep is until the block ends; yields what is told of records, and of None in between.
 
     :param runs: what runs it.
@@ -153,13 +153,13 @@ def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:
 
 
 @contextmanager
-def _bar(tally: _Tally, runs: Executor) -> Iterator[Told]:
+def _bar(tally: _Tally, runs: Executor) -> Iterator[OnRecord]:
     columns = (BarColumn(bar_width=30), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(tally.said(), total=tally.total)
 
         def shown() -> str:
-            return "\n".join([tally.said(), *(_at(job, tally.name_of) for job in runs.under_way()[:MOST_JOBS])])
+            return "\n".join([tally.said(), *(_at(job, tally.name_of) for job in runs.running_jobs()[:MOST_JOBS])])
 
         def told(record: Record | None) -> None:
             if record is not None:
@@ -172,7 +172,7 @@ def _bar(tally: _Tally, runs: Executor) -> Iterator[Told]:
 
 
 @contextmanager
-def _lines(tally: _Tally, runs: Executor) -> Iterator[Told]:
+def _lines(tally: _Tally, runs: Executor) -> Iterator[OnRecord]:
     last = tally.started
 
     def say(text: str) -> None:
@@ -186,7 +186,7 @@ def _lines(tally: _Tally, runs: Executor) -> Iterator[Told]:
             if record["status"] != "done" or tally.over <= FIRST_LINES:
                 say(_outcome(record, tally.name_of))
         if time.monotonic() - last > LINES_EVERY:
-            jobs = what_is_under_way(runs.under_way(), tally.name_of)
+            jobs = what_is_under_way(runs.running_jobs(), tally.name_of)
             say(f"{tally.said()}{f'; under way: {jobs}' if jobs else ''}")
 
     yield told

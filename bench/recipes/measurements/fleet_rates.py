@@ -17,7 +17,7 @@ from loky.process_executor import ProcessPoolExecutor
 from bench.executors import GROWING, begin_worker, keep_freed_memory
 from bench.recipes.measurements.timing import rates_of
 from bench.results import peak_memory_bytes, reset_peak_memory
-from bench.scheduling import places
+from bench.scheduling import fleet_parts
 from bench.specs import Request, Spec, family, prepare
 from learners import Setting
 from learners.fleet import FleetTraining
@@ -45,7 +45,7 @@ def fleets(
     subject: Subject, precision: str, size: int, device: str, seconds: float, compile: bool
 ) -> list[dict[str, Any]]:
     """What each process measures of a fleet of ``size`` replicas: rates, operations, memory, seconds of compiling."""
-    parts = places(device, size, MANY, joblib.cpu_count())
+    parts = fleet_parts(device, size, MANY, joblib.cpu_count())
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         meet = Meeting(folder, len(parts))
         with _processes(len(parts), device) as pool:  # also for one: scripts have a process as it was

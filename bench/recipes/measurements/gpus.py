@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bench.executors import isolated
+from bench.executors import isolated_environment
 from bench.recipes.measurements._study import parser_of, tell
 from bench.results import Record, Store
 from bench.scheduling import gpus
@@ -41,7 +41,7 @@ def command(options: argparse.Namespace, results: str) -> list[str]:
 
 def environment(count: int) -> dict[str, str]:
     """The environment of a process that sees the first ``count`` of the GPUs that this one sees."""
-    seen = [isolated(f"cuda:{i}")["CUDA_VISIBLE_DEVICES"] for i in range(count)]
+    seen = [isolated_environment(f"cuda:{i}")["CUDA_VISIBLE_DEVICES"] for i in range(count)]
     return os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(seen)}
 
 

@@ -15,7 +15,7 @@ from bench.recipes.measurements.fleet_rates import Subject, fleets
 from bench.recipes.measurements.plain_script import Script
 from bench.recipes.measurements.timing import product_rate, rates_of
 from bench.results import describe
-from bench.scheduling import prepared_device
+from bench.scheduling import resolve_device
 from bench.specs import Cell, prepare
 from learners.fleet import TorchLearner, keep_programs
 
@@ -101,7 +101,7 @@ def measure(
     if not 0 < seconds < math.inf:
         raise RequestError(f"--seconds must be a finite number above 0, got {seconds}.")
     subject = Subject(learner, encoder, settings)
-    device = prepared_device(device, subject.spec())
+    device = resolve_device(device, subject.spec())
     if device == "cuda":  # scripts have one GPU: so have fleets
         device = "cuda:0"
     kind = device.partition(":")[0]
