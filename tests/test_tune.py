@@ -1321,7 +1321,7 @@ def test_whoever_waits_for_a_turn_hears_that_it_is_to_stop(tmp_path: Path, monke
             jobs: list[Job | None] = []
             thread = threading.Thread(target=lambda: jobs.append(asked.next("cpu")), daemon=True)
             looks, stopped = [], on.stop_requested
-            monkeypatch.setattr(on, "stopped", lambda: looks.append(None) or stopped())
+            monkeypatch.setattr(on, "stop_requested", lambda: looks.append(None) or stopped())
             thread.start()
             wait_until(lambda: len(looks) > 3)
             assert not jobs
