@@ -87,7 +87,7 @@ def test_the_ids_of_records_are_their_names() -> None:
     for id, record in RECORDS.items():
         assert record["id"] == id
     for name, request in make.REQUESTS.items():
-        for step in bench.plan(results=None, **request).cells:
+        for step in bench.plan(results=None, **request).steps:
             told = step.to_dict()
             said = make.differences(RECORDS[told["id"]]["spec"], told["spec"], f"the spec of {name}")
             assert not said, "\n".join(said)
@@ -105,7 +105,7 @@ def test_rank_from_python(place: Path, by: str) -> None:
 @pytest.mark.parametrize("name", make.EXTENDED)
 def test_a_larger_budget_goes_on_from_the_checkpoint(place: Path, name: str) -> None:
     """A mark is left in the stored curve: one that is trained from step 0 would not have it."""
-    [step] = bench.plan(results="results", **{**make.REQUESTS[name], "seeds": 1}).cells
+    [step] = bench.plan(results="results", **{**make.REQUESTS[name], "seeds": 1}).steps
     assert step.record is not None
     path = place / "results" / f"{step.spec.id}.json"
     marked = json.loads(path.read_text("utf-8"))
@@ -130,7 +130,7 @@ def close(some: Any, others: Any) -> None:
 
 @pytest.mark.parametrize("name", ["ridge", "mlp", "quadratic"])
 def test_rerun(place: Path, name: str) -> None:
-    step = bench.plan(results="results", **make.REQUESTS[name]).cells[-1]
+    step = bench.plan(results="results", **make.REQUESTS[name]).steps[-1]
     found = bench.rerun(step.spec.id[:8], results="results")
     assert found.stored == RECORDS[step.spec.id]
     assert found.difference is not None

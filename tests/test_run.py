@@ -181,7 +181,7 @@ def test_a_larger_budget_extends_and_equals_an_uninterrupted_run(tmp_path: Path,
     request = {**REQUEST, "settings": {"learner.hidden_layer_sizes": (24,), "learner.head": head}}
     [short] = bench.run(**request, epochs=43, results=tmp_path)
     assert (
-        plan(**{k: v for k, v in request.items() if k != "jobs"}, epochs=90, results=tmp_path).cells[0].action
+        plan(**{k: v for k, v in request.items() if k != "jobs"}, epochs=90, results=tmp_path).steps[0].action
         == "extend"
     )
     [extended] = bench.run(**request, epochs=90, results=tmp_path)
@@ -813,7 +813,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(tmp_path: Path, 
         "seed": records[0]["spec"]["seed"],
     }
     planned = plan(**request, epochs=reached + 10, results=tmp_path)
-    assert planned.cells[0].action == "resume"
+    assert planned.steps[0].action == "resume"
 
 
 def test_kill_9_leaves_whole_records_only(tmp_path: Path) -> None:
@@ -851,7 +851,7 @@ def test_whole_floats_are_integers_where_only_these_are() -> None:
         bench.plan(encoder="onehot", learner="quadratic", settings={"learner.batch_size": n}, results=None)
         for n in (64.0, 64)
     )
-    assert [step.spec.id for step in of_floats.cells] == [step.spec.id for step in of_integers.cells]
+    assert [step.spec.id for step in of_floats.steps] == [step.spec.id for step in of_integers.steps]
 
 
 def test_torch_learners_train_without_denormal_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -824,7 +824,7 @@ def test_grouped_pairs_train_as_many_as_they_do_alone(tmp_path: Path) -> None:
         settings={"learner.batch_size": 23},
         results=None,
     )
-    wanted = {step.spec.id: step.budget.steps for step in alone.cells}
+    wanted = {step.spec.id: step.budget.steps for step in alone.steps}
     steps = [planned.entries[number].budget.steps for number in planned.entry.tolist()]
     assert {planned.id(place): steps[place] for place in range(12)} == wanted
     assert len(set(wanted.values())) > 1

@@ -110,7 +110,7 @@ def _show_plan(planned: Any, as_json: bool, verbose: bool) -> int:
     from bench.cli._print import print_json
 
     if as_json:
-        print_json(dry_run=True, cells=[step.to_dict() for step in planned.cells])
+        print_json(dry_run=True, cells=[step.to_dict() for step in planned.steps])
     else:
         _tables.print_plan(planned, verbose)
     return 0
@@ -131,10 +131,10 @@ def _show_records(records: Sequence[Mapping[str, Any]], as_json: bool, planned: 
 
 def _exit_code(records: Sequence[Mapping[str, Any]], planned: Any) -> int:
     """130 where a cell was interrupted or never began, 1 where one failed or timed out, else 0."""
-    asked = {step.spec.id: step.budget.steps for step in planned.cells}
+    asked = {step.spec.id: step.budget.steps for step in planned.steps}
     short = [r for r in records if r["final"]["step"] is None or r["final"]["step"] < asked[r["id"]]]
     statuses = {record["status"] for record in short}
-    if len(records) < len(planned.cells) or "interrupted" in statuses:
+    if len(records) < len(planned.steps) or "interrupted" in statuses:
         kept = "What is done is stored; the same command goes on from there."
         click.echo(f"Interrupted. {kept if planned.results else 'Nothing is stored.'}", err=True)
         return 130

@@ -80,15 +80,15 @@ def _facts(spec: Spec) -> list[str]:
 
 def notes(records: Sequence[Mapping[str, Any]], planned: Plan) -> list[str]:
     """What is to be said of stored records that were shown instead of computed."""
-    asked = {step.spec.id: step for step in planned.cells}
+    asked = {step.spec.id: step for step in planned.steps}
     longer = [r for r in records if r["final"]["step"] is not None and r["final"]["step"] > asked[r["id"]].budget.steps]
-    stored = [step for step in planned.cells if step.action == "done" and step.record is not None]
+    stored = [step for step in planned.steps if step.action == "done" and step.record is not None]
     stale = [step for step in stored if step.record is not None and _is_stale(step.record)]
     said = []
     done = {step.spec.id for step in stored}
     said += sorted({f"Note: {notice}" for r in records if r["id"] not in done for notice in r.get("notices", ())})
     if stored:
-        said.append(f"{len(stored)} of {len(planned.cells)} cells were stored already; --force computes them anew.")
+        said.append(f"{len(stored)} of {len(planned.steps)} cells were stored already; --force computes them anew.")
     if longer:
         most = max(r["final"]["step"] for r in longer)
         said.append(f"Note: {len(longer)} of them were trained for longer than asked, up to {most:,} steps.")
@@ -118,7 +118,7 @@ def _duration(seconds: float) -> str:
 
 def print_plan(planned: Plan, verbose: bool = False) -> None:
     """What would run."""
-    _print_head(planned.cells[0].spec, verbose)
+    _print_head(planned.steps[0].spec, verbose)
     rows = [
         [
             str(s.spec.seed),
@@ -127,7 +127,7 @@ def print_plan(planned: Plan, verbose: bool = False) -> None:
             _number(s.record["final"]["step"] if s.record else None),
             s.spec.id,
         ]
-        for s in planned.cells
+        for s in planned.steps
     ]
     print_table(None, ["seed", "would", "steps", "stored", "record"], rows)
     out = console()

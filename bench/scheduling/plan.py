@@ -156,7 +156,7 @@ class Plan:
         return self.entries[self.entry[index]].budget
 
     @cached_property
-    def cells(self) -> list[PlannedCell]:
+    def steps(self) -> list[PlannedCell]:
         """All cells, with their records at the first access to this property."""
         store = None if self.results is None or self.force or not Path(self.results).exists() else Store(self.results)
         records = [None if store is None else store.read(self.id(index)) for index in range(len(self))]

@@ -78,8 +78,8 @@ def run_plan(
 
     :raises StoreError: if a record could not be written; its ``records`` are those computed.
     """
-    found = {cell.spec.id: cell.record for cell in planned.cells if cell.action == "done"}
-    todo = [cell for cell in planned.cells if cell.action != "done"]
+    found = {cell.spec.id: cell.record for cell in planned.steps if cell.action == "done"}
+    todo = [cell for cell in planned.steps if cell.action != "done"]
 
     @contextmanager
     def shown(_: Plan, executor: Executor) -> Iterator[OnRecord]:

@@ -421,7 +421,7 @@ def ids() -> list[dict[str, Any]]:
     told: set[str] = set()
     found = []
     for request in requests():
-        steps = [step.to_dict() for step in bench.plan(results=None, **request).cells]
+        steps = [step.to_dict() for step in bench.plan(results=None, **request).steps]
         spec = steps[0]["spec"]
         entry: dict[str, Any] = {
             "request": request,
@@ -448,7 +448,7 @@ def plans() -> dict[str, Any]:
             budgets |= {"more seconds": {"seconds": 60}, "fewer seconds": {"seconds": 0.01}}
         for budget, change in budgets.items():
             planned = bench.plan(results="results", **{**request, **change})
-            found[f"{name}, {budget} budget"] = {step.spec.id: step.action for step in planned.cells}
+            found[f"{name}, {budget} budget"] = {step.spec.id: step.action for step in planned.steps}
     return found
 
 
@@ -511,7 +511,7 @@ def tail(record: Mapping[str, Any]) -> dict[str, Any]:
 def extend(name: str) -> Any:
     """Extend the first seed of a request."""
     request = {**REQUESTS[name], "seeds": 1}
-    [step] = bench.plan(results="results", **request).cells
+    [step] = bench.plan(results="results", **request).steps
     assert step.record is not None, f"there is no record of {name!r}"
     steps = step.record["final"]["step"] + EXTENDED[name]
     [record] = bench.run(results="results", device="cpu", jobs=1, **{**request, "steps": steps})
@@ -585,7 +585,7 @@ def _interrupt() -> None:
 
 def _tidy(results: Path) -> None:
     """Keep the checkpoints that are asked for, and no path of this machine."""
-    kept = {bench.plan(results="results", **{**REQUESTS[name], "seeds": 1}).cells[0].spec.id for name in EXTENDED}
+    kept = {bench.plan(results="results", **{**REQUESTS[name], "seeds": 1}).steps[0].spec.id for name in EXTENDED}
     for path in results.rglob("*"):
         if path.name.startswith(".") or (path.suffix == ".npz" and path.name[:16] not in kept):
             path.unlink()
