@@ -3,6 +3,7 @@
 import click
 
 from bench.cli._options import debug_option, words
+from bench.cli._scaffold import write_plugin
 
 
 @click.command()
@@ -16,8 +17,6 @@ def new(kind: str, name: str, output: str | None) -> int:
     Where mod97 runs from its checkout, it goes there, where it is found at once; where mod97 is an installed package,
     it goes into the current folder, with the lines that register it from a package of your own.
     """
-    from bench.cli._scaffold import write_plugin
-
     for line in write_plugin(kind, name, output):
         click.echo(line)
     return 0
