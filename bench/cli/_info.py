@@ -35,7 +35,7 @@ def info(name: str, as_json: bool) -> int:
     if wanted not in kinds:
         raise RequestError(one_of("name", name, kinds))
     kind = kinds[wanted]
-    plugin = registry.usable(kind, wanted)
+    plugin = registry.load(kind, wanted)
     about = _about_task(plugin) if kind == "task" else _about_class(kind, plugin)
     described = {"kind": kind, "name": wanted, **about}
     if as_json:
@@ -59,7 +59,7 @@ def _about_task(maker: Any) -> dict[str, Any]:
 
 
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
-    drawn = specs.draws(cls.suggest)
+    drawn = specs.described_draws(cls.suggest)
     about: dict[str, Any] = {
         "import": f"from {cls.__module__.partition('.')[0]} import {cls.__name__}",
         "documentation": specs.documentation(cls),
@@ -68,7 +68,7 @@ def _about_class(kind: str, cls: Any) -> dict[str, Any]:
             {"name": k, "default": v, "searched": _searched(k, drawn.get(k, {}))}
             for k, v in specs.settable(kind, cls).items()
         ],
-        "search_space": specs.ranges(cls.suggest),
+        "search_space": specs.described_ranges(cls.suggest),
         "drawn": drawn,
     }
     if kind == "learner":

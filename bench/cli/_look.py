@@ -17,7 +17,7 @@ THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 @debug_option
 def list_names(as_json: bool) -> int:
     """All encoders, learners and tasks by name."""
-    found = {f"{kind}s": specs.examined(kind).values() for kind in specs.KINDS}
+    found = {f"{kind}s": specs.checked_listings(kind).values() for kind in specs.KINDS}
     if as_json:
         keys = ("name", "summary", "unavailable")
         print_json(**{kinds: [{key: getattr(item, key) for key in keys} for item in found[kinds]] for kinds in found})
@@ -52,7 +52,7 @@ def _examine(folder: str) -> list[tuple[str, str, bool]]:
     environment = results.environment
     commit, dirty = environment.source_state()
     limits = [f"{name}={os.environ[name]}" for name in THREAD_LIMITS if name in os.environ]
-    items = [item for kind in specs.KINDS for item in specs.examined(kind, every=True).values()]
+    items = [item for kind in specs.KINDS for item in specs.checked_listings(kind, every=True).values()]
     faults = [f"{item.kind} {item.name}: {item.unavailable}" for item in items if item.unavailable]
     return [
         *((package, found or "missing", bool(found)) for package, found in environment.versions().items()),

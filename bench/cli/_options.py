@@ -92,9 +92,9 @@ class Given(click.ParamType):
         try:
             return self.takes(text)
         except ValueError:
-            if self.swept and (several := specs.for_several(field, text)):
+            if self.swept and (several := specs.several_message(field, text)):
                 raise RequestError(several) from None
-            hint = specs.share_hint(text) if self.share else specs.written_out(text) if self.takes is int else "."
+            hint = specs.percent_hint(text) if self.share else specs.integer_hint(text) if self.takes is int else "."
             raise RequestError(f"`{field}` must be {self.rule}, got {text!r}{hint}") from None
 
 

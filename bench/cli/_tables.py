@@ -34,7 +34,7 @@ def _pipeline(spec: "Spec", verbose: bool) -> str:
 
 def _call(cls: type, values: Mapping[str, Any], hidden: Collection[str], verbose: bool) -> str:
     """A plugin as one would call it: "mlp(alpha=0.1)"."""
-    shown = values if verbose else specs.differing(cls, values)
+    shown = values if verbose else specs.non_defaults(cls, values)
     hidden = {"name", "random_state", *hidden}
     inside = ", ".join(f"{k}={_value(v, verbose)}" for k, v in shown.items() if k not in hidden)
     return f"{values['name']}({inside})" if inside or verbose else values["name"]

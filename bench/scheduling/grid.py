@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from bench.errors import RequestError, one_of
-from bench.specs import Request, offers, options, or_rather, registry, settable
+from bench.specs import Request, did_you_mean, matching_parameters, options, registry, settable
 
 OPTIONS = {name: option for name, (option, _) in options(Request).items()}
 """What a combination consists of, besides parameters: ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
@@ -132,10 +132,10 @@ def _check_keys(part: Mapping[str, Any], place: str) -> None:
     """Refuse a key that is none, with the owners that have a parameter of that name."""
     for key in part:
         if "." not in key and key not in OPTIONS:
-            found = offers(
+            found = matching_parameters(
                 key, {"encoder": _settable("encoder", part), "learner": _settable("learner", part)}, near=True
             )
-            wrong = f"Unknown key {key!r}{or_rather(found)}" if found else one_of("key", key, OPTIONS)
+            wrong = f"Unknown key {key!r}{did_you_mean(found)}" if found else one_of("key", key, OPTIONS)
             raise RequestError(f"{place}: {wrong}")
 
 
@@ -198,7 +198,7 @@ def _found(key: str, values: Any, place: str) -> Sequence[Any]:
     if key in ("encoder", "learner") and values == "all":
         return [
             name
-            for name, listing in registry.examined("encoder" if key == "encoder" else "learner").items()
+            for name, listing in registry.checked_listings("encoder" if key == "encoder" else "learner").items()
             if not listing.unavailable
         ]
     if isinstance(values, Mapping) and key not in ("encoder", "learner"):

@@ -15,7 +15,7 @@ from bench.scheduling.durations import Duration
 from bench.scheduling.fleets import largest_fleet, structure_of
 from bench.scheduling.grid import Combination, Grid, read
 from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
-from bench.specs import Request, Spec, count_train, family, prepare, registry, resolve_budget, seeds_of, whole
+from bench.specs import Request, Spec, as_integer, count_train, family, prepare, registry, resolve_budget, seeds_of
 from learners import Learner
 
 SAMPLE = 200
@@ -126,7 +126,7 @@ class _Planner:
         closed, limits = learner.granularity(n_train) == 0, request.limits
         if closed and self.of_grid:
             for key in ("steps", "epochs"):
-                whole(key, limits[key], 1)
+                as_integer(key, limits[key], 1)
             limits |= {"steps": None, "epochs": None}
         budget = resolve_budget(first, n_train, **limits)
         structure = structure_of(first, n_train)

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from bench.errors import RequestError
-from bench.specs.cell import drawn
+from bench.specs.cell import draw_split
+from bench.specs.normalize import as_integer, as_number
 from bench.specs.spec import Budget, Spec
-from bench.specs.values import real, whole
 
 
 def resolve_budget(
@@ -25,8 +25,8 @@ def resolve_budget(
 
     :raises RequestError: for a limit that is none, or that does not apply.
     """
-    steps, epochs = whole("steps", steps), whole("epochs", epochs)
-    seconds = None if seconds is None else real("seconds", seconds)
+    steps, epochs = as_integer("steps", steps), as_integer("epochs", epochs)
+    seconds = None if seconds is None else as_number("seconds", seconds)
     if seconds is not None and not 0 < seconds < math.inf:
         raise RequestError(f"`seconds` must be a finite number above 0, got {seconds}.")
     if stop_when_solved and not spec.validation_fraction:
@@ -61,14 +61,14 @@ def count_train(spec: Spec) -> int:
 @lru_cache(maxsize=1 << 16)
 def _count(key: str) -> int:
     *split, vault = json.loads(key)
-    spec = replace(plain_spec(*split), vault=vault)
+    spec = replace(minimal_spec(*split), vault=vault)
     try:
-        return len(drawn(spec, spec.make_task()).train)
+        return len(draw_split(spec, spec.make_task()).train)
     except ValueError as error:
         raise RequestError(str(error)) from error
 
 
-def plain_spec(
+def minimal_spec(
     task: str,
     modulus: int | None,
     task_parameters: dict[str, Any],
@@ -87,8 +87,8 @@ def seeds_of(seeds: int | None, seed: int | None) -> Sequence[int]:
     if seed is not None:
         if seeds is not None:
             raise RequestError("`seed` and `seeds` exclude each other.")
-        return [whole("seed", seed, 0) or 0]
-    number = 1 if seeds is None else whole("seeds", seeds)
+        return [as_integer("seed", seed, 0) or 0]
+    number = 1 if seeds is None else as_integer("seeds", seeds)
     if number is None or number < 1:
         raise RequestError(f"`seeds` must be an integer ≥ 1, got {seeds}.")
     return range(number)

@@ -56,7 +56,7 @@ class Cell:
         return {name: rows for name, rows in parts.items() if rows.size}
 
 
-def drawn(spec: Spec, task: Task) -> Split:
+def draw_split(spec: Spec, task: Task) -> Split:
     """The split of a spec; while its vault is closed there are no test pairs at all.
 
     :raises ValueError: where the fractions do not fit.
@@ -91,7 +91,7 @@ def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]]
 
 def _built(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
     task = spec.make_task()
-    parts = drawn(spec, task)
+    parts = draw_split(spec, task)
     # Fitted on all operands: a small training set cannot hide a value.
     encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
     codes = encoder.codes(task.pairs_N2)

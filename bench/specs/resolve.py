@@ -6,13 +6,22 @@ from typing import Any
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.contracts import COMBINES, fault_of_task
-from bench.specs.hints import for_several, offers, or_rather, share_hint
+from bench.specs.normalize import (
+    annotations,
+    as_annotated,
+    as_integer,
+    as_number,
+    as_share,
+    call_plugin,
+    like_default,
+    refuse_unknown,
+)
 from bench.specs.parameters import defaults_of, settable
+from bench.specs.plugin_contract import COMBINES, fault_of_task
 from bench.specs.request import VALIDATION_FOR_STOPPING, VAULT, Request
 from bench.specs.spec import Family, Spec, derive_seed, make
 from bench.specs.splits import PROTOCOLS, default_protocol
-from bench.specs.values import alike, checked, hinted, hints, real, refuse_unknown, share, whole
+from bench.specs.suggestions import did_you_mean, matching_parameters, percent_hint, several_message
 from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
@@ -41,22 +50,22 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
     for kind in registry.KINDS:
         if not isinstance(name := getattr(request, kind), str):
             raise RequestError(f"`{kind}` takes a name, got {name!r}.")
-    split_seed = whole("split_seed", request.split_seed, 0)
+    split_seed = as_integer("split_seed", request.split_seed, 0)
     encoder_class, learner_class = registry.encoder(request.encoder), registry.learner(request.learner)
     owned = _by_owner(
         request.settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(request.task)
     )
-    task_values, task = _resolve_task(request.task, whole("modulus", request.modulus), owned["task"])
+    task_values, task = _resolve_task(request.task, as_integer("modulus", request.modulus), owned["task"])
     told = {"modulus": task.modulus or task.n_operands}
     encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, told)
     encoder = make(encoder_class, encoder_values)
-    checked(encoder.check)
+    call_plugin(encoder.check)
     first = Spec(
         task=registry.canonical(request.task),
         modulus=task.modulus,
         task_parameters=task_values,
         protocol=_one_of("pairs", "protocol of pairs", request.pairs, PROTOCOLS) or default_protocol(task),
-        train_fraction=share("train", request.train_fraction),
+        train_fraction=as_share("train", request.train_fraction),
         validation_fraction=_resolve_validation(request),
         encoder=encoder_values,
         combine=_one_of("combine", "combination", request.combine, COMBINES) or encoder.default_combine,
@@ -77,7 +86,7 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
 
 def _resolve_validation(request: Request) -> float:
     if request.validation_fraction is not None:
-        return share("validation", request.validation_fraction)
+        return as_share("validation", request.validation_fraction)
     return VALIDATION_FOR_STOPPING if request.stop_when_solved else 0.0
 
 
@@ -92,9 +101,9 @@ def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if vault is None:
         return None
     refuse_unknown("spec", "vault", vault, {"fraction": 0, "seed": 0, "open": False})
-    fraction, seed = real("vault", vault.get("fraction", VAULT)), whole("vault_seed", vault.get("seed", 0), 0)
+    fraction, seed = as_number("vault", vault.get("fraction", VAULT)), as_integer("vault_seed", vault.get("seed", 0), 0)
     if not 0 < fraction < 1:
-        raise RequestError(f"`vault` must be in (0, 1), got {fraction:g}{share_hint(fraction)}")
+        raise RequestError(f"`vault` must be in (0, 1), got {fraction:g}{percent_hint(fraction)}")
     return {"fraction": fraction, "seed": seed, "open": bool(vault.get("open", False))}
 
 
@@ -109,7 +118,7 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
         if parameter in values:
             raise RequestError(f"learner.{parameter} is for 'fit' alone: it does not apply here.")
         resolved.pop(parameter)
-    checked(make(cls, resolved).check)
+    call_plugin(make(cls, resolved).check)
     return resolved
 
 
@@ -120,15 +129,15 @@ def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict
         name = name.replace("-", "_")
         if not dot or owner not in owned:
             rule = "`settings` takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
-            raise RequestError(f"{rule}, got {key!r}{or_rather(_offered(key, makers, near=True))}")
+            raise RequestError(f"{rule}, got {key!r}{did_you_mean(_offered(key, makers, near=True))}")
         if name not in defaults_of(makers[owner]) and (elsewhere := _offered(key, makers)):
-            raise RequestError(f"There is no parameter {key!r}{or_rather(elsewhere)}")
+            raise RequestError(f"There is no parameter {key!r}{did_you_mean(elsewhere)}")
         owned[owner][name] = value
     return owned
 
 
 def _offered(key: str, makers: Mapping[str, Callable[..., Any]], near: bool = False) -> list[str]:
-    return offers(key, {owner: [settable(owner, maker)] for owner, maker in makers.items()}, near)
+    return matching_parameters(key, {owner: [settable(owner, maker)] for owner, maker in makers.items()}, near)
 
 
 def _resolve_task(name: str, modulus: int | None, values: Mapping[str, Any]) -> tuple[dict[str, Any], Task]:
@@ -148,8 +157,8 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
         raise RequestError(f"`modulus` does not apply to the task {registry.canonical(name)!r}.")
     resolved = {k: v for k, v in known.items() if k not in ("modulus", "name")}
     refuse_unknown("task", name, values, resolved)
-    resolved |= {key: whole(f"task.{key}", value) for key, value in values.items()}
-    made = checked(maker, **({} if modulus is None else {"modulus": modulus}), **resolved)
+    resolved |= {key: as_integer(f"task.{key}", value) for key, value in values.items()}
+    made = call_plugin(maker, **({} if modulus is None else {"modulus": modulus}), **resolved)
     if fault := fault_of_task(made):
         raise RequestError(f"The task {registry.canonical(name)!r} cannot be used: {fault}.")
     if resolved.get("operand_max", 0) is None:
@@ -160,7 +169,7 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
 def _one_of(option: str, kind: str, value: str | None, known: Sequence[str]) -> str | None:
     """The value, None where it is None; RequestError where it is none of those known."""
     if value is not None and value not in known:
-        raise RequestError(for_several(option, str(value)) or one_of(kind, value, known))
+        raise RequestError(several_message(option, str(value)) or one_of(kind, value, known))
     return value
 
 
@@ -175,15 +184,15 @@ def _resolve_values(
     for key, default in defaults.items():
         value = values.get(key, told.get(key, derived.get(key, default)))
         if key == "random_state":
-            value = whole(f"{kind}.{key}", value, 0)
+            value = as_integer(f"{kind}.{key}", value, 0)
             if value is None:
                 raise RequestError(f"{kind}.{key} must be an integer in [0, 2³¹), got None.")
-        value = checked(hinted, value, hints(cls).get(key, ()))
-        resolved[key] = checked(alike, value, default)
+        value = call_plugin(as_annotated, value, annotations(cls).get(key, ()))
+        resolved[key] = call_plugin(like_default, value, default)
     return resolved
 
 
 def _resolve_sdr(sdr: int | str | None, encoder: Encoder) -> int | None:
     if sdr is None:
         return encoder.default_sdr
-    return None if sdr == "off" else whole("sdr", sdr)
+    return None if sdr == "off" else as_integer("sdr", sdr)

@@ -177,7 +177,7 @@ def listed(value: Any) -> Any:
     return [listed(v) for v in value] if isinstance(value, tuple | list) else value
 
 
-def differing(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def non_defaults(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a spec's encoder or learner that are not at their defaults."""
     defaults = defaults_of(maker)
     return {k: v for k, v in values.items() if k != "name" and v != listed(defaults[k])}
@@ -185,6 +185,6 @@ def differing(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str,
 
 def _short(values: Mapping[str, Any], load: Callable[[str], Any]) -> str:
     hidden = {"random_state", "modulus"}
-    changed = {k: v for k, v in differing(load(values["name"]), values).items() if k not in hidden}
+    changed = {k: v for k, v in non_defaults(load(values["name"]), values).items() if k not in hidden}
     inside = ", ".join(f"{k}={v}" for k, v in changed.items())
     return f"{values['name']}({inside})" if inside else values["name"]

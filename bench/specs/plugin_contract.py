@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from bench.specs.sources import lacking
-from bench.specs.stand_ins import Recorder
+from bench.specs.fake_trials import RecordingTrial
+from bench.specs.plugin_source import lacking
 from bench.tasks import Task
 
 POSITIONS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -52,7 +52,7 @@ def _faults_of_signature(maker: Callable[..., Any]) -> Iterator[str]:
 
 def _faults_of_space(cls: Any, known: Mapping[str, Any]) -> Iterator[str]:
     try:
-        drawn = cls.suggest(Recorder())
+        drawn = cls.suggest(RecordingTrial())
     except Exception as error:  # a plugin may raise anything
         yield f"its suggest(trial) fails: {type(error).__name__}: {error}"
         return

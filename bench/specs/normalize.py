@@ -10,8 +10,8 @@ import numpy as np
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.hints import share_hint
 from bench.specs.spec import LARGEST_SEED, listed
+from bench.specs.suggestions import percent_hint
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _WORDS = {"yes": True, "on": True, "no": False, "off": False}
 
 
-def checked(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def call_plugin(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call something of a plugin's; what it says of a bad value is the user's to mend."""
     try:
         return call(*args, **kwargs)
@@ -27,7 +27,7 @@ def checked(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         raise RequestError(str(error) or type(error).__name__) from error
 
 
-def whole(field: str, value: Any, at_least: int | None = None) -> int | None:
+def as_integer(field: str, value: Any, at_least: int | None = None) -> int | None:
     """An integer of any library, or None.
 
     :raises RequestError: for anything else.
@@ -45,7 +45,7 @@ def whole(field: str, value: Any, at_least: int | None = None) -> int | None:
     return number
 
 
-def real(field: str, value: Any) -> float:
+def as_number(field: str, value: Any) -> float:
     """A number of any library.
 
     :raises RequestError: for anything else.
@@ -56,23 +56,23 @@ def real(field: str, value: Any) -> float:
         raise RequestError(f"`{field}` must be a number, got {value!r}.") from None
 
 
-def share(part: str, value: Any) -> float:
+def as_share(part: str, value: Any) -> float:
     """A share of the pairs; whether it leaves pairs for every part, the split says.
 
     :param part: "train" or "validation".
     :raises RequestError: for what is no number, or is one in percent.
     """
-    hint = share_hint(value)
+    hint = percent_hint(value)
     if isinstance(value, str) and hint != ".":
         raise RequestError(f"`{part}_fraction` must be a number, got {value!r}{hint}")
-    number = real(f"{part}_fraction", value)
+    number = as_number(f"{part}_fraction", value)
     if hint != ".":
         raise RequestError(f"`{part}_fraction` must be in (0, 1), got {number:g}{hint}")
     return number
 
 
 @cache
-def hints(cls: type) -> dict[str, tuple[Any, ...]]:
+def annotations(cls: type) -> dict[str, tuple[Any, ...]]:
     """What the annotation of each constructor argument allows: types, and the words of a Literal."""
     try:
         found = get_type_hints(cls.__init__)  # type: ignore[misc]
@@ -89,7 +89,7 @@ def _allowed(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def hinted(value: Any, allowed: Collection[Any]) -> Any:
+def as_annotated(value: Any, allowed: Collection[Any]) -> Any:
     """What is written none is the word, where a word of that name is allowed and None is not; an integer is a float
     where only floats are, and a whole float an integer where only integers are.
     """
@@ -101,7 +101,7 @@ def hinted(value: Any, allowed: Collection[Any]) -> Any:
     return float(value) if whole_number and float in allowed and int not in allowed else value
 
 
-def alike(value: Any, default: Any) -> Any:
+def like_default(value: Any, default: Any) -> Any:
     """The value in the default's form: 1 and 1.0 are one setting, 400 and (400,) too, and must be one identity."""
     value = value.item() if isinstance(value, np.generic) else value
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -113,7 +113,7 @@ def alike(value: Any, default: Any) -> Any:
         return int(value)
     if isinstance(default, tuple) and default:
         values = [value] if number else value
-        return [alike(v, default[0]) for v in values] if isinstance(values, tuple | list) else value
+        return [like_default(v, default[0]) for v in values] if isinstance(values, tuple | list) else value
     return listed(value)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 
-class Recorder:
+class RecordingTrial:
     """Answers every question with the middle of its range and remembers the question, for people."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Recorder:
         return choices[0]
 
 
-class Sampler:
+class RandomTrial:
     """Answers at random."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -56,14 +56,14 @@ class Sampler:
         return choices[int(self.rng.integers(len(choices)))]
 
 
-def ranges(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, str]:
+def described_ranges(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, str]:
     """What a search space asks, in words, by name."""
-    recorder = Recorder()
+    recorder = RecordingTrial()
     suggest(recorder)
     return recorder.asked
 
 
-class _Nudged(Recorder):
+class _Nudged(RecordingTrial):
     """Answers one question with an end of its range, all others with the middle."""
 
     def __init__(self, nudged: str) -> None:
@@ -88,12 +88,12 @@ class _Nudged(Recorder):
         return choices[-1] if name == self.nudged else first
 
 
-def draws(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, dict[str, str]]:
+def described_draws(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, dict[str, str]]:
     """For each parameter that a search space gives, what is drawn for it: name and range in words.
 
     A space may draw what is no parameter itself: two ends of a range, the width and depth that make layer sizes.
     """
-    recorder = Recorder()
+    recorder = RecordingTrial()
     middle = suggest(recorder)
     found: dict[str, dict[str, str]] = {parameter: {} for parameter in middle}
     for name, words in recorder.asked.items():
