@@ -134,7 +134,7 @@ def test_training_pairs_are_counted_once_for_splits_of_one_size(
     specs = resolve(**request, vault=vault, seeds=range(6))
     sizes = [len(draw_split(spec, spec.make_task()).train) for spec in specs]
     assert [count_train(spec) for spec in specs] == sizes
-    monkeypatch.setattr("bench.specs.budget.drawn", None)
+    monkeypatch.setattr("bench.specs.budget.draw_split", None)
     assert [count_train(spec) for spec in reversed(specs)] == sizes[::-1]
 
 

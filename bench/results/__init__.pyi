@@ -22,13 +22,13 @@ from .numbers import exponential as exponential
 from .numbers import four_digits as four_digits
 from .numbers import short_duration as short_duration
 from .numbers import significant as significant
+from .record import SCHEMA as SCHEMA
 from .record import BudgetKeys as BudgetKeys
 from .record import Curve as Curve
 from .record import Environment as Environment
 from .record import Final as Final
 from .record import ProbeKeys as ProbeKeys
 from .record import Record as Record
-from .record import SCHEMA as SCHEMA
 from .record import Seconds as Seconds
 from .record import SpecKeys as SpecKeys
 from .record import Status as Status

@@ -35,7 +35,7 @@ def plan(*, device: str = "auto", results: str | Path | None = "results", force:
     :raises StoreError: where a stored record cannot be read.
     """
     planner = _Planner(device, of_grid=False)
-    planner.add(Request.of(asked, besides=("device", "results", "force", "save_model", "jobs", "display")))
+    planner.add(Request.of(asked, others=("device", "results", "force", "save_model", "jobs", "display")))
     return planner.plan("", results, force)
 
 

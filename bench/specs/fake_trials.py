@@ -1,4 +1,4 @@
-"""Look into a search space: stand-ins for an Optuna trial that write down what is asked of them."""
+"""Objects with the methods of an Optuna trial, which describe a search space or draw from it without Optuna."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,32 +7,35 @@ import numpy as np
 
 
 class RecordingTrial:
-    """Answers every question with the middle of its range and remembers the question, for people."""
+    """Suggests the middle of each range, and records the ranges in words.
+
+    :ivar ranges: by name, as "1 … 64, logarithmic".
+    """
 
     def __init__(self) -> None:
-        self.asked: dict[str, str] = {}
+        self.ranges: dict[str, str] = {}
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """The middle of the range, geometric where it is logarithmic."""
-        self.asked[name] = f"{low:g} … {high:g}{', logarithmic' if log else ''}{f', step {step:g}' if step else ''}"
+        self.ranges[name] = f"{low:g} … {high:g}{', logarithmic' if log else ''}{f', step {step:g}' if step else ''}"
         return float(np.sqrt(low * high)) if log else (low + high) / 2
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """The middle of the range, geometric where it is logarithmic."""
-        self.asked[name] = f"{low} … {high}{', logarithmic' if log else ''}{f', step {step}' if step > 1 else ''}"
+        self.ranges[name] = f"{low} … {high}{', logarithmic' if log else ''}{f', step {step}' if step > 1 else ''}"
         middle = np.sqrt(low * high) if log else (low + high) / 2
         return low + round((middle - low) / step) * step
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """The first choice."""
-        self.asked[name] = ", ".join(map(str, choices))
+        self.ranges[name] = ", ".join(map(str, choices))
         return choices[0]
 
 
 class RandomTrial:
-    """Answers at random."""
+    """Suggests random values."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -57,47 +60,47 @@ class RandomTrial:
 
 
 def described_ranges(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, str]:
-    """What a search space asks, in words, by name."""
-    recorder = RecordingTrial()
-    suggest(recorder)
-    return recorder.asked
+    """The ranges of a search space in words, by name."""
+    trial = RecordingTrial()
+    suggest(trial)
+    return trial.ranges
 
 
-class _Nudged(RecordingTrial):
-    """Answers one question with an end of its range, all others with the middle."""
+class _EndTrial(RecordingTrial):
+    """Suggests the last value of one range, and the middle of all others."""
 
-    def __init__(self, nudged: str) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
-        self.nudged = nudged
+        self.name = name
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """The upper end of the one, the middle of others."""
+        """The upper end of this one range, the middle of the others."""
         middle = super().suggest_float(name, low, high, step=step, log=log)
-        return high if name == self.nudged else middle
+        return high if name == self.name else middle
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """The upper end of the one, the middle of others."""
+        """The upper end of this one range, the middle of the others."""
         middle = super().suggest_int(name, low, high, step=step, log=log)
-        return high if name == self.nudged else middle
+        return high if name == self.name else middle
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The last choice of the one, the first of others."""
+        """The last choice of this one, the first of the others."""
         first = super().suggest_categorical(name, choices)
-        return choices[-1] if name == self.nudged else first
+        return choices[-1] if name == self.name else first
 
 
 def described_draws(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, dict[str, str]]:
-    """For each parameter that a search space gives, what is drawn for it: name and range in words.
+    """For each parameter of a search space, the name and the range, in words, of each number that it depends on.
 
-    A space may draw what is no parameter itself: two ends of a range, the width and depth that make layer sizes.
+    A space may draw numbers that are no parameters themselves, such as the width and the depth that make layer sizes.
     """
-    recorder = RecordingTrial()
-    middle = suggest(recorder)
+    trial = RecordingTrial()
+    middle = suggest(trial)
     found: dict[str, dict[str, str]] = {parameter: {} for parameter in middle}
-    for name, words in recorder.asked.items():
-        moved = suggest(_Nudged(name))
+    for name, words in trial.ranges.items():
+        moved = suggest(_EndTrial(name))
         for parameter in middle:
             if moved.get(parameter) != middle[parameter] or name == parameter:
                 found[parameter][name] = words

@@ -1,4 +1,4 @@
-"""From a request to specs: everything that decides a result, resolved and written out."""
+"""From a request to specs, in which every parameter that decides a result has its value."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -27,24 +27,24 @@ from encoders import Encoder
 from learners import Learner
 
 
-def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **asked: Any) -> list[Spec]:
+def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **request: Any) -> list[Spec]:
     """The specs of a request, one for each seed.
 
-    :param vault: as of `family`.
-    :param asked: the fields of `Request`, of which budgets do not matter here.
+    :param vault: as in `family`.
+    :param request: the fields of `Request`; those that limit the budget are ignored.
     :raises RequestError: as `family` does.
     """
     if not len(seeds):
         return []
-    found = family(Request.of(asked), seeds[0], vault)
+    found = family(Request.of(request), seeds[0], vault)
     return [found.at(seed) for seed in seeds]
 
 
 def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = None) -> Family:
     """The specs of a request, for any seed.
 
-    :param seed: of the one that is resolved and checked.
-    :param vault: test pairs to keep aside, ``{"fraction": 0.2, "seed": 7, "open": False}``, as a study does.
+    :param seed: the seed of the spec that is resolved and checked.
+    :param vault: test pairs that a study keeps aside: ``{"fraction": 0.2, "seed": 7, "open": False}``.
     :raises RequestError: where a name is unknown or a value breaks its rule.
     """
     for kind in registry.KINDS:
@@ -56,8 +56,8 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
         request.settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(request.task)
     )
     task_values, task = _resolve_task(request.task, as_integer("modulus", request.modulus), owned["task"])
-    told = {"modulus": task.modulus or task.n_operands}
-    encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, told)
+    from_task = {"modulus": task.modulus or task.n_operands}
+    encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, from_task)
     encoder = make(encoder_class, encoder_values)
     call_plugin(encoder.check)
     first = Spec(
@@ -108,7 +108,7 @@ def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """All constructor arguments but the budget, which is no part of what decides a result."""
+    """All constructor arguments but the budget, which is not part of a spec."""
     budget = cls.budget_parameter
     if budget in values:
         options = " or ".join(dict.fromkeys((f"`{budget}`", "`steps`")))
@@ -129,21 +129,21 @@ def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict
         name = name.replace("-", "_")
         if not dot or owner not in owned:
             rule = "`settings` takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
-            raise RequestError(f"{rule}, got {key!r}{did_you_mean(_offered(key, makers, near=True))}")
-        if name not in defaults_of(makers[owner]) and (elsewhere := _offered(key, makers)):
+            raise RequestError(f"{rule}, got {key!r}{did_you_mean(_matching(key, makers, near=True))}")
+        if name not in defaults_of(makers[owner]) and (elsewhere := _matching(key, makers)):
             raise RequestError(f"There is no parameter {key!r}{did_you_mean(elsewhere)}")
         owned[owner][name] = value
     return owned
 
 
-def _offered(key: str, makers: Mapping[str, Callable[..., Any]], near: bool = False) -> list[str]:
+def _matching(key: str, makers: Mapping[str, Callable[..., Any]], near: bool = False) -> list[str]:
     return matching_parameters(key, {owner: [settable(owner, maker)] for owner, maker in makers.items()}, near)
 
 
 def _resolve_task(name: str, modulus: int | None, values: Mapping[str, Any]) -> tuple[dict[str, Any], Task]:
     try:
         resolved, made = _known_task(name, modulus, tuple(values.items()))
-    except TypeError:  # a value that cannot be hashed is none that a task takes
+    except TypeError:  # a value that cannot be hashed: the call without the cache raises the right error
         resolved, made = _known_task.__wrapped__(name, modulus, tuple(values.items()))
     return dict(resolved), made
 
@@ -167,22 +167,22 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
 
 
 def _one_of(option: str, kind: str, value: str | None, known: Sequence[str]) -> str | None:
-    """The value, None where it is None; RequestError where it is none of those known."""
+    """The value or None; raises RequestError for an unknown value."""
     if value is not None and value not in known:
         raise RequestError(several_message(option, str(value)) or one_of(kind, value, known))
     return value
 
 
 def _resolve_values(
-    kind: str, name: str, cls: type, values: Mapping[str, Any], seed: int, told: Mapping[str, Any]
+    kind: str, name: str, cls: type, values: Mapping[str, Any], seed: int, from_task: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All constructor arguments: given, told by the task, derived from the seed, or default, in this order."""
+    """All constructor arguments: from the request, the task, the seed or the defaults, in this order."""
     defaults = defaults_of(cls)
     refuse_unknown(kind, name, values, defaults)
     derived = {"random_state": derive_seed(seed, kind)}
     resolved: dict[str, Any] = {"name": registry.canonical(name)}
     for key, default in defaults.items():
-        value = values.get(key, told.get(key, derived.get(key, default)))
+        value = values.get(key, from_task.get(key, derived.get(key, default)))
         if key == "random_state":
             value = as_integer(f"{kind}.{key}", value, 0)
             if value is None:

@@ -72,7 +72,7 @@ class SearchSpace:
         _one(recorder, "encoder", self.encoders)
         for encoder in self.encoders:
             self._draw_with(recorder, encoder)
-        return recorder.asked
+        return recorder.ranges
 
     def choices(self) -> Iterator[Choice]:
         """Every choice that the request names, and both ends of its ranges."""
