@@ -23,7 +23,6 @@ from bench.specs.spec import Family, Spec, derive_seed, make
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.suggestions import did_you_mean, matching_parameters, percent_hint, several_message
 from bench.tasks import Task
-from encoders import Encoder
 from learners import Learner
 
 
@@ -60,16 +59,19 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
     encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, from_task)
     encoder = make(encoder_class, encoder_values)
     call_plugin(encoder.check)
+    validation, sdr = request.validation_fraction, request.sdr
+    if validation is None:
+        validation = VALIDATION_FOR_STOPPING if request.stop_when_solved else 0.0
     first = Spec(
         task=registry.canonical(request.task),
         modulus=task.modulus,
         task_parameters=task_values,
         protocol=_one_of("pairs", "protocol of pairs", request.pairs, PROTOCOLS) or default_protocol(task),
         train_fraction=as_share("train", request.train_fraction),
-        validation_fraction=_resolve_validation(request),
+        validation_fraction=as_share("validation", validation),
         encoder=encoder_values,
         combine=_one_of("combine", "combination", request.combine, COMBINES) or encoder.default_combine,
-        sdr=_resolve_sdr(request.sdr, encoder),
+        sdr=encoder.default_sdr if sdr is None else None if sdr == "off" else as_integer("sdr", sdr),
         learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed),
         precision=_resolve_precision(request, learner_class),
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
@@ -82,12 +84,6 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
         "learner": "random_state" in first.learner and "random_state" not in owned["learner"],
     }
     return Family(first, tuple(purpose for purpose, yes in follows.items() if yes))
-
-
-def _resolve_validation(request: Request) -> float:
-    if request.validation_fraction is not None:
-        return as_share("validation", request.validation_fraction)
-    return VALIDATION_FOR_STOPPING if request.stop_when_solved else 0.0
 
 
 def _resolve_precision(request: Request, learner: type[Learner]) -> str:
@@ -190,9 +186,3 @@ def _resolve_values(
         value = call_plugin(as_annotated, value, annotations(cls).get(key, ()))
         resolved[key] = call_plugin(like_default, value, default)
     return resolved
-
-
-def _resolve_sdr(sdr: int | str | None, encoder: Encoder) -> int | None:
-    if sdr is None:
-        return encoder.default_sdr
-    return None if sdr == "off" else as_integer("sdr", sdr)
