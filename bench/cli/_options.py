@@ -1,4 +1,4 @@
-"""Options that several commands share, and completion of their values. Imports nothing heavy."""
+"""Options that several commands share, completion and parsing of their values. Imports nothing heavy."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from bench import executors, results, specs
 from bench.errors import BenchError, RequestError
-from bench.specs import Option, options
+from bench.specs import options
 
 FLAGS = {"at_once": "--round", "settings": "--set"}
 """Options whose names differ from those of their fields."""
@@ -118,14 +118,14 @@ def options_of(
     def decorate(command: F) -> F:
         chosen = {name: it for name, it in options(fields).items() if not names or name in names}
         for name, (option, default) in reversed(chosen.items()):
-            own: dict[str, Any] = {"help": option.help, "shell_complete": _completer(option)}
+            complete = name_completer(option.plugin) if option.plugin else words(*option.words)
+            own: dict[str, Any] = {"help": as_options(option.help), "shell_complete": complete}
             if option.takes is bool:
                 own |= {"is_flag": True} if fixed else {"is_flag": True, "default": None}
-            elif name in several:
-                own |= {"type": Given(option.takes, option.rule, option.share, several=True), "metavar": "A,B"}
             else:
-                own["type"] = Given(option.takes, option.rule, option.share, swept=option.several)
-                own["metavar"] = option.metavar or "|".join(option.words) or None
+                is_list = name in several
+                own["type"] = Given(option.takes, option.rule, option.share, is_list, option.several and not is_list)
+                own["metavar"] = "A,B" if is_list else option.metavar or "|".join(option.words) or None
             otherwise = option.otherwise
             if default is MISSING:
                 own["required"] = fixed
@@ -140,10 +140,6 @@ def options_of(
         return command
 
     return decorate
-
-
-def _completer(option: Option) -> Callable[..., list[CompletionItem]] | None:
-    return name_completer(option.plugin) if option.plugin else words(*option.words) if option.words else None
 
 
 def words(*known: str) -> Callable[..., list[CompletionItem]]:

@@ -61,7 +61,7 @@ def print_tracebacks(records: Iterable[Mapping[str, Any]]) -> None:
             click.echo(f"{record['label']}, seed {seed}:\n{record['error']['traceback'].rstrip()}", err=True)
 
 
-def exit_code(statuses: Collection[str], complete: bool, failed: bool = False, stored: bool = True) -> int:
+def outcome_code(statuses: Collection[str], complete: bool, failed: bool = False, stored: bool = True) -> int:
     """130 where a cell was interrupted or never began, 1 where one failed or timed out, else 0.
 
     :param statuses: of the cells that did not reach their budget.

@@ -21,7 +21,7 @@ from bench.cli._options import (
     settings_option,
     verbose_option,
 )
-from bench.cli._print import exit_code, print_json, print_tracebacks
+from bench.cli._print import outcome_code, print_json, print_tracebacks
 from bench.errors import StoreError
 from bench.specs import Request
 
@@ -82,7 +82,7 @@ def run(
     budgets = {step.spec.id: step.budget.steps for step in planned.steps}
     short = [r for r in records if r["final"]["step"] is None or r["final"]["step"] < budgets[r["id"]]]
     complete = len(records) == len(planned.steps)
-    return exit_code({record["status"] for record in short}, complete, stored=bool(planned.results))
+    return outcome_code({record["status"] for record in short}, complete, stored=bool(planned.results))
 
 
 @click.command()

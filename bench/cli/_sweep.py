@@ -20,7 +20,7 @@ from bench.cli._options import (
     results_option,
     settings_option,
 )
-from bench.cli._print import exit_code, print_tracebacks
+from bench.cli._print import outcome_code, print_tracebacks
 from bench.errors import RequestError
 from bench.specs import Request, options
 
@@ -73,7 +73,7 @@ def sweep(
     print_tracebacks(record for record in planned.records() if record["id"] in planned.troubles)
     seen, statuses = tables.show_results(planned, as_json)
     failed = bool(planned.troubles or planned.problems)
-    return exit_code(statuses, complete and seen == len(planned), failed)
+    return outcome_code(statuses, complete and seen == len(planned), failed)
 
 
 def _check(grid: str | None, wanted: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from bench.cli._options import (
     quiet_option,
     results_option,
 )
-from bench.cli._print import exit_code, print_json, print_notes, print_table
+from bench.cli._print import outcome_code, print_json, print_notes, print_table
 from bench.errors import RequestError
 from bench.results import exponential, many, shown
 from bench.specs import Request
@@ -86,7 +86,7 @@ def tune(
         _show_winner(done.best, done, planned)
     print_notes(done.problems)
     failed = bool(done.problems) or len(done.cells) < planned.fresh
-    return exit_code({record["status"] for record in done.cells}, done.whole, failed)
+    return outcome_code({record["status"] for record in done.cells}, done.whole, failed)
 
 
 def _fraction(text: str) -> Any:

@@ -9,10 +9,12 @@ import numpy as np
 class RecordingTrial:
     """Suggests the middle of each range, and records the ranges in words.
 
+    :param last: the name of a range of which it suggests the upper end instead, or the last choice.
     :ivar ranges: by name, as "1 … 64, logarithmic".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last: str | None = None) -> None:
+        self.last = last
         self.ranges: dict[str, str] = {}
 
     def suggest_float(
@@ -20,18 +22,19 @@ class RecordingTrial:
     ) -> float:
         """The middle of the range, geometric where it is logarithmic."""
         self.ranges[name] = f"{low:g} … {high:g}{', logarithmic' if log else ''}{f', step {step:g}' if step else ''}"
-        return float(np.sqrt(low * high)) if log else (low + high) / 2
+        middle = float(np.sqrt(low * high)) if log else (low + high) / 2
+        return high if name == self.last else middle
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """The middle of the range, geometric where it is logarithmic."""
         self.ranges[name] = f"{low} … {high}{', logarithmic' if log else ''}{f', step {step}' if step > 1 else ''}"
         middle = np.sqrt(low * high) if log else (low + high) / 2
-        return low + round((middle - low) / step) * step
+        return high if name == self.last else low + round((middle - low) / step) * step
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """The first choice."""
         self.ranges[name] = ", ".join(map(str, choices))
-        return choices[0]
+        return choices[-1 if name == self.last else 0]
 
 
 class RandomTrial:
@@ -66,31 +69,6 @@ def described_ranges(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, str]
     return trial.ranges
 
 
-class _EndTrial(RecordingTrial):
-    """Suggests the last value of one range, and the middle of all others."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        """The upper end of this one range, the middle of the others."""
-        middle = super().suggest_float(name, low, high, step=step, log=log)
-        return high if name == self.name else middle
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """The upper end of this one range, the middle of the others."""
-        middle = super().suggest_int(name, low, high, step=step, log=log)
-        return high if name == self.name else middle
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The last choice of this one, the first of the others."""
-        first = super().suggest_categorical(name, choices)
-        return choices[-1] if name == self.name else first
-
-
 def described_draws(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, dict[str, str]]:
     """For each parameter of a search space, the name and the range, in words, of each number that it depends on.
 
@@ -100,7 +78,7 @@ def described_draws(suggest: Callable[[Any], dict[str, Any]]) -> dict[str, dict[
     middle = suggest(trial)
     found: dict[str, dict[str, str]] = {parameter: {} for parameter in middle}
     for name, words in trial.ranges.items():
-        moved = suggest(_EndTrial(name))
+        moved = suggest(RecordingTrial(name))
         for parameter in middle:
             if moved.get(parameter) != middle[parameter] or name == parameter:
                 found[parameter][name] = words

@@ -66,11 +66,11 @@ class Request:
     :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
     """
 
-    encoder: str = option("How operands are written.", default=MISSING, plugin="encoder", several=True)
-    learner: str = option("What is trained.", default=MISSING, plugin="learner", several=True)
+    encoder: str = option("Encoder of the operands.", default=MISSING, plugin="encoder", several=True)
+    learner: str = option("Learner to train.", default=MISSING, plugin="learner", several=True)
     settings: Mapping[str, Any] | None = None
     combine: str | None = option(
-        "How operand codes are joined.",
+        "How the codes of the operands are combined.",
         words=("concat", "sum", "product"),
         otherwise="the encoder's",
         several=True,
@@ -85,8 +85,8 @@ class Request:
         several=True,
         owner="encoder",
     )
-    task: str = option("What is asked.", default="add", plugin="task", several=True)
-    modulus: int | None = option("p.", takes=int, otherwise="97", several=True)
+    task: str = option("Task to learn.", default="add", plugin="task", several=True)
+    modulus: int | None = option("The modulus p.", takes=int, otherwise="97", several=True)
     pairs: str | None = option(
         "ordered, grouped, unordered or distinct.",
         words=("ordered", "grouped", "unordered", "distinct"),
@@ -100,10 +100,12 @@ class Request:
         "Share of the pairs that validate.", takes=float, share=True, otherwise="0; 0.1 with `stop_when_solved`"
     )
     seeds: int | None = option("Seeds 0 … N − 1.", takes=int, otherwise="1")
-    seed: int | None = option("This one seed instead.", takes=int)
+    seed: int | None = option("Train only this seed.", takes=int)
     split_seed: int | None = option("Fix the split; encoder and learner still follow the seed.", takes=int)
     steps: int | None = option("Budget in optimizer updates.", takes=int, otherwise="the learner's", owner="learner")
-    epochs: int | None = option("Budget in passes over the training pairs, instead.", takes=int, owner="learner")
+    epochs: int | None = option(
+        "Budget in passes over the training pairs, instead of `steps`.", takes=int, owner="learner"
+    )
     seconds: float | None = option("Hard limit for each cell.", takes=float, owner="learner")
     stop_when_solved: bool = option(
         "Stop once 99 % of the validation pairs have held.", default=False, takes=bool, owner="learner"
