@@ -24,9 +24,9 @@ HOMES = {
 
 
 if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
-    # A thread that waits for another one spins, by default for as long as a busy machine takes to let the other one on:
-    # of one seed of `quadratic` beside two busy processes a step took 44 ms, with this 9 ms; 3 ms in either case on an
-    # idle one (two cores of an AMD EPYC). OpenMP reads it once, when PyTorch is imported.
+    # By default, a thread that waits for another one spins for so long that a busy machine cannot run the other one.
+    # Beside two busy processes, a step of one seed of `quadratic` took 44 ms by default and 9 ms with this value; on an
+    # idle machine 3 ms in both cases (two cores of an AMD EPYC). OpenMP reads it once, when PyTorch is imported.
     os.environ["GOMP_SPINCOUNT"] = "10000"
 
 

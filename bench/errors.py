@@ -1,4 +1,4 @@
-"""What can go wrong in a way that a user can mend: one line each, and an exit code."""
+"""Errors that a user can correct: each has a message of one line and an exit code."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -8,13 +8,13 @@ __all__ = ["BenchError", "FolderError", "RequestError", "StoreError", "one_of"]
 
 
 class BenchError(Exception):
-    """An error with a message for people, shown without a traceback."""
+    """An error whose message is printed without a traceback."""
 
     exit_code = 1
 
 
 class RequestError(BenchError, ValueError):
-    """The request was wrong: nothing ran."""
+    """The request is wrong; nothing ran."""
 
     exit_code = 2
 
@@ -22,11 +22,9 @@ class RequestError(BenchError, ValueError):
 class StoreError(BenchError):
     """The results folder or a record in it cannot be used.
 
-    :ivar records: what was computed and could not be kept.
-    :ivar minor: whether the record itself is safe.
+    :ivar records: records that were computed and could not be stored.
+    :ivar minor: whether the record itself is stored.
     """
-
-    exit_code = 1
 
     def __init__(self, message: str, records: Sequence[Mapping[str, Any]] = (), minor: bool = False) -> None:
         super().__init__(message)
@@ -35,13 +33,13 @@ class StoreError(BenchError):
 
 
 class FolderError(StoreError, RequestError):
-    """The results folder that was asked for is not there, or cannot be read or written to."""
+    """The results folder of the request does not exist, or cannot be read or written to."""
 
     exit_code = 2
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> str:
-    """The one-line message for an unknown name, with the nearest known ones or all of them."""
+    """The message about an unknown name, with similar known names or, if there are none, all of them."""
     names = sorted(known)
     near = get_close_matches(str(name), names, n=3, cutoff=0.6)
     if near:

@@ -1,4 +1,4 @@
-"""What every encoder is: a scikit-learn transformer that writes each column of numbers as a code."""
+"""The base class of all encoders: a scikit-learn transformer that writes every number as a code."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from encoders._check import holds_times, require
 __all__ = ["Encoder", "Invertible"]
 
 LARGEST_INTEGER = 2**53
-"""Beyond it float64 no longer tells neighbours apart."""
+"""Beyond it, float64 cannot represent every integer."""
 
 Values = NDArray[np.float64]
-"""One number an example, (N,)."""
+"""One number for each example, (N,)."""
 Block = Any
-"""One code an example, (N, F): a float32 matrix or a `scipy.sparse.csr_array`, which has no types yet."""
+"""One code for each example, (N, F): a float32 matrix or a `scipy.sparse.csr_array`, which has no types yet."""
 
 
 class Encoder(TransformerMixin, BaseEstimator, ABC):
@@ -33,17 +33,17 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
     """
 
     version: ClassVar[int] = 1
-    """Raised whenever the codes change: it is part of the identity of every result."""
+    """To be raised whenever the codes change, since the id of every result depends on it."""
     domain: ClassVar[Literal["categorical", "real"]]
-    """Integers 0, 1, 2, …, or any number."""
+    """Whether it encodes the integers 0, 1, 2, …, or any numbers."""
     knows_modulus: ClassVar[bool] = False
-    """Whether the benchmark tells the encoder the modulus; see also `periods`."""
+    """Whether the benchmark passes the modulus to the encoder; see also `periods`."""
     oracle: ClassVar[bool] = False
     """Whether the code solves modular addition by construction."""
     complex_valued: ClassVar[bool] = False
     """Whether a code is real parts followed by as many imaginary parts."""
     default_combine: ClassVar[Literal["concat", "sum", "product"]] = "concat"
-    """How `PairEncoder` joins the codes of several columns unless told otherwise."""
+    """How `PairEncoder` joins the codes of several columns by default."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Constructor arguments of a small instance, for the contract tests."""
     inapplicable_checks: ClassVar[Mapping[str, str]] = {}
@@ -54,12 +54,12 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
 
     @property
     def default_sdr(self) -> int | None:
-        """How many of the combined features `PairEncoder` keeps unless told otherwise; None for all."""
+        """How many of the combined features `PairEncoder` keeps by default; None for all."""
         return None
 
     @property
     def periods(self) -> tuple[float, ...]:
-        """Periods that this encoder was given; one equal to the modulus tells it the modulus."""
+        """The periods among its parameters; an encoder with a period equal to the modulus knows the modulus."""
         return ()
 
     @staticmethod
@@ -118,7 +118,7 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
         return np.array([f"{column}_{name}" for column in columns for name in self._feature_names], dtype=object)
 
     def refuse_times(self, X: Any) -> None:
-        """Dates are integers in nanoseconds or seconds, as it happens."""
+        """Raise ValueError for dates and durations: as integers they may count nanoseconds or seconds."""
         if holds_times(X):
             raise ValueError(f"{type(self).__name__} takes numbers, got dates or durations: give hours, days or years.")
 
@@ -175,7 +175,7 @@ class Invertible(ABC):
 
 
 def active_bits_to_csr(active_NK: NDArray[np.intp], size: int) -> sparse.csr_array:
-    """Binary codes (N, size) from the positions of their ones; a position named twice is one bit."""
+    """Binary codes (N, size) from the positions of their ones; a position that occurs twice is one bit."""
     n, k = active_NK.shape
     pointers = np.arange(0, n * k + 1, k)
     codes = sparse.csr_array((np.ones(n * k, dtype=np.float32), active_NK.ravel(), pointers), shape=(n, size))
@@ -185,7 +185,7 @@ def active_bits_to_csr(active_NK: NDArray[np.intp], size: int) -> sparse.csr_arr
 
 
 def numbered(size: int) -> Sequence[str]:
-    """Feature names "0", "1", …, made when they are asked for."""
+    """The feature names "0", "1", …; each is made when it is read, since there may be many."""
     return _Numbered(size)
 
 
@@ -206,7 +206,7 @@ class _Numbered(Sequence[str]):
 
 
 def places(values: Values, start: float, step: float) -> Values:
-    """(x − start)/step, a whole number where rounding alone makes it miss one: 0.3 / 0.1 is 2.9999999999999996."""
+    """(x − start)/step, without the rounding errors next to whole numbers: 0.3 / 0.1 is 2.9999999999999996."""
     found = (values - start) / step
     nearest = np.rint(found)
     slack = 4 * np.finfo(np.float64).eps * ((np.abs(values) + abs(start)) / step + np.abs(found))
@@ -214,9 +214,9 @@ def places(values: Values, start: float, step: float) -> Values:
 
 
 def data_range(owner: Any, values: Values) -> tuple[float, float]:
-    """The given minimum and maximum, or those of the values.
+    """The minimum and the maximum among the parameters of an encoder, or else those of the values.
 
-    :raises ValueError: where one is given and all values lie beyond it.
+    :raises ValueError: where only one is given and all values are beyond it.
     """
     low, high = float(values.min()), float(values.max())
     minimum, maximum = owner.minimum, owner.maximum

@@ -1,4 +1,4 @@
-"""Rules of constructor arguments: errors name the owner, the rule and the value."""
+"""Checks of constructor arguments. Error messages name the class, the rule and the value."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, time, timedelta
@@ -22,9 +22,9 @@ __all__ = [
 
 
 TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
-"""Moments and durations of Python and numpy; those of pandas are such, too."""
+"""Dates, times and durations of Python and numpy; those of pandas are subclasses."""
 NAMES_OF_TIMES = ("date", "time", "duration", "period", "interval")
-"""How types of columns begin, in pandas, polars (Datetime(time_unit='us')) and pyarrow (timestamp[ns], date32[day])."""
+"""Beginnings of the names of column types in pandas, polars (Datetime(time_unit='us')) and pyarrow (date32[day])."""
 
 
 def holds_times(X: Any) -> bool:
@@ -39,7 +39,7 @@ def holds_times(X: Any) -> bool:
 
 
 def _types(X: Any) -> list[Any]:
-    """Of all columns of an array, a data frame or an Arrow table; none for a list."""
+    """The types of all columns of an array, a data frame or an Arrow table; empty for a list."""
     schema = getattr(X, "schema", None)
     for owner, name in ((X, "dtypes"), (X, "dtype"), (schema, "types"), (X, "type")):
         found = getattr(owner, name, None)
@@ -54,19 +54,19 @@ def _named_as_time(dtype: Any) -> bool:
 
 
 def _of_times(value: Any) -> bool:
-    """Whether it is a scalar of a library that says so by its type: a date of pyarrow, a period of pandas."""
+    """Whether its type, or the type of its class, is one of dates or times: a scalar of pyarrow, a period of pandas."""
     return not isinstance(value, int | float) and any(
         map(_named_as_time, (getattr(value, "type", ""), type(value).__name__))
     )
 
 
 def is_integer(value: Any, at_least: int = 0) -> bool:
-    """Whether it is an integer, no truth value, and large enough."""
+    """Whether it is an integer, not a bool, and large enough."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= at_least
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite real number and no truth value."""
+    """Whether it is a finite real number and not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
 
 
@@ -85,7 +85,7 @@ def require_integer(owner: object, name: str, at_least: int = 1, optional: bool 
 
 
 def require_integers(owner: object, name: str, at_least: int = 1) -> None:
-    """A tuple of integers, at least one."""
+    """A tuple of one or more integers."""
     value = getattr(owner, name)
     valid = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
     require(owner, name, valid and all(is_integer(v, at_least) for v in value), f"a tuple of integers ≥ {at_least}")
@@ -120,7 +120,7 @@ def require_flag(owner: object, name: str) -> None:
 
 
 def require_random_state(owner: object, name: str = "random_state") -> None:
-    """What scikit-learn takes as one: None, an integer in [0, 2³²), a numpy.random.RandomState."""
+    """A random state of scikit-learn: None, an integer in [0, 2³²), or a numpy.random.RandomState."""
     value = getattr(owner, name)
     known = value is None or isinstance(value, np.random.RandomState) or (is_integer(value) and value < 2**32)
     require(owner, name, known, "an integer in [0, 2³²), a RandomState or None")

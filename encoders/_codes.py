@@ -1,4 +1,4 @@
-"""What a learner is given: distinct codes, and which of them each example names."""
+"""The input of a learner: a table of distinct codes, and an index of the codes of each example."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +54,7 @@ class Codes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of the examples written out, (N, S·F)."""
+        """The shape of `dense`, (N, S·F)."""
         return len(self), self.n_slots * self.n_features
 
     @property

@@ -1,4 +1,4 @@
-"""From operands to what a learner sees: encode each, combine, sparsify."""
+"""From operands to the input of a learner: encode each operand, combine the codes, sparsify them."""
 
 from typing import Literal, Self
 
@@ -98,7 +98,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
     def _combine(self, values_NS: NDArray[np.float64]) -> NDArray[np.float32]:
         if self.combine_ == "concat":
             return self._encode(values_NS)
-        # In one order, so that rounding cannot tell twins apart: their codes are equal bit for bit.
+        # Sorted, so that the codes of (a, b) and (b, a) are equal bit for bit: sums in another order round differently.
         codes_NSF = self._encode(np.sort(values_NS, axis=1))
         if self.combine_ == "sum":
             return codes_NSF.sum(axis=1, keepdims=True)

@@ -19,10 +19,10 @@ def top_k(x_NF: NDArray[np.floating], k: int) -> NDArray[np.intp]:
 
 
 class SDRify(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Keep the k largest features of every row and silence the rest.
+    """Keep the k largest features of every row and set the others to zero.
 
-    yᵢ = [xᵢ is among the k largest of its block], or yᵢ = xᵢ · [the same] with ``mode="values"``. Ties are broken the
-    same way every time: the lower position wins, whatever else is in the batch.
+    yᵢ = [xᵢ is among the k largest of its block], or yᵢ = xᵢ · [the same] with ``mode="values"``. Of equal
+    features the one at the lower position is kept, whatever else is in the batch.
 
     Source: k-winners-take-all; sparse distributed representations of Ahmad & Hawkins 2015 (arXiv 1503.07469).
 

@@ -1,4 +1,4 @@
-"""Fixed random codes: the control that knows nothing."""
+"""Fixed random codes: a control without information about the numbers."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal

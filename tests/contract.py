@@ -10,8 +10,9 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from bench.specs import registry
-from bench.specs.parameters import defaults_of, documentation
-from bench.specs.stand_ins import Recorder, Sampler
+from bench.specs.docstrings import documentation
+from bench.specs.fake_trials import RandomTrial, RecordingTrial
+from bench.specs.parameters import defaults_of
 
 
 def discovered(kind: registry.Kind) -> list[Any]:
@@ -40,10 +41,10 @@ def check_constructor_only_assigns(cls: Any) -> None:
 
 def check_search_space(cls: Any) -> None:
     """Everything that the space can give is accepted, and a draw is of the class's own parameters."""
-    middle = cls.suggest(Recorder())
+    middle = cls.suggest(RecordingTrial())
     assert set(middle) <= set(defaults_of(cls))
     for seed in range(30):
-        cls(**cls.suggest(Sampler(np.random.default_rng(seed)))).check()
+        cls(**cls.suggest(RandomTrial(np.random.default_rng(seed)))).check()
 
 
 def check_by_scikit_learn(instance: Any, inapplicable: Mapping[str, str], at_least: int) -> None:

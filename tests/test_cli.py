@@ -17,7 +17,7 @@ from conftest import Finished
 import bench
 from bench.cli._commands import cli
 from bench.specs import registry
-from bench.specs.parameters import documentation
+from bench.specs.docstrings import documentation
 from bench.specs.registry import listings
 from learners import ForwardForward
 

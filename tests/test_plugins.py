@@ -13,7 +13,7 @@ import pytest
 from conftest import Finished
 
 from bench.specs import registry
-from bench.specs.contracts import fault_of_class
+from bench.specs.plugin_contract import fault_of_class
 from bench.specs.registry import task as maker
 from bench.tasks._base import Task
 from encoders import Encoder, OneHot
@@ -168,7 +168,7 @@ def test_a_task_is_a_table_of_two_operands_and_one_answer(arguments: Any, messag
 
 @pytest.mark.parametrize("kind", ["encoder", "learner"])
 def test_what_the_suite_brings_along_is_whole(kind: registry.Kind) -> None:
-    assert not [item for item in registry.examined(kind, every=True).values() if item.unavailable]
+    assert not [item for item in registry.checked_listings(kind, every=True).values() if item.unavailable]
 
 
 @pytest.mark.parametrize(

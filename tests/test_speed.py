@@ -222,9 +222,9 @@ def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.Mo
     ("arguments", "message"),
     [
         (("--learner", "mlp"), "--learner must be one that trains in fleets, got mlp"),
-        (("--replicas", "4,x"), "--replicas takes integers ≥ 1 with commas, got '4,x'"),
-        (("--replicas", "0"), "--replicas takes integers ≥ 1"),
-        (("--replicas", "²"), "--replicas takes integers ≥ 1"),
+        (("--replicas", "4,x"), "--replicas must be an integer ≥ 1, got 'x'"),
+        (("--replicas", "0"), "--replicas must be an integer ≥ 1"),
+        (("--replicas", "²"), "--replicas must be an integer ≥ 1"),
         (("--precision", "float16"), "--precision must be one of float32, bfloat16 here, got float16"),
         (("--seconds", "0"), "--seconds must be a finite number above 0, got 0.0"),
         (("--set", "learner.norm=post"), "written for the default form of the transformer and one-hot codes"),

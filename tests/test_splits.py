@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.specs.budget import count_train
-from bench.specs.cell import drawn
+from bench.specs.cell import draw_split
 from bench.specs.registry import listings
 from bench.specs.registry import task as maker
 from bench.specs.resolve import resolve
@@ -132,9 +132,9 @@ def test_training_pairs_are_counted_once_for_splits_of_one_size(
 ) -> None:
     request = {"encoder": "onehot", "learner": "ridge", "modulus": 13, "pairs": pairs, "train_fraction": 0.37}
     specs = resolve(**request, vault=vault, seeds=range(6))
-    sizes = [len(drawn(spec, spec.make_task()).train) for spec in specs]
+    sizes = [len(draw_split(spec, spec.make_task()).train) for spec in specs]
     assert [count_train(spec) for spec in specs] == sizes
-    monkeypatch.setattr("bench.specs.budget.drawn", None)
+    monkeypatch.setattr("bench.specs.budget.draw_split", None)
     assert [count_train(spec) for spec in reversed(specs)] == sizes[::-1]
 
 
@@ -159,7 +159,7 @@ def test_a_default_protocol_leaves_no_twin_of_the_same_answer_on_the_other_side(
         protocol = default_protocol(task)
         [spec] = resolve(encoder="onehot", learner="ridge", **asked(task))
         assert spec.protocol == protocol
-        s = drawn(spec, spec.make_task())
+        s = draw_split(spec, spec.make_task())
         assert leaked(task, s) == 0, task
         found[task.name, task.modulus, task.n_operands] = protocol
         ordered = split(task.pairs_N2, "ordered", 0.5, 0.0, np.random.default_rng(0))

@@ -43,7 +43,7 @@ from bench.results.leases import Lease
 from bench.results.store import Store
 from bench.results.words import percent, shown
 from bench.specs.budget import count_train
-from bench.specs.cell import drawn, prepare
+from bench.specs.cell import draw_split, prepare
 from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Budget, Spec
@@ -299,7 +299,7 @@ def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training()
     shut = family(Request(**request), vault={"fraction": 0.2, "seed": 3}).first
     wide = family(Request(**request), vault={"fraction": 0.2, "seed": 3, "open": True}).first
     task = shut.make_task()
-    closed, opened = drawn(shut, task), drawn(wide, task)
+    closed, opened = draw_split(shut, task), draw_split(wide, task)
     assert closed.test.size == 0
     np.testing.assert_array_equal(closed.train, opened.train)
     vault = draw_vault(task.pairs_N2, "unordered", 0.2, np.random.default_rng(3))

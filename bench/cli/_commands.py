@@ -1,4 +1,4 @@
-"""All commands as one. Only click is imported before a command runs; what a command needs it imports itself."""
+"""The group of all commands. Before a command runs, only click and light modules of `bench` are imported."""
 
 import os
 import signal
@@ -20,13 +20,14 @@ from bench.cli._run import rerun, run
 from bench.cli._speed import speed
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
+from bench.errors import BenchError
 
 LONGEST_ERROR = 600
 INTERRUPTED = 130
-BESIDE = 76
-"""Columns from which on a meaning stands beside its option."""
+TWO_COLUMNS = 76
+"""From this width on, the meaning of an option is printed beside it."""
 WHOLE = 1000
-"""Letters: longer than any sentence."""
+"""A number of letters that no sentence has."""
 
 HELP = """Compare learners that generalize: encoders and learners on a + b mod 97 and its relatives.
 
@@ -39,11 +40,11 @@ HELP = """Compare learners that generalize: encoders and learners on a + b mod 9
 
 
 class _Formatter(click.HelpFormatter):
-    """On a narrow terminal what an option means stands below it, so that words stay whole."""
+    """Print the meaning of an option below it on a narrow terminal, so that no word is broken."""
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        """Terms and what they mean."""
-        if self.width >= BESIDE:
+        """Write terms and their meanings."""
+        if self.width >= TWO_COLUMNS:
             super().write_dl(list(rows), col_max, col_spacing)
             return
         for term, meaning in rows:
@@ -57,12 +58,12 @@ class _Context(click.Context):
 
 
 class _Group(click.Group):
-    """Commands with the whole first sentence of what they do."""
+    """A group whose help prints the whole first sentence of each command."""
 
     context_class = _Context
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """All of them."""
+        """Write the commands by name."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, self.commands[name].get_short_help_str(WHOLE)) for name in sorted(self.commands)]
@@ -72,7 +73,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mod97", prog_name="mod97")
 def cli() -> None:
-    """Entry."""
+    """Hold all commands."""
 
 
 for command in (run, sweep, tune, rank, merge, clean, rerun, speed, dashboard, list_names, info, doctor, new):
@@ -83,15 +84,13 @@ for command in (run, sweep, tune, rank, merge, clean, rerun, speed, dashboard, l
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all is well, 1 something failed, 2 the request was wrong, 130 interrupted."""
     code = exit_code(arguments)
-    if code == INTERRUPTED:  # once more, while Python leaves, would only show how it does
+    if code == INTERRUPTED:  # a second Ctrl-C would interrupt Python's own exit, with a traceback
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
 
 def exit_code(arguments: list[str] | None) -> int:
-    """Run the command line, whatever happens; its exit code."""
-    from bench.errors import BenchError
-
+    """Run the command line and print its errors; the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -109,15 +108,15 @@ def exit_code(arguments: list[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _say("Interrupted.", INTERRUPTED, settings)
     except BrokenPipeError:
-        # Whoever read the output has gone: `… | head`. Python would complain again when it flushes.
+        # The reader of the output has ended, as in `… | head`. Python would raise the same error again on its flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return _say(f"{type(error).__name__}: {error} (this is a bug: --debug shows where)", 1, settings)
     finally:
-        early = sys.modules.get("bench.executors.warm")
-        if early is not None:  # what a request that came to nothing has started
-            early.end()
+        warm = sys.modules.get("bench.executors.warm")
+        if warm is not None:  # processes for GPUs that a wrong request has left unused
+            warm.end()
 
 
 def _say(message: str, code: int, settings: dict[str, Any]) -> int:

@@ -4,6 +4,7 @@ import signal
 
 import click
 
+from bench import tuning
 from bench.cli._options import debug_option, quiet_option, results_option
 
 
@@ -21,8 +22,6 @@ def dashboard(storage: str | None, study: str | None, results: str, host: str, p
     The first line of output has the address; with --quiet it is the address alone. Only this machine can reach the
     server unless --host names another address: anyone who reaches it can change and delete studies.
     """
-    from bench.tuning import artifacts_folder, default_url, serve
-
-    url = default_url(results) if storage is None else storage
-    serve(url, host, port, artifacts_folder(results), study, quiet)
+    url = tuning.default_url(results) if storage is None else storage
+    tuning.serve(url, host, port, tuning.artifacts_folder(results), study, quiet)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would interrupt Python's own exit, with a traceback

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
+from textwrap import wrap
 from typing import Any
 
 import click
 
+from bench import specs
 from bench.cli._options import debug_option, json_option, name_completer
+from bench.cli._print import WIDE, console, print_json, print_table, print_text
+from bench.errors import RequestError, one_of
 
 GROUPS = {
     "step size": ("lr", "learning_rate*", "warmup", "schedule", "decay_steps"),
@@ -14,75 +18,57 @@ GROUPS = {
     "decay, filters and noise": ("weight_decay", "decay", "grokfast*", "orthograd", "*_noise", "dropout"),
     "training": ("loss", "batch_size", "random_state"),
 }
-"""Parameters by the patterns of their names; what fits none is structure."""
+"""Patterns for the names of the parameters of each group; parameters that match none belong to `STRUCTURE`."""
 STRUCTURE = "structure"
 FEW = 10
-"""So many parameters need no groups."""
-
-
-def _complete_any(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    kinds = ("encoder", "learner", "task")
-    return [item for kind in kinds for item in name_completer(kind)(context, parameter, incomplete)]
+"""Up to this number, parameters are printed without groups."""
 
 
 @click.command()
-@click.argument("name", shell_complete=_complete_any)
+@click.argument("name", shell_complete=name_completer("encoder", "learner", "task"))
 @json_option
 @debug_option
 def info(name: str, as_json: bool) -> int:
     """What NAME is: its formula, source, parameters with defaults and ranges."""
-    from bench.cli import _print
-
-    described = _describe(name)
+    registry, wanted = specs.registry, specs.canonical(name)
+    kinds = {known: kind for kind in reversed(specs.KINDS) for known in specs.listings(kind)}
+    if wanted not in kinds:
+        raise RequestError(one_of("name", name, kinds))
+    kind = kinds[wanted]
+    plugin = registry.load(kind, wanted)
+    about = _about_task(plugin) if kind == "task" else _about_class(kind, plugin)
+    described = {"kind": kind, "name": wanted, **about}
     if as_json:
-        described.pop("text")
-        _print.print_json(**described)
+        print_json(**described)
     else:
-        _print_description(described)
+        _print_description(described, specs.describe(plugin))
     return 0
 
 
-def _describe(name: str) -> dict[str, Any]:
-    from bench.errors import RequestError, one_of
-    from bench.specs import describe, registry
-
-    wanted = registry.canonical(name)
-    kind = next((kind for kind in registry.KINDS if wanted in registry.listings(kind)), None)
-    if kind is None:
-        known = [n for kind in registry.KINDS for n in registry.listings(kind)]
-        raise RequestError(one_of("name", name, known))
-    loaded = registry.usable(kind, wanted)
-    about = _about_task(loaded) if kind == "task" else _about_class(kind, loaded)
-    return {"kind": kind, "name": wanted, "text": describe(loaded), **about}
-
-
 def _about_task(maker: Any) -> dict[str, Any]:
-    from bench.specs import defaults_of
-
     task = maker()
-    defaults = {k: v for k, v in defaults_of(maker).items() if k != "name"}
     return {
         "documentation": task.formula,
         "commutative": task.commutative,
         "classes": task.n_classes,
         "pairs": len(task.pairs_N2),
-        "parameters": [{"name": k, "default": v, "searched": None} for k, v in defaults.items()],
+        "parameters": [
+            {"name": k, "default": v, "searched": None} for k, v in specs.defaults_of(maker).items() if k != "name"
+        ],
     }
 
 
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
-    from bench.specs import defaults_of, documentation, draws, ranges
-
-    drawn = draws(cls.suggest)
-    defaults = {k: v for k, v in defaults_of(cls).items() if k not in getattr(cls, "fit_parameters", ())}
+    drawn = specs.described_draws(cls.suggest)
     about: dict[str, Any] = {
         "import": f"from {cls.__module__.partition('.')[0]} import {cls.__name__}",
-        "documentation": documentation(cls),
+        "documentation": specs.documentation(cls),
         "version": cls.version,
         "parameters": [
-            {"name": k, "default": v, "searched": _searched(k, drawn.get(k, {}))} for k, v in defaults.items()
+            {"name": k, "default": v, "searched": _searched(k, drawn.get(k, {}))}
+            for k, v in specs.settable(kind, cls).items()
         ],
-        "search_space": ranges(cls.suggest),
+        "search_space": specs.described_ranges(cls.suggest),
         "drawn": drawn,
     }
     if kind == "learner":
@@ -97,22 +83,20 @@ def _about_class(kind: str, cls: Any) -> dict[str, Any]:
 
 
 def _searched(parameter: str, drawn: Mapping[str, str]) -> str | None:
-    """The range of a parameter, or of what a search draws to make it."""
+    """The range of a parameter, or the ranges of the numbers from which a search computes it."""
     return "; ".join(words if name == parameter else f"{name} {words}" for name, words in drawn.items()) or None
 
 
 # Printing
 
 
-def _print_description(described: Mapping[str, Any]) -> None:
-    from rich.text import Text
+def _print_description(described: Mapping[str, Any], text: Any) -> None:
+    """Print the documentation, the facts and the parameters.
 
-    from bench.cli._print import console
-
-    out = console()
-    text, kind = described["text"], described["kind"]
-    out.print(Text(f"{kind} {described['name']}", style="bold"))
-    is_task = kind == "task"
+    :param text: the docstring by its parts, a `bench.specs.docstrings.Described`.
+    """
+    kind, is_task = described["kind"], described["kind"] == "task"
+    print_text(f"{kind} {described['name']}", "bold")
     for part in [described["documentation"]] if is_task else [text.summary, *text.body]:
         is_item = part.startswith("- ")
         if not is_item:
@@ -122,45 +106,39 @@ def _print_description(described: Mapping[str, Any]) -> None:
         click.echo("")
         _print_indented(f"Source: {text.source}", 0, 0)
     click.echo("")
-    for line in _facts(described):
-        _print_indented(line, 0, 2)
-    groups = _grouped(described["parameters"])
-    if groups:
+    for key, value in described.items():
+        if key not in ("kind", "name", "documentation", "parameters", "search_space", "drawn"):
+            _print_indented(f"{key.replace('_', ' ')}: {_fact(value)}", 0, 2)
+    if described["parameters"]:
         click.echo("")
-        out.print(Text(f"parameters: --set {kind}.NAME=VALUE", style="bold"))
-    for title, parameters in groups:
+        print_text(f"parameters: --set {kind}.NAME=VALUE", "bold")
+    for title, parameters in _grouped(described["parameters"]):
         if title is not None:
             click.echo("")
-        _print_parameters(title, parameters, described)
+        _print_parameters(title, parameters, described, text.parameters)
     _print_drawn(described.get("drawn", {}))
 
 
 def _print_drawn(drawn: Mapping[str, Mapping[str, str]]) -> None:
-    """What a search draws that is no parameter."""
-    loose = {parameter: [name for name in names if name not in drawn] for parameter, names in drawn.items()}
-    for parameter, names in loose.items():
-        if names:
+    """Name the numbers that a search draws and that are no parameters themselves."""
+    for parameter, ranges in drawn.items():
+        if names := [name for name in ranges if name not in drawn]:
             what = "they are no parameters themselves" if len(names) > 1 else "it is no parameter itself"
             click.echo("")
             _print_indented(f"A search draws {' and '.join(names)} to make {parameter}: {what}.", 0, 0)
 
 
-def _facts(described: Mapping[str, Any]) -> list[str]:
-    """What else there is to know, a line each."""
-    words = {True: "yes", False: "no", None: "none"}
-    shown = {"kind", "name", "text", "documentation", "parameters", "search_space", "drawn"}
-    lines = []
-    for key, value in described.items():
-        if key in shown:
-            continue
-        if isinstance(value, list):
-            value = ", ".join(value)
-        elif isinstance(value, bool) or value is None:
-            value = words[value]
-        elif isinstance(value, int):
-            value = f"{value:,}"
-        lines.append(f"{key.replace('_', ' ')}: {value}")
-    return lines
+def _fact(value: Any) -> str:
+    """A value in words.
+
+    >>> [_fact(value) for value in (["cpu", "cuda"], True, None, 9409, "real")]
+    ['cpu, cuda', 'yes', 'none', '9,409', 'real']
+    """
+    if isinstance(value, list):
+        return ", ".join(value)
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _grouped(parameters: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, list[Mapping[str, Any]]]]:
@@ -177,45 +155,40 @@ def _group(name: str) -> str:
     return next((g for g, patterns in GROUPS.items() if any(fnmatch(name, p) for p in patterns)), STRUCTURE)
 
 
-def _print_parameters(title: str | None, parameters: Sequence[Mapping[str, Any]], described: Mapping[str, Any]) -> None:
-    """Side by side where there is room, else what a parameter means below its default and range."""
-    from rich.text import Text
-
-    from bench.cli._print import WIDE, console, print_table
-
-    out, kind, meaning = console(), described["kind"], described["text"].parameters
+def _print_parameters(
+    title: str | None,
+    parameters: Sequence[Mapping[str, Any]],
+    described: Mapping[str, Any],
+    meanings: Mapping[str, str],
+) -> None:
+    """As a table on a wide terminal; on a narrow one with the meaning of each parameter below its default and range."""
     rows = [
-        [_called(kind, p["name"]), _default(described, p), p["searched"] or "", meaning.get(p["name"], "")]
+        [*_default(described["kind"], p["name"], p["default"]), p["searched"] or "", meanings.get(p["name"], "")]
         for p in parameters
     ]
-    if out.width >= WIDE:
+    if console().width >= WIDE:
         columns = ["name", "default", "searched", "meaning"]
         kept = [i for i, column in enumerate(columns) if column == "name" or any(row[i] for row in rows)]
         print_table(title, [columns[i] for i in kept], [[row[i] for i in kept] for row in rows], fold=True)
         return
     if title is not None:
-        out.print(Text(title, style="bold"))
-    for name, default, searched, means in rows:
+        print_text(title, "bold")
+    for name, default, searched, meaning in rows:
         _print_indented(f"{name} = {default}{f' (searched: {searched})' if searched else ''}", 0, 4)
-        if means:
-            _print_indented(means, 4, 4)
+        _print_indented(meaning, 4, 4)
 
 
-def _called(kind: str, name: str) -> str:
-    return "--modulus" if kind == "task" and name == "modulus" else name
-
-
-def _default(described: Mapping[str, Any], parameter: Mapping[str, Any]) -> str:
-    """A default as one would type it; some are the benchmark's to say."""
-    if parameter["name"] == "random_state":
-        return "by --seed"
-    if parameter["name"] == "modulus" and described["kind"] == "encoder":
-        return "the task's"
-    return _typed(parameter["default"])
+def _default(kind: str, name: str, default: Any) -> tuple[str, str]:
+    """The name and the default of a parameter as one types them; the benchmark itself sets two of them."""
+    if name == "random_state":
+        return name, "by --seed"
+    if name == "modulus" and kind == "encoder":
+        return name, "the task's"
+    return "--modulus" if name == "modulus" and kind == "task" else name, _typed(default)
 
 
 def _typed(value: Any) -> str:
-    """As after ``--set NAME=``.
+    """A value as one types it after ``--set NAME=``.
 
     >>> [_typed(value) for value in (None, True, (2.0, 10.0), "relu", 1e-8)]
     ['none', 'true', '2.0,10.0', 'relu', '1e-08']
@@ -226,17 +199,11 @@ def _typed(value: Any) -> str:
 
 
 def _print_indented(text: str, first: int, rest: int) -> None:
-    """A paragraph, wrapped between words; its lines after the first begin further in."""
-    from textwrap import wrap
+    """Print a paragraph, wrapped between words.
 
-    from bench.cli._print import console
-
-    lines = wrap(
-        text,
-        console().width,
-        initial_indent=" " * first,
-        subsequent_indent=" " * rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    click.echo("\n".join(lines))
+    :param first: the indentation of its first line.
+    :param rest: that of all other lines.
+    """
+    indents = {"initial_indent": " " * first, "subsequent_indent": " " * rest}
+    for line in wrap(text, console().width, break_long_words=False, break_on_hyphens=False, **indents):  # type: ignore[arg-type]
+        click.echo(line)

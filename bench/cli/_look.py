@@ -1,8 +1,15 @@
 """``bench list`` and ``bench doctor``."""
 
+import os
+
 import click
 
+from bench import results, specs
 from bench.cli._options import debug_option, json_option, results_option
+from bench.cli._print import print_json, print_table
+from bench.errors import StoreError
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
 @click.command("list")
@@ -10,22 +17,14 @@ from bench.cli._options import debug_option, json_option, results_option
 @debug_option
 def list_names(as_json: bool) -> int:
     """All encoders, learners and tasks by name."""
-    from bench.cli import _print
-    from bench.specs import KINDS, examined
-
-    found = {kind: examined(kind) for kind in KINDS}
+    found = {f"{kind}s": specs.checked_listings(kind).values() for kind in specs.KINDS}
     if as_json:
-        entry = ("name", "summary", "unavailable")
-        _print.print_json(
-            **{f"{kind}s": [{k: getattr(item, k) for k in entry} for item in found[kind].values()] for kind in KINDS}
-        )
+        keys = ("name", "summary", "unavailable")
+        print_json(**{kinds: [{key: getattr(item, key) for key in keys} for item in found[kinds]] for kinds in found})
         return 0
-    for kind in KINDS:
-        rows = [
-            [item.name, f"unavailable: {item.unavailable}" if item.unavailable else item.summary]
-            for item in found[kind].values()
-        ]
-        _print.print_table(f"{kind}s", ["", ""], rows, fold=True)
+    for kinds, items in found.items():
+        rows = [[i.name, f"unavailable: {i.unavailable}" if i.unavailable else i.summary] for i in items]
+        print_table(kinds, ["", ""], rows, fold=True)
         click.echo()
     click.echo("More about one: python -m bench info NAME")
     return 0
@@ -37,49 +36,48 @@ def list_names(as_json: bool) -> int:
 @debug_option
 def doctor(results: str, as_json: bool) -> int:
     """Check this installation: versions, device, threads, plugins, write access."""
-    from bench.cli import _print
-
     checks = _examine(results)
     if as_json:
-        _print.print_json(checks=[dict(zip(("check", "found", "ok"), check, strict=True)) for check in checks])
+        print_json(checks=[dict(zip(("check", "found", "ok"), check, strict=True)) for check in checks])
     else:
         rows = [["ok" if ok else "PROBLEM", check, found] for check, found, ok in checks]
-        _print.print_table(None, ["", "check", "found"], rows, fold=True)
+        print_table(None, ["", "check", "found"], rows, fold=True)
     return 0 if all(ok for _, _, ok in checks) else 1
 
 
-def _examine(results: str) -> list[tuple[str, str, bool]]:
-    import os
-
+def _examine(folder: str) -> list[tuple[str, str, bool]]:
+    """What is checked, what was found, and whether it is as it should be."""
     import joblib
 
-    from bench.errors import StoreError
-    from bench.results import Store, environment
-    from bench.specs import registry
-
-    checks = [(package, found or "missing", bool(found)) for package, found in environment.versions().items()]
-    checks.append(("processor", f"{environment.processor()}, {joblib.cpu_count()} cores", True))
-    limits = [
-        f"{v}={os.environ[v]}" for v in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT") if v in os.environ
-    ]
-    checks.append(("thread limits", ", ".join(limits) or "none set; one thread a cell, cells over the cores", True))
-    checks.append(("accelerator", *_accelerator()))
+    environment = results.environment
     commit, dirty = environment.source_state()
-    state = "not in a repository" if commit is None else f"{commit[:12]}{', with changes' if dirty else ''}"
-    checks.append(("source", state, True))
-    found = [item for kind in registry.KINDS for item in registry.examined(kind, every=True).values()]
-    unavailable = [item for item in found if item.unavailable]
-    named = "; ".join(f"{i.kind} {i.name}: {i.unavailable}" for i in unavailable)
-    checks.append(("plugins", named or "all available", not unavailable))
+    limits = [f"{name}={os.environ[name]}" for name in THREAD_LIMITS if name in os.environ]
+    items = [item for kind in specs.KINDS for item in specs.checked_listings(kind, every=True).values()]
+    faults = [f"{item.kind} {item.name}: {item.unavailable}" for item in items if item.unavailable]
+    return [
+        *((package, found or "missing", bool(found)) for package, found in environment.versions().items()),
+        ("processor", f"{environment.processor()}, {joblib.cpu_count()} cores", True),
+        ("thread limits", ", ".join(limits) or "none set; one thread a cell, cells over the cores", True),
+        ("accelerator", *_accelerator()),
+        (
+            "source",
+            "not in a repository" if commit is None else f"{commit[:12]}{', with changes' if dirty else ''}",
+            True,
+        ),
+        ("plugins", "; ".join(faults) or "all available", not faults),
+        ("results folder", *_write_access(folder)),
+    ]
+
+
+def _write_access(folder: str) -> tuple[str, bool]:
+    existed = os.path.isdir(folder)
     try:
-        existed = os.path.isdir(results)
-        Store(results, create=True)
-        if not existed:
-            os.rmdir(results)
-        checks.append(("results folder", f"{results!r} can be written to", True))
+        results.Store(folder, create=True)
     except StoreError as error:
-        checks.append(("results folder", str(error), False))
-    return checks
+        return str(error), False
+    if not existed:
+        os.rmdir(folder)
+    return f"{folder!r} can be written to", True
 
 
 def _accelerator() -> tuple[str, bool]:
@@ -87,7 +85,5 @@ def _accelerator() -> tuple[str, bool]:
         import torch
     except ImportError as error:
         return f"torch cannot be imported: {error}", False
-    if not torch.cuda.is_available():
-        return "none: everything trains on the CPU", True
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return ", ".join(names), True
+    return ", ".join(names) or "none: everything trains on the CPU", True

@@ -1,8 +1,123 @@
-"""``bench new``: a plugin file that works, to be made one's own."""
+"""``bench new``: write the file of a new plugin from a template, which is a small working example of its kind."""
+
+import keyword
+import re
+import sys
+from pathlib import Path
+from string import Template
 
 import click
 
 from bench.cli._options import debug_option, words
+from bench.errors import RequestError, one_of
+from bench.specs import registry
+
+ENCODER = Template('''\
+"""$title: say here what the idea is."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders import Encoder, require_number
+
+
+class $class_name(Encoder):
+    """The value itself, divided by a scale: say here in a sentence what the code is.
+
+    z(x) = x / s.
+
+    Source: say here where the idea comes from.
+
+    :param scale: s > 0, in the unit of x.
+    :raises ValueError: for a scale that is not positive.
+
+    >>> $class_name(scale=2.0).fit_transform([[1.0], [4.0]]).tolist()
+    [[0.5], [2.0]]
+    """
+
+    version = 1
+    domain = "real"
+    example: ClassVar = {"scale": 10.0}
+
+    def __init__(self, scale: float = 97.0) -> None:
+        self.scale = scale
+
+    @staticmethod
+    def suggest(trial: Any) -> dict[str, Any]:
+        """The scale."""
+        return {"scale": trial.suggest_float("scale", 1.0, 1000.0, log=True)}
+
+    def check(self) -> None:
+        """s > 0."""
+        require_number(self, "scale", above=0)
+
+    def _fit(self, values: NDArray[np.float64]) -> Sequence[str]:
+        return ["scaled"]
+
+    def _encode(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        return (values[:, np.newaxis] / self.scale).astype(np.float32)
+''')
+
+LEARNER = Template('''\
+"""$title: say here what the idea is."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders import require_number
+from learners import ClosedForm
+
+
+class $class_name(ClosedForm):
+    """The class whose mean is nearest: say here in a sentence what is learned.
+
+    score_c(x) = −‖x − μ_c‖², μ_c = Σ x / (n_c + s) over the rows of class c.
+
+    Source: say here where the idea comes from.
+
+    :param shrinkage: s ≥ 0, pulls the means of small classes to the origin.
+    :raises ValueError: for a negative shrinkage.
+
+    >>> $class_name().fit([[0.0], [1.0], [5.0]], ["a", "a", "b"]).predict([[4.0]]).tolist()
+    ['b']
+    """
+
+    version = 1
+    example: ClassVar = {"shrinkage": 0.0}
+
+    model_: NDArray[np.float64]
+
+    def __init__(self, shrinkage: float = 0.0) -> None:
+        self.shrinkage = shrinkage
+
+    @staticmethod
+    def suggest(trial: Any) -> dict[str, Any]:
+        """The shrinkage."""
+        return {"shrinkage": trial.suggest_float("shrinkage", 0.0, 10.0)}
+
+    def check(self) -> None:
+        """s ≥ 0."""
+        require_number(self, "shrinkage", at_least=0)
+
+    def _solve(self, X: NDArray[np.float32], targets_NC: NDArray[np.float32]) -> Any:
+        counts = targets_NC.sum(axis=0)[:, np.newaxis] + self.shrinkage
+        return targets_NC.T @ X.astype(np.float64) / np.maximum(counts, 1.0)
+
+    def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
+        x = X.astype(np.float64)
+        squares = (x**2).sum(axis=1)[:, np.newaxis] + (self.model_**2).sum(axis=1)
+        return 2 * x @ self.model_.T - squares
+
+    def _parameters(self) -> int:
+        return self.model_.size
+''')
+
+TEMPLATES = {"encoder": ENCODER, "learner": LEARNER}
 
 
 @click.command()
@@ -16,8 +131,56 @@ def new(kind: str, name: str, output: str | None) -> int:
     Where mod97 runs from its checkout, it goes there, where it is found at once; where mod97 is an installed package,
     it goes into the current folder, with the lines that register it from a package of your own.
     """
-    from bench.cli._scaffold import write_plugin
-
-    for line in write_plugin(kind, name, output):
+    if kind not in TEMPLATES:
+        raise RequestError(one_of("kind of plugin", kind, TEMPLATES))
+    for line in _write_plugin(kind, name, output):
         click.echo(line)
     return 0
+
+
+def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
+    """Write the file of a plugin; lines that name it and the next steps.
+
+    :raises RequestError: for a name that is not valid or is taken, or a file that exists.
+    """
+    module = registry.canonical(name).replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module) or keyword.iskeyword(module):
+        rule = "letters, digits and dashes, beginning with a letter, and no word of Python's own"
+        raise RequestError(f"NAME must be {rule}, got {name!r}.")
+    for other in registry.KINDS:
+        if registry.canonical(module) in registry.listings(other):
+            raise RequestError(f"The {other} {registry.canonical(module)!r} exists already.")
+    class_name = "".join(part.capitalize() for part in module.split("_"))
+    checkout = _checkout()
+    folder = Path(output) if output else checkout / f"{kind}s" if checkout else Path.cwd()
+    path = folder / f"{module}.py"
+    text = TEMPLATES[kind].substitute(title=class_name, class_name=class_name)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise RequestError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
+    registry.listings.cache_clear()
+    if checkout and folder.resolve() == (checkout / f"{kind}s").resolve():
+        return _written_to_checkout(kind, module, path, checkout)
+    lines = [f"Wrote {path}.", "Register it in the pyproject.toml of your package:", ""]
+    return [*lines, f'[project.entry-points."mod97.{kind}s"]', f'{module} = "your_package.{module}:{class_name}"']
+
+
+def _checkout() -> Path | None:
+    """The source checkout that this module is part of, None where mod97 is installed."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").is_file() and (root / "tests").is_dir() else None
+
+
+def _written_to_checkout(kind: str, module: str, path: Path, checkout: Path) -> list[str]:
+    """Write the golden trajectory of a plugin of this checkout; lines that name the next steps."""
+    name = registry.canonical(module)
+    lines = [f"Wrote {path}: {kind} {name!r} can be used at once."]
+    goldens = checkout / "tests" / "golden"
+    if goldens.is_dir():
+        from bench.recipes.golden import write
+
+        lines.append(f"Wrote {write(kind, name, goldens)}: its first results.")
+    python = Path(sys.executable).name
+    return [*lines, f"Next: {python} -m bench info {name}, edit, make golden NAMES={name}, make test."]

@@ -1,18 +1,21 @@
-"""Options that several commands share, and completion of their values. Imports nothing heavy."""
+"""Options that several commands share, completion and parsing of their values. Imports nothing heavy."""
 
 import ast
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import MISSING
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from bench.specs import Option, options
+from bench import executors, results, specs
+from bench.errors import BenchError, RequestError
+from bench.specs import options
 
 FLAGS = {"at_once": "--round", "settings": "--set"}
-"""Options that are not named as their fields."""
+"""Options whose names differ from those of their fields."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,44 +25,30 @@ def _set_debug(context: click.Context, option: click.Parameter, value: bool) -> 
         context.obj["debug"] = True
 
 
-def debug_option(command: F) -> F:
-    """``--debug``."""
-    return click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show where an error comes from."
-    )(command)
+def is_debug() -> bool:
+    """Whether the command was given ``--debug``."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool((context.obj or {}).get("debug"))
 
 
-def json_option(command: F) -> F:
-    """``--json``."""
-    return click.option("as_json", "--json", is_flag=True, help="Print one JSON document; all else goes to stderr.")(
-        command
-    )
-
-
-def quiet_option(command: F) -> F:
-    """``--quiet``."""
-    return click.option("--quiet", is_flag=True, help="Show no progress.")(command)
-
-
-def verbose_option(command: F) -> F:
-    """``--verbose``."""
-    return click.option("--verbose", is_flag=True, help="Name the settings that are at their defaults, too.")(command)
-
-
-def results_option(command: F) -> F:
-    """``--results``."""
-    return click.option(
-        "--results",
-        default="results",
-        show_default=True,
-        metavar="DIR",
-        type=click.Path(file_okay=False),
-        help="The results folder.",
-    )(command)
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show where an error comes from."
+)
+json_option = click.option("as_json", "--json", is_flag=True, help="Print one JSON document; all else goes to stderr.")
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
+verbose_option = click.option("--verbose", is_flag=True, help="Name the settings that are at their defaults, too.")
+results_option = click.option(
+    "--results",
+    default="results",
+    show_default=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="The results folder.",
+)
 
 
 def as_options(text: str) -> str:
-    """A message with fields as the command line writes them: the library marks them, and knows no dashes.
+    """A message whose fields, which the library writes in backticks, are written as options of the command line.
 
     >>> as_options("`train_fraction` must be in (0, 1), got 30.")
     '--train-fraction must be in (0, 1), got 30.'
@@ -74,13 +63,13 @@ def _as_option(found: "re.Match[str]") -> str:
 
 
 class Given(click.ParamType):
-    """The value of an option, or several with commas; an error says what may have been meant.
+    """The value of an option, or several values with commas. Errors suggest a value that is valid.
 
     :param takes: makes a value from its text.
     :param rule: what the text must be, where that is not an integer or a number.
     :param share: whether it is a share of the pairs, in (0, 1).
-    :param several: whether it takes several.
-    :param swept: whether it takes one, and `sweep` several.
+    :param several: whether the option takes several values.
+    :param swept: whether `sweep` takes several values where this command takes one.
     """
 
     def __init__(
@@ -102,19 +91,16 @@ class Given(click.ParamType):
         field = (parameter and parameter.name) or "it"
         if not self.several:
             return self._one(value, field)
-        parts = parted(value) or []
-        return "all" if parts == ["all"] else [self._one(part, field) for part in parts or [""]]
+        parts = parted(value)
+        return "all" if parts == ["all"] and self.takes is str else [self._one(part, field) for part in parts or [""]]
 
     def _one(self, text: str, field: str) -> Any:
         try:
             return self.takes(text)
         except ValueError:
-            from bench.errors import RequestError
-            from bench.specs import for_several, share_hint, written_out
-
-            if self.swept and (several := for_several(field, text)):
+            if self.swept and (several := specs.several_message(field, text)):
                 raise RequestError(several) from None
-            hint = share_hint(text) if self.share else written_out(text) if self.takes is int else "."
+            hint = specs.percent_hint(text) if self.share else specs.integer_hint(text) if self.takes is int else "."
             raise RequestError(f"`{field}` must be {self.rule}, got {text!r}{hint}") from None
 
 
@@ -126,25 +112,26 @@ def options_of(
     fixed: bool = True,
     **changed: Mapping[str, Any],
 ) -> Callable[[F], F]:
-    """The options of the fields of a request, in their order.
+    """The options for the fields of a request, in their order.
 
-    :param names: of the fields; none takes all.
+    :param names: the fields that become options; all where there are no names.
     :param several: fields that take several values with commas.
-    :param fixed: whether a field that is not given has its default; else it is None, and help names the default.
-    :param changed: what a command says otherwise of a field, as arguments of `click.option`.
+    :param fixed: whether an option that is not given has the field's default; otherwise it is None, and only the help
+        shows the default.
+    :param changed: arguments of `click.option` that a command gives for a field itself.
     """
 
     def decorate(command: F) -> F:
         chosen = {name: it for name, it in options(fields).items() if not names or name in names}
         for name, (option, default) in reversed(chosen.items()):
-            own: dict[str, Any] = {"help": option.help, "shell_complete": _completer(option)}
+            complete = name_completer(option.plugin) if option.plugin else words(*option.words)
+            own: dict[str, Any] = {"help": as_options(option.help), "shell_complete": complete}
             if option.takes is bool:
                 own |= {"is_flag": True} if fixed else {"is_flag": True, "default": None}
-            elif name in several:
-                own |= {"type": Given(option.takes, option.rule, option.share, several=True), "metavar": "A,B"}
             else:
-                own["type"] = Given(option.takes, option.rule, option.share, swept=option.several)
-                own["metavar"] = option.metavar or "|".join(option.words) or None
+                is_list = name in several
+                own["type"] = Given(option.takes, option.rule, option.share, is_list, option.several and not is_list)
+                own["metavar"] = "A,B" if is_list else option.metavar or "|".join(option.words) or None
             otherwise = option.otherwise
             if default is MISSING:
                 own["required"] = fixed
@@ -161,23 +148,17 @@ def options_of(
     return decorate
 
 
-def _completer(option: Option) -> Callable[..., list[CompletionItem]] | None:
-    return name_completer(option.plugin) if option.plugin else words(*option.words) if option.words else None
-
-
 def words(*known: str) -> Callable[..., list[CompletionItem]]:
     """Complete one of some words."""
     return lambda context, parameter, incomplete: [CompletionItem(w) for w in known if w.startswith(incomplete)]
 
 
-def name_completer(kind: Any) -> Callable[..., list[CompletionItem]]:
+def name_completer(*kinds: Any) -> Callable[..., list[CompletionItem]]:
     """Complete names of encoders, learners or tasks, with their summaries."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from bench.specs import canonical, listings
-
-        found = listings(kind).values()
-        begun = canonical(incomplete)
+        found = [item for kind in kinds for item in specs.listings(kind).values()]
+        begun = specs.canonical(incomplete)
         return [CompletionItem(item.name, help=item.summary) for item in found if item.name.startswith(begun)]
 
     return complete
@@ -185,40 +166,25 @@ def name_completer(kind: Any) -> Callable[..., list[CompletionItem]]:
 
 def complete_settings(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete ``--set``: the parameters of the encoder, learner and task chosen so far."""
-    from bench.errors import BenchError
-    from bench.specs import registry, settable
-
-    found = []
-    for kind in registry.KINDS:
-        name = context.params.get(kind)
-        if not name:
-            continue
-        try:
-            maker = getattr(registry, kind)(name)
-        except BenchError:
-            continue
-        for key, default in settable(kind, maker).items():
-            if f"{kind}.{key}=".startswith(incomplete):
-                found.append(CompletionItem(f"{kind}.{key}=", help=f"default {default!r}"))
-    return found
+    found: dict[str, Any] = {}
+    for kind in specs.KINDS:
+        with suppress(BenchError):  # completion goes on where a name is unknown
+            if name := context.params.get(kind):
+                parameters = specs.settable(kind, getattr(specs.registry, kind)(name))
+                found |= {f"{kind}.{key}=": default for key, default in parameters.items()}
+    return [CompletionItem(k, help=f"default {v!r}") for k, v in found.items() if k.startswith(incomplete)]
 
 
 def record_completer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete ids of the records in the results folder."""
-    from bench.errors import BenchError
-    from bench.results import Store
-
-    try:
-        ids = Store(context.params.get("results") or "results").ids()
-    except BenchError:
-        return []
-    return [CompletionItem(id) for id in ids if id.startswith(incomplete)]
+    with suppress(BenchError):
+        ids = results.Store(context.params.get("results") or "results").ids()
+        return [CompletionItem(id) for id in ids if id.startswith(incomplete)]
+    return []
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """``("learner.alpha=1e-3", "learner.hidden_layer_sizes=400,200")`` as values by name."""
-    from bench.errors import RequestError
-
     parsed = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -229,7 +195,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """A number, None, a truth value, a list with commas, or else the text itself.
+    """A number, None, a truth value, a tuple of values with commas, or the text itself.
 
     >>> [parse_value(t) for t in ("400,200", "1e-3", "off", "true", "none", "relu")]
     [(400, 200), 0.001, 'off', True, None, 'relu']
@@ -261,10 +227,8 @@ device_option = click.option(
 )
 
 
-def parted(text: str | None) -> list[str] | None:
-    """What stands between commas, except those in brackets."""
-    if text is None:
-        return None
+def parted(text: str) -> list[str]:
+    """The parts of a text between commas; commas in brackets do not count."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "([") - (letter in ")]")
@@ -273,3 +237,12 @@ def parted(text: str | None) -> list[str] | None:
         else:
             parts[-1] += letter
     return [part.strip() for part in parts if part.strip()]
+
+
+def prepare(jobs: int | None, device: str, folder: str, dry_run: bool) -> None:
+    """Check ``--jobs`` and the results folder, and start processes for GPUs early if something is going to train."""
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
+    if not dry_run:
+        executors.warm.start(device)
+    results.check_folder(folder)

@@ -1,27 +1,29 @@
-"""Print tables and JSON; imports nothing heavy."""
+"""Print tables, lines and JSON. Rich is imported only where something is printed."""
 
 import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from bench.results import SCHEMA
+from bench import results
+from bench.cli._options import as_options, is_debug
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH_OF_A_FILE = 118
 WIDE = 100
 
 
-def console(at_least: int = 0) -> Console:
+def console(at_least: int = 0) -> "Console":
     """Stdout, as wide as the terminal or COLUMNS; in a file or pipe without COLUMNS wide enough for all columns."""
+    from rich.console import Console
+
     if not _is_bounded():
         return Console(highlight=False, width=max(WIDTH_OF_A_FILE, at_least))
     terminal = Console(highlight=False, width=None if sys.stdout.isatty() else shutil.get_terminal_size().columns)
@@ -33,20 +35,45 @@ def _is_bounded() -> bool:
     return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
 
 
+def print_text(text: str, style: str = "") -> None:
+    """Print a paragraph, wrapped at the width of the console. Square brackets in it are printed as they are."""
+    from rich.text import Text
+
+    console().print(Text(text, style=style))
+
+
 def print_json(**document: Any) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, allow_nan=False))
+    print(json.dumps({"schema": results.SCHEMA, **document}, ensure_ascii=False, allow_nan=False))
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print each note once, on stderr."""
+    for note in dict.fromkeys(notes):
+        click.echo(f"Note: {as_options(note)}", err=True)
 
 
 def print_tracebacks(records: Iterable[Mapping[str, Any]]) -> None:
-    """Print the traceback of each failed cell on stderr, with --debug alone."""
-    context = click.get_current_context(silent=True)
-    if context is None or not (context.obj or {}).get("debug"):
-        return
-    for record in records:
+    """With --debug, print the traceback of each failed cell on stderr."""
+    for record in records if is_debug() else ():
         if record["error"]:
             seed = record["spec"]["seed"]
             click.echo(f"{record['label']}, seed {seed}:\n{record['error']['traceback'].rstrip()}", err=True)
+
+
+def outcome_code(statuses: Collection[str], complete: bool, failed: bool = False, stored: bool = True) -> int:
+    """130 where a cell was interrupted or never began, 1 where one failed or timed out, else 0.
+
+    :param statuses: of the cells that did not reach their budget.
+    :param complete: whether every cell was started.
+    :param failed: whether something else failed.
+    :param stored: whether there is a results folder from which the same command can go on.
+    """
+    if not complete or "interrupted" in statuses:
+        kept = "What is done is stored; the same command goes on from there." if stored else "Nothing is stored."
+        click.echo(f"Interrupted. {kept}", err=True)
+        return 130
+    return int(failed or not {"failed", "timeout"}.isdisjoint(statuses))
 
 
 def print_table(
@@ -60,15 +87,18 @@ def print_table(
     :param footer: the number of last rows that are set apart.
     :param fold: wrap text in a pipe or a file, too, where a row is one line otherwise.
     """
-    out = console()
-    gap = 1 if out.width < WIDE else 2
+    from rich.cells import cell_len
+
+    width = console().width
+    gap = 1 if width < WIDE else 2
     cells = [[column, *(row[i] for row in rows)] for i, column in enumerate(columns)]
     numeric = [all(map(_is_number, column[1:])) for column in cells]
     natural = [max(map(cell_len, column)) for column in cells]
-    least = [n if number else _longest_word(column) for column, n, number in zip(cells, natural, numeric, strict=True)]
+    longest = [max((cell_len(word) for cell in column for word in cell.split()), default=0) for column in cells]
+    least = [n if number else word for n, word, number in zip(natural, longest, numeric, strict=True)]
     if title is not None:
-        out.print(Text(title, style="bold"))
-    room = out.width if fold or _is_bounded() else sum(natural) + gap * len(natural)
+        print_text(title, "bold")
+    room = width if fold or _is_bounded() else sum(natural) + gap * len(natural)
     for number, block in enumerate(_blocks(least, room, gap)):
         widths = _widths([natural[i] for i in block], [least[i] for i in block], room - gap * (len(block) - 1))
         if number:
@@ -86,10 +116,6 @@ def print_table(
 def _is_number(cell: str) -> bool:
     """Whether a cell is a number, perhaps with a unit or an interval, or a dash."""
     return cell[:1] in "0123456789–-<" and not re.search(r"[^\W\d_]{5}", cell)
-
-
-def _longest_word(cells: Sequence[str]) -> int:
-    return max((cell_len(word) for cell in cells for word in cell.split()), default=0)
 
 
 def _blocks(least: Sequence[int], room: int, gap: int) -> list[list[int]]:
@@ -121,6 +147,9 @@ def _print_block(
     footer: int,
     gap: int,
 ) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), show_header=any(columns))
     for column, width, side in zip(columns, widths, sides, strict=True):
         table.add_column(column, justify=side, width=width, overflow="fold")

@@ -5,7 +5,10 @@ from typing import Any
 
 import click
 
+from bench import ranking, reports
 from bench.cli._options import as_options, debug_option, json_option, options_of, results_option, words
+from bench.cli._print import WIDE, console, print_json, print_table, print_text
+from bench.errors import RequestError, one_of
 from bench.ranking import CRITERIA, CROSSINGS
 from bench.specs import Request
 
@@ -72,18 +75,14 @@ def rank(
 
     Tasks, moduli, protocols and fractions are ranked apart, unless --blocks compares the rows over all of them.
     """
-    from bench.ranking import rank as ranked
-    from bench.reports import tables_of
-
     _check(request["blocks"], diagram, top, form, as_json)
-    ranking = ranked(parameters=_span(parameters), **request)
-    ranking.caption[:] = map(as_options, ranking.caption)
-    if diagram is not None and ranking.comparison is not None:
-        from bench.reports import draw
-
-        draw([row.label for row in ranking.rows[: len(ranking.comparison.ranks)]], ranking.comparison, diagram)
+    league = ranking.rank(parameters=_span(parameters), **request)
+    league.caption[:] = map(as_options, league.caption)
+    if diagram is not None and league.comparison is not None:
+        labels = [row.label for row in league.rows[: len(league.comparison.ranks)]]
+        reports.draw(labels, league.comparison, diagram)
     show = {"table": _print_tables, "markdown": _print_markdown, "csv": _print_csv}[form]
-    (_print_json if as_json else show)(ranking, tables_of(ranking, top))
+    (_print_json if as_json else show)(league, reports.tables_of(league, top))
     return 0
 
 
@@ -92,9 +91,6 @@ def rank(
 
 def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_json: bool) -> None:
     """Refuse a wrong request before any record is read."""
-    from bench.errors import RequestError, one_of
-    from bench.reports import check_diagram
-
     if form not in FORMATS:
         raise RequestError(one_of("--format", form, FORMATS))
     if as_json and form != "table":
@@ -104,13 +100,11 @@ def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_jso
     if diagram is not None:
         if not blocks:
             raise RequestError("--diagram needs --blocks: it shows mean ranks over blocks.")
-        check_diagram(diagram)
+        reports.check_diagram(diagram)
 
 
 def _span(text: str | None) -> tuple[float | None, float | None]:
     """The two ends of "1000..1e6", "1000.." or "..1e6"."""
-    from bench.errors import RequestError
-
     if text is None:
         return None, None
     low, dots, high = text.partition("..")
@@ -127,52 +121,39 @@ def _span(text: str | None) -> tuple[float | None, float | None]:
 # Output
 
 
-def _print_json(ranking: Any, tables: Sequence[Any]) -> None:
-    from bench.cli._print import print_json
-
+def _print_json(league: Any, tables: Sequence[Any]) -> None:
     rows = [row.to_dict() for table in tables for row in table.rows]
-    comparison = ranking.comparison and vars(ranking.comparison)
-    print_json(
-        **vars(ranking.question), rows=rows, comparison=comparison, caption=ranking.caption, legend=ranking.legend
-    )
+    comparison = league.comparison and vars(league.comparison)
+    print_json(**vars(league.question), rows=rows, comparison=comparison, caption=league.caption, legend=league.legend)
 
 
-def _print_tables(ranking: Any, tables: Sequence[Any]) -> None:
+def _print_tables(league: Any, tables: Sequence[Any]) -> None:
     """The tables with the columns that fit into the terminal."""
-    from rich.text import Text
-
-    from bench.cli._print import WIDE, console, print_table
-    from bench.reports import columns_of, explained, footnotes, note_hidden_rows, too_wide
-
-    out = console()
-    columns = columns_of(ranking, tables)
-    hidden = too_wide(columns, tables, out.width, gap=1 if out.width < WIDE else 2)
+    width = console().width
+    columns = reports.columns_of(league, tables)
+    hidden = reports.too_wide(columns, tables, width, gap=1 if width < WIDE else 2)
     shown = [column for column in columns if column not in hidden]
     for title, rows in tables:
         print_table(title, [c.name for c in shown], [[c.cell(row) for c in shown] for row in rows], fold=True)
-        for line in footnotes(rows):
-            out.print(Text(line, style="dim"))
+        for line in reports.footnotes(rows):
+            print_text(line, "dim")
         click.echo()
-    alone = max(len(rows) for _, rows in tables) < 2
-    lines = [*ranking.caption, *note_hidden_rows(ranking, tables)]
-    lines += explained(ranking, (c for c in shown if not (alone and c.name == "ranks")))
+    single = max(len(rows) for _, rows in tables) < 2
+    lines = [*league.caption, *reports.note_hidden_rows(league, tables)]
+    lines += reports.explained(league, (c for c in shown if not (single and c.name == "ranks")))
     if hidden:
         lines.append(f"Left out for want of room: {', '.join(c.name for c in hidden)}; --format csv has everything.")
-    for line in map(as_options, lines):
-        out.print(Text(line, style="dim"))
+    for line in lines:
+        print_text(as_options(line), "dim")
 
 
-def _print_markdown(ranking: Any, tables: Sequence[Any]) -> None:
-    from bench.reports import league_markdown
-
-    for line in league_markdown(ranking, tables):
+def _print_markdown(league: Any, tables: Sequence[Any]) -> None:
+    for line in reports.league_markdown(league, tables):
         click.echo(line)
 
 
-def _print_csv(ranking: Any, tables: Sequence[Any]) -> None:
+def _print_csv(league: Any, tables: Sequence[Any]) -> None:
     """The rows on stdout, the caption on stderr."""
-    from bench.reports import league_csv
-
-    click.echo(league_csv(ranking, tables), nl=False)
-    for line in ranking.caption:
+    click.echo(reports.league_csv(league, tables), nl=False)
+    for line in league.caption:
         click.echo(line, err=True)

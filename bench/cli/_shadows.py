@@ -1,4 +1,4 @@
-"""Files that stand in the way of a package: Python looks into the working folder before what is installed."""
+"""Files in the working folder that hide a package of the same name: Python looks there before installed packages."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,16 +25,14 @@ HOME = Path(__file__).resolve().parents[2]
 
 
 def shadow() -> str | None:
-    """What is wrong in one sentence, or None: a file that would be imported where a package of ours or another's is
-    meant. Nothing is imported.
+    """An error message if a file would be imported in place of a package that mod97 needs, else None.
+
+    Nothing is imported.
     """
     here = Path.cwd().resolve()
     for name in (*OURS, *OTHERS):
         found = _found(name)
-        if found is None:
-            continue
-        astray = found.parent != HOME if name in OURS else found.parent == here
-        if astray:
+        if found is not None and (found.parent != HOME if name in OURS else found.parent == here):
             return (
                 f"{str(found)!r} stands in the way of the package {name!r}, which mod97 needs: rename it, or run mod97 "
                 "from another folder."

@@ -4,6 +4,9 @@ from typing import Any
 
 import click
 
+from bench import scheduling
+from bench.cli import _progress
+from bench.cli import _sweep_tables as tables
 from bench.cli._options import (
     debug_option,
     device_option,
@@ -12,10 +15,13 @@ from bench.cli._options import (
     parse_settings,
     parse_value,
     parted,
+    prepare,
     quiet_option,
     results_option,
     settings_option,
 )
+from bench.cli._print import outcome_code, print_tracebacks
+from bench.errors import RequestError
 from bench.specs import Request, options
 
 SEVERAL = {name for name, (option, _) in options(Request).items() if option.several}
@@ -48,50 +54,29 @@ def sweep(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
-    **asked: Any,
+    **request: Any,
 ) -> int:
     """Run many cells: a grid from a YAML file, or every combination of what the options name.
 
     Cells that are stored already are not computed again; a larger budget extends them, and after an interruption, of
     whatever kind, the same command goes on. Several processes may sweep one results folder: no cell is done twice.
     """
-    from bench.executors import warm as early
-
-    wanted = _from_options(settings, vary, asked)
-    _check(grid, wanted, jobs)
-    if not dry_run:
-        early.start(device)
-    from bench.results import check_folder
-
-    check_folder(results)
-    from bench.cli import _sweep_tables as tables
-    from bench.cli._progress.sweep import sweep_progress
-    from bench.scheduling import Grid, execute, plan_sweep, read
-
-    chosen = read(grid) if grid is not None else Grid.of(wanted, "the options")
-    planned = plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
+    wanted = _from_options(settings, vary, request)
+    _check(grid, wanted)
+    prepare(jobs, device, results, dry_run)
+    chosen = scheduling.read(grid) if grid is not None else scheduling.Grid.of(wanted, "the options")
+    planned = scheduling.plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
     if dry_run:
         tables.show_plan(planned, as_json, jobs)
         return 0
-    whole = execute(planned, jobs, None if quiet else sweep_progress)
-    if (click.get_current_context().obj or {}).get("debug"):
-        _show_tracebacks(planned)
-    return tables.show_results(planned, as_json, whole)
+    complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress)
+    print_tracebacks(record for record in planned.records() if record["id"] in planned.failures)
+    seen, statuses = tables.show_results(planned, as_json)
+    failed = bool(planned.failures or planned.problems)
+    return outcome_code(statuses, complete and seen == len(planned), failed)
 
 
-def _show_tracebacks(planned: Any) -> None:
-    """Where the errors of cells come from that failed in this run."""
-    for record in planned.records():
-        if record["id"] in planned.failures and record["error"]:
-            seed = record["spec"]["seed"]
-            click.echo(f"{record['label']}, seed {seed}:\n{record['error']['traceback'].rstrip()}", err=True)
-
-
-def _check(grid: str | None, wanted: dict[str, Any], jobs: int | None) -> None:
-    from bench.errors import RequestError
-
-    if jobs is not None and jobs < 1:
-        raise RequestError(f"--jobs must be an integer ≥ 1, got {jobs}.")
+def _check(grid: str | None, wanted: dict[str, Any]) -> None:
     if grid is not None and wanted:
         option = next(iter(wanted)).replace("_", "-")
         raise RequestError(f"A grid comes from a file or from options, got {grid!r} and --{option}.")
@@ -100,15 +85,13 @@ def _check(grid: str | None, wanted: dict[str, Any], jobs: int | None) -> None:
             raise RequestError(f"Missing GRID.yaml, or --{name}.")
 
 
-def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], asked: dict[str, Any]) -> dict[str, Any]:
-    """A grid as in a file; a value of --set is one value, whatever it is."""
-    from bench.errors import RequestError
-
-    wanted = {name: value for name, value in asked.items() if value is not None}
+def _from_options(settings: tuple[str, ...], vary: tuple[str, ...], fields: dict[str, Any]) -> dict[str, Any]:
+    """A grid as in a file. Each value of --set is one value, even where it is a list."""
+    wanted = {name: value for name, value in fields.items() if value is not None}
     wanted |= {key: [value] for key, value in parse_settings(settings).items()}
     for text in vary:
         key, equals, values = text.partition("=")
         if not equals or "." not in key:
             raise RequestError(f"--vary takes OWNER.NAME=A,B, got {text!r}.")
-        wanted[key.strip()] = [parse_value(value) for value in parted(values) or []]
+        wanted[key.strip()] = [parse_value(value) for value in parted(values)]
     return wanted

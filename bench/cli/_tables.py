@@ -1,42 +1,42 @@
-"""Results for people: tables on stdout."""
+"""The plan and the results of a run, and the comparison of a rerun, as tables on stdout."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rich.text import Text
+from bench import results, specs
+from bench.cli._print import print_table, print_text
+from bench.results import four_digits, many, percent, significant
 
-from bench.cli._print import console, print_table
-from bench.results import CONFIRMATION, confirmed, crossings, four_digits, many, percent, significant, source_digest
-from bench.scheduling import Comparison, Plan
-from bench.specs import Spec, differing, eligible, given_away, prepare, registry
+if TYPE_CHECKING:
+    from bench.scheduling import Comparison, Plan
+    from bench.specs import Spec
+
+Records = Sequence[Mapping[str, Any]]
 
 ID_SHOWN = 8
 FEW = 30
-"""Test pairs below which accuracies are told to be coarse."""
+"""With fewer test pairs than this, a note says how coarse accuracies are."""
 PROTOCOL_PAIRS = {"ordered": "all", "grouped": "all, twins together", "unordered": "a ≤ b", "distinct": "a < b"}
 
 
-def pipeline(spec: Spec, verbose: bool = False) -> str:
-    """The resolved pipeline with the settings that differ from their defaults, or with all but the seeds.
+def _pipeline(spec: "Spec", verbose: bool) -> str:
+    """Encoder, combination, SDR and learner, with the settings that differ from their defaults.
 
-    :param verbose: name all settings, with all digits.
+    :param verbose: name all settings but the seeds, with all digits.
     """
     sdr = "no SDR" if spec.sdr is None else f"SDR {spec.sdr}"
-    told = {"random_state", *([] if verbose or not _is_told_modulus(spec) else ["modulus"])}
-    encoder = _call(registry.encoder(spec.encoder["name"]), spec.encoder, told, verbose)
-    learner = _call(registry.learner(spec.learner["name"]), spec.learner, {"random_state"}, verbose)
+    of_task = (spec.modulus, None if spec.modulus else spec.make_task().n_operands)
+    hidden = {"modulus"} if spec.encoder.get("modulus") in of_task and not verbose else set()
+    encoder = _call(specs.registry.encoder(spec.encoder["name"]), spec.encoder, hidden, verbose)
+    learner = _call(specs.registry.learner(spec.learner["name"]), spec.learner, (), verbose)
     return f"{encoder} → {spec.combine} → {sdr} → {learner}"
 
 
-def _is_told_modulus(spec: Spec) -> bool:
-    """Whether the encoder's modulus is the one that the task tells it."""
-    return spec.encoder.get("modulus") in (spec.modulus, None if spec.modulus else spec.make_task().n_operands)
-
-
-def _call(maker: Any, values: Mapping[str, Any], hidden: Collection[str], verbose: bool) -> str:
-    shown = values if verbose else differing(maker, values)
-    inside = ", ".join(f"{k}={_value(v, verbose)}" for k, v in shown.items() if k not in hidden and k != "name")
+def _call(cls: type, values: Mapping[str, Any], hidden: Collection[str], verbose: bool) -> str:
+    """A plugin as one would call it: "mlp(alpha=0.1)"."""
+    shown = values if verbose else specs.non_defaults(cls, values)
+    hidden = {"name", "random_state", *hidden}
+    inside = ", ".join(f"{k}={_value(v, verbose)}" for k, v in shown.items() if k not in hidden)
     return f"{values['name']}({inside})" if inside or verbose else values["name"]
 
 
@@ -46,9 +46,9 @@ def _value(value: Any, verbose: bool) -> str:
     return four_digits(value) if isinstance(value, float) and not verbose else str(value)
 
 
-def _question(spec: Spec) -> str:
+def _question(spec: "Spec") -> str:
     task = spec.make_task()
-    n = len(eligible(task.pairs_N2, spec.protocol))  # type: ignore[arg-type]
+    n = len(specs.eligible(task.pairs_N2, spec.protocol))  # type: ignore[arg-type]
     usual = {None, task.n_operands - 1} if spec.modulus == task.n_operands else {None}
     parameters = "".join(f", {k}={v}" for k, v in spec.task_parameters.items() if v not in usual)
     validation = f", {100 * spec.validation_fraction:g} % validate" if spec.validation_fraction else ""
@@ -57,53 +57,46 @@ def _question(spec: Spec) -> str:
     return f"{task.formula}{parameters} · {pairs} · {100 * spec.train_fraction:g} % train{validation}{vault}"
 
 
-def _facts(spec: Spec) -> list[str]:
+def _facts(spec: "Spec") -> list[str]:
     """What a reader must know of the encoder and the split."""
-    cell = prepare(spec)
-    encoder = cell.encoder.encoder_
+    cell = specs.prepare(spec)
+    encoder, n_test = cell.encoder.encoder_, cell.split.test.size
     facts = []
     if encoder.oracle and spec.task == "add":
         facts.append("An oracle: this code, multiplied, solves modular addition by construction.")
     if encoder.knows_modulus or spec.modulus in encoder.periods:
         facts.append("The encoder was told the modulus.")
-    if leaked := given_away(cell.task, cell.split):
-        share = percent(leaked / cell.split.test.size)
+    if leaked := specs.given_away(cell.task, cell.split):
+        share = percent(leaked / n_test)
         facts.append(f"For {share} of the test pairs the mirrored twin, with the same answer, was in training.")
-    if 0 < cell.split.test.size < FEW:
-        n = cell.split.test.size
-        facts.append(f"{many(n, 'pair')} to test: an accuracy moves in steps of {100 / n:.1f} %.")
+    if 0 < n_test < FEW:
+        facts.append(f"{many(n_test, 'pair')} to test: an accuracy moves in steps of {100 / n_test:.1f} %.")
     if cell.conflicts:
         n = sum(len(rows) for rows in cell.parts.values())
         facts.append(f"{cell.conflicts:,} of {n:,} pairs share their code with a pair of another answer: unsolvable.")
     return facts
 
 
-def notes(records: Sequence[Mapping[str, Any]], planned: Plan) -> list[str]:
-    """What is to be said of stored records that were shown instead of computed."""
-    asked = {step.spec.id: step for step in planned.steps}
-    longer = [r for r in records if r["final"]["step"] is not None and r["final"]["step"] > asked[r["id"]].budget.steps]
-    stored = [step for step in planned.steps if step.action == "done" and step.record is not None]
-    stale = [step for step in stored if step.record is not None and _is_stale(step.record)]
-    said = []
-    done = {step.spec.id for step in stored}
-    said += sorted({f"Note: {notice}" for r in records if r["id"] not in done for notice in r.get("notices", ())})
+def notes(records: Records, planned: "Plan") -> list[str]:
+    """Notices of the records, and what one must know of records that were stored before."""
+    budgets = {step.spec.id: step.budget.steps for step in planned.steps}
+    stored = {step.spec.id: step.record for step in planned.steps if step.action == "done"}
+    lines = sorted({f"Note: {notice}" for r in records if r["id"] not in stored for notice in r.get("notices", ())})
     if stored:
-        said.append(f"{len(stored)} of {len(planned.steps)} cells were stored already; --force computes them anew.")
-    if longer:
-        most = max(r["final"]["step"] for r in longer)
-        said.append(f"Note: {len(longer)} of them were trained for longer than asked, up to {most:,} steps.")
-    if stale:
-        said.append("Note: a plugin's file has changed since, its version has not: these results may be stale.")
-    return said
+        lines.append(f"{len(stored)} of {len(planned.steps)} cells were stored already; --force computes them anew.")
+    reached = [r["final"]["step"] for r in records if (r["final"]["step"] or 0) > budgets[r["id"]]]
+    if reached:
+        lines.append(f"Note: {len(reached)} of them were trained for longer than asked, up to {max(reached):,} steps.")
+    if any(record is not None and _is_stale(record) for record in stored.values()):
+        lines.append("Note: a plugin's file has changed since, its version has not: these results may be stale.")
+    return lines
 
 
 def _is_stale(record: Mapping[str, Any]) -> bool:
-    spec, then = record["spec"], record["environment"].get("sources", {})
-    now = {
-        "encoder": source_digest(registry.encoder(spec["encoder"]["name"])),
-        "learner": source_digest(registry.learner(spec["learner"]["name"])),
-    }
-    return any(then.get(kind, digest) != digest for kind, digest in now.items())
+    """Whether the source of the encoder or the learner has changed since the record was made."""
+    then, spec = record["environment"].get("sources", {}), record["spec"]
+    plugins = {kind: getattr(specs.registry, kind)(spec[kind]["name"]) for kind in ("encoder", "learner")}
+    return any(kind in then and then[kind] != results.source_digest(cls) for kind, cls in plugins.items())
 
 
 def _number(value: float | int | None) -> str:
@@ -116,114 +109,103 @@ def _duration(seconds: float) -> str:
     return f"{significant(seconds)}s" if seconds < 600 else f"{significant(seconds / 60)}min"
 
 
-def print_plan(planned: Plan, verbose: bool = False) -> None:
-    """What would run."""
+def print_plan(planned: "Plan", verbose: bool = False) -> None:
+    """Print what would run."""
     _print_head(planned.steps[0].spec, verbose)
-    rows = [
-        [
-            str(s.spec.seed),
-            s.action,
-            f"{s.budget.steps:,}",
-            _number(s.record["final"]["step"] if s.record else None),
-            s.spec.id,
-        ]
-        for s in planned.steps
-    ]
+    rows = []
+    for step in planned.steps:
+        reached = _number(step.record["final"]["step"] if step.record else None)
+        rows.append([str(step.spec.seed), step.action, f"{step.budget.steps:,}", reached, step.spec.id])
     print_table(None, ["seed", "would", "steps", "stored", "record"], rows)
-    out = console()
-    out.print(f"{len(planned.todo)} of {len(planned)} cells to run on {planned.entries[0].device}. Nothing has run.")
+    device = planned.entries[0].device
+    print_text(f"{len(planned.todo)} of {len(planned)} cells to run on {device}. Nothing has run.")
 
 
-def _print_head(spec: Spec, verbose: bool = False) -> None:
-    out = console()
-    out.print(Text(_question(spec), style="bold"))
-    out.print(Text(pipeline(spec, verbose)))
+def _print_head(spec: "Spec", verbose: bool) -> None:
+    print_text(_question(spec), "bold")
+    print_text(_pipeline(spec, verbose))
     for fact in _facts(spec):
-        out.print(Text(f"! {fact}", style="yellow"))
-    out.print()
+        print_text(f"! {fact}", "yellow")
+    print()
 
 
-def print_records(records: Sequence[Mapping[str, Any]], results: str | None, verbose: bool = False) -> None:
-    """A row a seed, and their mean with its spread where there are several.
+def print_records(records: Records, folder: str | None, verbose: bool = False) -> None:
+    """Print a row for each seed, and the mean and the spread where there are several.
 
+    :param folder: where the records are stored, or None.
     :param verbose: name the settings that are at their defaults, too.
     """
     if not records:
         return
-    spec = Spec.from_dict(records[0]["spec"])
-    _print_head(spec, verbose)
-    measured = ["seed", "status", "steps", "train", "test", "a=b", "≥99%", "held"]
-    columns = [*measured, "ridge", "1-NN", "bilinear", "time", "record"]
+    _print_head(specs.Spec.from_dict(records[0]["spec"]), verbose)
     rows = [_row(record) for record in records]
     finished = [r for r in records if r["status"] == "done"]
     if len(finished) > 1:
         rows.append(_mean_row(finished))
-    empty = {"a=b"} if all(r["test_accuracy_diagonal"] is None for r in records) else set()
+    hidden = {"a=b"} if all(r["test_accuracy_diagonal"] is None for r in records) else set()
     if all(r["final"]["step"] == 0 for r in records):
-        empty |= {"≥99%", "held"}
-    shown = [i for i, column in enumerate(columns) if column not in empty]
-    footer = len(rows) - len(records)
-    print_table(None, [columns[i] for i in shown], [[row[i] for i in shown] for row in rows], footer)
-    out = console()
-    out.print()
-    for line in _footnotes(records, finished, results):
-        out.print(Text(line, style="dim"))
+        hidden |= {"≥99%", "held"}
+    columns = [column for column in rows[0] if column not in hidden]
+    texts = [[row.get(column, "") for column in columns] for row in rows]
+    print_table(None, columns, texts, footer=len(rows) - len(records))
+    print()
+    for line in _footnotes(records, finished, folder):
+        print_text(line, "dim")
     for record in records:
         if record["error"]:
             message = " ".join(f"{record['error']['type']}: {record['error']['message']}".split())
-            out.print(Text(f"seed {record['spec']['seed']}: {message}"))
+            print_text(f"seed {record['spec']['seed']}: {message}")
 
 
-def _row(record: Mapping[str, Any]) -> list[str]:
-    final, probes = record["final"], record["probes"]
-    return [
-        str(record["spec"]["seed"]),
-        record["status"],
-        _number(final["step"]),
-        percent(final["train_accuracy"]),
-        percent(final["test_accuracy"]),
-        percent(record["test_accuracy_diagonal"]),
-        _number(record["steps_to"]["test"]["0.99"]),
-        _held(record),
-        percent(probes["ridge"]),
-        percent(probes["knn"]),
-        percent(probes.get("bilinear")),  # records of earlier versions have none
-        _duration(record["seconds"]["total"]),
-        record["id"][:ID_SHOWN],
-    ]
+def _row(record: Mapping[str, Any]) -> dict[str, str]:
+    """The cells of a table by column."""
+    return {
+        "seed": str(record["spec"]["seed"]),
+        "status": record["status"],
+        "steps": _number(record["final"]["step"]),
+        "train": percent(record["final"]["train_accuracy"]),
+        "test": percent(record["final"]["test_accuracy"]),
+        "a=b": percent(record["test_accuracy_diagonal"]),
+        "≥99%": _number(record["steps_to"]["test"]["0.99"]),
+        "held": _held(record),
+        "ridge": percent(record["probes"]["ridge"]),
+        "1-NN": percent(record["probes"]["knn"]),
+        "bilinear": percent(record["probes"].get("bilinear")),  # records of earlier versions have none
+        "time": _duration(record["seconds"]["total"]),
+        "record": record["id"][:ID_SHOWN],
+    }
 
 
 def _held(record: Mapping[str, Any]) -> str:
     """The step from which on 99 % of the test pairs stayed right, with a question mark where that is unconfirmed."""
-    span = crossings(record["curve"], ["test"])["held"]["test"]["0.99"]  # records of earlier versions do not say it
-    return "–" if span is None else f"{span[0]:,}{'' if confirmed(*span) else '?'}"
+    span = results.crossings(record["curve"], ["test"])["held"]["test"]["0.99"]  # earlier records do not have it
+    return "–" if span is None else f"{span[0]:,}{'' if results.confirmed(*span) else '?'}"
 
 
-def _mean_row(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    def mean(values: Sequence[float | None]) -> str:
-        known = [v for v in values if v is not None]
-        return percent(float(np.mean(known))) if known else "–"
+def _mean_row(records: Records) -> dict[str, str]:
+    accuracies = {
+        "train": [r["final"]["train_accuracy"] for r in records],
+        "test": [r["final"]["test_accuracy"] for r in records],
+        "a=b": [r["test_accuracy_diagonal"] for r in records],
+        "ridge": [r["probes"]["ridge"] for r in records],
+        "1-NN": [r["probes"]["knn"] for r in records],
+        "bilinear": [r["probes"].get("bilinear") for r in records],
+    }
+    seconds = _mean([r["seconds"]["total"] for r in records]) or 0.0
+    means = {column: percent(_mean(values)) for column, values in accuracies.items()}
+    return {"seed": "mean", **means, "time": _duration(seconds)}
 
-    tests = [r["final"]["test_accuracy"] for r in records]
-    return [
-        "mean",
-        "",
-        "",
-        mean([r["final"]["train_accuracy"] for r in records]),
-        mean(tests),
-        mean([r["test_accuracy_diagonal"] for r in records]),
-        "",
-        "",
-        mean([r["probes"]["ridge"] for r in records]),
-        mean([r["probes"]["knn"] for r in records]),
-        mean([r["probes"].get("bilinear") for r in records]),
-        _duration(float(np.mean([r["seconds"]["total"] for r in records]))),
-        "",
-    ]
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean of all values but None."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _spread(accuracies: Sequence[float]) -> str:
     """As "n = 5 seeds, mean 99.3 %, standard deviation 0.36 points, range 98.8 to 99.7 %"."""
+    import numpy as np
+
     ends = (float(np.mean(accuracies)), min(accuracies), max(accuracies))
     mean, low, high = (percent(accuracy).removesuffix("%") for accuracy in ends)
     deviation = significant(100 * float(np.std(accuracies, ddof=1)), digits=2)
@@ -231,9 +213,7 @@ def _spread(accuracies: Sequence[float]) -> str:
     return f"{each}, standard deviation {deviation} points, range {low} to {high} %"
 
 
-def _footnotes(
-    records: Sequence[Mapping[str, Any]], finished: Sequence[Mapping[str, Any]], results: str | None
-) -> list[str]:
+def _footnotes(records: Records, finished: Records, folder: str | None) -> list[str]:
     lines = []
     tests = [r["final"]["test_accuracy"] for r in finished if r["final"]["test_accuracy"] is not None]
     if len(tests) > 1:
@@ -247,7 +227,7 @@ def _footnotes(
             "so to the end."
         )
         if any(_held(r).endswith("?") for r in records):
-            lines.append(f"?: unconfirmed, since the run ended before {CONFIRMATION:g} times that step.")
+            lines.append(f"?: unconfirmed, since the run ended before {results.CONFIRMATION:g} times that step.")
     if any(r["test_accuracy_diagonal"] is not None for r in records):
         lines.append("a=b: test accuracy on the pairs of equal operands.")
     lines.append(
@@ -256,40 +236,34 @@ def _footnotes(
     )
     if any(r["replicas"] > 1 for r in records):
         lines.append("time: of a seed, its share of the fleet: all of it, compiling included.")
-    made = records[0]["environment"]
-    cell = f"{made['device']} ({made['processor']}), {made['threads']} thread{'s' if made['threads'] > 1 else ''}"
-    size = records[0]["parameters"]
-    lines.append(f"{cell}{'' if size is None else f' · {size:,} parameters'}")
-    if results is not None:
-        lines.append(f"Records: {results}/ID….json")
+    made, size = records[0]["environment"], records[0]["parameters"]
+    machine = f"{made['device']} ({made['processor']}), {many(made['threads'], 'thread')}"
+    lines.append(machine if size is None else f"{machine} · {size:,} parameters")
+    if folder is not None:
+        lines.append(f"Records: {folder}/ID….json")
     return lines
 
 
-def print_comparison(comparison: Comparison, verbose: bool = False) -> None:
-    """Stored and anew, side by side."""
-    rows = [_row(comparison.stored), _row(comparison.again)]
-    columns = ["", "status", "steps", "train", "test", "99 % at", "time"]
-    picked = [
-        [name, row[1], row[2], row[3], row[4], row[6], row[11]]
-        for name, row in zip(("stored", "anew"), rows, strict=True)
-    ]
-    _print_head(Spec.from_dict(comparison.stored["spec"]), verbose)
-    print_table(None, columns, picked)
+def print_comparison(comparison: "Comparison", verbose: bool = False) -> None:
+    """Print the stored record and the new one side by side, and how they differ."""
+    _print_head(specs.Spec.from_dict(comparison.stored["spec"]), verbose)
+    rows = {"stored": _row(comparison.stored), "anew": _row(comparison.again)}
+    shown = ("status", "steps", "train", "test", "≥99%", "time")
+    texts = [[name, *(row[column] for column in shown)] for name, row in rows.items()]
+    print_table(None, ["", *(column.replace("≥99%", "99 % at") for column in shown)], texts)
     if comparison.same:
-        console().print("\nThe same: every number of the result agrees.")
+        print_text("\nThe same: every number of the result agrees.")
         return
-    gap = (
-        "the curves share no point"
-        if comparison.difference is None
-        else f"accuracies differ by up to {percent(comparison.difference)}"
-        if comparison.difference
-        else "accuracies agree, and numbers beside them do not"
-    )
-    console().print(f"\nNot the same: {gap}.")
-    together = comparison.stored["replicas"]
-    if together > 1:
-        console().print(f"  It was trained beside {together - 1} more: a fleet of another size rounds differently.")
+    gap = "accuracies agree, and numbers beside them do not"
+    if comparison.difference is None:
+        gap = "the curves share no point"
+    elif comparison.difference:
+        gap = f"accuracies differ by up to {percent(comparison.difference)}"
+    print_text(f"\nNot the same: {gap}.")
+    others = comparison.stored["replicas"] - 1
+    if others > 0:
+        print_text(f"  It was trained beside {others} more: a fleet of another size rounds differently.")
     before, after = comparison.stored["environment"], comparison.again["environment"]
     for name in ("versions", "processor", "threads", "git_commit", "dirty"):
         if before[name] != after[name]:
-            console().print(Text(f"  {name}: {before[name]} then, {after[name]} now"))
+            print_text(f"  {name}: {before[name]} then, {after[name]} now")

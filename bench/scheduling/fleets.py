@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from bench.executors import WorkUnit
-from bench.specs import Spec, count_train, plain_spec, prepare, registry
+from bench.specs import Spec, count_train, minimal_spec, prepare, registry
 
 FLEET = {"cpu": 8, "cuda": 256}
 """The largest number of replicas of a fleet. A killed process loses their work since the last save."""
@@ -31,7 +31,7 @@ def _code_shape(code: str) -> tuple[int, int, int, bool]:
     task, modulus, task_parameters, encoder, combine, sdr = json.loads(code)
     if "random_state" in registry.encoder(encoder["name"])().get_params():
         encoder["random_state"] = 0
-    plain = plain_spec(task, modulus, task_parameters, "ordered", 0.5, 0.0, 0)
+    plain = minimal_spec(task, modulus, task_parameters, "ordered", 0.5, 0.0, 0)
     cell = prepare(replace(plain, encoder=encoder, combine=combine, sdr=sdr))
     codes = cell.problem.codes
     return codes.n_slots, codes.n_features, cell.task.n_classes, codes.onehot

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from bench.errors import RequestError, one_of
-from bench.specs import Request, offers, options, or_rather, registry, settable
+from bench.specs import Request, did_you_mean, matching_parameters, options, registry, settable
 
 OPTIONS = {name: option for name, (option, _) in options(Request).items()}
 """The keys of a grid, besides the parameters ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
@@ -133,10 +133,10 @@ def _check_keys(part: Mapping[str, Any], source: str) -> None:
     """Raise RequestError for an unknown key, with the parameters of a similar name."""
     for key in part:
         if "." not in key and key not in OPTIONS:
-            found = offers(
+            found = matching_parameters(
                 key, {"encoder": _settable("encoder", part), "learner": _settable("learner", part)}, near=True
             )
-            wrong = f"Unknown key {key!r}{or_rather(found)}" if found else one_of("key", key, OPTIONS)
+            wrong = f"Unknown key {key!r}{did_you_mean(found)}" if found else one_of("key", key, OPTIONS)
             raise RequestError(f"{source}: {wrong}")
 
 
@@ -188,7 +188,7 @@ def _alternatives(key: str, values: Any, source: str) -> Sequence[Any]:
 
 def _listed(key: str, values: Any, source: str) -> Sequence[Any]:
     if key in ("encoder", "learner") and values == "all":
-        listings = registry.examined("encoder" if key == "encoder" else "learner")
+        listings = registry.checked_listings("encoder" if key == "encoder" else "learner")
         return [name for name, listing in listings.items() if not listing.unavailable]
     if isinstance(values, Mapping) and key not in ("encoder", "learner"):
         return _range(key, values, source)

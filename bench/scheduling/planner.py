@@ -15,7 +15,7 @@ from bench.scheduling.durations import Duration
 from bench.scheduling.fleets import largest_fleet, structure_of
 from bench.scheduling.grid import Combination, Grid, read
 from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
-from bench.specs import Request, Spec, count_train, family, prepare, registry, resolve_budget, seeds_of, whole
+from bench.specs import Request, Spec, as_integer, count_train, family, prepare, registry, resolve_budget, seeds_of
 from learners import Learner
 
 SAMPLE = 200
@@ -35,7 +35,7 @@ def plan(*, device: str = "auto", results: str | Path | None = "results", force:
     :raises StoreError: if a stored record cannot be read.
     """
     planner = _Planner(device, of_grid=False)
-    planner.add(Request.of(fields, besides=("device", "results", "force", "save_model", "jobs", "display")))
+    planner.add(Request.of(fields, others=("device", "results", "force", "save_model", "jobs", "display")))
     return planner.plan("", results, force)
 
 
@@ -126,7 +126,7 @@ class _Planner:
         closed, limits = learner.granularity(n_train) == 0, request.limits
         if closed and self.of_grid:
             for key in ("steps", "epochs"):
-                whole(key, limits[key], 1)
+                as_integer(key, limits[key], 1)
             limits |= {"steps": None, "epochs": None}
         budget = resolve_budget(first, n_train, **limits)
         structure = structure_of(first, n_train)

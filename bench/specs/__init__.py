@@ -1,4 +1,4 @@
-"""From a request to an identified cell: names, fields, values, splits."""
+"""From a request to a cell that is ready to train: names of plugins, parameters, identity, budget, split."""
 
 import lazy_loader
 

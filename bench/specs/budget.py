@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from bench.errors import RequestError
-from bench.specs.cell import drawn
+from bench.specs.cell import draw_split
+from bench.specs.normalize import as_integer, as_number
 from bench.specs.spec import Budget, Spec
-from bench.specs.values import real, whole
 
 
 def resolve_budget(
@@ -21,12 +21,12 @@ def resolve_budget(
     seconds: float | None = None,
     stop_when_solved: bool = False,
 ) -> Budget:
-    """How long a cell may train.
+    """The budget of a cell, from the limits in its request.
 
-    :raises RequestError: for a limit that is none, or that does not apply.
+    :raises RequestError: for a limit that is not valid, or that does not apply to the learner.
     """
-    steps, epochs = whole("steps", steps), whole("epochs", epochs)
-    seconds = None if seconds is None else real("seconds", seconds)
+    steps, epochs = as_integer("steps", steps), as_integer("epochs", epochs)
+    seconds = None if seconds is None else as_number("seconds", seconds)
     if seconds is not None and not 0 < seconds < math.inf:
         raise RequestError(f"`seconds` must be a finite number above 0, got {seconds}.")
     if stop_when_solved and not spec.validation_fraction:
@@ -35,7 +35,7 @@ def resolve_budget(
 
 
 def _steps(spec: Spec, n: int, steps: int | None, epochs: int | None) -> int:
-    """The budget in updates, up to the next moment at which the learner can be looked at."""
+    """The budget in updates, rounded up to the next step at which the learner can be evaluated."""
     learner = spec.make_learner()
     granule, per_epoch = learner.granularity(n), learner.steps_per_epoch(n)
     for option, value in (("`steps`", steps), ("`epochs`", epochs)):
@@ -52,7 +52,7 @@ def _steps(spec: Spec, n: int, steps: int | None, epochs: int | None) -> int:
 
 
 def count_train(spec: Spec) -> int:
-    """Training pairs; of cells whose splits have one size they are counted once."""
+    """The number of training pairs. The count is cached for all specs whose splits have the same size."""
     seed = spec.split_seed if spec.protocol == "grouped" else 0
     task = (spec.task, spec.modulus, spec.task_parameters, spec.protocol)
     return _count(json.dumps([*task, spec.train_fraction, spec.validation_fraction, seed, spec.vault]))
@@ -61,14 +61,14 @@ def count_train(spec: Spec) -> int:
 @lru_cache(maxsize=1 << 16)
 def _count(key: str) -> int:
     *split, vault = json.loads(key)
-    spec = replace(plain_spec(*split), vault=vault)
+    spec = replace(minimal_spec(*split), vault=vault)
     try:
-        return len(drawn(spec, spec.make_task()).train)
+        return len(draw_split(spec, spec.make_task()).train)
     except ValueError as error:
         raise RequestError(str(error)) from error
 
 
-def plain_spec(
+def minimal_spec(
     task: str,
     modulus: int | None,
     task_parameters: dict[str, Any],
@@ -77,18 +77,18 @@ def plain_spec(
     validation_fraction: float,
     split_seed: int,
 ) -> Spec:
-    """A spec of a split, with the simplest of all else."""
+    """A spec with this task and split, and with the simplest encoder and learner."""
     data = (task, modulus, task_parameters, protocol, train_fraction, validation_fraction)
     return Spec(*data, {"name": "onehot"}, "concat", None, {"name": "ridge", "alpha": 1.0}, "float32", split_seed, 0)
 
 
 def seeds_of(seeds: int | None, seed: int | None) -> Sequence[int]:
-    """0 … seeds − 1, or this one seed; seed 0 where neither is given."""
+    """The seeds 0 … seeds − 1, or this one seed; seed 0 where neither is given."""
+    if seed is not None and seeds is not None:
+        raise RequestError("`seed` and `seeds` exclude each other.")
     if seed is not None:
-        if seeds is not None:
-            raise RequestError("`seed` and `seeds` exclude each other.")
-        return [whole("seed", seed, 0) or 0]
-    number = 1 if seeds is None else whole("seeds", seeds)
+        return [as_integer("seed", seed, 0) or 0]
+    number = 1 if seeds is None else as_integer("seeds", seeds)
     if number is None or number < 1:
         raise RequestError(f"`seeds` must be an integer ≥ 1, got {seeds}.")
     return range(number)

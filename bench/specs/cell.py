@@ -13,14 +13,14 @@ from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
 NEARLY_ALL = 0.9
-"""Share of the pairs that may have a code of zeros."""
+"""The largest share of the pairs whose codes may be zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A task, its split, the fitted encoder and a learner that has seen nothing yet.
+    """A task, its split, the fitted encoder and a learner that is not fitted yet.
 
-    The problem holds the answers of the training rows alone; the harness keeps the others to itself.
+    The problem has only the answers of the training rows. The harness does not pass the others to a learner.
     """
 
     spec: Spec
@@ -56,8 +56,8 @@ class Cell:
         return {name: rows for name, rows in parts.items() if rows.size}
 
 
-def drawn(spec: Spec, task: Task) -> Split:
-    """The split of a spec; while its vault is closed there are no test pairs at all.
+def draw_split(spec: Spec, task: Task) -> Split:
+    """Draw the split of a spec. While its vault is closed, there are no test pairs.
 
     :raises ValueError: where the fractions do not fit.
     """
@@ -71,15 +71,15 @@ def drawn(spec: Spec, task: Task) -> Split:
 
 
 def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]] | None = None) -> Cell:
-    """Build what a spec describes.
+    """Build the cell of a spec.
 
-    :param known: what cells before this one have built, for those that differ in their learner alone.
+    :param known: a cache of tasks, splits and codes, which cells that differ only in their learner share.
     :raises RequestError: where parts of the spec do not fit each other.
     """
     known = {} if known is None else known
     try:
         if spec.data not in known:
-            known[spec.data] = _built(spec)
+            known[spec.data] = _build(spec)
         task, parts, encoder, codes = known[spec.data]
         learner = spec.make_learner()
         learner.check_codes(codes, task.n_classes)
@@ -89,23 +89,22 @@ def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]]
     return Cell(spec, task, parts, encoder, learner, problem)
 
 
-def _built(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
+def _build(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
     task = spec.make_task()
-    parts = drawn(spec, task)
-    # Fitted on all operands: a small training set cannot hide a value.
+    parts = draw_split(spec, task)
+    # Fitted on all operands, since a small training set may lack some of them.
     encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
     codes = encoder.codes(task.pairs_N2)
-    _refuse_vanishing(spec, codes, np.concatenate([parts.train, parts.validation, parts.test]))
+    _check_nonzero(spec, codes, np.concatenate([parts.train, parts.validation, parts.test]))
     return task, parts, encoder, codes
 
 
-def _refuse_vanishing(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:
-    """Raise RequestError where nearly all pairs have a code of zeros: there is nothing to learn from."""
+def _check_nonzero(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:
+    """Raise RequestError where the codes of nearly all pairs are zero, so that a learner cannot tell them apart."""
     zero_U = (codes.table_UF == 0).all(axis=1)
-    vanishing = float(zero_U[codes.index_NS[rows]].all(axis=1).mean())
-    if vanishing > NEARLY_ALL:
-        name = spec.encoder["name"]
+    share = float(zero_U[codes.index_NS[rows]].all(axis=1).mean())
+    if share > NEARLY_ALL:
         raise RequestError(
-            f"`combine` {spec.combine} of {name} codes is zero for {100 * vanishing:.0f} % of the pairs, which nothing "
-            f"can tell apart: another combination is needed, as concat."
+            f"`combine` {spec.combine} of {spec.encoder['name']} codes is zero for {100 * share:.0f} % of the pairs, "
+            "which nothing can tell apart: another combination is needed, as concat."
         )

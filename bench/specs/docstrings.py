@@ -1,13 +1,14 @@
-"""Docstrings for people: what Sphinx reads, taken apart and without its marks."""
+"""Docstrings of plugins: joined with those of their bases, and parsed into parts without markup."""
 
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
-from bench.specs.parameters import documentation
+from bench.specs.parameters import defaults_of
 
 FIELD = re.compile(r":(?:(param) )?(\w+)(?: \w+)?: ?(.*)")
 SOURCE = "Source:"
@@ -19,8 +20,8 @@ class Described:
 
     :param summary: the first sentence or sentences.
     :param body: paragraphs and list items, in their order; an item begins with "- ".
-    :param source: where it comes from.
-    :param parameters: what each means.
+    :param source: where the idea comes from.
+    :param parameters: the meaning of each parameter.
     """
 
     summary: str = ""
@@ -30,7 +31,7 @@ class Described:
 
 
 def describe(thing: Callable[..., Any]) -> Described:
-    """A class, with what its bases say of parameters that it inherits, or a function."""
+    """The parts of the docstring of a class or a function; a class has the parameters of its bases, too."""
     function = thing.func if isinstance(thing, partial) else thing
     own = inspect.getdoc(function) or ""
     whole = documentation(function) if isinstance(function, type) else own
@@ -55,24 +56,38 @@ def plain(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Paragraphs and list items; fields and examples are left out."""
-    parts: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        lines = paragraph.splitlines()
-        if paragraph.lstrip().startswith((">>>", ":")) or not paragraph.strip():
-            continue
-        items: list[list[str]] = []
-        for line in lines:
-            if FIELD.match(line):
-                break
-            if line.startswith("- ") or not items:
-                items.append([])
-            items[-1].append(line)
-        parts += [plain("\n".join(item)) for item in items]
-    return parts
+    """Paragraphs and list items, without fields and examples."""
+    paragraphs = [p for p in re.split(r"\n\s*\n", text) if p.strip() and not p.lstrip().startswith((">>>", ":"))]
+    prose = ["\n".join(takewhile(lambda line: not FIELD.match(line), p.splitlines())) for p in paragraphs]
+    return [plain(item) for paragraph in prose for item in re.split(r"\n(?=- )", paragraph)]
+
+
+def documentation(cls: type) -> str:
+    """The docstring of a class, followed by those of the bases that document parameters which it inherits."""
+    texts = [inspect.getdoc(cls) or ""]
+    for base in cls.__mro__[1:]:
+        missing = [p for p in defaults_of(cls) if f":param {p}:" not in "".join(texts)]
+        if any(f":param {p}:" in (base.__doc__ or "") for p in missing):
+            documented = set(re.findall(r"^:param (\w+):", "\n".join(texts), re.MULTILINE))
+            texts.append(_without(documented, inspect.cleandoc(base.__doc__ or "")))
+    return "\n\n".join(texts)
+
+
+def _without(names: set[str], text: str) -> str:
+    """A docstring without the fields of these parameters."""
+    kept, skipping = [], False
+    for line in text.splitlines():
+        if found := re.match(r":(?:param )?(\w+)", line):
+            skipping = found[1] in names
+        elif line and not line.startswith(" "):
+            skipping = False
+        if not skipping:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def _parameters(text: str) -> dict[str, str]:
+    """The meaning of each parameter that a docstring documents."""
     found: dict[str, list[str]] = {}
     name: str | None = None
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""Names: which encoders, learners and tasks there are. Listing them imports none of them.
+"""The names of all encoders, learners and tasks. Listing them imports none of them.
 
 A public module of `encoders` or `learners` is a plugin that holds the class it is named after; one of `bench.tasks`
 holds a table of tasks. Other packages register through the entry-point groups ``mod97.encoders``, ``mod97.learners``
@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import RequestError, one_of
-from bench.specs.hints import for_several
-from bench.specs.sources import lacking, read_class
+from bench.specs.plugin_source import lacking, read_class
+from bench.specs.suggestions import several_message
 
 if TYPE_CHECKING:
     from bench.tasks import Task
@@ -28,17 +28,17 @@ Kind = Literal["encoder", "learner", "task"]
 KINDS: tuple[Kind, ...] = ("encoder", "learner", "task")
 BASES = {"encoder": "Encoder", "learner": "Learner"}
 TABLE = "TASKS"
-"""Name of the table by which a module of `bench.tasks` says which tasks it holds."""
+"""The name of the table of tasks in a module of `bench.tasks`."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A name that can be asked for.
+    """A plugin by name.
 
     :param summary: the first line of its documentation.
     :param unavailable: why it cannot be used here, or None.
     :param target: "module:attribute" to import.
-    :param registered: whether another package registered it: its source is not read, so that only importing it tells
+    :param registered: whether another package registered it. Its source is not read, so that only an import shows
         whether it can be used.
     """
 
@@ -51,15 +51,15 @@ class Listing:
 
 
 def canonical(name: str) -> str:
-    """As names are written: lower case, ``-`` for ``_``."""
+    """A name in its usual form: lower case, with ``-`` for ``_``."""
     return name.strip().lower().replace("_", "-")
 
 
 @cache
 def listings(kind: Kind) -> dict[str, Listing]:
-    """Everything of one kind by name, sorted; of two with one name the built-in or first one counts.
+    """All plugins of a kind, sorted by name. Of two with the same name the built-in or first one is listed.
 
-    Looked up once a process: `listings.cache_clear` makes it look again.
+    The result is cached: `listings.cache_clear` makes the next call search again.
     """
     found: dict[str, Listing] = {}
     for listing in (*_built_in(kind), *_registered(kind)):
@@ -67,10 +67,10 @@ def listings(kind: Kind) -> dict[str, Listing]:
     return dict(sorted(found.items()))
 
 
-def examined(kind: Kind, every: bool = False) -> dict[str, Listing]:
-    """As `listings`; what is registered is imported, so that an incomplete plugin says what it lacks.
+def checked_listings(kind: Kind, every: bool = False) -> dict[str, Listing]:
+    """As `listings`, after importing the plugins of other packages, so that those with a fault are unavailable.
 
-    :param every: import what the suite brings along, too.
+    :param every: import the built-in plugins, too.
     """
     return {
         name: _examined(listing) if every or listing.registered else listing for name, listing in listings(kind).items()
@@ -80,23 +80,23 @@ def examined(kind: Kind, every: bool = False) -> dict[str, Listing]:
 def _examined(listing: Listing) -> Listing:
     if listing.unavailable:
         return listing
+    from bench.specs import plugin_contract
+
     try:
         fault = _fault(listing.kind, _imported(listing))
         if fault is None and listing.kind == "task":
-            fault = _fault_of_made(_loaded(listing))
-    except Exception as error:  # somebody else's module may raise anything
-        fault = _said(error)
+            fault = plugin_contract.fault_of_task(_loaded(listing)())
+    except Exception as error:  # a module of another package may raise anything
+        fault = _message(error)
     return replace(listing, unavailable=fault)
 
 
-def usable(kind: Kind, name: str) -> Any:
-    """The class or maker of a name, examined.
+def load(kind: Kind, name: str) -> Any:
+    """The class or the maker of tasks of this name, after all checks.
 
-    :raises RequestError: where there is no such name, or it cannot be used as it comes.
+    :raises RequestError: where there is no such name, or the plugin cannot be used.
     """
     listing = _examined(_find(kind, name))
-    if listing.unavailable:
-        raise _unavailable(listing, listing.unavailable)
     return _loaded(listing)
 
 
@@ -119,23 +119,23 @@ def _find(kind: Kind, name: str) -> Listing:
     known = listings(kind)
     listing = known.get(canonical(name))
     if listing is None:
-        if several := for_several(kind, name):
+        if several := several_message(kind, name):
             raise RequestError(several)
         other = next((k for k in KINDS if k != kind and canonical(name) in listings(k)), None)
         hint = f" ({canonical(name)!r} is a {other})".replace("a encoder", "an encoder") if other else ""
         raise RequestError(one_of(kind, name, known) + hint)
-    if listing.unavailable:
-        raise _unavailable(listing, listing.unavailable)
     return listing
 
 
 def _loaded(listing: Listing) -> Any:
-    """The class or maker, which has all that the benchmark asks of it."""
+    """The class or maker, after a check of what the benchmark needs of it."""
+    if listing.unavailable:
+        raise _unavailable(listing, listing.unavailable)
     try:
         loaded = _imported(listing)
         fault = _fault(listing.kind, loaded)
-    except Exception as error:  # somebody else's module may raise anything
-        raise _unavailable(listing, _said(error)) from error
+    except Exception as error:  # a module of another package may raise anything
+        raise _unavailable(listing, _message(error)) from error
     if fault:
         raise _unavailable(listing, fault)
     return loaded
@@ -149,26 +149,20 @@ def _imported(listing: Listing) -> Any:
 
 @cache
 def _fault(kind: Kind, loaded: Any) -> str | None:
-    from bench.specs import contracts
+    from bench.specs import plugin_contract
 
     if kind == "task":
-        return contracts.fault_of_maker(loaded)
+        return plugin_contract.fault_of_maker(loaded)
     base = getattr(import_module(f"{kind}s"), BASES[kind])
-    return contracts.fault_of_class(kind, loaded, base)
-
-
-def _fault_of_made(maker: "Callable[..., Task]") -> str | None:
-    from bench.specs.contracts import fault_of_task
-
-    return fault_of_task(maker())
+    return plugin_contract.fault_of_class(kind, loaded, base)
 
 
 def _unavailable(listing: Listing, reason: str) -> RequestError:
     return RequestError(f"The {listing.kind} {listing.name!r} is unavailable: {reason}.")
 
 
-def _said(error: Exception) -> str:
-    """What an error says, as the end of a sentence."""
+def _message(error: Exception) -> str:
+    """The message of an error, as the end of a sentence."""
     return (str(error) or type(error).__name__).rstrip(".")
 
 
@@ -186,24 +180,21 @@ def _built_in(kind: Kind) -> Iterator[Listing]:
 
 
 def _read_table(module: str) -> Iterator[Listing]:
-    """The tasks of a module, which is imported: a table of a dozen formulas says more than its source."""
+    """The tasks of a module, which is imported: its table is not read from its source."""
     target = f"{module}:{TABLE}"
     try:
         for name, maker in import_module(module).TASKS.items():
             yield Listing("task", name, maker.formula, None, target)
-    except Exception as error:  # a module that somebody else wrote may raise anything
-        yield Listing("task", canonical(module.rpartition(".")[2]), "", _said(error), target)
+    except Exception as error:  # a module in development may raise anything
+        yield Listing("task", canonical(module.rpartition(".")[2]), "", _message(error), target)
 
 
 def _registered(kind: Kind) -> Iterator[Listing]:
     for point in entry_points(group=f"mod97.{kind}s"):
         origin = point.dist.name if point.dist else point.module
         missing = _missing_module(point.module.partition(".")[0])
-        yield Listing(kind, canonical(point.name), f"from {origin}", missing, _target(point), registered=True)
-
-
-def _target(point: EntryPoint) -> str:
-    return f"{point.module}:{point.attr}"
+        target = f"{point.module}:{point.attr}"
+        yield Listing(kind, canonical(point.name), f"from {origin}", missing, target, registered=True)
 
 
 def _missing_module(root: str) -> str | None:
@@ -211,16 +202,15 @@ def _missing_module(root: str) -> str | None:
 
 
 def _read_source(kind: Kind, module: str, path: Path, package: str) -> Listing:
-    """A listing from a plugin's source text: its summary, whether all that it imports is there, and what it lacks."""
-    name = canonical(module)
-    plain = module.replace("_", "")
+    """A listing from the source of a plugin: its summary, imports that are not installed, and methods it lacks."""
+    name, plain = canonical(module), module.replace("_", "")
+    found, fault = None, f"{path.name} defines no class whose name is {plain!r} in lower case"
     try:
         found = read_class(path, plain, BASES[kind])
     except (OSError, ValueError) as error:
-        return Listing(kind, name, "", f"{path.name} cannot be read: {error}", f"{package}.{module}:")
+        fault = f"{path.name} cannot be read: {error}"
     if found is None:
-        reason = f"{path.name} defines no class whose name is {plain!r} in lower case"
-        return Listing(kind, name, "", reason, f"{package}.{module}:")
+        return Listing(kind, name, "", fault, f"{package}.{module}:")
     missing = next(filter(None, map(_missing_module, found.imports)), None)
     unavailable = missing or (lacking(found.lacks) if found.lacks else None)
     return Listing(kind, name, found.summary, unavailable, f"{package}.{module}:{found.name}")

@@ -1,36 +1,36 @@
-"""A request: what to train on what, for how long. Every field is declared here, once.
+"""A request: what to train, on which data, for how long. Every field is declared here, once.
 
 From these declarations come the arguments of `bench.run`, the keys of a grid, and the options of ``run``, ``sweep`` and
 ``tune``: a new field is one more line here, and a line where its value is used.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 from bench.errors import RequestError, one_of
 
 VALIDATION_FOR_STOPPING = 0.1
-"""Share of the pairs that validate, where something is decided by them."""
+"""The share of validation pairs, by default, where a run stops once it has solved them."""
 VAULT = 0.2
-"""Share of the pairs that a study keeps for its end."""
+"""The share of the pairs that a study keeps for the test of its winner."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """How a field is asked for.
+    """The command-line option of a field.
 
     :param help: one sentence.
-    :param takes: makes the value from its text; raises ValueError where it cannot.
+    :param takes: makes the value from its text, or raises ValueError.
     :param rule: what the text must be, where ``takes`` is not int, float or str: "a number of features or 'off'".
-    :param plugin: the kind of plugin that it names.
-    :param words: all that it may be, for completion.
-    :param metavar: what stands for its value in help; the words where there are some.
-    :param otherwise: what None stands for, in words.
-    :param share: whether it is a share of the pairs, in (0, 1).
-    :param several: whether ``sweep`` takes several with commas.
-    :param flag: on the command line; the field's name with dashes where it is not given.
-    :param owner: among whose parameters a grid may also give it.
+    :param plugin: the kind of plugin that the value names.
+    :param words: all valid values, for completion.
+    :param metavar: the placeholder of the value in help; by default the words.
+    :param otherwise: what None means, for the help.
+    :param share: whether the value is a share of the pairs, in (0, 1).
+    :param several: whether ``sweep`` takes several values with commas.
+    :param flag: the option's name, by default the field's name with dashes.
+    :param owner: a grid may also give the value among the parameters of this plugin.
     """
 
     help: str
@@ -47,12 +47,12 @@ class Option:
 
 
 def features(text: str) -> int | str:
-    """The value of ``sdr``: a number of features, or "off"."""
+    """Parse the value of ``sdr``: a number of features, or "off"."""
     return text if text == "off" else int(text)
 
 
 def option(help: str, *, default: Any = None, **more: Any) -> Any:
-    """A field of a request that is an option.
+    """A field of a request with a command-line option.
 
     :param more: the other arguments of `Option`.
     """
@@ -61,16 +61,16 @@ def option(help: str, *, default: Any = None, **more: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to train on what, for how long: cells that differ in their seed alone.
+    """What to train, on which data, for how long: cells that differ only in their seed.
 
     :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
     """
 
-    encoder: str = option("How operands are written.", default=MISSING, plugin="encoder", several=True)
-    learner: str = option("What is trained.", default=MISSING, plugin="learner", several=True)
+    encoder: str = option("Encoder of the operands.", default=MISSING, plugin="encoder", several=True)
+    learner: str = option("Learner to train.", default=MISSING, plugin="learner", several=True)
     settings: Mapping[str, Any] | None = None
     combine: str | None = option(
-        "How operand codes are joined.",
+        "How the codes of the operands are combined.",
         words=("concat", "sum", "product"),
         otherwise="the encoder's",
         several=True,
@@ -85,8 +85,8 @@ class Request:
         several=True,
         owner="encoder",
     )
-    task: str = option("What is asked.", default="add", plugin="task", several=True)
-    modulus: int | None = option("p.", takes=int, otherwise="97", several=True)
+    task: str = option("Task to learn.", default="add", plugin="task", several=True)
+    modulus: int | None = option("The modulus p.", takes=int, otherwise="97", several=True)
     pairs: str | None = option(
         "ordered, grouped, unordered or distinct.",
         words=("ordered", "grouped", "unordered", "distinct"),
@@ -100,10 +100,12 @@ class Request:
         "Share of the pairs that validate.", takes=float, share=True, otherwise="0; 0.1 with `stop_when_solved`"
     )
     seeds: int | None = option("Seeds 0 … N − 1.", takes=int, otherwise="1")
-    seed: int | None = option("This one seed instead.", takes=int)
+    seed: int | None = option("Train only this seed.", takes=int)
     split_seed: int | None = option("Fix the split; encoder and learner still follow the seed.", takes=int)
     steps: int | None = option("Budget in optimizer updates.", takes=int, otherwise="the learner's", owner="learner")
-    epochs: int | None = option("Budget in passes over the training pairs, instead.", takes=int, owner="learner")
+    epochs: int | None = option(
+        "Budget in passes over the training pairs, instead of `steps`.", takes=int, owner="learner"
+    )
     seconds: float | None = option("Hard limit for each cell.", takes=float, owner="learner")
     stop_when_solved: bool = option(
         "Stop once 99 % of the validation pairs have held.", default=False, takes=bool, owner="learner"
@@ -116,27 +118,27 @@ class Request:
     )
 
     @classmethod
-    def of(cls, asked: Mapping[str, Any], besides: Mapping[str, Any] | tuple[str, ...] = ()) -> "Request":
-        """A request from arguments by name.
+    def of(cls, values: Mapping[str, Any], others: Iterable[str] = ()) -> "Request":
+        """A request from its fields by name.
 
-        :param besides: other arguments that the caller takes, for the message about one that nothing takes.
+        :param others: further arguments that the caller takes, which the message about an unknown one lists, too.
         :raises RequestError: for an unknown argument, or a missing one.
         """
         known = [one.name for one in fields(cls)]
-        for name in asked:
+        for name in values:
             if name not in known:
-                raise RequestError(one_of("argument", name, {*known, *besides}))
+                raise RequestError(one_of("argument", name, {*known, *others}))
         for name in ("encoder", "learner"):
-            if name not in asked:
+            if name not in values:
                 raise RequestError(f"Missing argument {name!r}.")
-        return cls(**asked)
+        return cls(**values)
 
     @property
     def limits(self) -> dict[str, Any]:
-        """The budget as it was asked for."""
+        """The fields that limit the budget."""
         return {name: getattr(self, name) for name in ("steps", "epochs", "seconds", "stop_when_solved")}
 
 
 def options(cls: type) -> dict[str, tuple[Option, Any]]:
-    """How each field is asked for, and its default, which is `dataclasses.MISSING` where there is none."""
+    """The option and the default of each field; a required field has the default `dataclasses.MISSING`."""
     return {one.name: (one.metadata["option"], one.default) for one in fields(cls) if "option" in one.metadata}

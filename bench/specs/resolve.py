@@ -1,4 +1,4 @@
-"""From a request to specs: everything that decides a result, resolved and written out."""
+"""From a request to specs, in which every parameter that decides a result has its value."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -6,61 +6,72 @@ from typing import Any
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.contracts import COMBINES, fault_of_task
-from bench.specs.hints import for_several, offers, or_rather, share_hint
+from bench.specs.normalize import (
+    annotations,
+    as_annotated,
+    as_integer,
+    as_number,
+    as_share,
+    call_plugin,
+    like_default,
+    refuse_unknown,
+)
 from bench.specs.parameters import defaults_of, settable
+from bench.specs.plugin_contract import COMBINES, fault_of_task
 from bench.specs.request import VALIDATION_FOR_STOPPING, VAULT, Request
 from bench.specs.spec import Family, Spec, derive_seed, make
 from bench.specs.splits import PROTOCOLS, default_protocol
-from bench.specs.values import alike, checked, hinted, hints, real, refuse_unknown, share, whole
+from bench.specs.suggestions import did_you_mean, matching_parameters, percent_hint, several_message
 from bench.tasks import Task
-from encoders import Encoder
 from learners import Learner
 
 
-def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **asked: Any) -> list[Spec]:
+def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **request: Any) -> list[Spec]:
     """The specs of a request, one for each seed.
 
-    :param vault: as of `family`.
-    :param asked: the fields of `Request`, of which budgets do not matter here.
+    :param vault: as in `family`.
+    :param request: the fields of `Request`; those that limit the budget are ignored.
     :raises RequestError: as `family` does.
     """
     if not len(seeds):
         return []
-    found = family(Request.of(asked), seeds[0], vault)
+    found = family(Request.of(request), seeds[0], vault)
     return [found.at(seed) for seed in seeds]
 
 
 def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = None) -> Family:
     """The specs of a request, for any seed.
 
-    :param seed: of the one that is resolved and checked.
-    :param vault: test pairs to keep aside, ``{"fraction": 0.2, "seed": 7, "open": False}``, as a study does.
+    :param seed: the seed of the spec that is resolved and checked.
+    :param vault: test pairs that a study keeps aside: ``{"fraction": 0.2, "seed": 7, "open": False}``.
     :raises RequestError: where a name is unknown or a value breaks its rule.
     """
     for kind in registry.KINDS:
         if not isinstance(name := getattr(request, kind), str):
             raise RequestError(f"`{kind}` takes a name, got {name!r}.")
-    split_seed = whole("split_seed", request.split_seed, 0)
+    split_seed = as_integer("split_seed", request.split_seed, 0)
     encoder_class, learner_class = registry.encoder(request.encoder), registry.learner(request.learner)
     owned = _by_owner(
         request.settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(request.task)
     )
-    task_values, task = _resolve_task(request.task, whole("modulus", request.modulus), owned["task"])
-    told = {"modulus": task.modulus or task.n_operands}
-    encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, told)
+    task_values, task = _resolve_task(request.task, as_integer("modulus", request.modulus), owned["task"])
+    from_task = {"modulus": task.modulus or task.n_operands}
+    encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, from_task)
     encoder = make(encoder_class, encoder_values)
-    checked(encoder.check)
+    call_plugin(encoder.check)
+    validation, sdr = request.validation_fraction, request.sdr
+    if validation is None:
+        validation = VALIDATION_FOR_STOPPING if request.stop_when_solved else 0.0
     first = Spec(
         task=registry.canonical(request.task),
         modulus=task.modulus,
         task_parameters=task_values,
         protocol=_one_of("pairs", "protocol of pairs", request.pairs, PROTOCOLS) or default_protocol(task),
-        train_fraction=share("train", request.train_fraction),
-        validation_fraction=_resolve_validation(request),
+        train_fraction=as_share("train", request.train_fraction),
+        validation_fraction=as_share("validation", validation),
         encoder=encoder_values,
         combine=_one_of("combine", "combination", request.combine, COMBINES) or encoder.default_combine,
-        sdr=_resolve_sdr(request.sdr, encoder),
+        sdr=encoder.default_sdr if sdr is None else None if sdr == "off" else as_integer("sdr", sdr),
         learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed),
         precision=_resolve_precision(request, learner_class),
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
@@ -75,12 +86,6 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
     return Family(first, tuple(purpose for purpose, yes in follows.items() if yes))
 
 
-def _resolve_validation(request: Request) -> float:
-    if request.validation_fraction is not None:
-        return share("validation", request.validation_fraction)
-    return VALIDATION_FOR_STOPPING if request.stop_when_solved else 0.0
-
-
 def _resolve_precision(request: Request, learner: type[Learner]) -> str:
     if request.precision not in learner.precisions:
         known = ", ".join(learner.precisions)
@@ -92,14 +97,14 @@ def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if vault is None:
         return None
     refuse_unknown("spec", "vault", vault, {"fraction": 0, "seed": 0, "open": False})
-    fraction, seed = real("vault", vault.get("fraction", VAULT)), whole("vault_seed", vault.get("seed", 0), 0)
+    fraction, seed = as_number("vault", vault.get("fraction", VAULT)), as_integer("vault_seed", vault.get("seed", 0), 0)
     if not 0 < fraction < 1:
-        raise RequestError(f"`vault` must be in (0, 1), got {fraction:g}{share_hint(fraction)}")
+        raise RequestError(f"`vault` must be in (0, 1), got {fraction:g}{percent_hint(fraction)}")
     return {"fraction": fraction, "seed": seed, "open": bool(vault.get("open", False))}
 
 
 def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """All constructor arguments but the budget, which is no part of what decides a result."""
+    """All constructor arguments but the budget, which is not part of a spec."""
     budget = cls.budget_parameter
     if budget in values:
         options = " or ".join(dict.fromkeys((f"`{budget}`", "`steps`")))
@@ -109,7 +114,7 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
         if parameter in values:
             raise RequestError(f"learner.{parameter} is for 'fit' alone: it does not apply here.")
         resolved.pop(parameter)
-    checked(make(cls, resolved).check)
+    call_plugin(make(cls, resolved).check)
     return resolved
 
 
@@ -120,21 +125,21 @@ def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict
         name = name.replace("-", "_")
         if not dot or owner not in owned:
             rule = "`settings` takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
-            raise RequestError(f"{rule}, got {key!r}{or_rather(_offered(key, makers, near=True))}")
-        if name not in defaults_of(makers[owner]) and (elsewhere := _offered(key, makers)):
-            raise RequestError(f"There is no parameter {key!r}{or_rather(elsewhere)}")
+            raise RequestError(f"{rule}, got {key!r}{did_you_mean(_matching(key, makers, near=True))}")
+        if name not in defaults_of(makers[owner]) and (elsewhere := _matching(key, makers)):
+            raise RequestError(f"There is no parameter {key!r}{did_you_mean(elsewhere)}")
         owned[owner][name] = value
     return owned
 
 
-def _offered(key: str, makers: Mapping[str, Callable[..., Any]], near: bool = False) -> list[str]:
-    return offers(key, {owner: [settable(owner, maker)] for owner, maker in makers.items()}, near)
+def _matching(key: str, makers: Mapping[str, Callable[..., Any]], near: bool = False) -> list[str]:
+    return matching_parameters(key, {owner: [settable(owner, maker)] for owner, maker in makers.items()}, near)
 
 
 def _resolve_task(name: str, modulus: int | None, values: Mapping[str, Any]) -> tuple[dict[str, Any], Task]:
     try:
         resolved, made = _known_task(name, modulus, tuple(values.items()))
-    except TypeError:  # a value that cannot be hashed is none that a task takes
+    except TypeError:  # a value that cannot be hashed: the call without the cache raises the right error
         resolved, made = _known_task.__wrapped__(name, modulus, tuple(values.items()))
     return dict(resolved), made
 
@@ -148,8 +153,8 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
         raise RequestError(f"`modulus` does not apply to the task {registry.canonical(name)!r}.")
     resolved = {k: v for k, v in known.items() if k not in ("modulus", "name")}
     refuse_unknown("task", name, values, resolved)
-    resolved |= {key: whole(f"task.{key}", value) for key, value in values.items()}
-    made = checked(maker, **({} if modulus is None else {"modulus": modulus}), **resolved)
+    resolved |= {key: as_integer(f"task.{key}", value) for key, value in values.items()}
+    made = call_plugin(maker, **({} if modulus is None else {"modulus": modulus}), **resolved)
     if fault := fault_of_task(made):
         raise RequestError(f"The task {registry.canonical(name)!r} cannot be used: {fault}.")
     if resolved.get("operand_max", 0) is None:
@@ -158,32 +163,26 @@ def _known_task(name: str, modulus: int | None, settings: tuple[tuple[str, Any],
 
 
 def _one_of(option: str, kind: str, value: str | None, known: Sequence[str]) -> str | None:
-    """The value, None where it is None; RequestError where it is none of those known."""
+    """The value or None; raises RequestError for an unknown value."""
     if value is not None and value not in known:
-        raise RequestError(for_several(option, str(value)) or one_of(kind, value, known))
+        raise RequestError(several_message(option, str(value)) or one_of(kind, value, known))
     return value
 
 
 def _resolve_values(
-    kind: str, name: str, cls: type, values: Mapping[str, Any], seed: int, told: Mapping[str, Any]
+    kind: str, name: str, cls: type, values: Mapping[str, Any], seed: int, from_task: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All constructor arguments: given, told by the task, derived from the seed, or default, in this order."""
+    """All constructor arguments: from the request, the task, the seed or the defaults, in this order."""
     defaults = defaults_of(cls)
     refuse_unknown(kind, name, values, defaults)
     derived = {"random_state": derive_seed(seed, kind)}
     resolved: dict[str, Any] = {"name": registry.canonical(name)}
     for key, default in defaults.items():
-        value = values.get(key, told.get(key, derived.get(key, default)))
+        value = values.get(key, from_task.get(key, derived.get(key, default)))
         if key == "random_state":
-            value = whole(f"{kind}.{key}", value, 0)
+            value = as_integer(f"{kind}.{key}", value, 0)
             if value is None:
                 raise RequestError(f"{kind}.{key} must be an integer in [0, 2³¹), got None.")
-        value = checked(hinted, value, hints(cls).get(key, ()))
-        resolved[key] = checked(alike, value, default)
+        value = call_plugin(as_annotated, value, annotations(cls).get(key, ()))
+        resolved[key] = call_plugin(like_default, value, default)
     return resolved
-
-
-def _resolve_sdr(sdr: int | str | None, encoder: Encoder) -> int | None:
-    if sdr is None:
-        return encoder.default_sdr
-    return None if sdr == "off" else whole("sdr", sdr)

@@ -1,4 +1,4 @@
-"""Specs: everything that decides a result, its identity, and its budget."""
+"""Specs: everything that decides a result, and the id that follows from it."""
 
 import hashlib
 import json
@@ -17,14 +17,12 @@ from encoders import Encoder
 from learners import Learner
 
 LARGEST_SEED = 2**31 - 1
-
-
 _PURPOSES = ("split", "encoder", "learner")
 
 
 @lru_cache(maxsize=1 << 16)
 def derive_seed(seed: int, purpose: str) -> int:
-    """One of the separate streams of a seed: "split", "encoder" or "learner"."""
+    """The seed of one of the separate random streams of a seed: "split", "encoder" or "learner"."""
     state = np.random.SeedSequence([seed, _PURPOSES.index(purpose)]).generate_state(1)[0]
     return int(state) & LARGEST_SEED
 
@@ -40,9 +38,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Spec:
-    """All that decides a result but the budget. Values are JSON's: what was a tuple is a list.
+    """Everything but the budget that decides a result. Values are those of JSON: tuples are lists.
 
-    :param vault: test pairs kept aside while a study tunes, ``{fraction, seed, open}``; None where nothing is.
+    :param vault: test pairs that a study keeps aside while it tunes, ``{fraction, seed, open}``, or None.
     """
 
     task: str
@@ -74,14 +72,14 @@ class Spec:
 
     @cached_property
     def data(self) -> str:
-        """All that decides the pairs, their split and their codes, as JSON."""
+        """The part of a spec that decides the pairs, their split and their codes, as JSON."""
         others = ("learner", "precision", "seed")
         values = {name: value for name, value in self.to_dict().items() if name not in others}
         return json.dumps(values, sort_keys=True, default=repr)
 
     @cached_property
     def versions(self) -> dict[str, int]:
-        """Versions of the plugins, part of the identity."""
+        """The versions of the plugins, from which the id is made, too."""
         return {
             "encoder": registry.encoder(self.encoder["name"]).version,
             "learner": registry.learner(self.learner["name"]).version,
@@ -89,12 +87,12 @@ class Spec:
 
     @cached_property
     def id(self) -> str:
-        """Hash of the spec and the versions of its plugins, 16 hexadecimal digits."""
+        """A hash of the spec and the versions of its plugins, 16 hexadecimal digits."""
         return hashlib.sha256(_identity(self.to_dict(), self.versions).encode()).hexdigest()[:16]
 
     @cached_property
     def label(self) -> str:
-        """Short name of the configuration: what differs from the defaults, without the seeds.
+        """A short name of the configuration: the settings that differ from the defaults, without the seeds.
 
         >>> from bench.specs.resolve import resolve
         >>> resolve(encoder="cycle", learner="mlp", settings={"learner.alpha": 0.1})[0].label
@@ -123,10 +121,10 @@ _FIELDS = tuple(field.name for field in fields(Spec))
 
 @dataclass(frozen=True)
 class Family:
-    """Specs that differ in their seed alone.
+    """Specs that differ only in their seed.
 
     :param first: one of them.
-    :param follows: which of the streams "split", "encoder" and "learner" follow the seed.
+    :param follows: those of the random streams "split", "encoder" and "learner" that depend on the seed.
     """
 
     first: Spec
@@ -137,7 +135,7 @@ class Family:
         return Spec(**self._values({purpose: derive_seed(seed, purpose) for purpose in self.follows} | {"seed": seed}))
 
     def id(self, seed: int) -> str:
-        """The id of the spec of a seed, as fast as a million of them need it."""
+        """The id of the spec of a seed, without making the spec: a sweep may have a million of them."""
         text = self._identity[0]
         for purpose, mark in self._identity[1].items():
             text = text.replace(mark, str(seed if purpose == "seed" else derive_seed(seed, purpose)))
@@ -154,7 +152,7 @@ class Family:
 
     @cached_property
     def _identity(self) -> tuple[str, dict[str, str]]:
-        """What an id is the hash of, with marks where seeds belong."""
+        """The text whose hash is the id, with marks in place of seeds, and the mark of each seed."""
         marks = {purpose: f"\0{purpose}\0" for purpose in (*self.follows, "seed")}
         return _identity(self._values(marks), self.first.versions), {p: json.dumps(m) for p, m in marks.items()}
 
@@ -177,7 +175,7 @@ def listed(value: Any) -> Any:
     return [listed(v) for v in value] if isinstance(value, tuple | list) else value
 
 
-def differing(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def non_defaults(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a spec's encoder or learner that are not at their defaults."""
     defaults = defaults_of(maker)
     return {k: v for k, v in values.items() if k != "name" and v != listed(defaults[k])}
@@ -185,6 +183,6 @@ def differing(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str,
 
 def _short(values: Mapping[str, Any], load: Callable[[str], Any]) -> str:
     hidden = {"random_state", "modulus"}
-    changed = {k: v for k, v in differing(load(values["name"]), values).items() if k not in hidden}
+    changed = {k: v for k, v in non_defaults(load(values["name"]), values).items() if k not in hidden}
     inside = ", ".join(f"{k}={v}" for k, v in changed.items())
     return f"{values['name']}({inside})" if inside else values["name"]

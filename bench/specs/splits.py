@@ -1,6 +1,6 @@
 """Splits: which pairs train, which validate, which test, and which lie in the vault.
 
-Four protocols say what a pair is and whether mirrored twins may be parted:
+Four protocols define which pairs are used and whether mirrored twins may be on different sides of a split:
 
 ========== ================================ ======================================
 protocol   pairs                            twins (a, b), (b, a)
@@ -11,8 +11,8 @@ unordered  a ≤ b                            only one of the two exists
 distinct   a < b                            only one of the two exists
 ========== ================================ ======================================
 
-A learner that takes a twin's answer for its own is right wherever twins agree: the default of a task never parts such
-twins (`default_protocol`).
+A learner that answers (a, b) as it was taught to answer (b, a) is right wherever twins have one answer. The default
+protocol of a task keeps such twins on one side (`default_protocol`).
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def eligible(pairs_N2: Pairs, protocol: Protocol) -> Rows:
 
 
 def _units(pairs_N2: Pairs, rows: Rows, protocol: Protocol) -> NDArray[np.intp]:
-    """For each row the number of the unit that is never parted."""
+    """For each row the number of its unit: rows of one unit are never split."""
     if protocol != "grouped":
         return np.arange(len(rows))
     twins = np.sort(pairs_N2[rows], axis=1)
@@ -65,7 +65,7 @@ def _units(pairs_N2: Pairs, rows: Rows, protocol: Protocol) -> NDArray[np.intp]:
 
 
 def _shuffled(pairs_N2: Pairs, rows: Rows, protocol: Protocol, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """The rows unit by unit in random order, and how many rows there are up to the end of each unit."""
+    """The rows in random order, unit by unit, and the number of rows up to the end of each unit."""
     units = _units(pairs_N2, rows, protocol)
     place = rng.permutation(units.max() + 1)
     order = np.argsort(place[units], kind="stable")
@@ -73,13 +73,13 @@ def _shuffled(pairs_N2: Pairs, rows: Rows, protocol: Protocol, rng: np.random.Ge
 
 
 def _whole_units(ends: Rows, wanted: int) -> int:
-    """The largest number of rows up to ``wanted`` that parts no unit."""
+    """The largest number of rows up to ``wanted`` that splits no unit."""
     fitting = np.searchsorted(ends, wanted, side="right")
     return int(ends[fitting - 1]) if fitting else 0
 
 
 def draw_vault(pairs_N2: Pairs, protocol: Protocol, fraction: float, rng: np.random.Generator) -> Rows:
-    """Rows of a random share of the pairs, to be kept from all training, tuning and looking.
+    """Rows of a random share of the pairs, which are not used for training, tuning or evaluation until the end.
 
     :raises ValueError: for a fraction outside (0, 1), or one that holds no pair.
     """

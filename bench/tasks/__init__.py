@@ -1,4 +1,4 @@
-"""Tasks: what is asked. A public module holds a family of tasks, a table ``TASKS`` of `Maker` by name.
+"""Tasks: questions and their answers. A public module holds a family of tasks, in a table ``TASKS`` of `Maker` by name.
 
 A new file with such a table is all that a new task needs: `bench.specs.registry` finds it.
 """

@@ -14,7 +14,7 @@ Booleans = NDArray[np.bool_]
 MAX_OPERANDS = 3000
 """9 million pairs: beyond that the tables of pairs no longer fit small machines."""
 OPERANDS = 2
-"""Of every question: tasks of other numbers are refused until splits know them."""
+"""The number of operands of every question; splits support no other number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +22,11 @@ class Task:
     """A finite table of questions and answers.
 
     :param name: as on the command line.
-    :param formula: what is asked, for people.
+    :param formula: the question as text.
     :param pairs_N2: the operands (a, b) of every question, (N, 2), in lexicographic order.
     :param answers_N: the class of every answer, (N,) integers in [0, n_classes).
     :param n_classes: C.
-    :param commutative: whether a ∘ b = b ∘ a for all operands, so that mirrored pairs give each other away.
+    :param commutative: whether a ∘ b = b ∘ a for all operands, so that mirrored pairs have the same answer.
     :param n_operands: operands are 0 … n_operands − 1.
     :param modulus: p, or None where there is none.
     :raises ValueError: where a question has other than two operands, or pairs and answers do not fit together.
@@ -44,7 +44,7 @@ class Task:
     def __post_init__(self) -> None:
         for values, what in ((self.pairs_N2, "questions"), (self.answers_N, "answers")):
             self._require(isinstance(values, np.ndarray), f"a numpy array of {what}", type(values).__name__)
-        # Splits and protocols look at a and b alone: of three operands most permutations would leak into training.
+        # Splits only keep (a, b) and (b, a) together: of three operands most permutations would leak into training.
         shape = np.shape(self.pairs_N2)
         operands = shape[1] if len(shape) == 2 else None
         self._require(
@@ -67,21 +67,22 @@ class Task:
 
     @cached_property
     def twins_agree(self) -> bool:
-        """Whether any pair (a, b), a ≠ b, has the answer of its mirrored twin (b, a).
+        """Whether any pair (a, b), a ≠ b, has the same answer as its mirrored twin (b, a).
 
-        By accident too: a / b = b / a where a = −b. Counted once, as equal keys of unordered pair and answer.
+        Division is an example: a / b = b / a where a = −b. Twins with one answer have equal keys, made from the
+        unordered pair and the answer.
         """
         a, b = self.pairs_N2.T
-        parted = a != b
-        low, high = np.minimum(a, b)[parted], np.maximum(a, b)[parted]
-        keys = np.sort((low * (high.max(initial=0) + 1) + high) * self.n_classes + self.answers_N[parted])
+        different = a != b
+        low, high = np.minimum(a, b)[different], np.maximum(a, b)[different]
+        keys = np.sort((low * (high.max(initial=0) + 1) + high) * self.n_classes + self.answers_N[different])
         return bool((keys[1:] == keys[:-1]).any())
 
 
 class Maker(NamedTuple):
-    """Makes the task of a name: a row of the table ``TASKS`` of a module of tasks.
+    """A row of the table ``TASKS`` of a module: how to make the task of a name.
 
-    :param formula: what is asked, for lists of tasks.
+    :param formula: the question as text, for lists of tasks.
     :param make: takes the task's parameters as keyword arguments, all of which have defaults.
     """
 

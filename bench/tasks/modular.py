@@ -1,4 +1,4 @@
-"""Tasks: all pairs of operands and their answers.
+"""Arithmetic modulo p.
 
 Operations of Power et al. 2022 (arXiv 2201.02177) and its code, and one control of ours.
 """
@@ -76,8 +76,8 @@ OPERATIONS: dict[str, Operation] = {
 def modular(name: str, modulus: int = 97, operand_max: int | None = None) -> Task:
     """One of `OPERATIONS` over operands 0 … operand_max, answers modulo p.
 
-    :param modulus: p, an integer ≥ 2. A composite one is fine: b is then divisible where it is coprime to p.
-    :param operand_max: the largest operand; None takes p − 1. Beyond p − 1 operands stay what they are (97 is not 0).
+    :param modulus: p, an integer ≥ 2. It may be composite: a / b is then defined where b is coprime to p.
+    :param operand_max: the largest operand; None takes p − 1. Larger operands are not reduced: 97 is not 0.
     :raises ValueError: for a modulus below 2, or no or too many operands.
     """
     if modulus < 2:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import RequestError, one_of
 from bench.scheduling import check_precision, resolve_device
-from bench.specs import VALIDATION_FOR_STOPPING, Request, Spec, count_train, real, whole
+from bench.specs import VALIDATION_FOR_STOPPING, Request, Spec, as_integer, as_number, count_train
 from bench.tuning.objectives import objectives_of
 from bench.tuning.samplers import check_sampler
 from bench.tuning.search import SHARED, Search
@@ -43,9 +43,9 @@ def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked:
     fraction = request.train_fraction if searched else None
     common = {name: getattr(request, name) for name in ("task", "modulus", "pairs", "precision")}
     common |= {} if searched else {"train_fraction": fraction or request.train_fraction}
-    common["validation_fraction"] = real("validation_fraction", request.validation_fraction)
-    seed = whole("vault_seed", search.vault_seed, 0) or 0
-    common["vault"] = {"fraction": real("vault", search.vault), "seed": seed}
+    common["validation_fraction"] = as_number("validation_fraction", request.validation_fraction)
+    seed = as_integer("vault_seed", search.vault_seed, 0) or 0
+    common["vault"] = {"fraction": as_number("vault", search.vault), "seed": seed}
     planned = StudyPlan(
         study=search.study or "",
         url=search.storage or default_url(results),
@@ -54,13 +54,13 @@ def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked:
         limits={name: getattr(request, name) for name in ("steps", "epochs", "seconds")},
         objectives=objectives,
         sampler=sampler,
-        seeds=whole("seeds", search.seeds, 1) or 1,
-        fresh=whole("fresh", search.fresh, 0) or 0,
-        trials=whole("trials", search.trials, 1),
+        seeds=as_integer("seeds", search.seeds, 1) or 1,
+        fresh=as_integer("fresh", search.fresh, 0) or 0,
+        trials=as_integer("trials", search.trials, 1),
         compute=_compute(search),
         device=device,
         results=str(results),
-        at_once=whole("at_once", search.at_once, 1),
+        at_once=as_integer("at_once", search.at_once, 1),
         asked=_given(request, search, device=device, results=str(results)),
     )
     return _settled(planned, named_vault=search.vault_seed is not None)
@@ -90,7 +90,7 @@ def _compute(search: Search) -> float | None:
         if search.trials is None:
             raise RequestError("Missing `trials` N, `compute` FLOPS, or both: how long to search.")
         return None
-    compute = real("compute", search.compute)
+    compute = as_number("compute", search.compute)
     if not 0 < compute < math.inf:
         raise RequestError(f"`compute` must be a number of FLOPs above 0, got {compute:g}.")
     return compute

@@ -19,8 +19,8 @@ from bench.specs import (
     LARGEST_SEED,
     Budget,
     Family,
+    RandomTrial,
     Request,
-    Sampler,
     Spec,
     count_train,
     family,
@@ -186,8 +186,8 @@ class StudyPlan:
 
     def drafts(self, number: int = DRAWS) -> Iterator[Spec]:
         """The specs of the lowest draw, the highest one, and so many random ones, if constructors accept them."""
-        ends = [Sampler(_Extreme(highest)) for highest in (False, True)]  # type: ignore[arg-type]
-        for sampler in (*ends, *(Sampler(np.random.default_rng(i)) for i in range(number))):
+        ends = [RandomTrial(_Extreme(highest)) for highest in (False, True)]  # type: ignore[arg-type]
+        for sampler in (*ends, *(RandomTrial(np.random.default_rng(i)) for i in range(number))):
             spec = None
             with suppress(*REFUSALS):
                 spec = self.family(self.space.draw(sampler)).first
@@ -212,7 +212,7 @@ class StudyPlan:
         refused = None
         for number in range(DRAWS):
             try:
-                spec = self.family(space.draw(Sampler(np.random.default_rng(number)))).first
+                spec = self.family(space.draw(RandomTrial(np.random.default_rng(number)))).first
                 prepare(spec)
             except RequestError as error:
                 refused = refused or error
@@ -231,7 +231,7 @@ class StudyPlan:
 
     def _refusal(self, choice: Choice, number: int) -> str | None:
         """Why constructors refuse a draw with a choice; None if they accept it."""
-        trial = choice.pinned(number, Sampler(np.random.default_rng(number)))
+        trial = choice.pinned(number, RandomTrial(np.random.default_rng(number)))
         try:
             spec = self.family(self.space.draw(trial)).first
             if choice.name == "train_fraction":

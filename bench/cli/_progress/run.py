@@ -17,26 +17,22 @@ from bench.results import Record, duration, percent, ranges
 from bench.scheduling import PlannedCell
 
 REFRESH = 0.2
-
-
 MANY = 8
-"""With more seeds, bars of finished ones give way to those that run."""
-
-
+"""With more seeds than this, bars of finished seeds are hidden."""
 LINES_AFTER = (1.0, 2.0, 5.0, 10.0)
-"""Pauses between plain lines: soon at first, the last one for ever."""
+"""Seconds between plain lines; the last pause is repeated."""
 
 
 @contextmanager
-def progress(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record], None]]:
-    """Show how far cells are until the block ends; yields what is to be told of finished records."""
+def progress(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[Record], None]]:
+    """Show the progress of cells until the block ends; yields a function to call with each finished record."""
     follow = _bars if sys.stderr.isatty() else _lines
-    with follow(todo, on) as finished:
+    with follow(todo, channel) as finished:
         yield finished
 
 
 @contextmanager
-def _bars(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record], None]]:
+def _bars(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[Record], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[note]}"), _Left())
     with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
         total = bars.add_task("all", total=len(todo), note="", visible=len(todo) > 1)
@@ -47,7 +43,7 @@ def _bars(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record
             tasks[step.spec.id] = bars.add_task(title, total=whole, completed=done, note="", start=False, visible=False)
 
         def show() -> None:
-            for moment in on.progress():
+            for moment in channel.progress():
                 task = tasks.get(moment.id)
                 if task is not None and not bars.tasks[task].finished:
                     if not bars.tasks[task].started:
@@ -57,32 +53,28 @@ def _bars(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record
                     bars.update(task, completed=reached, note=note, visible=True)
 
         def finished(record: Record) -> None:
-            task = tasks.get(record["id"])
-            if task is None:
-                return
-            final, error = record["final"], record["error"]
-            note = (
-                f"{final['step'] or 0:,} test {percent(final['test_accuracy'])}" if error is None else error["message"]
-            )
-            note = note if record["status"] == "done" else f"{record['status']} {note}"
-            bars.update(task, completed=bars.tasks[task].total, note=note, visible=len(todo) <= MANY)
-            bars.update(total, advance=1, note=f"{int(bars.tasks[total].completed) + 1} of {len(todo)} seeds")
+            if record["id"] in tasks:
+                task, status = tasks[record["id"]], "" if record["status"] == "done" else f"{record['status']} "
+                step = "" if record["error"] else f"{record['final']['step'] or 0:,} "
+                note = f"{status}{step}{_outcome(record)}"
+                bars.update(task, completed=bars.tasks[task].total, note=note, visible=len(todo) <= MANY)
+                bars.update(total, advance=1, note=f"{int(bars.tasks[total].completed) + 1} of {len(todo)} seeds")
 
         with _polling(show, [REFRESH]):
             yield finished
 
 
 class _Left(ProgressColumn):
-    """Time left while running, nothing else."""
+    """The time left of a task that is running."""
 
     def render(self, task: Task) -> Text:
-        """As "12 s left"."""
+        """The time left, as "12 s left"."""
         left = None if task.finished else task.time_remaining
         return Text("" if left is None else f"{duration(left)} left")
 
 
 @contextmanager
-def _lines(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Record], None]]:
+def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[Record], None]]:
     seeds = {step.spec.id: step.spec.seed for step in todo}
     started = time.monotonic()
     over: set[str] = set()
@@ -91,28 +83,27 @@ def _lines(todo: Sequence[PlannedCell], on: Channel) -> Iterator[Callable[[Recor
         print(f"[{time.monotonic() - started:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     def show() -> None:
-        running = [m for m in on.progress() if m.budget and m.id in seeds and not (m.over or m.id in over)]
+        running = [m for m in channel.progress() if m.budget and m.id in seeds and not (m.over or m.id in over)]
         for (step, budget, note), side_by_side in groupby(sorted(running, key=_place), key=_place):
             moments = list(side_by_side)
-            who = f"seed{'s' if len(moments) > 1 else ''} {ranges([seeds[m.id] for m in moments])}"
+            several = len(moments) > 1
             left = (budget - step) * moments[0].seconds / max(1, step)
-            how = (
-                f"{_accuracies(moments[0])}"
-                if len(moments) == 1
-                else f"test {_span([m.test_accuracy for m in moments])}"
-            )
-            say(f"{who}: {note}" if note else f"{who}: step {step:,} of {budget:,}, about {left:.0f} s left, {how}")
+            accuracies = f"test {_span([m.test_accuracy for m in moments])}" if several else _accuracies(moments[0])
+            progress = note or f"step {step:,} of {budget:,}, about {left:.0f} s left, {accuracies}"
+            say(f"seed{'s' if several else ''} {ranges([seeds[m.id] for m in moments])}: {progress}")
 
     def finished(record: Record) -> None:
         over.add(record["id"])
-        if record["id"] not in seeds:
-            return
-        final = record["final"]
-        result = f"test {percent(final['test_accuracy'])}" if record["error"] is None else record["error"]["message"]
-        say(f"seed {record['spec']['seed']}: {record['status']}, {result}")
+        if record["id"] in seeds:
+            say(f"seed {record['spec']['seed']}: {record['status']}, {_outcome(record)}")
 
     with _polling(show, LINES_AFTER):
         yield finished
+
+
+def _outcome(record: Record) -> str:
+    """The test accuracy, or the message of the error."""
+    return record["error"]["message"] if record["error"] else f"test {percent(record['final']['test_accuracy'])}"
 
 
 def _place(moment: CellProgress) -> tuple[int, int, str]:
@@ -129,15 +120,15 @@ def _accuracies(moment: CellProgress) -> str:
 
 
 @contextmanager
-def _polling(look: Callable[[], object], pauses: Sequence[float]) -> Iterator[None]:
-    """Call ``look`` after each of these pauses, and after the last one again and again, while the block runs."""
+def _polling(call: Callable[[], object], pauses: Sequence[float]) -> Iterator[None]:
+    """Call a function after each of these pauses, the last of which is repeated, until the block ends."""
     over = threading.Event()
 
     def poll() -> None:
         for pause in chain(pauses, repeat(pauses[-1])):
             if over.wait(pause):
                 return
-            look()
+            call()
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()

@@ -15,12 +15,11 @@ from bench.scheduling import Duration, Plan
 from bench.specs import Spec
 
 LINES_EVERY = 10.0
-"""Seconds without a line after which there is one that says what is under way."""
+"""Seconds without a line after which a line names the jobs that are running."""
 MOST_JOBS = 3
-"""Jobs under way that are named, those that take the longest."""
+"""The number of running jobs that are named: those that take the longest."""
 FIRST_LINES = 5
-"""Records that get a line of their own before lines become rare."""
-
+"""The number of records that are printed one by one; later ones are only counted."""
 
 CONDITIONS: dict[str, Callable[[Spec], str]] = {
     "train_fraction": lambda spec: f"{100 * spec.train_fraction:g} % train",
@@ -28,23 +27,23 @@ CONDITIONS: dict[str, Callable[[Spec], str]] = {
     "task": lambda spec: spec.task,
     "pairs": lambda spec: f"{spec.protocol} pairs",
 }
-"""What a label does not say, by the key of a grid."""
+"""Conditions of a cell that its label does not contain, by the key of a grid."""
 
 
 def namer(planned: Plan) -> Callable[[Spec], str]:
-    """Names cells without their seeds: by their label and by the conditions that differ within a sweep.
+    """A function that names a cell, without its seed, by its label and the conditions that differ within the sweep.
 
     As "onehot+concat → quadratic, 30 % train, mod 11".
     """
-    asked = {key: {getattr(entry.request, key) for entry in planned.entries} for key in CONDITIONS}
-    differing = [tell for key, tell in CONDITIONS.items() if len(asked[key]) > 1]
-    return lambda spec: ", ".join(filter(None, [spec.label, *(tell(spec) for tell in differing)]))
+    values = {key: {getattr(entry.request, key) for entry in planned.entries} for key in CONDITIONS}
+    differing = [describe for key, describe in CONDITIONS.items() if len(values[key]) > 1]
+    return lambda spec: ", ".join(filter(None, [spec.label, *(describe(spec) for describe in differing)]))
 
 
 class _Tally:
-    """How many cells are over, and how long the rest takes.
+    """Counts finished cells and estimates the time left.
 
-    The rest is weighed by what such cells took: those that were stored before, and those that came in since.
+    The estimate is made from the times of cells of the same learner: of those stored before and those of this sweep.
     """
 
     def __init__(self, planned: Plan, slots: int) -> None:
@@ -63,7 +62,7 @@ class _Tally:
             count[1] += max(1, entry.budget.steps) - planned.stored.get(place, (0, 0.0))[0]
 
     def add(self, record: Record) -> None:
-        """A record came in."""
+        """Count a record."""
         if record["status"] == "interrupted":
             self.interrupted += 1
             return
@@ -74,15 +73,15 @@ class _Tally:
         left[0] -= 1
         left[1] -= max(1, record["budget"]["steps"]) - steps
         self.took.setdefault(learner, Duration()).add(record)
-        before = 0.0 if record["final"]["step"] is None else seconds  # what failed says nothing of what was stored
+        before = 0.0 if record["final"]["step"] is None else seconds  # a failed record does not include stored seconds
         self.done += max(0.0, record["seconds"]["total"] - before)
-        # Seconds of cells become seconds of a clock as they have so far: by slots, and by what is lost between.
+        # The ratio of wall time to the seconds of cells so far, which depends on slots and on pauses between jobs.
         self.paced_at = time.monotonic()
         if self.done > 0:
             self.pace = (self.paced_at - self.started) / self.done
 
     def seconds_left(self) -> tuple[float, int]:
-        """By what such cells took, and how many cells are of learners of which none is known."""
+        """The estimated seconds left, and the number of cells of learners without a finished cell."""
         here = {self.planned.duration_key(entry) for entry in self.planned.entries}
         known = {sort[0]: took for sort, took in self.planned.durations.items() if sort in here}
         known |= {name: took for name, took in self.took.items() if took.training or name not in known}
@@ -93,10 +92,11 @@ class _Tally:
         )
         return max(0.0, seconds * self.pace - (time.monotonic() - self.paced_at)), unknown
 
-    def said(self) -> str:
-        """As "37 of 200 cells, 2 of them failed, about 5 min left and 30 cells of learners not seen yet".
+    def summary(self) -> str:
+        """The counts and the time left in words.
 
-        After a stop as "37 of 200 cells done, 2 interrupted, 161 not begun".
+        As "37 of 200 cells, 2 of them failed, about 5 min left and 30 cells of learners not seen yet", or after a stop
+        "37 of 200 cells done, 2 interrupted, 161 not begun".
         """
         left, unknown = self.seconds_left()
         parts = [f"{self.over:,} of {self.total:,} cells{' done' if self.interrupted else ''}"]
@@ -113,9 +113,9 @@ class _Tally:
 
 def what_is_under_way(jobs: Sequence[RunningJob], name_of: Callable[[Spec], str]) -> str:
     """As "onehot → quadratic, seeds 0–4: step 12 of 60 for 8 s; and 2 other jobs"."""
-    said = [_at(job, name_of) for job in jobs[:MOST_JOBS]]
-    more = len(jobs) - len(said)
-    return "; ".join([*said, *([f"and {more:,} other job{'s' if more > 1 else ''}"] if more else [])])
+    parts = [_at(job, name_of) for job in jobs[:MOST_JOBS]]
+    more = len(jobs) - len(parts)
+    return "; ".join([*parts, *([f"and {more:,} other job{'s' if more > 1 else ''}"] if more else [])])
 
 
 def _at(job: RunningJob, name_of: Callable[[Spec], str]) -> str:
@@ -136,9 +136,9 @@ def _how_far(slowest: CellProgress | None) -> str:
 
 @contextmanager
 def sweep_progress(planned: Plan, runs: Executor) -> Iterator[OnRecord]:
-    """Show how far a sweep is until the block ends; yields what is told of records, and of None in between.
+    """Show the progress of a sweep until the block ends; yields a function to call with records, or None in between.
 
-    :param runs: what runs it.
+    :param runs: the executor that runs it.
     """
     follow = _bar if sys.stderr.isatty() else _lines
     with follow(_Tally(planned, len(runs.devices)), runs) as told:
@@ -156,10 +156,10 @@ def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:
 def _bar(tally: _Tally, runs: Executor) -> Iterator[OnRecord]:
     columns = (BarColumn(bar_width=30), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(tally.said(), total=tally.total)
+        task = bars.add_task(tally.summary(), total=tally.total)
 
         def shown() -> str:
-            return "\n".join([tally.said(), *(_at(job, tally.name_of) for job in runs.running_jobs()[:MOST_JOBS])])
+            return "\n".join([tally.summary(), *(_at(job, tally.name_of) for job in runs.running_jobs()[:MOST_JOBS])])
 
         def told(record: Record | None) -> None:
             if record is not None:
@@ -187,7 +187,7 @@ def _lines(tally: _Tally, runs: Executor) -> Iterator[OnRecord]:
                 say(_outcome(record, tally.name_of))
         if time.monotonic() - last > LINES_EVERY:
             jobs = what_is_under_way(runs.running_jobs(), tally.name_of)
-            say(f"{tally.said()}{f'; under way: {jobs}' if jobs else ''}")
+            say(f"{tally.summary()}{f'; under way: {jobs}' if jobs else ''}")
 
     yield told
-    say(tally.said())
+    say(tally.summary())

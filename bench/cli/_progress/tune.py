@@ -1,4 +1,4 @@
-"""Lines of a search on stderr, and its progress on a status line."""
+"""Progress of a search on stderr: lines, and a status line on a terminal."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ from rich.text import Text
 
 @contextmanager
 def search_display() -> Iterator[tuple[Callable[[str], None], Callable[[str], None] | None]]:
-    """Two functions: one writes a line, one shows the progress on a status line, None if stderr is not a terminal."""
+    """Two functions: one prints a line, the other updates the status line (None if stderr is not a terminal)."""
     started = time.monotonic()
     console = Console(stderr=True)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import RequestError, one_of
-from bench.specs import Recorder, Request, defaults_of, registry
+from bench.specs import RecordingTrial, Request, defaults_of, registry
 from bench.tuning.space.overrides import OverridingTrial, PinnedTrial
 from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
 
@@ -68,11 +68,11 @@ class SearchSpace:
 
     def describe(self) -> dict[str, str]:
         """The range or choices of each parameter in words, by name."""
-        recorder = Recorder()
+        recorder = RecordingTrial()
         _one(recorder, "encoder", self.encoders)
         for encoder in self.encoders:
             self._draw_with(recorder, encoder)
-        return recorder.asked
+        return recorder.ranges
 
     def choices(self) -> Iterator[Choice]:
         """Every choice that the request names, and both ends of its ranges."""
@@ -129,7 +129,7 @@ class SearchSpace:
         return values
 
     def _check_owned(self, owner: str, whose: str, cls: type) -> None:
-        suggesting = OverridingTrial(Recorder(), owner)
+        suggesting = OverridingTrial(RecordingTrial(), owner)
         made = cls.suggest(suggesting).keys() - suggesting.asked  # type: ignore[attr-defined]
         names = suggesting.asked | set(defaults_of(cls))
         for name in self._overridden(owner):

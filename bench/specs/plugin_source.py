@@ -1,4 +1,4 @@
-"""Read plugins from their source text: name, summary, what they import, what they lack. Nothing is imported."""
+"""Read from the source of a plugin its name, summary, imports and missing methods, without importing it."""
 
 import ast
 from collections.abc import Collection, Iterator, Mapping
@@ -8,16 +8,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("encoders", "learners")
-"""Where base classes are looked for."""
+"""The packages in which base classes are searched."""
 ABSTRACT = "abstractmethod"
 
 
 @dataclass(frozen=True)
 class ClassSource:
-    """What the text of a plugin's module says of its class.
+    """The class of a plugin, as its source describes it.
 
-    :param imports: top-level packages that the module imports as it is loaded.
-    :param lacks: what its bases ask for and neither it nor they have; empty where a base cannot be read.
+    :param imports: the top-level packages that the module imports when it is loaded.
+    :param lacks: abstract methods and declared attributes that neither the class nor its bases define; empty where a
+        base cannot be read.
     """
 
     name: str
@@ -29,8 +30,9 @@ class ClassSource:
 def read_class(path: Path, plain: str, base: str) -> ClassSource | None:
     """The class of a module whose name is ``plain`` in lower case, or None where it defines none.
 
-    :param base: what it must be a subclass of, by name: bases of that one ask for nothing.
-    :raises ValueError: where the text cannot be parsed. OSError where it cannot be read.
+    :param base: the name of the class of which it must be a subclass. Bases above that class are not read.
+    :raises ValueError: where the text cannot be parsed.
+    :raises OSError: where it cannot be read.
     """
     tree = _parse(path)
     found = next((node for name, node in _classes(tree).items() if name.lower() == plain), None)
@@ -43,43 +45,37 @@ def read_class(path: Path, plain: str, base: str) -> ClassSource | None:
 
 
 def lacking(names: Collection[str]) -> str:
-    """The sentence for parts of the contract that are not there."""
+    """The message about missing methods and attributes, as the end of a sentence."""
     *others, last = sorted(names)
     return f"it lacks {', '.join(others)} and {last}" if others else f"it lacks {last}"
 
 
 def _lacks(chain: list[ast.ClassDef | None]) -> set[str]:
-    """Names that some class asks for and no class has, as the first class of the chain sees it."""
-    asked: set[str] = set()
-    had: set[str] = set()
-    for node in chain:
-        if node is not None:
-            asks, has = _members(node)
-            asked |= asks
-            had |= has
-    return asked - had
+    """Names that some class of the chain declares and no class defines."""
+    members = [_members(node) for node in chain if node is not None]
+    return {name for declared, _ in members for name in declared} - {name for _, own in members for name in own}
 
 
 def _members(node: ast.ClassDef) -> tuple[set[str], set[str]]:
-    """Names that the body of a class asks for, and those that it has."""
-    asks: set[str] = set()
-    has: set[str] = set()
+    """Names that the body of a class only declares, as abstract methods or class variables, and those it defines."""
+    declared: set[str] = set()
+    defined: set[str] = set()
     for item in node.body:
         if isinstance(item, ast.FunctionDef):
-            (asks if any(ast.unparse(d).endswith(ABSTRACT) for d in item.decorator_list) else has).add(item.name)
+            is_abstract = any(ast.unparse(d).endswith(ABSTRACT) for d in item.decorator_list)
+            (declared if is_abstract else defined).add(item.name)
         elif isinstance(item, ast.Assign):
-            has |= {target.id for target in item.targets if isinstance(target, ast.Name)}
+            defined |= {target.id for target in item.targets if isinstance(target, ast.Name)}
         elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            declared = item.value is None
-            if not declared:
-                has.add(item.target.id)
+            if item.value is not None:
+                defined.add(item.target.id)
             elif ast.unparse(item.annotation).startswith("ClassVar"):
-                asks.add(item.target.id)
-    return asks, has
+                declared.add(item.target.id)
+    return declared, defined
 
 
 def _chain(tree: ast.Module, node: ast.ClassDef, base: str) -> Iterator[ast.ClassDef | None]:
-    """A class and all classes above it up to ``base``; None for one whose text is not found."""
+    """A class and all its bases up to ``base``; None for a base whose source is not found."""
     yield node
     if node.name == base:
         return
@@ -88,14 +84,11 @@ def _chain(tree: ast.Module, node: ast.ClassDef, base: str) -> Iterator[ast.Clas
         if name in ("ABC", "object"):
             continue
         place = _find(tree, name.partition("[")[0])
-        if place is None:
-            yield None
-        else:
-            yield from _chain(*place, base)
+        yield from [None] if place is None else _chain(*place, base)
 
 
 def _find(tree: ast.Module, name: str) -> tuple[ast.Module, ast.ClassDef] | None:
-    """Where a class is defined that a module defines or imports by name."""
+    """The module and the node of a class that a module defines or imports by name."""
     if name in (here := _classes(tree)):
         return tree, here[name]
     module = _imported_names(tree).get(name)
@@ -132,7 +125,7 @@ def _classes(tree: ast.Module) -> Mapping[str, ast.ClassDef]:
 
 
 def _imported_names(tree: ast.Module) -> dict[str, str]:
-    """Module of each name that is imported as it is called there."""
+    """By name, the modules from which the module imports names without renaming them."""
     return {
         alias.asname or alias.name: node.module
         for node in tree.body
@@ -143,11 +136,11 @@ def _imported_names(tree: ast.Module) -> dict[str, str]:
 
 
 def _imported_roots(tree: ast.Module) -> list[str]:
-    """Top-level packages that a module imports as it is loaded."""
-    roots: dict[str, None] = {}
+    """The top-level packages that a module imports when it is loaded."""
+    modules = []
     for node in tree.body:
         if isinstance(node, ast.Import):
-            roots |= {alias.name.partition(".")[0]: None for alias in node.names}
+            modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            roots[node.module.partition(".")[0]] = None
-    return list(roots)
+            modules.append(node.module)
+    return list(dict.fromkeys(module.partition(".")[0] for module in modules))

@@ -1,14 +1,14 @@
-"""What a plugin must have, checked on the loaded plugin: a sentence says what is missing.
+"""Checks of a plugin after its import. Each function returns what is wrong, as the end of a sentence, or None.
 
-Only what the benchmark itself asks for is checked. Whether a plugin computes what it claims is for the contract tests.
+Only the attributes and methods that the benchmark uses are checked. The contract tests check what a plugin computes.
 """
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from bench.specs.sources import lacking
-from bench.specs.stand_ins import Recorder
+from bench.specs.fake_trials import RecordingTrial
+from bench.specs.plugin_source import lacking
 from bench.tasks import Task
 
 POSITIONS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -18,9 +18,9 @@ DEVICES = ("cpu", "cuda")
 
 
 def fault_of_class(kind: str, cls: Any, base: type) -> str | None:
-    """What the class of an encoder or a learner lacks, or None.
+    """What is wrong with the class of an encoder or a learner, or None.
 
-    :param base: what it must be a subclass of.
+    :param base: the class of which it must be a subclass.
     """
     if not (isinstance(cls, type) and issubclass(cls, base)):
         return f"it must be a subclass of {base.__name__}"
@@ -42,7 +42,7 @@ def _faults_of_class(kind: str, cls: Any) -> Iterator[str]:
 
 
 def _faults_of_signature(maker: Callable[..., Any]) -> Iterator[str]:
-    """Every argument of a constructor is a parameter with a name and a default."""
+    """Arguments of a constructor that have no name or no default."""
     for name, parameter in inspect.signature(maker).parameters.items():
         if parameter.kind in POSITIONS:
             yield f"its parameters must be named one by one, got {parameter}"
@@ -52,7 +52,7 @@ def _faults_of_signature(maker: Callable[..., Any]) -> Iterator[str]:
 
 def _faults_of_space(cls: Any, known: Mapping[str, Any]) -> Iterator[str]:
     try:
-        drawn = cls.suggest(Recorder())
+        drawn = cls.suggest(RecordingTrial())
     except Exception as error:  # a plugin may raise anything
         yield f"its suggest(trial) fails: {type(error).__name__}: {error}"
         return
@@ -65,7 +65,7 @@ def _faults_of_space(cls: Any, known: Mapping[str, Any]) -> Iterator[str]:
 
 
 Rule = tuple[str, Callable[[Any, Mapping[str, Any]], bool]]
-"""In words, and of a value and the constructor's arguments."""
+"""The rule in words, and a function of a value and the constructor's arguments that tells whether it holds."""
 
 
 def _some_of(known: Collection[str]) -> Callable[[Any, Mapping[str, Any]], bool]:
@@ -92,12 +92,12 @@ LEARNER: dict[str, Rule] = {
 
 
 def fault_of_maker(maker: Any) -> str | None:
-    """Why something registered as a task is no maker of tasks, or None."""
+    """What is wrong with the function that makes a task, or None."""
     if not callable(maker):
         return f"it must be a function that makes a task, got {type(maker).__name__}"
     return next(_faults_of_signature(maker), None)
 
 
 def fault_of_task(task: Any) -> str | None:
-    """Why what a maker has made is no task, or None."""
+    """What is wrong with the result of a function that makes a task, or None."""
     return None if isinstance(task, Task) else f"it must make a bench.tasks.Task, got {type(task).__name__}"

@@ -1,7 +1,8 @@
-"""Values of a request, checked and brought into one form."""
+"""Checks of values in a request, and conversion of equal values to one form, so that they have one identity."""
 
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -10,8 +11,8 @@ import numpy as np
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.hints import share_hint
 from bench.specs.spec import LARGEST_SEED, listed
+from bench.specs.suggestions import percent_hint
 
 T = TypeVar("T")
 
@@ -19,33 +20,32 @@ T = TypeVar("T")
 _WORDS = {"yes": True, "on": True, "no": False, "off": False}
 
 
-def checked(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call something of a plugin's; what it says of a bad value is the user's to mend."""
+def call_plugin(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call a function of a plugin, and raise its errors about bad values as RequestError."""
     try:
         return call(*args, **kwargs)
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise RequestError(str(error) or type(error).__name__) from error
 
 
-def whole(field: str, value: Any, at_least: int | None = None) -> int | None:
+def as_integer(field: str, value: Any, at_least: int | None = None) -> int | None:
     """An integer of any library, or None.
 
     :raises RequestError: for anything else.
     """
     if value is None:
         return None
-    try:
+    number = None
+    with suppress(TypeError):
         number = operator.index(value)
-    except TypeError:
-        raise RequestError(f"`{field}` must be an integer, got {value!r}.") from None
-    if isinstance(value, bool):
+    if number is None or isinstance(value, bool):
         raise RequestError(f"`{field}` must be an integer, got {value!r}.")
     if at_least is not None and not at_least <= number <= LARGEST_SEED:
         raise RequestError(f"`{field}` must be an integer in [{at_least}, 2³¹), got {value!r}.")
     return number
 
 
-def real(field: str, value: Any) -> float:
+def as_number(field: str, value: Any) -> float:
     """A number of any library.
 
     :raises RequestError: for anything else.
@@ -56,24 +56,24 @@ def real(field: str, value: Any) -> float:
         raise RequestError(f"`{field}` must be a number, got {value!r}.") from None
 
 
-def share(part: str, value: Any) -> float:
-    """A share of the pairs; whether it leaves pairs for every part, the split says.
+def as_share(part: str, value: Any) -> float:
+    """A fraction of the pairs. `bench.specs.splits.split` checks that it leaves pairs for every part.
 
     :param part: "train" or "validation".
-    :raises RequestError: for what is no number, or is one in percent.
+    :raises RequestError: for values that are not numbers, and for percentages.
     """
-    hint = share_hint(value)
+    hint = percent_hint(value)
     if isinstance(value, str) and hint != ".":
         raise RequestError(f"`{part}_fraction` must be a number, got {value!r}{hint}")
-    number = real(f"{part}_fraction", value)
+    number = as_number(f"{part}_fraction", value)
     if hint != ".":
         raise RequestError(f"`{part}_fraction` must be in (0, 1), got {number:g}{hint}")
     return number
 
 
 @cache
-def hints(cls: type) -> dict[str, tuple[Any, ...]]:
-    """What the annotation of each constructor argument allows: types, and the words of a Literal."""
+def annotations(cls: type) -> dict[str, tuple[Any, ...]]:
+    """For each constructor argument, the types and the words of a Literal that its annotation allows."""
     try:
         found = get_type_hints(cls.__init__)  # type: ignore[misc]
     except (NameError, TypeError):  # names that only a type checker knows
@@ -89,9 +89,11 @@ def _allowed(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def hinted(value: Any, allowed: Collection[Any]) -> Any:
-    """What is written none is the word, where a word of that name is allowed and None is not; an integer is a float
-    where only floats are, and a whole float an integer where only integers are.
+def as_annotated(value: Any, allowed: Collection[Any]) -> Any:
+    """The value in a type that the annotation allows, where that does not change it.
+
+    None becomes the word "none" where that is allowed and None is not. An integer becomes a float where only floats
+    are allowed, and a float without a fraction becomes an integer where only integers are.
     """
     if value is None and "none" in allowed and NoneType not in allowed:
         return "none"
@@ -101,8 +103,8 @@ def hinted(value: Any, allowed: Collection[Any]) -> Any:
     return float(value) if whole_number and float in allowed and int not in allowed else value
 
 
-def alike(value: Any, default: Any) -> Any:
-    """The value in the default's form: 1 and 1.0 are one setting, 400 and (400,) too, and must be one identity."""
+def like_default(value: Any, default: Any) -> Any:
+    """The value in the type of the default, since 1 and 1.0, or 400 and (400,), are the same setting."""
     value = value.item() if isinstance(value, np.generic) else value
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(default, bool) and value in _WORDS:
@@ -113,7 +115,7 @@ def alike(value: Any, default: Any) -> Any:
         return int(value)
     if isinstance(default, tuple) and default:
         values = [value] if number else value
-        return [alike(v, default[0]) for v in values] if isinstance(values, tuple | list) else value
+        return [like_default(v, default[0]) for v in values] if isinstance(values, tuple | list) else value
     return listed(value)
 
 
