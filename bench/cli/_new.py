@@ -8,9 +8,9 @@ from string import Template
 
 import click
 
+from bench import specs
 from bench.cli._options import debug_option, words
 from bench.errors import RequestError, one_of
-from bench.specs import registry
 
 ENCODER = Template('''\
 """$title: say here what the idea is."""
@@ -143,13 +143,13 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
 
     :raises RequestError: for a name that is not valid or is taken, or a file that exists.
     """
-    module = registry.canonical(name).replace("-", "_")
+    module = specs.registry.canonical(name).replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module) or keyword.iskeyword(module):
         rule = "letters, digits and dashes, beginning with a letter, and no word of Python's own"
         raise RequestError(f"NAME must be {rule}, got {name!r}.")
-    for other in registry.KINDS:
-        if registry.canonical(module) in registry.listings(other):
-            raise RequestError(f"The {other} {registry.canonical(module)!r} exists already.")
+    for other in specs.registry.KINDS:
+        if specs.registry.canonical(module) in specs.registry.listings(other):
+            raise RequestError(f"The {other} {specs.registry.canonical(module)!r} exists already.")
     class_name = "".join(part.capitalize() for part in module.split("_"))
     checkout = _checkout()
     folder = Path(output) if output else checkout / f"{kind}s" if checkout else Path.cwd()
@@ -160,7 +160,7 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
             file.write(text)
     except OSError as error:
         raise RequestError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
-    registry.listings.cache_clear()
+    specs.registry.listings.cache_clear()
     if checkout and folder.resolve() == (checkout / f"{kind}s").resolve():
         return _written_to_checkout(kind, module, path, checkout)
     lines = [f"Wrote {path}.", "Register it in the pyproject.toml of your package:", ""]
@@ -175,7 +175,7 @@ def _checkout() -> Path | None:
 
 def _written_to_checkout(kind: str, module: str, path: Path, checkout: Path) -> list[str]:
     """Write the golden trajectory of a plugin of this checkout; lines that name the next steps."""
-    name = registry.canonical(module)
+    name = specs.registry.canonical(module)
     lines = [f"Wrote {path}: {kind} {name!r} can be used at once."]
     goldens = checkout / "tests" / "golden"
     if goldens.is_dir():

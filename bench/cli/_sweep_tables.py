@@ -102,7 +102,7 @@ class _Row:
     tests: list[float] = field(default_factory=list)
     solved: int = 0
     cells: int = 0
-    troubles: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
     error: str | None = None
 
     def add(self, record: "Record") -> None:
