@@ -9,7 +9,7 @@ import pytest
 from conftest import Finished
 
 import bench
-from bench.cli._tables import print_records
+from bench.cli._tables.records import print_records
 from bench.harness.probes import PROBES, cached_probes, matched_products, probes
 from bench.results.store import Store
 from bench.scheduling.rerun import rerun

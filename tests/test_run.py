@@ -21,7 +21,7 @@ import torch
 from conftest import PATIENCE, SMALL, Finished, read_until, wait_until
 
 import bench
-from bench.cli._tables import _spread
+from bench.cli._tables.records import _spread
 from bench.errors import RequestError, StoreError
 from bench.executors import worker as execute
 from bench.harness import pace as pacing

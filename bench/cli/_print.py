@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,13 +25,13 @@ def console(at_least: int = 0) -> "Console":
 
     if not _is_bounded():
         return Console(highlight=False, width=max(WIDTH_OF_A_FILE, at_least))
-    terminal = Console(highlight=False, width=None if sys.stdout.isatty() else shutil.get_terminal_size().columns)
+    terminal = Console(highlight=False)
     return terminal if terminal.width >= at_least else Console(highlight=False, width=at_least)
 
 
 def _is_bounded() -> bool:
     """Whether the width of lines is limited, by a terminal or by COLUMNS."""
-    return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return sys.stdout.isatty() or os.environ.get("COLUMNS", "").strip("0").isdigit()
 
 
 def print_text(text: str, style: str = "") -> None:

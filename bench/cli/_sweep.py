@@ -5,8 +5,7 @@ from typing import Any
 import click
 
 from bench import scheduling
-from bench.cli import _progress
-from bench.cli import _sweep_tables as tables
+from bench.cli import _progress, _tables
 from bench.cli._options import (
     debug_option,
     device_option,
@@ -67,11 +66,11 @@ def sweep(
     chosen = scheduling.read(grid) if grid is not None else scheduling.Grid.of(wanted, "the options")
     planned = scheduling.plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
     if dry_run:
-        tables.show_plan(planned, as_json, jobs)
+        _tables.show_plan(planned, as_json, jobs)
         return 0
     complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress)
     print_tracebacks(record for record in planned.records() if record["id"] in planned.failures)
-    seen, statuses = tables.show_results(planned, as_json)
+    seen, statuses = _tables.show_results(planned, as_json)
     failed = bool(planned.failures or planned.problems)
     return outcome_code(statuses, complete and seen == len(planned), failed)
 

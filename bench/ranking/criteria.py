@@ -8,16 +8,14 @@ Nothing here imports numpy, so that ``rank --help`` is quick.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bench.results import exponential, percent, short_duration
 
 Kind = Literal["accuracy", "cost", "fraction"]
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """The unit in which the costs of a run and the horizon are counted.
 
     :param noun: as in "1,000 steps".
@@ -33,8 +31,7 @@ class Unit:
     smallest: float
 
 
-@dataclass(frozen=True)
-class Criterion:
+class Criterion(NamedTuple):
     """What rows are ranked by.
 
     :param name: as on the command line.

@@ -6,7 +6,7 @@ From these declarations come the arguments of `bench.run`, the keys of a grid, a
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bench.errors import RequestError, one_of
 
@@ -16,8 +16,7 @@ VAULT = 0.2
 """The share of the pairs that a study keeps for the test of its winner."""
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """The command-line option of a field.
 
     :param help: one sentence.
