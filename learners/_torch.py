@@ -37,8 +37,6 @@ from learners.optim import (
 )
 from learners.optim._core import stateless
 
-__all__ = ["WIDTHS", "TorchLearner"]
-
 LARGEST_SEED = 2**31 - 1
 WIDTHS: Final = (64, 128, 256, 512)
 """Widths in search spaces. They are few because trials of equal shape train together."""

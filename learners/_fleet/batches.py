@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["batch_rows"]
-
 
 def batch_rows(seed: int, n: int, batch: int, step: int, count: int) -> NDArray[np.int64]:
     """Rows of the batches of steps ``step`` … ``step + count − 1``, (count, batch), integers in [0, n).

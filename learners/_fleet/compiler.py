@@ -18,8 +18,6 @@ from learners._fleet.memory import out_of_memory
 from learners._fleet.rates import worth_shrinking, worthwhile
 from learners._fleet.trace import Work, aligned, recall, remember
 
-__all__ = ["Compiler", "keep_programs"]
-
 OPTIONS: Final[dict[str, dict[str, Any]]] = {"cpu": {}, "cuda": {"combo_kernels": True}}
 """Options of PyTorch's compiler. For one replica the time goes to launching kernels, so that small ones are combined.
 

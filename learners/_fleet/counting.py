@@ -14,8 +14,6 @@ from learners._fleet.replica import FleetLearner
 from learners._fleet.step import Rule
 from learners._torch_internals import FakeTensorMode, TorchDispatchMode, arithmetic_decompositions
 
-__all__ = ["Operations", "operations_of_step"]
-
 FREE = frozenset(
     {
         "view", "_unsafe_view", "reshape", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select",

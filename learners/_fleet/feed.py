@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from learners._fleet.group import Tensors
 
-__all__ = ["BLOCK", "Feed"]
-
 BLOCK = 64
 """Steps whose batches are drawn and uploaded together."""
 

@@ -6,8 +6,6 @@ from typing import Final
 
 from learners._fleet.trace import Work
 
-__all__ = ["worth_shrinking", "worthwhile"]
-
 
 @dataclass(frozen=True)
 class Rates:

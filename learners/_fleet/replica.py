@@ -11,8 +11,6 @@ from learners._base import Learner
 from learners._nets.modules import Network
 from learners.optim import Transformation
 
-__all__ = ["FleetLearner"]
-
 
 class FleetLearner(Learner):
     """A learner that can train as one replica of a fleet.

@@ -12,8 +12,6 @@ from learners._fleet.group import SHARED, Group, Tensors, padded
 from learners._fleet.replica import FleetLearner
 from learners._fleet.step import Rule
 
-__all__ = ["first_group"]
-
 
 def first_group(
     learners: Sequence[FleetLearner],

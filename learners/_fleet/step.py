@@ -14,8 +14,6 @@ from learners._kernels.products import stacked
 from learners._nets.modules import Network, Noise
 from learners.optim import Context, Transformation, per_replica
 
-__all__ = ["SPARSITY_ROWS", "Rule"]
-
 SPARSITY_ROWS = 512
 SILENT = 0.01
 

@@ -25,8 +25,6 @@ from learners._fleet.start import first_group
 from learners._fleet.step import Rule
 from learners._kernels.products import LARGEST_TABLE, tensor_cores
 
-__all__ = ["FleetTraining"]
-
 
 class FleetTraining(Training):
     """R replicas of one torch learner.

@@ -22,8 +22,6 @@ try:
 except ImportError:  # builds of PyTorch for a CPU have no Triton
     triton = None
 
-__all__ = ["fits", "hidden_layer"]
-
 TILE = (128, 128, 64)
 """Rows, columns and summands of a tile, the fastest of 7 shapes (one H100)."""
 SMALLEST = 16

@@ -23,20 +23,6 @@ from torch.nn import functional as F
 
 from learners._torch_internals import onednn_linear
 
-__all__ = [
-    "define",
-    "gather",
-    "gather_all",
-    "many",
-    "matmul",
-    "product",
-    "scale",
-    "settled",
-    "shift",
-    "stacked",
-    "tensor_cores",
-]
-
 ONEDNN_LINEAR = onednn_linear()
 LARGEST_TABLE = 512
 """Rows of a table up to which its gradient on a GPU is a product; for larger tables nearly all factors are zero."""
