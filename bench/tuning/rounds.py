@@ -7,16 +7,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+import optuna
 
 from bench.executors import Board, Job, Unit
 from bench.results import Record, environment
 from bench.scheduling import THREADS, device_kind, fleets_of, gpus, structure_of
 from bench.specs import count_train
 from bench.tuning.costs import Costs
-from bench.tuning.progress import Progress
-from bench.tuning.reporter import Reporter
+from bench.tuning.progress import Progress, Reporter
 from bench.tuning.samplers import make_sampler
 from bench.tuning.stopping import count_trials, may_continue, used_flops
 from bench.tuning.storage.ownership import Owner
@@ -40,7 +38,7 @@ class Rounds:
     def __init__(
         self,
         plan: StudyPlan,
-        study: Study,
+        study: optuna.Study,
         owner: Owner,
         slots: int,
         on: Board,
@@ -128,7 +126,7 @@ class Rounds:
             self._open_vault()
 
     def _count_running(self) -> int:
-        return len(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        return len(self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)))
 
     def _ask_round(self) -> int:
         """Ask for a round and queue its cells; how many trials it has, 0 if the search is stopped or over."""
@@ -158,7 +156,7 @@ class Rounds:
         self._queue(list(units.values()), repeats=max(1, round(self.repeats * self.costs.usual_share)))
         return room
 
-    def _room(self, rule: Mapping[str, Any], known: Sequence[FrozenTrial]) -> int:
+    def _room(self, rule: Mapping[str, Any], known: Sequence[optuna.trial.FrozenTrial]) -> int:
         """How many trials the next round may have."""
         room = self.plan.round if may_continue(rule, known, self.costs.late_flops) else 0
         return room if rule["trials"] is None else max(0, min(room, rule["trials"] - count_trials(known)))
@@ -198,5 +196,5 @@ class Rounds:
     def _is_unfinished(self) -> bool:
         """Whether another process has asked for a trial, or raised the stopping rule, since this one looked."""
         known, rule = self.study.get_trials(deepcopy=False), self.plan.rule_of(self.study)
-        running = any(trial.state == TrialState.RUNNING for trial in known)
+        running = any(trial.state == optuna.trial.TrialState.RUNNING for trial in known)
         return running or may_continue(rule, known, self.costs.late_flops)

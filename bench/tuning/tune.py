@@ -12,11 +12,10 @@ import sqlalchemy
 from bench.errors import BenchError, RequestError, StoreError
 from bench.executors import board, executor
 from bench.results import Record, Store, many
-from bench.tuning.dashboard.artifacts import artifacts_folder
 from bench.tuning.dashboard.notes import describe_tests, study_note, trial_note
-from bench.tuning.dashboard.study_page import update_page
+from bench.tuning.dashboard.study_page import artifacts_folder, update_page
 from bench.tuning.objectives import DIRECTIONS, LABELS
-from bench.tuning.reporter import Reporter, Verbosity
+from bench.tuning.progress import Reporter, Verbosity
 from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
 from bench.tuning.stopping import compare_rules, count_trials, settle_rule, with_rule_of

@@ -33,7 +33,7 @@ def caveat(objectives: Sequence[str], seeds: int, attributes: Mapping[str, Any])
     """What a reader should know of a winner that steps or cost chose; empty if all its seeds held 99 %, confirmed.
 
     :param seeds: of each trial.
-    :param attributes: of the trial, see `bench.tuning.measures.trial_attributes`.
+    :param attributes: of the trial, see `bench.tuning.objectives.trial_attributes`.
 
     >>> caveat(["steps"], 1, {"held_steps_to_99": 1200.0, "unconfirmed": 1})
     'it is not confirmed, having held 99 % only to the end of the budget, before 1.5 times the step'

@@ -15,11 +15,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import optuna
 import sqlalchemy
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import fail_stale_trials
-from optuna.study import Study
-from optuna.trial import Trial, TrialState
 
 from bench.results import Lease, leased
 from bench.tuning.optuna_internals import trial_id_of, without_heartbeat
@@ -40,7 +37,7 @@ class Owner(ABC):
     :param prefix: how names of this study begin.
     """
 
-    def __init__(self, study: Study, storage: Any, locks: "_Locks", prefix: str) -> None:
+    def __init__(self, study: optuna.Study, storage: Any, locks: "_Locks", prefix: str) -> None:
         self.study, self.storage, self.locks, self.prefix = study, storage, locks, prefix
 
     def turn(self, stopped: Stopped = lambda: False) -> AbstractContextManager[bool]:
@@ -48,11 +45,11 @@ class Owner(ABC):
         return _alone(self.locks, f"{self.prefix}turn", stopped)
 
     @abstractmethod
-    def claim(self, trial: Trial) -> None:
+    def claim(self, trial: optuna.Trial) -> None:
         """Mark a trial as one that this process works on."""
 
     @abstractmethod
-    def release(self, trial: Trial) -> None:
+    def release(self, trial: optuna.Trial) -> None:
         """Remove the mark: the trial is over."""
 
     @abstractmethod
@@ -68,7 +65,7 @@ class Owner(ABC):
         self.locks.close()
 
 
-def owner_of(study: Study, storage: Any, url: str, results: str | Path) -> Owner:
+def owner_of(study: optuna.Study, storage: Any, url: str, results: str | Path) -> Owner:
     """This process, as an owner of trials of a study."""
     path = journal_path(url)
     return _InDatabase(study, storage, url, Path(results)) if path is None else _InJournal(study, storage, path)
@@ -77,21 +74,21 @@ def owner_of(study: Study, storage: Any, url: str, results: str | Path) -> Owner
 class _InJournal(Owner):
     """Leases in the folder of the journal."""
 
-    def __init__(self, study: Study, storage: Any, path: Path) -> None:
+    def __init__(self, study: optuna.Study, storage: Any, path: Path) -> None:
         path = path.resolve()  # a journal with two names has one lease
         self.folder = path.parent
         super().__init__(study, storage, _OfFolder(self.folder), f"{path.name}: {study.study_name}: ")
 
-    def claim(self, trial: Trial) -> None:
+    def claim(self, trial: optuna.Trial) -> None:
         self.locks.take(f"{self.prefix}{trial.number}")
 
-    def release(self, trial: Trial) -> None:
+    def release(self, trial: optuna.Trial) -> None:
         self.locks.release(f"{self.prefix}{trial.number}")
 
     def fail_orphans(self) -> None:
         """Fail running trials that no living process has leased."""
         taken = leased(self.folder)
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        for trial in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             if f"{self.prefix}{trial.number}" not in taken:
                 _fail(self.study, self.storage, trial_id_of(trial), trial.number)
 
@@ -103,7 +100,7 @@ class _InDatabase(Owner):
     results folder, which processes that share a study there must share too.
     """
 
-    def __init__(self, study: Study, storage: Any, url: str, results: Path) -> None:
+    def __init__(self, study: optuna.Study, storage: Any, url: str, results: Path) -> None:
         file, server = file_of(url), storage.engine.dialect.name == "postgresql"
         file = None if file is None else file.resolve()
         folder, of = (results, "") if file is None else (file.parent, f"{file.name}: ")
@@ -121,18 +118,18 @@ class _InDatabase(Owner):
                     self.storage.record_heartbeat(trial_id)
         self.storage.remove_session()  # each thread has its own
 
-    def claim(self, trial: Trial) -> None:
+    def claim(self, trial: optuna.Trial) -> None:
         self.storage.record_heartbeat(trial_id_of(trial))
         self.alive.add(trial_id_of(trial))
 
-    def release(self, trial: Trial) -> None:
+    def release(self, trial: optuna.Trial) -> None:
         self.alive.discard(trial_id_of(trial))
 
     def fail_orphans(self) -> None:
         """Fail running trials whose heartbeats are missing."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fail_stale_trials(self.study)
+            optuna.storages.fail_stale_trials(self.study)
         # A process sends the first heartbeat of a trial in the turn in which it asks for the trial.
         for trial_id, number in without_heartbeat(self.study, self.storage.engine):
             _fail(self.study, self.storage, trial_id, number)
@@ -144,10 +141,10 @@ class _InDatabase(Owner):
         super().close()
 
 
-def _fail(study: Study, storage: Any, trial_id: int, number: int) -> None:
-    with suppress(UpdateFinishedTrialError):  # its process was alive and has ended it
+def _fail(study: optuna.Study, storage: Any, trial_id: int, number: int) -> None:
+    with suppress(optuna.exceptions.UpdateFinishedTrialError):  # its process was alive and has ended it
         storage.set_trial_user_attr(trial_id, "status", "orphaned")
-        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
 
 class _Locks(Protocol):
