@@ -109,7 +109,9 @@ def fleets(
 @contextmanager
 def _processes(number: int, device: str) -> Iterator[ProcessPoolExecutor]:
     """Fresh worker processes, ended with the block, at once where it fails, or with this process."""
-    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(), device != "cpu"))
+    # As in `bench.executors.warm`: loky would replace a process on a GPU, which grows by 300 MB.
+    env = {} if device == "cpu" else {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
+    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(),), env=env)
     try:
         yield pool
     except BaseException:
