@@ -49,7 +49,6 @@ from bench.specs.resolve import family
 from bench.specs.spec import Budget, Spec
 from bench.specs.splits import draw_vault
 from bench.tuning.costs import Costs
-from bench.tuning.dashboard.notes import describe_plan
 from bench.tuning.objectives import (
     LargestBudget,
     best_trial,
@@ -68,6 +67,7 @@ from bench.tuning.storage.open import close_storage, default_url, open_storage
 from bench.tuning.storage.ownership import owner_of
 from bench.tuning.study import StudyPlan
 from bench.tuning.tune import Tuned, check_same_request
+from bench.tuning.wording import describe_plan
 from learners.ridge import Ridge
 
 Command = Callable[..., Finished]

@@ -1,4 +1,3 @@
-from .dashboard.notes import describe_plan as describe_plan
 from .dashboard.server import serve as serve
 from .dashboard.study_page import artifacts_folder as artifacts_folder
 from .objectives import LABELS as LABELS
@@ -12,4 +11,5 @@ from .storage.open import default_url as default_url
 from .storage.open import open_storage as open_storage
 from .tune import preview as preview
 from .tune import run_tune as run_tune
+from .wording import describe_plan as describe_plan
 from .wording import describe_test_crossings as describe_test_crossings

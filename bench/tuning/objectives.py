@@ -192,10 +192,10 @@ def trial_attributes(records: Sequence[Record]) -> dict[str, Any]:
     and ``sustained_steps_to_99`` the same if every seed has confirmed it. ``unconfirmed`` is the number of seeds that
     held 99 % without having confirmed it.
     """
-    ended = [record for record in records if record["final"]["step"] is not None]
+    ended, statuses = [r for r in records if r["final"]["step"] is not None], {r["status"] for r in records}
     found: dict[str, Any] = {
         "label": records[0]["label"],
-        "status": next((s for s in ("failed", "interrupted", "diverged", "timeout") if _any(records, s)), "done"),
+        "status": next((s for s in ("failed", "interrupted", "diverged", "timeout") if s in statuses), "done"),
         "steps_to_99": _mean_step([record["steps_to"]["validation"][TARGET] for record in records]),
         "held_steps_to_99": _mean_step([held_from(record) for record in records]),
         "sustained_steps_to_99": _mean_step([record["sustained_steps_to"]["validation"][TARGET] for record in records]),
@@ -208,10 +208,6 @@ def trial_attributes(records: Sequence[Record]) -> dict[str, Any]:
         "error": next((" ".join(r["error"]["message"].split())[:500] for r in records if r["error"]), None),
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _any(records: Sequence[Record], status: str) -> bool:
-    return any(record["status"] == status for record in records)
 
 
 def _mean_step(steps: Sequence[int | None]) -> float | None:

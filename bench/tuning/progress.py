@@ -10,10 +10,9 @@ import optuna
 from bench.executors import Board
 from bench.harness import Moment
 from bench.results import about, many
+from bench.tuning import stopping, wording
 from bench.tuning.objectives import best_trial
-from bench.tuning.stopping import count_trials, used_flops
 from bench.tuning.study import StudyPlan
-from bench.tuning.wording import caveat, describe_outcome, describe_values
 
 FIRST_SHARE = 0.02
 """Trials that must be done, 0.02 of one, before the time that is left can be estimated."""
@@ -126,7 +125,7 @@ class Progress:
     def _done(self) -> tuple[int, float]:
         """Trials that count and are over, and their FLOPs."""
         over = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        return count_trials(over), used_flops(over)
+        return stopping.count_trials(over), stopping.used_flops(over)
 
     def _counts(self, cells: Mapping[int, Mapping[str, bool]]) -> str:
         rule, (trials, flops), (earlier, charged) = self.plan.rule_of(self.study), self._done(), self.before or (0, 0.0)
@@ -156,6 +155,10 @@ class Progress:
         number = best_trial(objectives, [(number, trial.values) for number, trial in complete.items()])
         if number is None:
             return ""
-        doubtful = caveat(objectives, self.plan.seeds, found := complete[number].user_attrs)
-        best = describe_outcome(found) if doubtful else describe_values(objectives, complete[number].values)
+        doubtful = wording.caveat(objectives, self.plan.seeds, found := complete[number].user_attrs)
+        best = (
+            wording.describe_outcome(found)
+            if doubtful
+            else wording.describe_values(objectives, complete[number].values)
+        )
         return f"best so far trial {number}: {best}"

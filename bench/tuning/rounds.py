@@ -13,15 +13,13 @@ from bench.executors import Board, Job, Unit
 from bench.results import Record, environment
 from bench.scheduling import THREADS, device_kind, fleets_of, gpus, structure_of
 from bench.specs import count_train
+from bench.tuning import samplers, stopping, wording
 from bench.tuning.costs import Costs
 from bench.tuning.progress import Progress, Reporter
-from bench.tuning.samplers import make_sampler
-from bench.tuning.stopping import count_trials, may_continue, used_flops
 from bench.tuning.storage.ownership import Owner
 from bench.tuning.study import StudyPlan
 from bench.tuning.trial import Trials
 from bench.tuning.winner import Winner
-from bench.tuning.wording import describe_test_crossing
 
 
 class Rounds:
@@ -90,7 +88,7 @@ class Rounds:
             self.reporter.report_traceback(record["error"]["traceback"])
         self.trials.add(record)
         if record["id"] in {spec.id for spec in self.winner.specs}:
-            ended = f"{record['status']}, {describe_test_crossing(record)}"
+            ended = f"{record['status']}, {wording.describe_test_crossing(record)}"
             self.reporter.report(f"fresh seed {record['spec']['seed']}: {ended}")
 
     def describe_progress(self) -> str:
@@ -139,8 +137,8 @@ class Rounds:
             if not room:
                 return 0
             entropy, objectives = (self.plan.entropy, len(known)), len(self.plan.objectives)
-            self.study.sampler = make_sampler(self.plan.sampler, entropy, objectives, self.plan.round)
-            left = math.inf if limit is None else limit - used_flops(known) - self.costs.late_flops
+            self.study.sampler = samplers.make_sampler(self.plan.sampler, entropy, objectives, self.plan.round)
+            left = math.inf if limit is None else limit - stopping.used_flops(known) - self.costs.late_flops
             units: dict[str, Unit] = {}
             for _ in range(room):
                 if self.on.stopped():
@@ -158,8 +156,8 @@ class Rounds:
 
     def _room(self, rule: Mapping[str, Any], known: Sequence[optuna.trial.FrozenTrial]) -> int:
         """How many trials the next round may have."""
-        room = self.plan.round if may_continue(rule, known, self.costs.late_flops) else 0
-        return room if rule["trials"] is None else max(0, min(room, rule["trials"] - count_trials(known)))
+        room = self.plan.round if stopping.may_continue(rule, known, self.costs.late_flops) else 0
+        return room if rule["trials"] is None else max(0, min(room, rule["trials"] - stopping.count_trials(known)))
 
     def _queue(self, units: Sequence[Unit], **details: Any) -> None:
         kind = device_kind(self.plan.device)
@@ -197,4 +195,4 @@ class Rounds:
         """Whether another process has asked for a trial, or raised the stopping rule, since this one looked."""
         known, rule = self.study.get_trials(deepcopy=False), self.plan.rule_of(self.study)
         running = any(trial.state == optuna.trial.TrialState.RUNNING for trial in known)
-        return running or may_continue(rule, known, self.costs.late_flops)
+        return running or stopping.may_continue(rule, known, self.costs.late_flops)

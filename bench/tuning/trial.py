@@ -12,16 +12,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from bench.errors import StoreError
 from bench.executors import Unit
 from bench.results import Record, shown
+from bench.tuning import stopping, wording
 from bench.tuning.costs import Costs
 from bench.tuning.dashboard.study_page import artifacts_folder, attach_curve
 from bench.tuning.objectives import JUDGED, learning_curve, rounded, trial_attributes, trial_values
 from bench.tuning.optuna_internals import storage_of, trial_id_of
 from bench.tuning.progress import Reporter
-from bench.tuning.stopping import TOO_EXPENSIVE
 from bench.tuning.storage.journal import batch_writes
 from bench.tuning.storage.ownership import Owner
 from bench.tuning.study import StudyPlan
-from bench.tuning.wording import describe_outcome
 
 COSTS = ("seconds", "flops", "predicted")
 """Attributes that a trial lacks if another trial trained its cells."""
@@ -133,7 +132,7 @@ class Trials:
     def skip(self, mine: TrialInWork, left: float) -> None:
         """Fail a trial that would take more compute than is left."""
         why = f"its whole budget takes {mine.flops:.3g} FLOPs, and {max(0.0, left):.3g} are left"
-        self.end(mine.trial, {"status": TOO_EXPENSIVE, "error": why})
+        self.end(mine.trial, {"status": stopping.TOO_EXPENSIVE, "error": why})
         self.reporter.report_trial(f"trial {mine.trial.number}: not begun, {why}")
 
     def add(self, record: Record) -> None:
@@ -158,7 +157,7 @@ class Trials:
         values = [rounded(name, value) for name, value in zip(objectives, found, strict=True)]
         if self.end(trial, attributes, values, learning_curve(records) if len(values) == 1 else {}):
             drawn = ", ".join(f"{name} {shown(value)}" for name, value in mine.params.items())
-            worth = f"{', '.join(map(shown, values))}, {describe_outcome(attributes)}"
+            worth = f"{', '.join(map(shown, values))}, {wording.describe_outcome(attributes)}"
             self.reporter.report_trial(f"trial {trial.number}: {worth} ({drawn})")
 
     def interrupt(self) -> None:

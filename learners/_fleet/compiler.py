@@ -13,7 +13,6 @@ import torch
 from torch.fx import GraphModule
 
 from learners._fleet import kept
-from learners._fleet.kept import Program
 from learners._fleet.memory import out_of_memory
 from learners._fleet.rates import worth_shrinking, worthwhile
 from learners._fleet.trace import Work, aligned, recall, remember
@@ -43,7 +42,7 @@ class Compiler:
 
     broken: ClassVar[str | None] = None
     """The tools that are missing on this machine, if any: compiling is not tried again in this process."""
-    loaded: ClassVar[dict[str, tuple[Program, Work]]] = {}
+    loaded: ClassVar[dict[str, tuple[kept.Program, Work]]] = {}
     """Programs on disk that this process loaded or made, by name."""
     known: ClassVar[dict[tuple[GraphModule, int], Callable[..., Any] | str]] = {}
     """For traces that this process compiled, and the number of threads: the program, or why there is none."""
@@ -87,7 +86,7 @@ class Compiler:
 
     def ready(
         self, name: str | None, times: int, arguments: Callable[[], tuple[Any, ...]]
-    ) -> tuple[Program, Work] | None:
+    ) -> tuple[kept.Program, Work] | None:
         """A compiled program that this or an earlier process has kept, and its work, if it is worth loading.
 
         :param times: how often it runs in each training.
@@ -130,7 +129,7 @@ class Compiler:
             return self._program(found)
         if Compiler.broken:
             return self._program(Compiler.broken)
-        compiled: Program | str
+        compiled: kept.Program | str
         self.announce("compiling")
         try:
             with warnings.catch_warnings(), torch.no_grad():
@@ -152,14 +151,14 @@ class Compiler:
         remember(Compiler.known, key, compiled)
         return self._program(compiled)
 
-    def _program(self, found: Program | str) -> Program | None:
+    def _program(self, found: kept.Program | str) -> kept.Program | None:
         """A program, or None with a notice of why there is none."""
         if isinstance(found, str):
             self.notice = found
             return None
         return found
 
-    def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> Program | None:
+    def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> kept.Program | None:
         """Compile and keep on disk; None where this PyTorch cannot, so that it is compiled for this process only."""
         try:
             artifact, compiled = kept.make(program, arguments, OPTIONS[self.device])

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learners._base import Learner, Look, Problem, Rows, Setting, State, Training
-from learners._fleet.batches import batch_rows
 from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
-from learners._fleet.feed import BLOCK, Feed
+from learners._fleet.feed import BLOCK, Feed, batch_rows
 from learners._fleet.group import Group
 from learners._fleet.kept import sources_known
 from learners._fleet.look import PreparedLook
