@@ -19,9 +19,8 @@ from learners._fleet.look import PreparedLook
 from learners._fleet.memory import out_of_memory
 from learners._fleet.occupancy import Occupancy, divisions
 from learners._fleet.program import LookProgram, StepProgram
-from learners._fleet.replica import FleetLearner
 from learners._fleet.start import first_group
-from learners._fleet.step import Rule
+from learners._fleet.step import FleetLearner, Rule
 from learners._kernels.products import LARGEST_TABLE, tensor_cores
 
 

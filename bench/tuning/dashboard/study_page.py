@@ -184,6 +184,5 @@ def attach_record(study: optuna.Study, record: Path, folder: Path) -> None:
 
 def _find(study: optuna.Study, name: str) -> str | None:
     """The id of a study's artifact of that name. One that was deleted in the dashboard is null."""
-    attributes = storage_of(study).get_study_system_attrs(study_id_of(study))
-    kept = (json.loads(text) for key, text in attributes.items() if key.startswith("artifacts:"))
+    kept = (json.loads(text) for key, text in _attributes(study).items() if key.startswith("artifacts:"))
     return next((str(one["artifact_id"]) for one in kept if one and one["filename"] == name), None)
