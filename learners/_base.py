@@ -13,8 +13,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from encoders import Codes
 
-__all__ = ["Learner", "Look", "OneByOne", "Problem", "Setting", "Solitary", "Solo", "Training"]
-
 Rows = NDArray[np.intp]
 State = dict[str, NDArray[Any]]
 """A checkpoint: arrays by name, without pickles."""

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from learners._base import Problem, Solitary, Solo, State
 
-__all__ = ["ClosedForm"]
-
 
 class ClosedForm(Solitary):
     """A learner that wraps a scikit-learn estimator, fitted at once."""

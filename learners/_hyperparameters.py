@@ -19,8 +19,6 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from encoders._check import require_choice, require_flag, require_integer, require_integers, require_number
 
-__all__ = ["Role", "check_fields", "defaults", "hyperparameter", "with_role"]
-
 Role = Literal["structure", "replica", "start", "run"]
 """What a hyperparameter decides: the program, a number of its own for each replica, how the first weights are drawn, or
 what belongs to the run alone. Learners of a fleet must agree on "structure" only."""

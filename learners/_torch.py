@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from encoders import Codes
 from encoders._check import is_number, require
 from learners._base import Learner, Problem, Setting, Training
-from learners._fleet.replica import FleetLearner
+from learners._fleet.step import FleetLearner
 from learners._fleet.training import FleetTraining
 from learners._hyperparameters import check_fields, defaults, hyperparameter, with_role
 from learners._nets.losses import LOSSES, Loss
@@ -36,8 +36,6 @@ from learners.optim import (
     where_matrix,
 )
 from learners.optim._core import stateless
-
-__all__ = ["WIDTHS", "TorchLearner"]
 
 LARGEST_SEED = 2**31 - 1
 WIDTHS: Final = (64, 128, 256, 512)

@@ -12,25 +12,6 @@ from typing import Any, Final
 import torch
 from torch.fx import GraphModule
 
-__all__ = [
-    "INTERNALS",
-    "FakeTensorMode",
-    "TorchDispatchMode",
-    "TracingContext",
-    "arithmetic_decompositions",
-    "flatten_as",
-    "internal",
-    "load_artifact",
-    "load_compiler",
-    "onednn_linear",
-    "standalone_compile",
-    "structure_of",
-    "structures",
-    "tracing",
-    "tree_flatten",
-    "tree_unflatten",
-]
-
 INTERNALS: Final = {
     "torch._decomp:core_aten_decompositions": "counting the operations of a step (learners._fleet.counting)",
     "torch._decomp:get_decompositions": "counting the operations of a step (learners._fleet.counting)",

@@ -27,9 +27,8 @@ from bench.errors import RequestError, StoreError
 from bench.reports.figures import study as study_pictures
 from bench.reports.figures.study import study_figures
 from bench.reports.figures.study.learning_curves import POINTS
-from bench.tuning.dashboard.artifacts import attach_curve
 from bench.tuning.dashboard.server import keep_figures_drawn, redraw
-from bench.tuning.dashboard.study_page import update_page
+from bench.tuning.dashboard.study_page import attach_curve, update_page
 from bench.tuning.optuna_internals import trial_for_note
 from bench.tuning.storage.open import close_storage, default_url, open_storage
 

@@ -24,7 +24,7 @@ from bench.specs.spec import Budget
 from encoders import Codes
 from learners import ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
 from learners._fleet import occupancy
-from learners._fleet.batches import batch_rows
+from learners._fleet.feed import batch_rows
 from learners._fleet.look import EXAMPLES_AT_ONCE, WHOLE_GROUP
 from learners._fleet.program import LookProgram, StepProgram
 from learners._fleet.training import FleetTraining

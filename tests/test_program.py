@@ -28,12 +28,11 @@ from learners._fleet import compiler as compiling
 from learners._fleet import program as programs
 from learners._fleet import trace as tracing
 from learners._fleet.capture import recorded
-from learners._fleet.compiler import Compiler
+from learners._fleet.compiler import Compiler, worth_shrinking, worthwhile
 from learners._fleet.feed import BLOCK
 from learners._fleet.look import WHOLE_GROUP
 from learners._fleet.memory import out_of_memory
 from learners._fleet.program import StepProgram
-from learners._fleet.rates import worth_shrinking, worthwhile
 from learners._fleet.trace import Work, aligned, trace
 from learners._fleet.training import FleetTraining
 from learners._kernels import products as kernels

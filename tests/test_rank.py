@@ -20,9 +20,9 @@ from rich.console import Console
 
 from bench.cli import _print
 from bench.errors import RequestError, StoreError
-from bench.ranking.comparison import compare
 from bench.ranking.criteria import CRITERIA, Criterion
 from bench.ranking.league import Ranking, Row, rank
+from bench.ranking.places import compare
 from bench.ranking.runs import Run
 from bench.ranking.scores import KINDS
 from bench.ranking.statistics import Friedman, critical_difference

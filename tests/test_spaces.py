@@ -17,11 +17,11 @@ from bench.cli._tune import _choices, _worth
 from bench.errors import RequestError
 from bench.specs.request import Request
 from bench.tuning.commands import tune_command
-from bench.tuning.dashboard.notes import describe_plan
 from bench.tuning.request import plan_tune
 from bench.tuning.space.ranges import Range
 from bench.tuning.space.search_space import make_space
 from bench.tuning.storage.open import close_storage, open_storage
+from bench.tuning.wording import describe_plan
 
 PLAIN = Request(encoder="onehot", learner="quadratic")
 Command = Callable[..., Finished]
@@ -256,7 +256,7 @@ def test_a_round_asks_for_so_many_trials(tmp_path: Path, monkeypatch: pytest.Mon
         made.append(entropy[1])
         return known(name, entropy, *more)
 
-    monkeypatch.setattr("bench.tuning.rounds.make_sampler", counting)
+    monkeypatch.setattr("bench.tuning.samplers.make_sampler", counting)
     bench.tune(**RIDGE, trials=7, at_once=3, fresh=0, results=tmp_path, jobs=1)
     assert made[:3] == [0, 3, 6]
 

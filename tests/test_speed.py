@@ -13,10 +13,9 @@ from conftest import wait_until
 from torch.nn import functional as F
 
 from bench.errors import RequestError
-from bench.recipes.measurements.fleet_rates import ProcessPoolExecutor, Subject, fleets
+from bench.recipes.measurements.fleet_rates import WINDOWS, ProcessPoolExecutor, Subject, fleets, rates_of
 from bench.recipes.measurements.plain_script import PlainTransformer, Script, plain_module
 from bench.recipes.measurements.speed import _row, measure
-from bench.recipes.measurements.timing import WINDOWS, rates_of
 from bench.scheduling.devices import fleet_parts
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
@@ -125,7 +124,7 @@ def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_a_load_beside_one_window_is_in_that_window_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, taken = [0.0], iter([7.0, 1.0, 1.0, 8.0, 0.5, 1.0])  # the first warms up, during the fourth there is a load
-    monkeypatch.setattr("bench.recipes.measurements.timing.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr("bench.recipes.measurements.fleet_rates.time", SimpleNamespace(perf_counter=lambda: clock[0]))
 
     def run(steps: int) -> None:
         clock[0] += next(taken)

@@ -17,8 +17,7 @@ import pytest
 from conftest import PATIENCE, Finished, wait_until
 
 from bench.errors import RequestError, StoreError
-from bench.tuning.storage.batches import batch_writes
-from bench.tuning.storage.journal import JournalLock
+from bench.tuning.storage.journal import JournalLock, batch_writes
 from bench.tuning.storage.open import close_storage, default_url, open_storage, shown_url
 from bench.tuning.storage.ownership import owner_of
 

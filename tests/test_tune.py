@@ -49,10 +49,15 @@ from bench.specs.resolve import family
 from bench.specs.spec import Budget, Spec
 from bench.specs.splits import draw_vault
 from bench.tuning.costs import Costs
-from bench.tuning.dashboard.notes import describe_plan
-from bench.tuning.measures import learning_curve, trial_attributes
-from bench.tuning.objectives import LargestBudget, best_trial, objectives_of, trial_values
-from bench.tuning.reporter import Reporter
+from bench.tuning.objectives import (
+    LargestBudget,
+    best_trial,
+    learning_curve,
+    objectives_of,
+    trial_attributes,
+    trial_values,
+)
+from bench.tuning.progress import Reporter
 from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
 from bench.tuning.samplers import make_sampler
@@ -62,6 +67,7 @@ from bench.tuning.storage.open import close_storage, default_url, open_storage
 from bench.tuning.storage.ownership import owner_of
 from bench.tuning.study import StudyPlan
 from bench.tuning.tune import Tuned, check_same_request
+from bench.tuning.wording import describe_plan
 from learners.ridge import Ridge
 
 Command = Callable[..., Finished]
@@ -841,7 +847,7 @@ def test_what_is_shown_changes_with_the_trials_that_are_over(tmp_path: Path) -> 
 
 
 def test_the_slowest_cell_is_one_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.tuning.reporter.SILENCE", 0)
+    monkeypatch.setattr("bench.tuning.progress.SILENCE", 0)
     said: list[str] = []
     with open_channel() as on:
         on.report("job", [CellProgress(str(step), step, 100, None, None, 1.0, over=step == 5) for step in (80, 5, 60)])
@@ -1132,8 +1138,7 @@ def test_a_line_for_each_trial_is_for_those_who_ask(tmp_path: Path, command: Com
 @pytest.mark.usefixtures("inline")
 def test_how_far_a_search_is_names_the_best_and_the_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, said = 0.0, list[str]()
-    for module in ("progress", "reporter"):
-        monkeypatch.setattr(f"bench.tuning.{module}.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("bench.tuning.progress.time", SimpleNamespace(monotonic=lambda: now))
     with open_channel() as on:
         asked = rounds(tmp_path, on, said.append, None)
         asked.progress.begin()

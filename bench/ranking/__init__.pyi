@@ -1,11 +1,11 @@
 from . import statistics as statistics
 from .captions import estimate_name as estimate_name
 from .captions import horizon_suffix as horizon_suffix
-from .comparison import Comparison as Comparison
 from .criteria import CRITERIA as CRITERIA
 from .criteria import CROSSINGS as CROSSINGS
 from .league import Ranking as Ranking
 from .league import rank as rank
+from .places import Comparison as Comparison
 from .question import Question as Question
 from .rows import Row as Row
 from .runs import PROBES as PROBES

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bench.ranking.comparison import Comparison
+from bench.ranking.places import Comparison
 from bench.ranking.question import Question
 from bench.ranking.rows import Row
 from bench.ranking.statistics import FEWEST, LEVEL, MOST_FLIPPED, rank_level

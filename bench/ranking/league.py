@@ -1,8 +1,8 @@
 """The league table: records in, rows out, best first.
 
 A record becomes a run (`reading`, `runs`), a run an observation up to the horizon (`observations`), the observations of
-one config a score (`scores`) and a row (`rows`), and the rows of a block get their places (`places`), or all blocks are
-compared (`blocks`).
+one config a score (`scores`) and a row (`rows`), and the rows get their places, in each block or over all blocks
+(`places`).
 
 A row is a spec without its seeds. Its score depends on its own records alone and on the horizon of its block, which
 ``--horizon`` fixes; its place, the interval of its place and how likely it is to beat the next row depend on the other
@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import RequestError
-from bench.ranking.blocks import ranked_over_blocks
 from bench.ranking.captions import caption, legend
-from bench.ranking.comparison import Comparison
-from bench.ranking.duplicates import note_shared_splits, without_duplicates
-from bench.ranking.places import placed
+from bench.ranking.places import Comparison, placed, ranked_over_blocks
 from bench.ranking.question import FILTERS, Question
-from bench.ranking.reading import Reading
+from bench.ranking.reading import Reading, note_shared_splits, without_duplicates
 from bench.ranking.rows import Row, scored_rows
 from bench.ranking.runs import Run, grouped
 from bench.results import Record, Store, many

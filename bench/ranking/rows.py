@@ -11,7 +11,6 @@ from bench.ranking.observations import horizon_of, observe, row_budget
 from bench.ranking.question import Block, Question
 from bench.ranking.runs import PROBES, Run, grouped
 from bench.ranking.scores import NO_SCORE, Score, score
-from bench.ranking.statistics import Estimate
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _scored_row(runs: Sequence[Run], question: Question, horizon: float | None) 
 def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Question, horizon: float | None) -> Row:
     observations, config, block = found.observations, runs[0].config, runs[0].block
     crossings = [one.crossing for one in observations if one.crossing is not None]
-    n, solved = len(observations), Estimate(None)
+    n, solved = len(observations), statistics.Estimate(None)
     if n and len(crossings) == n:
         solved = statistics.solved_interval(sum(c.solved for c in crossings), n)
     tests, steps = [one.accuracy for one in observations], [one.step for one in observations]

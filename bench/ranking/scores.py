@@ -12,7 +12,6 @@ from bench.ranking.criteria import Kind
 from bench.ranking.observations import Crossing, Observation
 from bench.ranking.question import Question
 from bench.ranking.runs import grouped
-from bench.ranking.statistics import Bounds, Estimate, Sample
 
 DIGITS = 12
 """Sums of the same numbers in another order agree to so many digits."""
@@ -39,17 +38,17 @@ class Score(NamedTuple):
     :param sample: by which rows are tested for a difference; None likewise.
     """
 
-    estimate: Estimate
+    estimate: statistics.Estimate
     order: tuple[float, ...] | None
     observations: Sequence[Observation]
     mean: float | None = None
     remarks: Sequence[str] = ()
     fractions: Sequence[dict[str, Any]] = ()
-    values: Bounds | None = None
-    sample: Sample | None = None
+    values: statistics.Bounds | None = None
+    sample: statistics.Sample | None = None
 
 
-NO_SCORE = Score(Estimate(None), None, [])
+NO_SCORE = Score(statistics.Estimate(None), None, [])
 
 
 def score(observations: Sequence[Observation], question: Question, horizon: float | None) -> Score:
@@ -75,8 +74,8 @@ def _by_accuracy(observations: Sequence[Observation], question: Question, horizo
         observations=observations,
         mean=mean,
         remarks=_outliers(middle.value, sorted(x.tolist())),
-        values=Bounds(-x, -x),
-        sample=Sample([one.key for one in observations], -x, -x, ACCURACY_SPACING),
+        values=statistics.Bounds(-x, -x),
+        sample=statistics.Sample([one.key for one in observations], -x, -x, ACCURACY_SPACING),
     )
 
 
@@ -119,8 +118,8 @@ def _by_cost(observations: Sequence[Observation], question: Question, horizon: f
         observations=observations,
         mean=lost[1] if known_mean else None,
         remarks=_outcomes(crossings),
-        values=Bounds(early, late),
-        sample=Sample([one.key for one in observations], low, high, max(c.spacing for c in crossings)),
+        values=statistics.Bounds(early, late),
+        sample=statistics.Sample([one.key for one in observations], low, high, max(c.spacing for c in crossings)),
     )
 
 
@@ -152,7 +151,7 @@ def _by_fraction(observations: Sequence[Observation], question: Question, horizo
     return Score(need, (math.inf if need.value is None else need.value,), described, fractions=tried)
 
 
-def needed_fraction(medians: Mapping[float, Estimate], target: float) -> Estimate:
+def needed_fraction(medians: Mapping[float, statistics.Estimate], target: float) -> statistics.Estimate:
     """The smallest fraction, of those tried, at which the median accuracy reaches the target.
 
     A fraction does not suffice, at the level of the intervals, where the upper end of its median's interval is below
@@ -174,8 +173,8 @@ def needed_fraction(medians: Mapping[float, Estimate], target: float) -> Estimat
     high = next((fraction for i, fraction in enumerate(fractions) if all(sure[i:])), None)
     low = fractions[maybe - 1] if maybe else None
     if low is None and high is None:
-        return Estimate(value)
-    return Estimate(value, low, high, min(middle.level for middle in found if middle.level is not None))
+        return statistics.Estimate(value)
+    return statistics.Estimate(value, low, high, min(middle.level for middle in found if middle.level is not None))
 
 
 KINDS: dict[Kind, Callable[[Sequence[Observation], Question, float | None], Score]] = {

@@ -1,4 +1,3 @@
-from .csv_table import league_csv as league_csv
 from .figures.critical_difference import check_diagram as check_diagram
 from .figures.critical_difference import draw as draw
 from .figures.study import study_figures as study_figures
@@ -6,6 +5,7 @@ from .figures.trial_curve import curve_picture as curve_picture
 from .league_table import columns_of as columns_of
 from .league_table import explained as explained
 from .league_table import footnotes as footnotes
+from .league_table import league_csv as league_csv
 from .league_table import note_hidden_rows as note_hidden_rows
 from .league_table import tables_of as tables_of
 from .league_table import too_wide as too_wide

@@ -1,13 +1,16 @@
-"""The league table as text: its columns, their cells, and the lines below it, from a ranking."""
+"""The league table as text: its columns, their cells, and the lines below it, from a ranking; also as CSV."""
 
+import csv
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from itertools import groupby
 from string import ascii_letters
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.ranking import FEWEST, PROBES, Question, Ranking, Row, estimate_name, horizon_suffix
 from bench.results import exponential, four_digits, percent, short_duration
@@ -21,6 +24,8 @@ MANY = 8
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
 MOST_DIGITS = 6
 """Numbers in labels with more significant digits than this are shortened."""
+NESTED = ("config", "task_parameters", "fractions", "tuning")
+"""Values of a row that are JSON in a CSV file."""
 
 Show = Callable[[float | None], str]
 
@@ -231,3 +236,20 @@ def too_wide(columns: Sequence[Column], tables: Sequence[Table], width: int, gap
         del widths[column.name]
         hidden.append(column)
     return hidden
+
+
+def league_csv(ranking: Ranking, tables: Sequence[Table]) -> str:
+    """A line for each row, nested values as JSON."""
+    rows = [{"by": ranking.question.by, **_flat(row.to_dict())} for table in tables for row in table.rows]
+    text = StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
+    row |= {**probes, "fewest_steps": steps[0], "most_steps": steps[1]}
+    row |= {name: "; ".join(row[name]) for name in ("incomplete", "remarks")}
+    return row | {name: json.dumps(row[name], ensure_ascii=False) for name in NESTED}

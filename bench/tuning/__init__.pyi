@@ -1,8 +1,7 @@
-from .dashboard.artifacts import artifacts_folder as artifacts_folder
-from .dashboard.notes import describe_plan as describe_plan
 from .dashboard.server import serve as serve
+from .dashboard.study_page import artifacts_folder as artifacts_folder
 from .objectives import LABELS as LABELS
-from .reporter import Verbosity as Verbosity
+from .progress import Verbosity as Verbosity
 from .request import plan_tune as plan_tune
 from .search import SEARCHED as SEARCHED
 from .search import SHARED as SHARED
@@ -12,4 +11,5 @@ from .storage.open import default_url as default_url
 from .storage.open import open_storage as open_storage
 from .tune import preview as preview
 from .tune import run_tune as run_tune
+from .wording import describe_plan as describe_plan
 from .wording import describe_test_crossings as describe_test_crossings

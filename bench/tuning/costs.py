@@ -4,8 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
-from optuna.study import Study
-from optuna.trial import TrialState
+import optuna
 
 from bench.executors import WorkUnit
 from bench.scheduling import structure_of
@@ -26,7 +25,7 @@ class Costs:
     :param show: brings the page of the study up to date.
     """
 
-    def __init__(self, plan: StudyPlan, study: Study, show: Callable[[], None]) -> None:
+    def __init__(self, plan: StudyPlan, study: optuna.Study, show: Callable[[], None]) -> None:
         self.plan, self.study, self.show = plan, study, show
         self.known_flops: dict[Hashable, float] = {}
         self.shown_at = -1
@@ -57,7 +56,7 @@ class Costs:
         """The share of its budget that a trial uses: the median over trials so far, a guess before there is one."""
         if not self.plan.stops_when_solved:
             return 1.0
-        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        known = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         most, own = self.plan.budgets[1] * self.plan.seeds, [t.user_attrs for t in known]
         shares = [found["steps"] / most for found in own if "same_as" not in found and "steps" in found]
         return float(np.median(shares)) if shares and most else USUAL_SHARE

@@ -6,10 +6,8 @@
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import sqlalchemy
-from optuna.storages import BaseStorage
-from optuna.study import Study
-from optuna.trial import TrialState
 
 NOTE_VERSION = "dashboard:{trial_id}:note_ver"
 """The attribute that a study has if optuna-dashboard has a note of a trial."""
@@ -19,7 +17,7 @@ FIGURE = "dashboard:plot_data:{figure}:"
 """How the attributes of a study begin that hold the numbered pieces of a figure of optuna-dashboard."""
 
 
-def storage_of(study: Study) -> BaseStorage:
+def storage_of(study: optuna.Study) -> optuna.storages.BaseStorage:
     """The storage that a study reads and writes."""
     return study._storage
 
@@ -34,25 +32,25 @@ def trial_id_of(trial: Any) -> int:
     return int(trial._trial_id)
 
 
-def dialect_of(study: Study) -> str:
+def dialect_of(study: optuna.Study) -> str:
     """The dialect of the study's database, as "mysql"; empty for a journal or a study in memory."""
     engine = getattr(getattr(study._storage, "_backend", None), "engine", None)  # Optuna caches a database
     return "" if engine is None else str(engine.dialect.name)
 
 
-def without_heartbeat(study: Study, engine: sqlalchemy.Engine) -> list[tuple[int, int]]:
+def without_heartbeat(study: optuna.Study, engine: sqlalchemy.Engine) -> list[tuple[int, int]]:
     """The ids and numbers of running trials that never had a heartbeat."""
     from optuna.storages._rdb.models import TrialHeartbeatModel, TrialModel  # here, so that journals do without it
 
     running = sqlalchemy.select(TrialModel.trial_id, TrialModel.number).where(
         TrialModel.study_id == study._study_id,
-        TrialModel.state == TrialState.RUNNING,
+        TrialModel.state == optuna.trial.TrialState.RUNNING,
         TrialModel.trial_id.not_in(sqlalchemy.select(TrialHeartbeatModel.trial_id)),
     )
     with engine.connect() as connection:
         return [(trial_id, number) for trial_id, number in connection.execute(running)]
 
 
-def trial_for_note(study: Study, trial: Any) -> Any:
+def trial_for_note(study: optuna.Study, trial: Any) -> Any:
     """A finished trial as optuna-dashboard's ``save_note`` takes it: Optuna's own ``Trial`` would start it again."""
     return SimpleNamespace(storage=study._storage, study=study, _trial_id=trial._trial_id)

@@ -1,21 +1,71 @@
-"""How far a search is: trials, the time left, the best so far, and what is in training."""
+"""What a search reports while it runs: its lines, and how far it is."""
 
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from optuna.study import Study
-from optuna.trial import TrialState
+import optuna
 
 from bench.executors import Channel
 from bench.harness import CellProgress
 from bench.results import about, many
+from bench.tuning import stopping, wording
 from bench.tuning.objectives import best_trial
-from bench.tuning.stopping import count_trials, used_flops
 from bench.tuning.study import StudyPlan
-from bench.tuning.wording import caveat, describe_outcome, describe_values
 
 FIRST_SHARE = 0.02
 """Trials that must be done, 0.02 of one, before the time that is left can be estimated."""
+SILENCE = 10.0
+"""Seconds without a line after which a search reports its progress."""
+
+
+@dataclass(frozen=True)
+class Verbosity:
+    """What a search reports beside its stopping rule, its winner, and what went wrong.
+
+    :param trials: a line for each trial.
+    :param tracebacks: tracebacks of trials and cells that failed.
+    :param status: shows the progress, several times a second, on a line that is written over; None reports it on a line
+        of its own after ten seconds without one.
+    """
+
+    trials: bool = True
+    tracebacks: bool = False
+    status: Callable[[str], None] | None = None
+
+
+class Reporter:
+    """Reports lines, as many as were asked for.
+
+    :param write: takes each line.
+    """
+
+    def __init__(self, write: Callable[[str], None], verbosity: Verbosity | None = None) -> None:
+        self.write, self.verbosity = write, verbosity or Verbosity()
+        self.last = time.monotonic()
+
+    def report(self, text: str) -> None:
+        """Report a line."""
+        self.last = time.monotonic()
+        self.write(text)
+
+    def report_trial(self, text: str) -> None:
+        """Report a line about one trial, if such lines were asked for."""
+        if self.verbosity.trials:
+            self.report(text)
+
+    def report_traceback(self, error: Exception | str) -> None:
+        """Report a traceback, if tracebacks were asked for."""
+        if self.verbosity.tracebacks:
+            self.report((error if isinstance(error, str) else "".join(traceback.format_exception(error))).rstrip())
+
+    def report_progress(self, describe: Callable[[], str]) -> None:
+        """Show the progress on the status line, or report it after a while without a line."""
+        if self.verbosity.status is not None:
+            self.verbosity.status(describe())
+        elif time.monotonic() - self.last >= SILENCE:
+            self.report(describe())
 
 
 def time_left(elapsed: float, done: float, left: float) -> str:
@@ -43,12 +93,12 @@ def _share(moment: CellProgress) -> float:
 
 
 class Progress:
-    """How far the search of this process is.
+    """How far the search of this process is: trials, the time left, the best so far, and what is in training.
 
     :ivar before: trials that counted, and their FLOPs, when the search began; None before that.
     """
 
-    def __init__(self, plan: StudyPlan, study: Study, on: Channel) -> None:
+    def __init__(self, plan: StudyPlan, study: optuna.Study, on: Channel) -> None:
         self.plan, self.study, self.on = plan, study, on
         self.began = time.monotonic()
         self.before: tuple[int, float] | None = None
@@ -75,7 +125,7 @@ class Progress:
     def _done(self) -> tuple[int, float]:
         """Trials that count and are over, and their FLOPs."""
         over = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        return count_trials(over), used_flops(over)
+        return stopping.count_trials(over), stopping.used_flops(over)
 
     def _counts(self, cells: Mapping[int, Mapping[str, bool]]) -> str:
         rule, (trials, flops), (earlier, charged) = self.plan.rule_of(self.study), self._done(), self.before or (0, 0.0)
@@ -100,11 +150,15 @@ class Progress:
         )
 
     def _best_so_far(self) -> str:
-        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        known = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         objectives, complete = self.plan.objectives, {trial.number: trial for trial in known}
         number = best_trial(objectives, [(number, trial.values) for number, trial in complete.items()])
         if number is None:
             return ""
-        doubtful = caveat(objectives, self.plan.seeds, found := complete[number].user_attrs)
-        best = describe_outcome(found) if doubtful else describe_values(objectives, complete[number].values)
+        doubtful = wording.caveat(objectives, self.plan.seeds, found := complete[number].user_attrs)
+        best = (
+            wording.describe_outcome(found)
+            if doubtful
+            else wording.describe_values(objectives, complete[number].values)
+        )
         return f"best so far trial {number}: {best}"

@@ -7,23 +7,19 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+import optuna
 
 from bench.executors import Channel, Job, WorkUnit
 from bench.results import Record, environment
 from bench.scheduling import THREADS, device_kind, fleets_of, gpus, structure_of
 from bench.specs import count_train
+from bench.tuning import samplers, stopping, wording
 from bench.tuning.costs import Costs
-from bench.tuning.progress import Progress
-from bench.tuning.reporter import Reporter
-from bench.tuning.samplers import make_sampler
-from bench.tuning.stopping import count_trials, may_continue, used_flops
+from bench.tuning.progress import Progress, Reporter
 from bench.tuning.storage.ownership import Owner
 from bench.tuning.study import StudyPlan
 from bench.tuning.trial import Trials
 from bench.tuning.winner import Winner
-from bench.tuning.wording import describe_test_crossing
 
 
 class Rounds:
@@ -40,7 +36,7 @@ class Rounds:
     def __init__(
         self,
         plan: StudyPlan,
-        study: Study,
+        study: optuna.Study,
         owner: Owner,
         slots: int,
         on: Channel,
@@ -92,7 +88,7 @@ class Rounds:
             self.reporter.report_traceback(record["error"]["traceback"])
         self.trials.add(record)
         if record["id"] in {spec.id for spec in self.winner.specs}:
-            ended = f"{record['status']}, {describe_test_crossing(record)}"
+            ended = f"{record['status']}, {wording.describe_test_crossing(record)}"
             self.reporter.report(f"fresh seed {record['spec']['seed']}: {ended}")
 
     def describe_progress(self) -> str:
@@ -128,7 +124,7 @@ class Rounds:
             self._open_vault()
 
     def _count_running(self) -> int:
-        return len(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        return len(self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)))
 
     def _ask_round(self) -> int:
         """Ask for a round and queue its cells; how many trials it has, 0 if the search is stopped or over."""
@@ -141,8 +137,8 @@ class Rounds:
             if not room:
                 return 0
             entropy, objectives = (self.plan.entropy, len(known)), len(self.plan.objectives)
-            self.study.sampler = make_sampler(self.plan.sampler, entropy, objectives, self.plan.round)
-            left = math.inf if limit is None else limit - used_flops(known) - self.costs.late_flops
+            self.study.sampler = samplers.make_sampler(self.plan.sampler, entropy, objectives, self.plan.round)
+            left = math.inf if limit is None else limit - stopping.used_flops(known) - self.costs.late_flops
             units: dict[str, WorkUnit] = {}
             for _ in range(room):
                 if self.on.stop_requested():
@@ -158,10 +154,10 @@ class Rounds:
         self._queue(list(units.values()), repeats=max(1, round(self.repeats * self.costs.usual_share)))
         return room
 
-    def _room(self, rule: Mapping[str, Any], known: Sequence[FrozenTrial]) -> int:
+    def _room(self, rule: Mapping[str, Any], known: Sequence[optuna.trial.FrozenTrial]) -> int:
         """How many trials the next round may have."""
-        room = self.plan.round if may_continue(rule, known, self.costs.late_flops) else 0
-        return room if rule["trials"] is None else max(0, min(room, rule["trials"] - count_trials(known)))
+        room = self.plan.round if stopping.may_continue(rule, known, self.costs.late_flops) else 0
+        return room if rule["trials"] is None else max(0, min(room, rule["trials"] - stopping.count_trials(known)))
 
     def _queue(self, units: Sequence[WorkUnit], **details: Any) -> None:
         kind = device_kind(self.plan.device)
@@ -198,5 +194,5 @@ class Rounds:
     def _is_unfinished(self) -> bool:
         """Whether another process has asked for a trial, or raised the stopping rule, since this one looked."""
         known, rule = self.study.get_trials(deepcopy=False), self.plan.rule_of(self.study)
-        running = any(trial.state == TrialState.RUNNING for trial in known)
-        return running or may_continue(rule, known, self.costs.late_flops)
+        running = any(trial.state == optuna.trial.TrialState.RUNNING for trial in known)
+        return running or stopping.may_continue(rule, known, self.costs.late_flops)

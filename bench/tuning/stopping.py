@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optuna.study import Study
-from optuna.trial import FrozenTrial
+import optuna
 
 from bench.errors import RequestError
 from bench.tuning.study import StudyPlan
@@ -27,26 +26,26 @@ MOST_WITHOUT_VALUE = 32
 """Trials in a row, none of them with a value of its own, after which the search ends."""
 
 
-def count_trials(trials: Sequence[FrozenTrial]) -> int:
+def count_trials(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
     """How many trials count towards the stopping rule, those in work included."""
     return len(_counted(trials))
 
 
-def _counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def _counted(trials: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
     return [trial for trial in trials if _may_have_value(trial) or trial.user_attrs.get("status") in COUNTED]
 
 
-def _may_have_value(trial: FrozenTrial) -> bool:
+def _may_have_value(trial: optuna.trial.FrozenTrial) -> bool:
     return trial.state.name in ("COMPLETE", "RUNNING")
 
 
-def used_flops(trials: Sequence[FrozenTrial]) -> float:
+def used_flops(trials: Sequence[optuna.trial.FrozenTrial]) -> float:
     """FLOPs that trials took, or may take at most while in work; what a dead process used is not known."""
     at_most = [trial.user_attrs.get("predicted", 0.0) if trial.state.name == "RUNNING" else 0.0 for trial in trials]
     return float(sum(trial.user_attrs.get("flops", most) for trial, most in zip(trials, at_most, strict=True)))
 
 
-def may_continue(rule: Mapping[str, Any], trials: Sequence[FrozenTrial], late: float = 0.0) -> bool:
+def may_continue(rule: Mapping[str, Any], trials: Sequence[optuna.trial.FrozenTrial], late: float = 0.0) -> bool:
     """Whether a stopping rule lets another trial begin.
 
     A search by compute alone would never end if trials had no new values any more: 32 such trials in a row end it.
@@ -63,14 +62,14 @@ def may_continue(rule: Mapping[str, Any], trials: Sequence[FrozenTrial], late: f
     return len(tried) < MOST_WITHOUT_VALUE or any(own)
 
 
-def _affords(compute: float, trials: Sequence[FrozenTrial]) -> bool:
+def _affords(compute: float, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
     """Whether compute is left; if the last trials were all too expensive, enough for one of them."""
     left, last = compute - used_flops(trials), [trial.user_attrs for trial in trials[-MOST_TOO_EXPENSIVE:]]
     expensive = [found.get("status") == TOO_EXPENSIVE and found["predicted"] > left for found in last]
     return left > 0 and not (len(last) == MOST_TOO_EXPENSIVE and all(expensive))
 
 
-def settle_rule(plan: StudyPlan, study: Study, report: Callable[[str], None]) -> StudyPlan:
+def settle_rule(plan: StudyPlan, study: optuna.Study, report: Callable[[str], None]) -> StudyPlan:
     """The plan with the stopping rule of the study, which holds for all of its processes.
 
     A command that asks for more raises the rule. One that asks for less follows it, so that the command that began a
@@ -90,7 +89,7 @@ def settle_rule(plan: StudyPlan, study: Study, report: Callable[[str], None]) ->
     return with_rule_of(study, plan)
 
 
-def compare_rules(plan: StudyPlan, study: Study) -> tuple[bool, bool]:
+def compare_rules(plan: StudyPlan, study: optuna.Study) -> tuple[bool, bool]:
     """Whether a plan asks for more than the study's stopping rule, and whether for less; raises as `settle_rule`."""
     known, rule = study.get_trials(deepcopy=False), plan.rule
     before = study.user_attrs.get("rule", dict.fromkeys(rule, 0))
@@ -107,7 +106,7 @@ def compare_rules(plan: StudyPlan, study: Study) -> tuple[bool, bool]:
     return more, less
 
 
-def with_rule_of(study: Study, plan: StudyPlan) -> StudyPlan:
+def with_rule_of(study: optuna.Study, plan: StudyPlan) -> StudyPlan:
     """The plan with the stopping rule of the study as it is now: another process may have raised it."""
     rule = plan.rule_of(study)
     if rule == plan.rule:

@@ -10,8 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from optuna.study import Study
-from optuna.trial import FixedTrial
+import optuna
 
 from bench.errors import RequestError
 from bench.results import SCHEMA
@@ -87,7 +86,7 @@ class StudyPlan:
         """The stopping rule."""
         return {"trials": self.trials, "compute": self.compute}
 
-    def rule_of(self, study: Study) -> dict[str, Any]:
+    def rule_of(self, study: optuna.Study) -> dict[str, Any]:
         """The stopping rule of the study itself: the highest that any process has asked for."""
         return dict(study.user_attrs.get("rule", self.rule))
 
@@ -160,7 +159,7 @@ class StudyPlan:
         Trials have these seeds too. It tests on all pairs that do not train, including the vault and the pairs that
         chose the parameters.
         """
-        spec = self.family(self.space.draw(FixedTrial(dict(params)))).first
+        spec = self.family(self.space.draw(optuna.trial.FixedTrial(dict(params)))).first
         return run_command(spec, self.limits, self.fresh or FRESH, self.results)
 
     @cached_property

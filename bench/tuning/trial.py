@@ -6,25 +6,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
 from bench.errors import StoreError
 from bench.executors import WorkUnit
 from bench.results import Record, shown
+from bench.tuning import stopping, wording
 from bench.tuning.costs import Costs
-from bench.tuning.dashboard.artifacts import artifacts_folder, attach_curve
-from bench.tuning.measures import JUDGED, learning_curve, trial_attributes
-from bench.tuning.objectives import rounded, trial_values
+from bench.tuning.dashboard.study_page import artifacts_folder, attach_curve
+from bench.tuning.objectives import JUDGED, learning_curve, rounded, trial_attributes, trial_values
 from bench.tuning.optuna_internals import storage_of, trial_id_of
-from bench.tuning.reporter import Reporter
-from bench.tuning.stopping import TOO_EXPENSIVE
-from bench.tuning.storage.batches import batch_writes
+from bench.tuning.progress import Reporter
+from bench.tuning.storage.journal import batch_writes
 from bench.tuning.storage.ownership import Owner
 from bench.tuning.study import StudyPlan
-from bench.tuning.wording import describe_outcome
 
 COSTS = ("seconds", "flops", "predicted")
 """Attributes that a trial lacks if another trial trained its cells."""
@@ -42,7 +38,7 @@ class TrialInWork:
     :ivar records: of its cells that are over, by id.
     """
 
-    trial: Trial
+    trial: optuna.Trial
     params: dict[str, Any] = field(default_factory=dict)
     units: list[WorkUnit] = field(default_factory=list)
     flops: float = 0.0
@@ -72,11 +68,11 @@ class Trials:
     :ivar in_work: these trials, by number.
     """
 
-    def __init__(self, plan: StudyPlan, study: Study, owner: Owner, costs: Costs, reporter: Reporter) -> None:
+    def __init__(self, plan: StudyPlan, study: optuna.Study, owner: Owner, costs: Costs, reporter: Reporter) -> None:
         self.plan, self.study, self.owner, self.costs, self.reporter = plan, study, owner, costs, reporter
         self.in_work: dict[int, TrialInWork] = {}
 
-    def ask(self, known: Sequence[FrozenTrial], limited: bool) -> TrialInWork | None:
+    def ask(self, known: Sequence[optuna.trial.FrozenTrial], limited: bool) -> TrialInWork | None:
         """Ask for a trial; None if none of its cells has to be trained.
 
         :param known: the trials before this round.
@@ -99,16 +95,18 @@ class Trials:
                 if limited and mine.same_as is None:
                     mine.flops = len(specs) * self.costs.flops_of(mine.units[0])
                     trial.set_user_attr("predicted", mine.flops)
-            except (StorageInternalError, SQLAlchemyError, StoreError):
+            except (optuna.exceptions.StorageInternalError, SQLAlchemyError, StoreError):
                 raise
             except Exception as error:
                 self._refuse(trial, error)
                 return None
         return mine
 
-    def _repeat(self, mine: TrialInWork, known: Sequence[FrozenTrial]) -> bool:
+    def _repeat(self, mine: TrialInWork, known: Sequence[optuna.trial.FrozenTrial]) -> bool:
         """Whether an earlier trial drew the same: then this one gets its values, and costs nothing."""
-        same = (trial for trial in known if trial.state == TrialState.COMPLETE and trial.params == mine.params)
+        same = (
+            trial for trial in known if trial.state == optuna.trial.TrialState.COMPLETE and trial.params == mine.params
+        )
         before = next(same, None)
         if before is None:
             return False
@@ -119,7 +117,7 @@ class Trials:
         self.reporter.report_trial(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
         return True
 
-    def _refuse(self, trial: Trial, error: Exception) -> None:
+    def _refuse(self, trial: optuna.Trial, error: Exception) -> None:
         """Fail a trial because a constructor refused its parameters, or the ``suggest`` of a plugin raised an error.
 
         The trial counts, and the search goes on.
@@ -134,7 +132,7 @@ class Trials:
     def skip(self, mine: TrialInWork, left: float) -> None:
         """Fail a trial that would take more compute than is left."""
         why = f"its whole budget takes {mine.flops:.3g} FLOPs, and {max(0.0, left):.3g} are left"
-        self.end(mine.trial, {"status": TOO_EXPENSIVE, "error": why})
+        self.end(mine.trial, {"status": stopping.TOO_EXPENSIVE, "error": why})
         self.reporter.report_trial(f"trial {mine.trial.number}: not begun, {why}")
 
     def add(self, record: Record) -> None:
@@ -159,7 +157,7 @@ class Trials:
         values = [rounded(name, value) for name, value in zip(objectives, found, strict=True)]
         if self.end(trial, attributes, values, learning_curve(records) if len(values) == 1 else {}):
             drawn = ", ".join(f"{name} {shown(value)}" for name, value in mine.params.items())
-            worth = f"{', '.join(map(shown, values))}, {describe_outcome(attributes)}"
+            worth = f"{', '.join(map(shown, values))}, {wording.describe_outcome(attributes)}"
             self.reporter.report_trial(f"trial {trial.number}: {worth} ({drawn})")
 
     def interrupt(self) -> None:
@@ -169,7 +167,7 @@ class Trials:
 
     def end(
         self,
-        trial: Trial,
+        trial: optuna.Trial,
         attributes: Mapping[str, Any],
         values: Sequence[float] | None = None,
         curve: Mapping[int, float] = MappingProxyType({}),
@@ -182,7 +180,7 @@ class Trials:
         :param curve: validation accuracy by step.
         """
         in_time, storage, id = True, storage_of(self.study), trial_id_of(trial)
-        state = TrialState.FAIL if values is None else TrialState.COMPLETE
+        state = optuna.trial.TrialState.FAIL if values is None else optuna.trial.TrialState.COMPLETE
         try:
             with batch_writes(storage):  # a Trial would also remember what the storage then refuses
                 for step, accuracy in sorted(curve.items()):
@@ -191,7 +189,7 @@ class Trials:
                     storage.set_trial_user_attr(id, name, value)
                 attach_curve(trial, curve, artifacts_folder(self.plan.results))
             self.study.tell(trial, values, state=state, skip_if_finished=True)
-        except UpdateFinishedTrialError:
+        except optuna.exceptions.UpdateFinishedTrialError:
             in_time = False
             self.costs.charge_late(trial.number, attributes)
             why = "another process believed this one dead and failed the trial"

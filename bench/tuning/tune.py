@@ -12,14 +12,12 @@ import sqlalchemy
 from bench.errors import BenchError, RequestError, StoreError
 from bench.executors import executor_class, open_channel
 from bench.results import Record, Store, many
-from bench.tuning.dashboard.artifacts import artifacts_folder
-from bench.tuning.dashboard.notes import describe_tests, study_note, trial_note
-from bench.tuning.dashboard.study_page import update_page
+from bench.tuning import stopping, wording
+from bench.tuning.dashboard.study_page import artifacts_folder, update_page
 from bench.tuning.objectives import DIRECTIONS, LABELS
-from bench.tuning.reporter import Reporter, Verbosity
+from bench.tuning.progress import Reporter, Verbosity
 from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
-from bench.tuning.stopping import compare_rules, count_trials, settle_rule, with_rule_of
 from bench.tuning.storage.open import close_storage, default_url, journal_path, open_storage
 from bench.tuning.storage.ownership import owner_of
 from bench.tuning.study import StudyPlan
@@ -107,7 +105,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
         with owner.turn():  # of two processes that begin a study, one stores its request
             plan = _with_vault_of(study, plan)
             check_same_request(plan, study)
-            plan = settle_rule(plan, study, reporter.report)
+            plan = stopping.settle_rule(plan, study, reporter.report)
         if stored := _count_over(study):  # trials in work are those of other or dead processes
             reporter.report(f"{many(stored, 'trial')} of the study {plan.study!r} are stored already")
         with open_channel() as on:
@@ -118,7 +116,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
                 slots=jobs or joblib.cpu_count(),
                 on=on,
                 reporter=reporter,
-                show=lambda: update_page(study, **_page(with_rule_of(study, plan), study)),
+                show=lambda: update_page(study, **_page(stopping.with_rule_of(study, plan), study)),
             )
             workers = executor_class()(rounds.devices, on)
             try:
@@ -129,7 +127,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
         owner.close()
     if workers.problems and not whole:
         raise StoreError(workers.problems[0])
-    return _tuned(with_rule_of(study, plan), study, rounds, whole, workers.problems)
+    return _tuned(stopping.with_rule_of(study, plan), study, rounds, whole, workers.problems)
 
 
 def preview(plan: StudyPlan) -> tuple[StudyPlan, int]:
@@ -149,12 +147,12 @@ def preview(plan: StudyPlan) -> tuple[StudyPlan, int]:
     plan = _with_vault_of(study, plan)
     if "what" in study.user_attrs or study.get_trials(deepcopy=False):
         check_same_request(plan, study)
-    asks_for_less = compare_rules(plan, study)[1]
-    return with_rule_of(study, plan) if asks_for_less else plan, _count_over(study)
+    asks_for_less = stopping.compare_rules(plan, study)[1]
+    return stopping.with_rule_of(study, plan) if asks_for_less else plan, _count_over(study)
 
 
 def _count_over(study: optuna.Study) -> int:
-    return count_trials([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
+    return stopping.count_trials([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
 
 
 def _study(plan: StudyPlan, storage: Any) -> optuna.Study:
@@ -194,12 +192,12 @@ def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
 
 def _page(plan: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:
     """What optuna-dashboard shows of a study, as arguments of `update_page`."""
-    note = study_note(plan, best, study.user_attrs.get("tested"))
+    note = wording.study_note(plan, best, study.user_attrs.get("tested"))
     metrics = [LABELS[objective] for objective in plan.objectives]
     artifacts = artifacts_folder(plan.results)
 
     def of_trial(trial: optuna.trial.FrozenTrial) -> str:
-        return trial_note(plan, trial, plan.run_command(trial.params))
+        return wording.trial_note(plan, trial, plan.run_command(trial.params))
 
     return {"note": note, "metrics": metrics, "of_trial": of_trial, "artifacts": artifacts}
 
@@ -213,7 +211,7 @@ def _plain(name: str, value: Any) -> str:
 def _tuned(plan: StudyPlan, study: optuna.Study, rounds: Rounds, whole: bool, problems: list[str]) -> Tuned:
     best, cells = rounds.winner.best(), rounds.winner.cells()
     record = Store(plan.results).path(cells[0]["id"]) if cells else None
-    tested = describe_tests(cells)
+    tested = wording.describe_tests(cells)
     if tested is not None and study.user_attrs.get("tested") != tested:
         study.set_user_attr("tested", tested)
     update_page(study, **_page(plan, study, best), winner=record, figures=True)

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optuna.study import Study
-from optuna.trial import FixedTrial, FrozenTrial, TrialState
+import optuna
 
 from bench.executors import WorkUnit
 from bench.results import Record, Store, about, many
@@ -24,7 +23,7 @@ class Winner:
     :ivar problems: what a user should know of their records.
     """
 
-    def __init__(self, plan: StudyPlan, study: Study, costs: Costs) -> None:
+    def __init__(self, plan: StudyPlan, study: optuna.Study, costs: Costs) -> None:
         self.plan, self.study, self.costs = plan, study, costs
         self.store = Store(plan.results)
         self.specs: list[Spec] = []
@@ -39,7 +38,7 @@ class Winner:
         """The number of the winner, of the best trial so far, or None."""
         if self.is_chosen:
             return int(self.study.user_attrs["winner"])
-        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        known = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         return best_trial(self.plan.objectives, [(trial.number, trial.values) for trial in known])
 
     def choose(self) -> bool:
@@ -60,11 +59,11 @@ class Winner:
         todo = "run" if record is None else action(record, budget)
         return None if todo == "done" else WorkUnit(spec, budget, record if todo in ("extend", "resume") else None)
 
-    def _trial(self, number: int) -> FrozenTrial:
+    def _trial(self, number: int) -> optuna.trial.FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
 
     def _family(self, number: int) -> Family:
-        return self.plan.family(self.plan.space.draw(FixedTrial(self._trial(number).params)), opened=True)
+        return self.plan.family(self.plan.space.draw(optuna.trial.FixedTrial(self._trial(number).params)), opened=True)
 
     def announce(self, units: Sequence[WorkUnit], slots: int) -> list[str]:
         """Which trial is the winner, and what its fresh seeds take.
@@ -131,5 +130,5 @@ class Winner:
         return record
 
 
-def _shown(trial: FrozenTrial) -> dict[str, Any]:
+def _shown(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     return {"number": trial.number, "params": dict(trial.params), "value": list(trial.values)}

@@ -9,8 +9,6 @@ import torch
 
 from learners._fleet.memory import out_of_memory
 
-__all__ = ["keeper", "recorded"]
-
 _keepers: dict[torch.device, tuple[Any, Any]] = {}
 
 

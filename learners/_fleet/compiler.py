@@ -1,11 +1,11 @@
-"""Compile programs, where it pays, and keep them for later fleets and processes."""
+"""Compile programs, where estimates of their time say that it pays, and keep them for later fleets and processes."""
 
 import os
 import time
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -13,12 +13,8 @@ import torch
 from torch.fx import GraphModule
 
 from learners._fleet import kept
-from learners._fleet.kept import Program
 from learners._fleet.memory import out_of_memory
-from learners._fleet.rates import worth_shrinking, worthwhile
 from learners._fleet.trace import Work, aligned, recall, remember
-
-__all__ = ["Compiler", "keep_programs"]
 
 OPTIONS: Final[dict[str, dict[str, Any]]] = {"cpu": {}, "cuda": {"combo_kernels": True}}
 """Options of PyTorch's compiler. For one replica the time goes to launching kernels, so that small ones are combined.
@@ -29,6 +25,92 @@ H100): PyTorch does not guarantee that a kernel then waits for all results that 
 
 TOOLS = ("CxxCompiler", "TritonMissing", "C++ compiler", "C compiler", "working triton")
 """Words of errors that say that tools for compiling are missing, rather than that a program cannot be compiled."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Measured rates of a device.
+
+    :param bandwidth: bytes a second of elementwise work, of one thread or one GPU.
+    :param launch: seconds that an operator takes regardless of its size.
+    :param products: FLOPs a second of matrix products in a fleet, of one thread or one GPU, by precision.
+    :param fused: the factor by which compiling reduces bytes and operators.
+    :param fixed: seconds that compiling any program takes.
+    :param each: seconds that compiling takes for each operator.
+    :param tracing: seconds that making an uncompiled program takes for each operator.
+    """
+
+    bandwidth: float
+    launch: float
+    products: Mapping[str, float]
+    fused: float
+    fixed: float
+    each: float
+    tracing: float
+
+    def elementwise(self, work: Work, own: int) -> float:
+        """Seconds of a program, uncompiled, without the arithmetic of its products."""
+        return work.bytes / (self.bandwidth * own) + work.operators * self.launch
+
+    def seconds(self, work: Work, compiled: bool, own: int, precision: str) -> float:
+        """Seconds of one run of a program."""
+        products = self.products.get(precision, self.products["float32"]) * own
+        return self.elementwise(work, own) / (self.fused if compiled else 1) + work.flops / products
+
+    def making(self, work: Work, compiled: bool) -> float:
+        """Seconds of making a program."""
+        return self.fixed + self.each * work.operators if compiled else self.tracing * work.operators
+
+
+PRODUCTS: Final = {"cpu": {"float32": 1.7e11}, "cuda": {"float32": 3e13, "tf32": 7e13, "bfloat16": 1.5e14}}
+
+RATES: Final = {
+    "cpu": Rates(2.0e10, 4e-6, PRODUCTS["cpu"], fused=2.0, fixed=3.0, each=0.03, tracing=0.002),
+    "cuda": Rates(2.3e12, 2.5e-6, PRODUCTS["cuda"], fused=8.0, fixed=10.0, each=0.04, tracing=0.004),
+}
+"""Rates of two cores of an AMD EPYC, and of one H200. They are constants, not measured at run time: a compiled program
+rounds differently, and whether one is compiled must not depend on how busy a machine is."""
+
+AGAIN = 0.01
+"""The share of the cost of compiling that a program costs which was compiled before, in memory or on disk."""
+
+MARGIN = 2.0
+"""Making a program must save this many times what it costs, since a run may end early."""
+
+
+def worthwhile(work: Work, steps: int, device: str, threads: int = 1, repeats: int = 1) -> bool:
+    """Whether compiling saves more time than it takes, over so many steps in each of so many trainings."""
+    rates = RATES[device]
+    saved = rates.elementwise(work, threads if device == "cpu" else 1) * (1 - 1 / rates.fused)
+    return repeats * steps * saved > MARGIN * _all_making(rates.making(work, compiled=True), repeats)
+
+
+def worth_shrinking(
+    work: Work,
+    share: float,
+    steps: int,
+    device: str,
+    threads: int = 1,
+    repeats: int = 1,
+    precision: str = "float32",
+    compiled: bool = True,
+) -> bool:
+    """Whether replacing a program by one for a share of its replicas saves time.
+
+    The new program may be compiled if the present one is. On a GPU all replicas, compiled, often take less time than
+    half of them uncompiled. Looks are left out: smaller ones run faster, but are another program to make.
+    """
+    rates, own = RATES[device], threads if device == "cpu" else 1
+    now, fewer = rates.seconds(work, compiled, own, precision), work.of_fewer(share)
+    return any(
+        repeats * steps * (now - rates.seconds(fewer, made, own, precision))
+        > MARGIN * _all_making(rates.making(fewer, made), repeats)
+        for made in {compiled, False}
+    )
+
+
+def _all_making(once: float, repeats: int) -> float:
+    return once * (1 + AGAIN * (repeats - 1))
 
 
 class Compiler:
@@ -45,7 +127,7 @@ class Compiler:
 
     broken: ClassVar[str | None] = None
     """The tools that are missing on this machine, if any: compiling is not tried again in this process."""
-    loaded: ClassVar[dict[str, tuple[Program, Work]]] = {}
+    loaded: ClassVar[dict[str, tuple[kept.Program, Work]]] = {}
     """Programs on disk that this process loaded or made, by name."""
     known: ClassVar[dict[tuple[GraphModule, int], Callable[..., Any] | str]] = {}
     """For traces that this process compiled, and the number of threads: the program, or why there is none."""
@@ -89,7 +171,7 @@ class Compiler:
 
     def ready(
         self, name: str | None, times: int, arguments: Callable[[], tuple[Any, ...]]
-    ) -> tuple[Program, Work] | None:
+    ) -> tuple[kept.Program, Work] | None:
         """A compiled program that this or an earlier process has kept, and its work, if it is worth loading.
 
         :param times: how often it runs in each training.
@@ -132,7 +214,7 @@ class Compiler:
             return self._program(found)
         if Compiler.broken:
             return self._program(Compiler.broken)
-        compiled: Program | str
+        compiled: kept.Program | str
         self.announce("compiling")
         try:
             with warnings.catch_warnings(), torch.no_grad():
@@ -154,14 +236,14 @@ class Compiler:
         remember(Compiler.known, key, compiled)
         return self._program(compiled)
 
-    def _program(self, found: Program | str) -> Program | None:
+    def _program(self, found: kept.Program | str) -> kept.Program | None:
         """A program, or None with a notice of why there is none."""
         if isinstance(found, str):
             self.notice = found
             return None
         return found
 
-    def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> Program | None:
+    def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> kept.Program | None:
         """Compile and keep on disk; None where this PyTorch cannot, so that it is compiled for this process only."""
         try:
             artifact, compiled = kept.make(program, arguments, OPTIONS[self.device])

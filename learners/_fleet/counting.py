@@ -5,16 +5,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import flop_registry
 
 from learners._base import Problem
 from learners._fleet.group import SHARED, Tensors
-from learners._fleet.replica import FleetLearner
-from learners._fleet.step import Rule
+from learners._fleet.step import FleetLearner, Rule
 from learners._torch_internals import FakeTensorMode, TorchDispatchMode, arithmetic_decompositions
-
-__all__ = ["Operations", "operations_of_step"]
 
 FREE = frozenset(
     {
@@ -138,4 +134,4 @@ def _cost(operator: Any, args: Sequence[Any], made: Any) -> int:
 
 
 def _numel(value: Any) -> int:
-    return int(value.numel()) if isinstance(value, Tensor) else 0
+    return int(value.numel()) if isinstance(value, torch.Tensor) else 0

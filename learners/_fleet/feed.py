@@ -1,4 +1,4 @@
-"""Batches on the device, uploaded in blocks of steps, ahead of their use."""
+"""Batches: which rows a replica sees in which step, and their upload to the device in blocks of steps."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,14 +10,27 @@ from numpy.typing import NDArray
 
 from learners._fleet.group import Tensors
 
-__all__ = ["BLOCK", "Feed"]
-
 BLOCK = 64
 """Steps whose batches are drawn and uploaded together."""
 
 
 HELPERS = 4
 """Threads that draw batches while a GPU works."""
+
+
+def batch_rows(seed: int, n: int, batch: int, step: int, count: int) -> NDArray[np.int64]:
+    """Rows of the batches of steps ``step`` … ``step + count − 1``, (count, batch), integers in [0, n).
+
+    A stream of permutations of all n rows, one an epoch, each drawn from (seed, epoch), cut into batches of constant
+    size: a batch may end one epoch and begin the next. A full batch is all rows in order.
+    """
+    if batch >= n:
+        return np.broadcast_to(np.arange(n), (count, n)).copy()
+    start, stop = step * batch, (step + count) * batch
+    epochs = range(start // n, -(-stop // n))
+    stream = np.concatenate([np.random.default_rng([seed, epoch]).permutation(n) for epoch in epochs])
+    offset = start - epochs[0] * n
+    return stream[offset : offset + stop - start].reshape(count, batch)
 
 
 @cache

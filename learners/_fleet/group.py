@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-__all__ = ["Group", "Tensors", "padded"]
-
-Tensors = dict[str, Tensor]
+Tensors = dict[str, torch.Tensor]
 
 SHARED = "shared_table"
 """The name of the only tensor without a replica axis: the table of codes, where all replicas have the same."""

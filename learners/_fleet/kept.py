@@ -25,8 +25,6 @@ from torch.fx.graph import CodeGen
 
 from learners import _torch_internals as internals
 
-__all__ = ["Program", "find", "keep", "load", "make", "name_of", "sources_known"]
-
 Program = Callable[..., Any]
 
 DAYS: Final = 30

@@ -13,8 +13,6 @@ from learners._fleet.group import Group, padded
 from learners._fleet.occupancy import Occupancy
 from learners._fleet.step import SPARSITY_ROWS
 
-__all__ = ["PreparedLook"]
-
 EXAMPLES_AT_ONCE = {"cpu": 4_096, "cuda": 1_048_576}
 """Replicas times examples of one piece of a look."""
 WHOLE_GROUP = {"cpu": 1.0, "cuda": 0.0}

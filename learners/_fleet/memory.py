@@ -2,8 +2,6 @@
 
 import torch
 
-__all__ = ["out_of_memory"]
-
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error, or one that caused it, says that memory ran out on a CPU or a GPU."""

@@ -7,8 +7,6 @@ import torch
 
 from learners._fleet.group import Group
 
-__all__ = ["Occupancy", "divisions"]
-
 DIVISIONS = {"cpu": (), "cuda": (4, 3, 2)}
 """Numbers of equal groups that a fleet may be divided into if its replicas stop at different times; the first that fits
 is taken. Equal groups share one program and run in turn, and the remaining replicas move into as few as hold them."""

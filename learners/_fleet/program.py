@@ -17,8 +17,6 @@ from learners._fleet.group import Group, Tensors
 from learners._fleet.step import Rule
 from learners._fleet.trace import Work, in_place, trace
 
-__all__ = ["LookProgram", "StepProgram"]
-
 STRIDE = 8
 """Steps of the longer of two captured graphs."""
 

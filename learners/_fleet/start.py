@@ -5,14 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from learners._base import Problem
 from learners._fleet.group import SHARED, Group, Tensors, padded
-from learners._fleet.replica import FleetLearner
-from learners._fleet.step import Rule
-
-__all__ = ["first_group"]
+from learners._fleet.step import FleetLearner, Rule
 
 
 def first_group(
@@ -76,7 +72,7 @@ def _drawn(network: Any, seed: int, table_UF: Any) -> Tensors:
 def _data(problems: Sequence[Problem], batches: Sequence[int], device: torch.device, dtype: torch.dtype) -> Tensors:
     """Codes and answers of the training rows. One table serves all replicas where all have the same."""
 
-    def uploaded(array: Any, kind: torch.dtype | None = None) -> Tensor:
+    def uploaded(array: Any, kind: torch.dtype | None = None) -> torch.Tensor:
         return torch.as_tensor(array, device=device, dtype=kind)
 
     tables = [problem.codes.table_UF for problem in problems]

@@ -1,23 +1,74 @@
-"""One update and one look, as pure functions of stacked tensors."""
+"""One update and one look, as pure functions of stacked tensors, and what they ask of a learner.
 
+A learner gives a module, a loss and an optimizer for one replica.
+"""
+
+from abc import abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
+from learners._base import Learner
 from learners._fleet.group import SHARED, Tensors
-from learners._fleet.replica import FleetLearner
 from learners._kernels.noise import key, normal
 from learners._kernels.products import stacked
 from learners._nets.modules import Network, Noise
 from learners.optim import Context, Transformation, per_replica
 
-__all__ = ["SPARSITY_ROWS", "Rule"]
-
 SPARSITY_ROWS = 512
 SILENT = 0.01
+
+
+class FleetLearner(Learner):
+    """A learner that can train as one replica of a fleet.
+
+    The fleet trains the module, and hands the weights back: ``model_`` holds them by name, ``n_slots_`` the number of
+    slots of the codes.
+    """
+
+    model_: dict[str, NDArray[np.float32]]
+    n_slots_: int
+    weight_noise: float
+    """Deviation of the noise on every weight in training; 0 for none."""
+
+    @abstractmethod
+    def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
+        """The module of one replica, its weights not drawn yet."""
+
+    @abstractmethod
+    def example_losses(self, scores: Tensor, y: Tensor) -> Tensor:
+        """The loss of each example, (…), from scores (…, C) and classes (…)."""
+
+    @abstractmethod
+    def transformation(self, network: Network) -> Transformation:
+        """How gradients become updates."""
+
+    @abstractmethod
+    def hyper(self) -> dict[str, float]:
+        """Numbers that may differ from replica to replica, by the names that transformations use."""
+
+    @abstractmethod
+    def start(self) -> tuple[Any, ...]:
+        """What decides the first weights beside the seed and the structure."""
+
+    @abstractmethod
+    def seed(self) -> int:
+        """One integer from which all randomness of a replica is derived."""
+
+    @abstractmethod
+    def resolved_batch(self, n_train: int) -> int:
+        """Examples of one update."""
+
+    @property
+    @abstractmethod
+    def noisy(self) -> bool:
+        """Whether the module draws random numbers in training."""
 
 
 @dataclass(frozen=True)

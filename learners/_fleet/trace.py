@@ -21,8 +21,6 @@ from learners._torch_internals import (
     tree_unflatten,
 )
 
-__all__ = ["REMEMBERED", "Work", "aligned", "in_place", "recall", "remember", "trace"]
-
 VIEWS = {"view", "expand", "transpose", "permute", "unsqueeze", "squeeze", "select", "slice", "split", "t", "detach"}
 """Operators that move no data."""
 PRODUCTS = {"bmm", "mm", "product", "rectified", "masked"}

@@ -10,22 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learners._base import Learner, Look, Problem, Rows, Setting, State, Training
-from learners._fleet.batches import batch_rows
 from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
-from learners._fleet.feed import BLOCK, Feed
+from learners._fleet.feed import BLOCK, Feed, batch_rows
 from learners._fleet.group import Group
 from learners._fleet.kept import sources_known
 from learners._fleet.look import PreparedLook
 from learners._fleet.memory import out_of_memory
 from learners._fleet.occupancy import Occupancy, divisions
 from learners._fleet.program import LookProgram, StepProgram
-from learners._fleet.replica import FleetLearner
 from learners._fleet.start import first_group
-from learners._fleet.step import Rule
+from learners._fleet.step import FleetLearner, Rule
 from learners._kernels.products import LARGEST_TABLE, tensor_cores
-
-__all__ = ["FleetTraining"]
 
 
 class FleetTraining(Training):

@@ -14,15 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learners._kernels.products import define, many
+from learners._kernels.products import Gradient, define, many
 
 try:
     import triton
     import triton.language as tl
 except ImportError:  # builds of PyTorch for a CPU have no Triton
     triton = None
-
-__all__ = ["fits", "hidden_layer"]
 
 TILE = (128, 128, 64)
 """Rows, columns and summands of a tile, the fastest of 7 shapes (one H100)."""
@@ -132,10 +130,8 @@ define(
 )
 
 
-class _HiddenLayer(torch.autograd.Function):
+class _HiddenLayer(Gradient):
     """x (N, D), U (H, D), V (D, H), b (H,) or nothing → h Vᵀ (N, D), and h (N, H), which has no gradient."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, up: Tensor, down: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,6 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-__all__ = ["key", "normal", "uniform"]
-
 _MASK = 0xFFFFFFFF
 
 

@@ -23,20 +23,6 @@ from torch.nn import functional as F
 
 from learners._torch_internals import onednn_linear
 
-__all__ = [
-    "define",
-    "gather",
-    "gather_all",
-    "many",
-    "matmul",
-    "product",
-    "scale",
-    "settled",
-    "shift",
-    "stacked",
-    "tensor_cores",
-]
-
 ONEDNN_LINEAR = onednn_linear()
 LARGEST_TABLE = 512
 """Rows of a table up to which its gradient on a GPU is a product; for larger tables nearly all factors are zero."""
@@ -144,10 +130,14 @@ def tensor_cores(precision: str) -> Iterator[None]:
             torch.backends.cuda.matmul.allow_tf32 = before
 
 
-class _Product(torch.autograd.Function):
-    """x (B, K), w (N, K) → x wᵀ (B, N)."""
+class Gradient(torch.autograd.Function):
+    """An operator of one replica with a gradient of its own, which `vmap` also makes one of stacked replicas."""
 
     generate_vmap_rule = True
+
+
+class _Product(Gradient):
+    """x (B, K), w (N, K) → x wᵀ (B, N)."""
 
     @staticmethod
     def forward(x: Tensor, w: Tensor) -> Tensor:
@@ -176,10 +166,8 @@ def matmul(a_RNK: Tensor, b_RKM: Tensor) -> Tensor:
     return torch.ops.mod97.product(a_RNK, b_RKM.mT) if _by_onednn(a_RNK) else a_RNK @ b_RKM
 
 
-class _Gather(torch.autograd.Function):
+class _Gather(Gradient):
     """index (B,), tables (U, D), … → (B, D), …"""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(index: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
@@ -247,10 +235,8 @@ def settled(*numbers_R: Tensor) -> tuple[Tensor, ...]:
     return torch.ops.mod97.settled(torch.stack(numbers_R)).unbind(0)
 
 
-class _Shift(torch.autograd.Function):
+class _Shift(Gradient):
     """x (N, D), b (D,) → x + b."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, b: Tensor) -> Tensor:
@@ -265,10 +251,8 @@ class _Shift(torch.autograd.Function):
         return grad, _sums(grad)
 
 
-class _Scale(torch.autograd.Function):
+class _Scale(Gradient):
     """x (N, D), w (D,) → x · w."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, w: Tensor) -> Tensor:

@@ -18,8 +18,6 @@ from learners._kernels.hidden import fits, hidden_layer
 from learners._kernels.products import gather_all, many, product, scale, shift
 from learners._nets.modules import ACTIVATIONS, Embedding, Linear, Network, Noise
 
-__all__ = ["Decoder"]
-
 ALL, ONE = "all", "one"
 SITE_BITS = 16
 """Sites of dropout are numbered by block, and by position within."""

@@ -11,8 +11,6 @@ from torch.nn import functional as F
 from learners._kernels.products import gather, product
 from learners._nets.modules import Embedding, Linear, Network, Noise
 
-__all__ = ["CONTRASTS", "GoodnessNet", "softmax", "symba", "threshold"]
-
 LARGEST = 1 << 23
 """Activations of one layer, over examples and labels, that are in memory together when all labels are scored."""
 BELOW_ONE = 1 - 2.0**-24

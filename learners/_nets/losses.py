@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["LOSSES", "Loss", "cross_entropy", "squared", "stablemax"]
-
 Loss = Literal["cross-entropy", "squared", "stablemax"]
 
 

@@ -17,8 +17,6 @@ from torch.nn import functional as F
 from learners._kernels.noise import mix, uniform
 from learners._kernels.products import gather, product, shift
 
-__all__ = ["ACTIVATIONS", "Activation", "Embedding", "Linear", "Network", "Noise"]
-
 Activation = Literal["relu", "gelu", "tanh", "quadratic", "identity"]
 ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "relu": F.relu,

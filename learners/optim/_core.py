@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Context", "Gradients", "Hyper", "State", "Transformation", "chain", "per_replica", "where_matrix"]
-
 Gradients = dict[str, Tensor]
 """Tensors (R, …) by the name of their parameter."""
 State = dict[str, Tensor]

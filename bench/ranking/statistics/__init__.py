@@ -3,9 +3,17 @@
 `bench.recipes.measurements.coverage` measures how often each interval holds the truth.
 """
 
-from bench.ranking.statistics.comparisons import MOST_FLIPPED, Bounds, improvement, sign_flip
+from bench.ranking.statistics.comparisons import (
+    MOST_FLIPPED,
+    SIGNIFICANCE,
+    Bounds,
+    Friedman,
+    critical_difference,
+    friedman,
+    improvement,
+    sign_flip,
+)
 from bench.ranking.statistics.estimates import FEWEST, LEVEL, Estimate, median, median_interval, solved_interval
-from bench.ranking.statistics.mean_ranks import SIGNIFICANCE, Friedman, critical_difference, friedman
 from bench.ranking.statistics.ranks import Sample, rank_intervals, rank_level
 
 __all__ = [

@@ -19,13 +19,19 @@ ALL = "all"
 INTERRUPTED = "Interrupted. What is done is stored; the same command goes on from there.\n"
 
 
-def parser_of(name: str, doc: str | None) -> argparse.ArgumentParser:
-    """The parser of a measurement, described by the first line of its module's docstring."""
-    return argparse.ArgumentParser(
+def parser_of(name: str, doc: str | None, **options: tuple[Any, str]) -> argparse.ArgumentParser:
+    """The parser of a measurement, described by the first line of its module's docstring.
+
+    :param options: the default and the help of each option, whose values are of the default's type.
+    """
+    parser = argparse.ArgumentParser(
         prog=f"python -m bench.recipes.measurements.{name}",
         description=(doc or "").partition("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    for option, (default, text) in options.items():
+        parser.add_argument(f"--{option}", type=type(default), default=default, help=text)
+    return parser
 
 
 def tell(text: str) -> None:

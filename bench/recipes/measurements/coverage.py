@@ -272,10 +272,13 @@ def lines(repeats: int, jobs: int, only: str = "") -> Iterator[Line]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Simulate and print; the exit code is 1 where a coverage is below its level."""
-    parser = parser_of("coverage", __doc__)
-    parser.add_argument("--repeats", type=int, default=20_000, help="samples, or tables, for each line")
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes")
-    parser.add_argument("--only", default="", metavar="TEXT", help="shapes with this in their name, as 'steps'")
+    parser = parser_of(
+        "coverage",
+        __doc__,
+        repeats=(20_000, "samples, or tables, for each line"),
+        jobs=(joblib.cpu_count(), "processes"),
+        only=("", "shapes with this in their name, as 'steps'"),
+    )
     parser.add_argument("--json", type=Path, help="file for all lines")
     options = parser.parse_args(arguments)
     print(f"{'interval':18}{'shape':52}{'n':>3}{'level':>9}{'coverage':>10}")

@@ -73,11 +73,14 @@ def summary(records: Iterable[Record]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = parser_of("gpus", __doc__)
+    parser = parser_of(
+        "gpus",
+        __doc__,
+        steps=(12_000, "of each cell"),
+        seeds=(64, "of each of the 16 configurations"),
+        precision=("bfloat16", "arithmetic of the training"),
+    )
     parser.add_argument("counts", nargs="+", type=int, metavar="N", help="how many GPUs, for each run")
-    parser.add_argument("--steps", type=int, default=12_000, help="of each cell")
-    parser.add_argument("--seeds", type=int, default=64, help="of each of the 16 configurations")
-    parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
     options = parser.parse_args()
     here = gpus()
     for count in options.counts:

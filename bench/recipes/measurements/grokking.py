@@ -123,12 +123,15 @@ def _described(name: str, seeds: int) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = parser_of("grokking", __doc__)
+    parser = parser_of(
+        "grokking",
+        __doc__,
+        seeds=(20, "of each row"),
+        device=("auto", "where to train"),
+        results=("results/grokking", "folder that keeps the records"),
+    )
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(ROWS)}, or all")
-    parser.add_argument("--seeds", type=int, default=20, help="of each row")
-    parser.add_argument("--device", default="auto", help="where to train")
     parser.add_argument("--seconds", type=float, help="safety limit of each row, for one seed's share")
-    parser.add_argument("--results", default="results/grokking", help="folder that keeps the records")
     parser.add_argument("--json", type=Path, help="file for all results")
     options = parser.parse_args()
     described = {name: partial(_described, name, options.seeds) for name in ROWS}

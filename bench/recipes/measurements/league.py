@@ -64,9 +64,7 @@ def _share(value: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the table as markdown."""
-    parser = parser_of("league", __doc__)
-    parser.add_argument("--results", default="results", help="folder of the sweep")
-    options = parser.parse_args(arguments)
+    options = parser_of("league", __doc__, results=("results", "folder of the sweep")).parse_args(arguments)
     try:
         header, *rows = table(options.results)
     except BenchError as error:

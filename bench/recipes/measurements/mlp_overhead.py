@@ -59,11 +59,13 @@ def direct(epochs: int, seed: int, threads: int) -> tuple[float, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = parser_of("mlp_overhead", __doc__)
-    parser.add_argument("--epochs", type=int, default=200, help="of each run")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each, with seeds of their own")
-    parser.add_argument("--threads", type=int, default=1, help="threads of scikit-learn; the benchmark uses one")
-    options = parser.parse_args()
+    options = parser_of(
+        "mlp_overhead",
+        __doc__,
+        epochs=(200, "of each run"),
+        repeats=(3, "runs of each, with seeds of their own"),
+        threads=(1, "threads of scikit-learn; the benchmark uses one"),
+    ).parse_args()
     each = f"{options.epochs:,} epochs by the benchmark and by scikit-learn"
     tell(f"{options.repeats} × {each}: {about(2 * options.repeats * options.epochs * EPOCH)} of a CPU core.")
     ratios = []

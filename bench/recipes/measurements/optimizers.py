@@ -103,19 +103,22 @@ def _described(arm: str, options: argparse.Namespace) -> str:
 
 def main() -> None:
     """Tune and print."""
-    parser = parser_of("optimizers", __doc__)
+    parser = parser_of(
+        "optimizers",
+        __doc__,
+        trials=(64, "of each arm at each fraction"),
+        seeds=(4, "of each trial"),
+        fresh=(20, "seeds of each winner"),
+        round=(16, "trials asked for at a time"),
+        search=(1, "number of the search: the same with other draws"),
+        precision=("bfloat16", "arithmetic of the training"),
+        device=("auto", "where to train"),
+        results=("results", "folder of winners' records and of the studies"),
+    )
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"some of {', '.join(ARMS)}, or all")
     parser.add_argument(
         "--fractions", type=float, nargs="+", default=list(STEPS), help="shares of the pairs that train"
     )
-    parser.add_argument("--trials", type=int, default=64, help="of each arm at each fraction")
-    parser.add_argument("--seeds", type=int, default=4, help="of each trial")
-    parser.add_argument("--fresh", type=int, default=20, help="seeds of each winner")
-    parser.add_argument("--round", type=int, default=16, help="trials asked for at a time")
-    parser.add_argument("--search", type=int, default=1, help="number of the search: the same with other draws")
-    parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
-    parser.add_argument("--device", default="auto", help="where to train")
-    parser.add_argument("--results", default="results", help="folder of winners' records and of the studies")
     options = parser.parse_args()
     arms = chosen(parser, "ARM", options.arms, {name: partial(_described, name, options) for name in ARMS})
     if options.search < 1:

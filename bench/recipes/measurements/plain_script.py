@@ -17,8 +17,16 @@ from learners import Problem
 from learners.fleet import ACTIVATIONS, Network, Noise, TorchLearner
 
 HELD_OUT_BATCH = 512
-PLAIN = {"decay": None, "grokfast": "none", "orthograd": False, "gradient_noise": 0.0, "weight_noise": 0.0}
-PLAIN |= {"schedule": "constant", "dropout": 0.0, "lora_rank": 0}
+PLAIN = {
+    "decay": None,
+    "grokfast": "none",
+    "orthograd": False,
+    "gradient_noise": 0.0,
+    "weight_noise": 0.0,
+    "schedule": "constant",
+    "dropout": 0.0,
+    "lora_rank": 0,
+}
 """What neither script has."""
 
 

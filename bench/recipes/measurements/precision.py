@@ -124,12 +124,15 @@ def _described(name: str, seeds: int, precisions: list[str]) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = parser_of("precision", __doc__)
+    parser = parser_of(
+        "precision",
+        __doc__,
+        seeds=(20, "of each route in each precision"),
+        device=("auto", "where to train"),
+        results=("results/precision", "folder that keeps the records"),
+    )
     parser.add_argument("routes", nargs="*", metavar="ROUTE", help=f"some of {', '.join(ROUTES)}, or all")
-    parser.add_argument("--seeds", type=int, default=20, help="of each route in each precision")
-    parser.add_argument("--device", default="auto", help="where to train")
     parser.add_argument("--precisions", help="float32 first; all that the device has where it is left out")
-    parser.add_argument("--results", default="results/precision", help="folder that keeps the records")
     parser.add_argument("--json", type=Path, help="file for all results")
     options = parser.parse_args()
     usual = "float32,tf32,bfloat16" if torch.cuda.is_available() and options.device != "cpu" else "float32,bfloat16"

@@ -76,14 +76,17 @@ def measure(options: argparse.Namespace, lone: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = parser_of("search_speed", __doc__)
-    parser.add_argument("--trials", type=int, default=256, help="of each search")
-    parser.add_argument("--seeds", type=int, default=8, help="of a trial that trains beside others")
-    parser.add_argument("--steps", type=int, default=1_500, help="budget of a training")
-    parser.add_argument("--learner", default="transformer", help="what is tuned")
-    parser.add_argument("--modulus", type=int, default=97, help="p of a + b mod p")
-    parser.add_argument("--precision", default="bfloat16", help="arithmetic of the training")
-    parser.add_argument("--device", default="auto", help="where to train")
+    parser = parser_of(
+        "search_speed",
+        __doc__,
+        trials=(256, "of each search"),
+        seeds=(8, "of a trial that trains beside others"),
+        steps=(1_500, "budget of a training"),
+        learner=("transformer", "what is tuned"),
+        modulus=(97, "p of a + b mod p"),
+        precision=("bfloat16", "arithmetic of the training"),
+        device=("auto", "where to train"),
+    )
     options = parser.parse_args()
     if options.trials < 3:
         parser.error(f"--trials must be an integer ≥ 3, got {options.trials}.")

@@ -11,9 +11,8 @@ import numpy as np
 
 from bench import run as run_cells
 from bench.errors import RequestError
-from bench.recipes.measurements.fleet_rates import Subject, fleets
+from bench.recipes.measurements.fleet_rates import Subject, fleets, product_rate, rates_of
 from bench.recipes.measurements.plain_script import Script
-from bench.recipes.measurements.timing import product_rate, rates_of
 from bench.results import describe
 from bench.scheduling import resolve_device
 from bench.specs import Cell, prepare

@@ -12,14 +12,10 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from optuna.artifacts import FileSystemArtifactStore
-from optuna.storages import BaseStorage, get_storage
-from optuna.study import Study, load_study
-from optuna.trial import TrialState
+import optuna
 
 from bench.errors import RequestError, one_of
-from bench.tuning.dashboard.artifacts import CURVE
-from bench.tuning.dashboard.study_page import draw_figures
+from bench.tuning.dashboard.study_page import CURVE, draw_figures
 from bench.tuning.optuna_internals import study_id_of
 from bench.tuning.storage.open import file_of, open_storage
 
@@ -31,7 +27,7 @@ GROWTH = 20
 """Figures are drawn again once a twentieth more trials are finished: a journal keeps every drawing."""
 
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL)
 
 
 LAST_DRAWING = 2.0
@@ -86,7 +82,7 @@ def _dashboard() -> Any:
         ) from error
 
 
-def _open(url: str) -> BaseStorage:
+def _open(url: str) -> optuna.storages.BaseStorage:
     """Open a storage; a missing file is an error rather than an empty storage."""
     path = file_of(url)
     if path is not None and not path.exists():
@@ -94,7 +90,7 @@ def _open(url: str) -> BaseStorage:
     return open_storage(url)
 
 
-def _page(storage: BaseStorage, study: str | None) -> str:
+def _page(storage: optuna.storages.BaseStorage, study: str | None) -> str:
     if study is None:
         return "/dashboard"
     ids = {found.study_name: study_id_of(found) for found in storage.get_all_studies()}
@@ -103,19 +99,19 @@ def _page(storage: BaseStorage, study: str | None) -> str:
     return f"/dashboard/studies/{ids[study]}"
 
 
-def _artifact_store(artifacts: Path | None) -> FileSystemArtifactStore | None:
+def _artifact_store(artifacts: Path | None) -> optuna.artifacts.FileSystemArtifactStore | None:
     if artifacts is None or not artifacts.parent.is_dir():
         return None
     with suppress(OSError):  # the results folder may be read-only: artifacts can still be shown
         artifacts.mkdir(exist_ok=True)
-    return FileSystemArtifactStore(artifacts)
+    return optuna.artifacts.FileSystemArtifactStore(artifacts)
 
 
 @contextmanager
-def keep_figures_drawn(storage: BaseStorage) -> Iterator[None]:
+def keep_figures_drawn(storage: optuna.storages.BaseStorage) -> Iterator[None]:
     """A block during which a thread keeps figures up to date."""
     over = threading.Event()
-    thread = threading.Thread(target=_draw_until, args=(get_storage(storage), over), daemon=True)
+    thread = threading.Thread(target=_draw_until, args=(optuna.storages.get_storage(storage), over), daemon=True)
     thread.start()
     try:
         yield
@@ -124,19 +120,19 @@ def keep_figures_drawn(storage: BaseStorage) -> Iterator[None]:
         thread.join(LAST_DRAWING)
 
 
-def _draw_until(storage: BaseStorage, over: threading.Event) -> None:
+def _draw_until(storage: optuna.storages.BaseStorage, over: threading.Event) -> None:
     drawn: dict[int, int] = {}
     while not over.is_set():
         with suppress(Exception):  # the database may be away for a moment
             for study in storage.get_all_studies():
                 if "what" in study.user_attrs and not over.is_set():
                     with suppress(Exception):  # the study may be deleted meanwhile
-                        redraw(load_study(study_name=study.study_name, storage=storage), drawn)
+                        redraw(optuna.load_study(study_name=study.study_name, storage=storage), drawn)
         over.wait(REDRAW)
     storage.remove_session()  # each thread has its own
 
 
-def redraw(study: Study, drawn: dict[int, int]) -> None:
+def redraw(study: optuna.Study, drawn: dict[int, int]) -> None:
     """Draw a study's figures, if enough trials have finished since they were last drawn.
 
     :param drawn: how many trials were finished then, by the study's id.

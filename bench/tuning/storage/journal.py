@@ -1,16 +1,20 @@
-"""A study in a journal file that several processes append to."""
+"""A study in a journal file that several processes append to, and several writes to it as one.
+
+Lines that a thread writes in a block of `batch_writes` reach the file when the block ends.
+"""
 
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import optuna
 from filelock import has_fcntl, lock_descriptor, unlock_descriptor
-from optuna.storages.journal import JournalFileOpenLock
 
 from bench.errors import RequestError, StoreError
-from bench.tuning.storage.batches import BatchingFile, BatchingStorage
 
 JOURNAL = "journal:///"
 
@@ -97,6 +101,79 @@ def _ends(file: Any) -> bool:
     return bool(file.read(1) == b"\n")
 
 
+class BatchingFile(optuna.storages.journal.JournalFileBackend):
+    """A journal file that can hold back the lines of a thread."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._held: dict[int, list[dict[str, Any]]] = {}
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write lines, or hold them back."""
+        held = self._held.get(threading.get_ident())
+        if held is None:
+            super().append_logs(logs)
+        else:
+            held += logs
+
+    def is_holding(self) -> bool:
+        """Whether lines of this thread are held back."""
+        return threading.get_ident() in self._held
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold lines back during a block, and write them when it ends, even by an error."""
+        mine = threading.get_ident()
+        self._held[mine] = []
+        try:
+            yield
+        finally:
+            lines = self._held.pop(mine)
+            if lines:
+                super().append_logs(lines)
+
+
+class BatchingStorage(optuna.storages.JournalStorage):
+    """A storage in a journal file whose writes can be batched."""
+
+    def __init__(self, file: BatchingFile) -> None:
+        self.file = file
+        super().__init__(file)
+
+
+@contextmanager
+def batch_writes(storage: optuna.storages.BaseStorage) -> Iterator[None]:
+    """Write what this thread stores in a block to the journal at once, when the block ends.
+
+    Dozens of values belong to a trial, and the journal waits for the disk at each write. Nothing in the block may read
+    what was written in it, as asking for a trial does. A database gets each value by itself, and a block within another
+    one is part of that.
+
+    :raises UpdateFinishedTrialError: at the end of the block, if a trial was over before.
+    """
+    if not isinstance(storage, BatchingStorage) or storage.file.is_holding():
+        yield
+        return
+    try:
+        with storage.file.hold():
+            yield
+    except BaseException:
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):
+            _read_back(storage)
+        raise
+    _read_back(storage)
+
+
+def _read_back(storage: BatchingStorage) -> None:
+    """Read all that was written: each line that is too late for its trial raises an error and stops the reading."""
+    try:
+        storage.get_all_studies()
+    except optuna.exceptions.UpdateFinishedTrialError:
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):
+            _read_back(storage)
+        raise
+
+
 def open_journal(url: str, path: Path) -> BatchingStorage:
     """Open a journal file as a storage, or make it.
 
@@ -105,7 +182,7 @@ def open_journal(url: str, path: Path) -> BatchingStorage:
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"`storage` {JOURNAL}PATH must name a file, got {url!r}.")
     path = path.absolute()
-    lock = JournalFileOpenLock(str(path)) if not has_fcntl else JournalLock(path)
+    lock = optuna.storages.journal.JournalFileOpenLock(str(path)) if not has_fcntl else JournalLock(path)
     try:
         lock.acquire()
         lock.release()

@@ -7,9 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import optuna
 import sqlalchemy
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import RDBStorage
 
 from bench.errors import RequestError
 from bench.tuning.storage.journal import JOURNAL, open_journal
@@ -99,8 +98,8 @@ def _database(url: str) -> Any:
 
     def connect() -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            return RDBStorage(
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.storages.RDBStorage(
                 url,
                 engine_kwargs={"pool_pre_ping": True, **patience},
                 heartbeat_interval=HEARTBEAT,
@@ -110,14 +109,14 @@ def _database(url: str) -> Any:
     try:
         try:
             return connect()
-        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, StorageInternalError):
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, optuna.exceptions.StorageInternalError):
             time.sleep(1.0)  # another process made the same tables in the same moment
             return connect()
     except sqlalchemy.exc.NoSuchModuleError as error:
         raise RequestError(f"`storage` {shown}: {backend!r} is no database that is known.") from error
     except ImportError as error:
         raise RequestError(f"`storage` {shown}: its driver is missing{_remedy(backend)}.") from error
-    except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
         why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise RequestError(f"`storage` {shown} cannot be used: {why}.") from error
 

@@ -10,16 +10,13 @@ import threading
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import optuna
 import sqlalchemy
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import fail_stale_trials
-from optuna.study import Study
-from optuna.trial import Trial, TrialState
 
 from bench.results import Lease, leased
 from bench.tuning.optuna_internals import trial_id_of, without_heartbeat
@@ -30,29 +27,63 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
 """Seconds between two attempts at most."""
 
-Stopped = Callable[[], bool]
+
+class AdvisoryLocks:
+    """PostgreSQL's advisory locks, taken as a `Lease` is; they end with the connection, also of another machine."""
+
+    def __init__(self, engine: Any) -> None:
+        self.connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def take(self, names: Iterable[str]) -> set[str]:
+        """Lock names; returns those that no other process has locked."""
+        return {name for name in names if self._ask("pg_try_advisory_lock", name)}
+
+    def release(self, names: Iterable[str]) -> None:
+        """Unlock names."""
+        for name in names:
+            self._ask("pg_advisory_unlock", name)
+
+    def close(self) -> None:
+        """Unlock all names."""
+        self.connection.invalidate()  # not back to the pool: its locks end with it
+        self.connection.close()
+
+    def _ask(self, function: str, name: str) -> Any:
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        return self.connection.execute(sqlalchemy.text(f"SELECT {function}(:key)"), {"key": key}).scalar()
 
 
 class Owner(ABC):
     """This process, as one of several that work on a study.
 
-    :param locks: names that one process holds at a time.
+    :param locks: names that one process holds at a time; they are free when it ends.
     :param prefix: how names of this study begin.
     """
 
-    def __init__(self, study: Study, storage: Any, locks: "_Locks", prefix: str) -> None:
+    def __init__(self, study: optuna.Study, storage: Any, locks: Lease | AdvisoryLocks, prefix: str) -> None:
         self.study, self.storage, self.locks, self.prefix = study, storage, locks, prefix
 
-    def turn(self, stopped: Stopped = lambda: False) -> AbstractContextManager[bool]:
+    @contextmanager
+    def turn(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[bool]:
         """A block in which only this process asks for trials; its value is False if it was stopped while it waited."""
-        return _alone(self.locks, f"{self.prefix}turn", stopped)
+        name, pause = f"{self.prefix}turn", FIRST_PAUSE
+        while not self.locks.take([name]):
+            if stopped():
+                yield False
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        try:
+            yield True
+        finally:
+            self.locks.release([name])
 
     @abstractmethod
-    def claim(self, trial: Trial) -> None:
+    def claim(self, trial: optuna.Trial) -> None:
         """Mark a trial as one that this process works on."""
 
     @abstractmethod
-    def release(self, trial: Trial) -> None:
+    def release(self, trial: optuna.Trial) -> None:
         """Remove the mark: the trial is over."""
 
     @abstractmethod
@@ -61,14 +92,14 @@ class Owner(ABC):
 
     def claim_vault(self) -> bool:
         """Whether this process may open the vault; no other process may until this one ends."""
-        return self.locks.take(f"{self.prefix}vault")
+        return bool(self.locks.take([f"{self.prefix}vault"]))
 
     def close(self) -> None:
         """Release everything."""
         self.locks.close()
 
 
-def owner_of(study: Study, storage: Any, url: str, results: str | Path) -> Owner:
+def owner_of(study: optuna.Study, storage: Any, url: str, results: str | Path) -> Owner:
     """This process, as an owner of trials of a study."""
     path = journal_path(url)
     return _InDatabase(study, storage, url, Path(results)) if path is None else _InJournal(study, storage, path)
@@ -77,21 +108,21 @@ def owner_of(study: Study, storage: Any, url: str, results: str | Path) -> Owner
 class _InJournal(Owner):
     """Leases in the folder of the journal."""
 
-    def __init__(self, study: Study, storage: Any, path: Path) -> None:
+    def __init__(self, study: optuna.Study, storage: Any, path: Path) -> None:
         path = path.resolve()  # a journal with two names has one lease
         self.folder = path.parent
-        super().__init__(study, storage, _OfFolder(self.folder), f"{path.name}: {study.study_name}: ")
+        super().__init__(study, storage, Lease(self.folder), f"{path.name}: {study.study_name}: ")
 
-    def claim(self, trial: Trial) -> None:
-        self.locks.take(f"{self.prefix}{trial.number}")
+    def claim(self, trial: optuna.Trial) -> None:
+        self.locks.take([f"{self.prefix}{trial.number}"])
 
-    def release(self, trial: Trial) -> None:
-        self.locks.release(f"{self.prefix}{trial.number}")
+    def release(self, trial: optuna.Trial) -> None:
+        self.locks.release([f"{self.prefix}{trial.number}"])
 
     def fail_orphans(self) -> None:
         """Fail running trials that no living process has leased."""
         taken = leased(self.folder)
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        for trial in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             if f"{self.prefix}{trial.number}" not in taken:
                 _fail(self.study, self.storage, trial_id_of(trial), trial.number)
 
@@ -103,11 +134,11 @@ class _InDatabase(Owner):
     results folder, which processes that share a study there must share too.
     """
 
-    def __init__(self, study: Study, storage: Any, url: str, results: Path) -> None:
+    def __init__(self, study: optuna.Study, storage: Any, url: str, results: Path) -> None:
         file, server = file_of(url), storage.engine.dialect.name == "postgresql"
         file = None if file is None else file.resolve()
         folder, of = (results, "") if file is None else (file.parent, f"{file.name}: ")
-        locks: _Locks = _OfPostgres(storage.engine) if server else _OfFolder(folder)
+        locks = AdvisoryLocks(storage.engine) if server else Lease(folder)
         super().__init__(study, storage, locks, f"{of}{study.study_name}: ")
         self.alive: set[int] = set()
         self.over = threading.Event()
@@ -121,18 +152,18 @@ class _InDatabase(Owner):
                     self.storage.record_heartbeat(trial_id)
         self.storage.remove_session()  # each thread has its own
 
-    def claim(self, trial: Trial) -> None:
+    def claim(self, trial: optuna.Trial) -> None:
         self.storage.record_heartbeat(trial_id_of(trial))
         self.alive.add(trial_id_of(trial))
 
-    def release(self, trial: Trial) -> None:
+    def release(self, trial: optuna.Trial) -> None:
         self.alive.discard(trial_id_of(trial))
 
     def fail_orphans(self) -> None:
         """Fail running trials whose heartbeats are missing."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fail_stale_trials(self.study)
+            optuna.storages.fail_stale_trials(self.study)
         # A process sends the first heartbeat of a trial in the turn in which it asks for the trial.
         for trial_id, number in without_heartbeat(self.study, self.storage.engine):
             _fail(self.study, self.storage, trial_id, number)
@@ -144,69 +175,7 @@ class _InDatabase(Owner):
         super().close()
 
 
-def _fail(study: Study, storage: Any, trial_id: int, number: int) -> None:
-    with suppress(UpdateFinishedTrialError):  # its process was alive and has ended it
+def _fail(study: optuna.Study, storage: Any, trial_id: int, number: int) -> None:
+    with suppress(optuna.exceptions.UpdateFinishedTrialError):  # its process was alive and has ended it
         storage.set_trial_user_attr(trial_id, "status", "orphaned")
-        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-
-
-class _Locks(Protocol):
-    """Names that one process has at a time; they are free when it ends."""
-
-    def take(self, name: str) -> bool: ...
-
-    def release(self, name: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
-@contextmanager
-def _alone(locks: _Locks, name: str, stopped: Stopped) -> Iterator[bool]:
-    pause = FIRST_PAUSE
-    while not locks.take(name):
-        if stopped():
-            yield False
-            return
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
-    try:
-        yield True
-    finally:
-        locks.release(name)
-
-
-class _OfFolder:
-    """Leases, as sweeps take them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.lease = Lease(folder)
-
-    def take(self, name: str) -> bool:
-        return bool(self.lease.take([name]))
-
-    def release(self, name: str) -> None:
-        self.lease.release([name])
-
-    def close(self) -> None:
-        self.lease.close()
-
-
-class _OfPostgres:
-    """Advisory locks, which end with the connection: for processes of several machines."""
-
-    def __init__(self, engine: Any) -> None:
-        self.connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-
-    def take(self, name: str) -> bool:
-        return bool(self._ask("pg_try_advisory_lock", name))
-
-    def release(self, name: str) -> None:
-        self._ask("pg_advisory_unlock", name)
-
-    def close(self) -> None:
-        self.connection.invalidate()  # not back to the pool: its locks end with it
-        self.connection.close()
-
-    def _ask(self, function: str, name: str) -> Any:
-        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-        return self.connection.execute(sqlalchemy.text(f"SELECT {function}(:key)"), {"key": key}).scalar()
+        study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)

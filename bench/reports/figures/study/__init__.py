@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 
 from optuna.study import Study
 
-from bench.reports.figures.study._style import Figure
+from bench.reports.figures.study._common import Figure
 
 __all__ = ["study_figures"]
 

@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+import optuna
 
-from bench.reports.figures.study._style import COLOURS, INK, Figure, layout, line
-from bench.reports.figures.study._trials import complete, is_timed, reached
+from bench.reports.figures.study._common import COLOURS, INK, Figure, complete, is_timed, layout, line, reached
 from bench.results import many, shown
 
 ID = "b-history"
 
 
-def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
+def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
     """The value of every trial by its number, on a logarithmic axis where steps or FLOPs are counted.
 
     Trials that did not hold 99 % have no number of steps: their marks are above the others, as are those of trials
     that diverged or failed. Where no trial held it, the marks are at the values that the trials count as. None where no
     trial is over, and for studies of several values or of other programs.
     """
-    over = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    over = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL))
     done = complete(over)
     if not done or "what" not in study.user_attrs or len(names) > 1:
         return None
@@ -53,11 +51,13 @@ def _below(held: int, over: int) -> str:
     return f"none of {many(over, 'trial')} held 99 %: marks show what they count as"
 
 
-def _diverged(trial: FrozenTrial) -> bool:
+def _diverged(trial: optuna.trial.FrozenTrial) -> bool:
     return trial.user_attrs.get("status") == "diverged"
 
 
-def _marked(label: str, trials: Sequence[FrozenTrial], colour: str, symbol: str, height: float | None) -> Figure:
+def _marked(
+    label: str, trials: Sequence[optuna.trial.FrozenTrial], colour: str, symbol: str, height: float | None
+) -> Figure:
     heights = [height or trial.values[0] for trial in trials]
     text = [f"trial {t.number}: {label if height else shown(t.values[0])}" for t in trials]
     marker = {"color": colour, "size": 9, "symbol": symbol}
@@ -65,9 +65,12 @@ def _marked(label: str, trials: Sequence[FrozenTrial], colour: str, symbol: str,
     return {"type": "scatter", "mode": "markers", "name": label, "marker": marker, **dots}
 
 
-def _so_far(study: Study, trials: Sequence[FrozenTrial]) -> list[tuple[float | None, float | None]]:
+def _so_far(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> list[tuple[float | None, float | None]]:
     """The best value up to each of these trials."""
-    best, found = min if study.direction == StudyDirection.MINIMIZE else max, list[tuple[float | None, float | None]]()
+    best, found = (
+        min if study.direction == optuna.study.StudyDirection.MINIMIZE else max,
+        list[tuple[float | None, float | None]](),
+    )
     for trial in sorted(trials, key=lambda trial: trial.number):
         before = found[-1][1] if found else None
         found.append((trial.number, trial.values[0] if before is None else best(before, trial.values[0])))

@@ -4,11 +4,9 @@ import math
 import warnings
 from collections.abc import Sequence
 
-from optuna.importance import get_param_importances
-from optuna.study import Study
+import optuna
 
-from bench.reports.figures.study._style import COLOURS, Figure, layout
-from bench.reports.figures.study._trials import complete
+from bench.reports.figures.study._common import COLOURS, Figure, complete, layout
 
 ID = "importances"
 FEWEST_TRIALS = 20
@@ -16,7 +14,7 @@ FEWEST_TRIALS = 20
 MOST_PARAMETERS = 15
 
 
-def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
+def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
     """How much each parameter matters for reaching the best tenth of the trials; None where it is unknown.
 
     Source: Watanabe et al., "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces",
@@ -29,7 +27,7 @@ def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
         return None
     with warnings.catch_warnings():  # on parameters that few trials have
         warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)
-        found = get_param_importances(study)
+        found = optuna.importance.get_param_importances(study)
     if not all(map(math.isfinite, found.values())):
         return None
     top = sorted(found.items(), key=lambda item: item[1])[-MOST_PARAMETERS:]

@@ -4,11 +4,9 @@ import math
 from collections.abc import Sequence
 from itertools import chain
 
-from optuna.study import Study
-from optuna.trial import FrozenTrial
+import optuna
 
-from bench.reports.figures.study._style import COLOURS, GREY, Figure, layout, line
-from bench.reports.figures.study._trials import best_first, reached
+from bench.reports.figures.study._common import COLOURS, GREY, Figure, best_first, layout, line, reached
 from bench.results import shown
 
 ID = "learning-curves"
@@ -19,7 +17,7 @@ POINTS = 6000
 FEWEST_POINTS = 8
 
 
-def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
+def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
     """Intermediate values of every trial over log steps, the best trials in colour.
 
     None where there are none, and for studies of several values.
@@ -52,7 +50,7 @@ def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
     return {"data": traces, "layout": shape}
 
 
-def _points(trial: FrozenTrial, most: int) -> list[tuple[int, float]]:
+def _points(trial: optuna.trial.FrozenTrial, most: int) -> list[tuple[int, float]]:
     whole = sorted((step, v) for step, v in trial.intermediate_values.items() if step > 0 and math.isfinite(v))
     every = max(1, math.ceil(len(whole) / most))
     return [(step, float(f"{value:.4g}")) for step, value in whole[::-1][::every][::-1]]

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial
+import optuna
 
-from bench.reports.figures.study._style import COLOURS, GREY, Figure, layout
-from bench.reports.figures.study._trials import complete
+from bench.reports.figures.study._common import COLOURS, GREY, Figure, complete, layout
 from bench.results import shown
 
 ID = "pareto-front"
@@ -14,7 +12,7 @@ WIDE = 20
 """Values that differ by such a factor are shown on a logarithmic axis."""
 
 
-def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
+def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
     """The first two values of every complete trial; those of the Pareto front are in colour."""
     trials = complete(study.get_trials(deepcopy=False))
     if not trials or len(names) < 2:
@@ -29,15 +27,17 @@ def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
     return {"data": traces, "layout": layout("Pareto front", f"{len(on)} of {len(trials)} trials", x, y)}
 
 
-def _dots(trials: Sequence[FrozenTrial], name: str, colour: str) -> Figure:
+def _dots(trials: Sequence[optuna.trial.FrozenTrial], name: str, colour: str) -> Figure:
     xs, ys = ([trial.values[i] for trial in trials] for i in (0, 1))
     text = ["<br>".join([f"trial {t.number}", *(f"{k} = {shown(v)}" for k, v in t.params.items())]) for t in trials]
     marker = {"color": colour, "size": 8}
     return {"type": "scatter", "mode": "markers", "x": xs, "y": ys, "text": text, "name": name, "marker": marker}
 
 
-def _value_axis(study: Study, names: Sequence[str], trials: Sequence[FrozenTrial], i: int) -> Figure:
+def _value_axis(
+    study: optuna.Study, names: Sequence[str], trials: Sequence[optuna.trial.FrozenTrial], i: int
+) -> Figure:
     values = [trial.values[i] for trial in trials]
-    better = "higher" if study.directions[i] == StudyDirection.MAXIMIZE else "lower"
+    better = "higher" if study.directions[i] == optuna.study.StudyDirection.MAXIMIZE else "lower"
     wide = min(values) > 0 and max(values) / min(values) >= WIDE
     return {"title": {"text": f"{names[i]} ({better} is better)"}} | ({"type": "log"} if wide else {})

@@ -3,17 +3,15 @@
 import json
 from collections.abc import Sequence
 
-from optuna.study import Study
-from optuna.trial import FrozenTrial
+import optuna
 
-from bench.reports.figures.study._style import GRID, Figure, layout
-from bench.reports.figures.study._trials import best_first, complete, is_timed, reached
+from bench.reports.figures.study._common import GRID, Figure, best_first, complete, is_timed, layout, reached
 from bench.results import shown
 
 ID = "a-result"
 
 
-def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
+def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
     """A table of the best trial, its setting and its result on pairs that no trial saw; None before a trial is over."""
     trials = complete(study.get_trials(deepcopy=False))
     if not trials or "what" not in study.user_attrs:
@@ -42,7 +40,7 @@ def draw(study: Study, names: Sequence[str], curve: str) -> Figure | None:
     return {"data": [table], "layout": shape | {"showlegend": False}}
 
 
-def _not_held(study: Study, name: str, best: FrozenTrial) -> str:
+def _not_held(study: optuna.Study, name: str, best: optuna.trial.FrozenTrial) -> str:
     """As "99 % not held; counts as 1,000 steps"."""
     alone = json.loads(study.user_attrs["what"]).get("seeds") == 1
     unit = name.partition(" ")[0]
