@@ -1,10 +1,14 @@
 """Errors that a user can correct: each has a message of one line and an exit code."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["BenchError", "FolderError", "RequestError", "StoreError", "one_of"]
+__all__ = ["BenchError", "FolderError", "RequestError", "StoreError", "as_options", "one_of"]
+
+FLAGS = {"at_once": "--round", "settings": "--set"}
+"""Options that are not named as their fields."""
 
 
 class BenchError(Exception):
@@ -45,3 +49,18 @@ def one_of(kind: str, name: str, known: Iterable[str]) -> str:
     if near:
         return f"Unknown {kind} {name!r}: did you mean {' or '.join(repr(n) for n in near)}?"
     return f"Unknown {kind} {name!r}: it must be one of {', '.join(names) or 'none'}."
+
+
+def as_options(text: str) -> str:
+    """A message whose fields, which the library writes in backticks, are written as options of the command line.
+
+    >>> as_options("`train_fraction` must be in (0, 1), got 30.")
+    '--train-fraction must be in (0, 1), got 30.'
+    """
+    return re.sub(r"`([\w.]+)`", _as_option, text)
+
+
+def _as_option(found: "re.Match[str]") -> str:
+    """The option of a field; a parameter of an owner is written as it is, as in ``--set``."""
+    name = found[1]
+    return name if "." in name else FLAGS.get(name, f"--{name.replace('_', '-')}")

@@ -1,5 +1,6 @@
 """Cells that are made together: what they share is what they would have had alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_cells_that_differ_in_what_learns_share_their_codes(other: dict[str, Any
 
 def test_while_a_vault_is_closed_validation_alone_is_looked_at() -> None:
     vault, request = {"fraction": 0.2, "seed": 1}, Request(**REQUEST, validation_fraction=0.2)
-    closed, opened = (prepare(family(request, vault={**vault, "open": one}).first) for one in (False, True))
+    closed, opened = (prepare(family(replace(request, vault={**vault, "open": one})).first) for one in (False, True))
     evaluator = Evaluator([closed, opened])
     assert np.array_equal(evaluator.rows[0], closed.split.validation)
     assert len(evaluator.rows[1]) == sum(map(len, (opened.split.train, opened.split.validation, opened.split.test)))

@@ -294,7 +294,7 @@ def test_specs_without_a_vault_are_what_they_were() -> None:
     spec = family(Request(encoder="onehot", learner="ridge", modulus=11)).first
     assert spec.id == "25b5eeb3451dea58"
     assert "vault" not in spec.to_dict()
-    held = family(Request(encoder="onehot", learner="ridge", modulus=11), vault={"fraction": 0.2, "seed": 3}).first
+    held = family(Request(encoder="onehot", learner="ridge", modulus=11, vault={"fraction": 0.2, "seed": 3})).first
     assert held.to_dict()["vault"] == {"fraction": 0.2, "seed": 3, "open": False}
     assert Spec.from_dict(held.to_dict()) == held
     assert held.id != spec.id
@@ -302,8 +302,8 @@ def test_specs_without_a_vault_are_what_they_were() -> None:
 
 def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training() -> None:
     request = {"encoder": "onehot", "learner": "mlp", "modulus": 11, "validation_fraction": 0.2}
-    shut = family(Request(**request), vault={"fraction": 0.2, "seed": 3}).first
-    wide = family(Request(**request), vault={"fraction": 0.2, "seed": 3, "open": True}).first
+    shut = family(Request(**request, vault={"fraction": 0.2, "seed": 3})).first
+    wide = family(Request(**request, vault={"fraction": 0.2, "seed": 3, "open": True})).first
     task = shut.make_task()
     closed, opened = draw_split(shut, task), draw_split(wide, task)
     assert closed.test.size == 0
@@ -316,7 +316,7 @@ def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training()
 @pytest.mark.parametrize("learner", ["ridge", "mlp", "quadratic"])
 def test_a_record_of_a_closed_vault_says_nothing_of_test_pairs(learner: str) -> None:
     request = {"encoder": "onehot", "learner": learner, "modulus": 7, "validation_fraction": 0.2}
-    cell = prepare(family(Request(**request), vault={"fraction": 0.2, "seed": 3}).first)
+    cell = prepare(family(Request(**request, vault={"fraction": 0.2, "seed": 3})).first)
     told: list[Any] = []
     train_cells([cell], [Budget(0 if learner == "ridge" else 20, None, True)], told.extend)
     found = told[-1][1].record

@@ -14,13 +14,12 @@ from bench.cli._folders import clean, merge
 from bench.cli._info import info
 from bench.cli._look import doctor, list_names
 from bench.cli._new import new
-from bench.cli._options import as_options
 from bench.cli._rank import rank
 from bench.cli._run import rerun, run
 from bench.cli._speed import speed
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
-from bench.errors import BenchError
+from bench.errors import BenchError, as_options
 
 LONGEST_ERROR = 600
 INTERRUPTED = 130

@@ -1,7 +1,6 @@
 """Options that several commands share, completion and parsing of their values. Imports nothing heavy."""
 
 import ast
-import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import MISSING
@@ -11,11 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from bench import executors, results, specs
-from bench.errors import BenchError, RequestError
+from bench.errors import BenchError, RequestError, as_options
 from bench.specs import options
-
-FLAGS = {"at_once": "--round", "settings": "--set"}
-"""Options whose names differ from those of their fields."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,21 +41,6 @@ results_option = click.option(
     type=click.Path(file_okay=False),
     help="The results folder.",
 )
-
-
-def as_options(text: str) -> str:
-    """A message whose fields, which the library writes in backticks, are written as options of the command line.
-
-    >>> as_options("`train_fraction` must be in (0, 1), got 30.")
-    '--train-fraction must be in (0, 1), got 30.'
-    """
-    return re.sub(r"`([\w.]+)`", _as_option, text)
-
-
-def _as_option(found: "re.Match[str]") -> str:
-    """The option of a field; a parameter of an owner is written as it is, as in ``--set``."""
-    name = found[1]
-    return name if "." in name else FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
 class Given(click.ParamType):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench import results
-from bench.cli._options import as_options, is_debug
+from bench.cli._options import is_debug
+from bench.errors import as_options
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from bench import ranking, reports
-from bench.cli._options import as_options, debug_option, json_option, options_of, results_option, words
+from bench.cli._options import debug_option, json_option, options_of, results_option, words
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
-from bench.errors import RequestError, one_of
+from bench.errors import RequestError, as_options, one_of
 from bench.ranking import CRITERIA, CROSSINGS
 from bench.specs import Request
 

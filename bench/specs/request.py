@@ -63,11 +63,13 @@ class Request:
     """What to train, on which data, for how long: cells that differ only in their seed.
 
     :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
+    :param vault: test pairs that a study keeps aside: ``{"fraction": 0.2, "seed": 7, "open": False}``.
     """
 
     encoder: str = option("Encoder of the operands.", default=MISSING, plugin="encoder", several=True)
     learner: str = option("Learner to train.", default=MISSING, plugin="learner", several=True)
     settings: Mapping[str, Any] | None = None
+    vault: Mapping[str, Any] | None = None
     combine: str | None = option(
         "How the codes of the operands are combined.",
         words=("concat", "sum", "product"),

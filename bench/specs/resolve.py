@@ -26,24 +26,22 @@ from bench.tasks import Task
 from learners import Learner
 
 
-def resolve(*, seeds: Sequence[int] = (0,), vault: Mapping[str, Any] | None = None, **request: Any) -> list[Spec]:
+def resolve(*, seeds: Sequence[int] = (0,), **request: Any) -> list[Spec]:
     """The specs of a request, one for each seed.
 
-    :param vault: as in `family`.
     :param request: the fields of `Request`; those that limit the budget are ignored.
     :raises RequestError: as `family` does.
     """
     if not len(seeds):
         return []
-    found = family(Request.of(request), seeds[0], vault)
+    found = family(Request.of(request), seeds[0])
     return [found.at(seed) for seed in seeds]
 
 
-def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = None) -> Family:
+def family(request: Request, seed: int = 0) -> Family:
     """The specs of a request, for any seed.
 
     :param seed: the seed of the spec that is resolved and checked.
-    :param vault: test pairs that a study keeps aside: ``{"fraction": 0.2, "seed": 7, "open": False}``.
     :raises RequestError: where a name is unknown or a value breaks its rule.
     """
     for kind in registry.KINDS:
@@ -76,7 +74,7 @@ def family(request: Request, seed: int = 0, vault: Mapping[str, Any] | None = No
         precision=_resolve_precision(request, learner_class),
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
         seed=seed,
-        vault=_resolve_vault(vault),
+        vault=_resolve_vault(request.vault),
     )
     follows = {
         "split": split_seed is None,

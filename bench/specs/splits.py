@@ -107,9 +107,9 @@ def split(
 
     :raises ValueError: for fractions outside (0, 1), or ones that leave train, validation or test empty.
     """
-    _check_fraction("train", train_fraction)
+    _check_fraction("train_fraction", train_fraction)
     if validation_fraction:
-        _check_fraction("validation", validation_fraction)
+        _check_fraction("validation_fraction", validation_fraction)
     rows = eligible(pairs_N2, protocol)
     n = len(rows)
     if vault is not None:
@@ -152,4 +152,4 @@ def _keys(task: Task, rows: Rows) -> NDArray[np.int64]:
 
 def _check_fraction(name: str, fraction: float) -> None:
     if not 0 < fraction < 1:
-        raise ValueError(f"The {name}_fraction must be in (0, 1), got {fraction}.")
+        raise ValueError(f"`{name}` must be in (0, 1), got {fraction}.")

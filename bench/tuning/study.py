@@ -131,9 +131,8 @@ class StudyPlan:
         :param opened: whether the vault is open, as it is for the winner.
         :raises RequestError: if a constructor refuses the draw.
         """
-        common = {**self.common, **drawn}
-        vault = {**common.pop("vault"), "open": opened}
-        return family(Request(**common), vault=vault)
+        vault = {**self.common["vault"], "open": opened}
+        return family(Request(**{**self.common, **drawn, "vault": vault}))
 
     def budget(self, spec: Spec) -> Budget:
         """The budget of a cell."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.errors import BenchError
+from bench.errors import BenchError, as_options
 from bench.ranking import median_interval
 from bench.results import Record, duration
 
@@ -115,7 +115,7 @@ def measure_each(
             if file:
                 file.write_text(json.dumps(found, indent=1))
     except BenchError as error:
-        parser.error(str(error))
+        parser.error(as_options(str(error)))
 
 
 def run_seeds(seeds: int, **request: Any) -> list[Record] | None:

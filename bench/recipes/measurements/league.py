@@ -11,7 +11,7 @@ Rows are ordered by the mean of their medians.
 import sys
 from collections import defaultdict
 
-from bench.errors import BenchError, RequestError
+from bench.errors import BenchError, RequestError, as_options
 from bench.ranking import PROBES, Row, rank
 from bench.recipes.measurements._study import parser_of
 from bench.reports import markdown_table
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         header, *rows = table(options.results)
     except BenchError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {as_options(str(error))}", file=sys.stderr)
         return error.exit_code
     print("\n".join(markdown_table(header, rows)))
     return 0

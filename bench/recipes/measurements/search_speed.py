@@ -19,7 +19,7 @@ from typing import Any
 import optuna
 
 from bench import tune
-from bench.errors import BenchError
+from bench.errors import BenchError, as_options
 from bench.recipes.measurements._study import parser_of, tell, timed
 from bench.tuning import close_storage, open_storage
 
@@ -104,7 +104,7 @@ def main() -> None:
             rows.append(measure(options, lone))
             print(json.dumps({"search": search} | rows[-1]), flush=True)
     except BenchError as error:
-        parser.error(str(error))
+        parser.error(as_options(str(error)))
     *rounds, one = rows
     for name in ("seconds_a_training", "seconds_a_step"):
         first, again = (one[name] / side_by_side[name] for side_by_side in rounds)
