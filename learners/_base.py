@@ -241,8 +241,7 @@ class Solo(ABC):
     """One replica that trains by itself: the learner's ``model_`` is trained in place."""
 
     def __init__(self, learner: Learner, problem: Problem) -> None:
-        self.learner = learner
-        self.problem = problem
+        self.learner, self.problem = learner, problem
         self.X = problem.codes.dense()
         self.step = 0
         self.diverged = False

@@ -250,7 +250,7 @@ def test_a_round_is_at_least_one_trial_and_told(command: Command, tmp_path: Path
 def test_a_round_asks_for_so_many_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sampler is made for each round, from how many trials there are by then."""
     made: list[int] = []
-    known = bench.tuning.rounds.make_sampler
+    known = bench.tuning.samplers.make_sampler
 
     def counting(name: str, entropy: Any, *more: int) -> Any:
         made.append(entropy[1])

@@ -103,7 +103,7 @@ def test_same_seed_same_split_other_seed_other_split() -> None:
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_impossible_fractions(fraction: float) -> None:
     pairs = maker("add")(modulus=11).pairs_N2
-    with pytest.raises(ValueError, match=r"train_fraction must be in \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"`train_fraction` must be in \(0, 1\)"):
         split(pairs, "ordered", fraction, 0.0, np.random.default_rng(0))
 
 

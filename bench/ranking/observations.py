@@ -151,8 +151,8 @@ def _crossing(
         return never
     start = _start(run.curve.test_T[:count] >= question.target, question.crossing)
     if start is None:
-        over = diverged or not run.iterative
-        over = over or step >= (run.budget if horizon is None else run.steps_within(horizon, unit))
+        until = run.budget if horizon is None else run.steps_within(horizon, unit)
+        over = diverged or not run.iterative or step >= until
         return never if over else Crossing(cost(last), cost(step), math.inf)
     at, before = int(steps_T[start]), int(steps_T[start - 1]) if start else 0
     if horizon is not None and cost(at) > horizon * ROUNDING:  # a closed form that costs more than the horizon

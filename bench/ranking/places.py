@@ -42,8 +42,9 @@ def placed(block: Sequence[ScoredRow]) -> list[Row]:
         low, high = (None, None) if interval is None else (min(interval[0], place), max(interval[1], place))
         if sample is not None:
             level = None if interval is None else statistics.rank_level(len(set(sample.keys)))
-        row = replace(one.row, rank=place, rank_low=low, rank_high=high, rank_level=level, improvement=improvement)
-        rows.append(row)
+        rows.append(
+            replace(one.row, rank=place, rank_low=low, rank_high=high, rank_level=level, improvement=improvement)
+        )
     return [*rows, *others]
 
 

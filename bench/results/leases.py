@@ -47,7 +47,9 @@ class Lease:
         """
         try:
             with exclusive(self.folder / ".lock"):
-                _remove_dead(self.folder)
+                for path in _lists(self.folder):
+                    if not is_locked(path.with_suffix(".lease")):  # its process has ended
+                        _remove(path)
                 taken = set(ids) - leased(self.folder.parent, besides=self.list)
                 self.ids |= taken
                 if taken or not self.list.exists():
@@ -100,13 +102,6 @@ def sharing(path: str | None) -> Iterator[None]:
 def _lists(folder: Path) -> list[Path]:
     """The lists of leased cells in a folder. Other files are left alone."""
     return [path for path in folder.glob("*.json") if _LIST.fullmatch(path.name)]
-
-
-def _remove_dead(folder: Path) -> None:
-    """Remove the lists of processes that have ended."""
-    for path in _lists(folder):
-        if not is_locked(path.with_suffix(".lease")):
-            _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -186,11 +186,8 @@ class StudyPlan:
         """The specs of the lowest draw, the highest one, and so many random ones, if constructors accept them."""
         ends = [RandomTrial(_Extreme(highest)) for highest in (False, True)]  # type: ignore[arg-type]
         for sampler in (*ends, *(RandomTrial(np.random.default_rng(i)) for i in range(number))):
-            spec = None
             with suppress(*REFUSALS):
-                spec = self.family(self.space.draw(sampler)).first
-            if spec is not None:
-                yield spec
+                yield self.family(self.space.draw(sampler)).first
 
     @cached_property
     def example(self) -> Spec:

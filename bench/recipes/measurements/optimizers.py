@@ -71,22 +71,23 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict
     )
     if not done.whole:
         return None
-    row = {
-        "arm": arm,
-        "fraction": fraction,
-        "search": options.search,
-        "trials": done.trials,
-        "winner": done.best and done.best["params"],
-        "validation": done.best and done.best["value"],
-        "test_95": crossing(done.cells, "test", "0.95"),
-        "test_99": crossing(done.cells, "test", "0.99"),
-        "final_test": [round(cell["final"]["test_accuracy"] or 0.0, 4) for cell in done.cells],
-        "status": sorted({cell["status"] for cell in done.cells}),
-        "flops": done.cost["flops"],
-        "cell_seconds": done.cost["seconds"],
-        "wall_seconds": time.perf_counter() - start,
-    }
-    return [row]
+    return [
+        {
+            "arm": arm,
+            "fraction": fraction,
+            "search": options.search,
+            "trials": done.trials,
+            "winner": done.best and done.best["params"],
+            "validation": done.best and done.best["value"],
+            "test_95": crossing(done.cells, "test", "0.95"),
+            "test_99": crossing(done.cells, "test", "0.99"),
+            "final_test": [round(cell["final"]["test_accuracy"] or 0.0, 4) for cell in done.cells],
+            "status": sorted({cell["status"] for cell in done.cells}),
+            "flops": done.cost["flops"],
+            "cell_seconds": done.cost["seconds"],
+            "wall_seconds": time.perf_counter() - start,
+        }
+    ]
 
 
 def _described(arm: str, options: argparse.Namespace) -> str:

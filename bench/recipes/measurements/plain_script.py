@@ -185,8 +185,7 @@ class Script:
     @torch.no_grad()
     def _evaluate(self) -> tuple[float, float]:
         loss, right = 0.0, 0.0
-        pairs = zip(self.held_x.split(HELD_OUT_BATCH), self.held_y.split(HELD_OUT_BATCH), strict=True)
-        for x, y in pairs:
+        for x, y in zip(self.held_x.split(HELD_OUT_BATCH), self.held_y.split(HELD_OUT_BATCH), strict=True):
             scores = self.module(x)
             loss += self.loss(scores, y).sum().item()
             right += (scores.argmax(1) == y).sum().item()

@@ -35,10 +35,9 @@ def figures(trials: Sequence[Any], seeds: int, warm: bool) -> dict[str, Any]:
     trained = [trial for trial in over if "same_as" not in trial.user_attrs]
     seconds = (max(t.datetime_complete for t in over) - min(t.datetime_start for t in counted)).total_seconds()
     steps, trainings = sum(t.user_attrs.get("steps", 0) for t in trained), seeds * len(trained)
-    failed = sum(trial.state == optuna.trial.TrialState.FAIL for trial in over)
     return {
         "trials": len(counted),
-        "failed": failed,
+        "failed": sum(trial.state == optuna.trial.TrialState.FAIL for trial in over),
         "trainings": trainings,
         "steps": steps,
         "seconds": round(seconds, 1),

@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import optuna
 
 from bench.errors import RequestError, one_of
-from bench.tuning.dashboard.study_page import CURVE, draw_figures
+from bench.tuning.dashboard.study_page import draw_figures
 from bench.tuning.optuna_internals import study_id_of
 from bench.tuning.storage.open import file_of, open_storage
 
@@ -25,9 +25,6 @@ REDRAW = 20.0
 
 GROWTH = 20
 """Figures are drawn again once a twentieth more trials are finished: a journal keeps every drawing."""
-
-
-FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL)
 
 
 LAST_DRAWING = 2.0
@@ -137,11 +134,11 @@ def redraw(study: optuna.Study, drawn: dict[int, int]) -> None:
 
     :param drawn: how many trials were finished then, by the study's id.
     """
-    finished = len(study.get_trials(deepcopy=False, states=FINISHED))
+    finished = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
     id = study_id_of(study)
     before = drawn.get(id)
     if before is None or finished - before >= max(1, before / GROWTH):
-        draw_figures(study, CURVE, import_module("plotly.graph_objects"))
+        draw_figures(study, import_module("plotly.graph_objects"))
         drawn[id] = finished
 
 

@@ -50,7 +50,6 @@ def update_page(
     winner: Path | None = None,
     artifacts: Path | None = None,
     metrics: Sequence[str] = (),
-    curve: str = CURVE,
     figures: bool = False,
     of_trial: Callable[[optuna.trial.FrozenTrial], str] | None = None,
 ) -> None:
@@ -64,7 +63,6 @@ def update_page(
     :param winner: the record of the winner, which becomes an artifact of the study.
     :param artifacts: the folder of artifacts; None takes that of the winner's results folder.
     :param metrics: names of the study's values, used if it has none yet.
-    :param curve: the name of the intermediate values of trials.
     :param of_trial: makes the note of a trial that is complete and has none.
     :param figures: whether to draw figures, which takes seconds; a server of the dashboard also draws them.
     :raises StoreError: if the winner's record cannot be copied to the artifacts.
@@ -81,7 +79,7 @@ def update_page(
     if of_trial is not None:
         _write_trial_notes(study, of_trial, dashboard)
     if figures:
-        draw_figures(study, curve, plotly)
+        draw_figures(study, plotly)
     if winner is not None:
         attach_record(study, winner, artifacts or artifacts_folder(winner.parent))
 
@@ -120,10 +118,10 @@ def _write_trial_notes(
                 dashboard.save_note(trial_for_note(study, trial), of_trial(trial))
 
 
-def draw_figures(study: optuna.Study, curve: str, plotly: Any) -> None:
+def draw_figures(study: optuna.Study, plotly: Any) -> None:
     """Draw the figures of a study and store them for its page."""
     names = study.metric_names or [f"value {i}" if i else "value" for i in range(len(study.directions))]
-    for id, figure in study_figures(study, names, curve).items():
+    for id, figure in study_figures(study, names, CURVE).items():
         layout = {"template": "none", **figure["layout"]}
         _store_figure(study, id, plotly.Figure({**figure, "layout": layout}).to_json())
 

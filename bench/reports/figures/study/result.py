@@ -28,8 +28,14 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
         "its setting": "<br>".join(f"{name} = {shown(value)}" for name, value in best.params.items()) or "all is fixed",
         "fresh seeds": _unbold(study.user_attrs.get("tested", "not trained yet: the vault is closed")),
     }
-    cells = {"align": "left", "font": {"size": 13}, "height": 24, "fill": {"color": "white"}, "line": {"color": GRID}}
-    cells["values"] = [[f"<b>{name}</b>" for name in rows], list(rows.values())]
+    cells = {
+        "align": "left",
+        "font": {"size": 13},
+        "height": 24,
+        "fill": {"color": "white"},
+        "line": {"color": GRID},
+        "values": [[f"<b>{name}</b>" for name in rows], list(rows.values())],
+    }
     table = {"type": "table", "columnwidth": [1, 4], "cells": cells, "header": {"height": 0, "values": ["", ""]}}
     shape = layout(
         "What came of it",
