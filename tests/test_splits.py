@@ -119,7 +119,7 @@ def test_a_vault_leaves_room_or_says_so() -> None:
     vault = draw_vault(pairs, "grouped", 0.5, np.random.default_rng(0))
     with pytest.raises(ValueError, match="do not fit beside a vault"):
         split(pairs, "grouped", 0.5, 0.2, np.random.default_rng(0), vault)
-    with pytest.raises(ValueError, match="vault_fraction"):
+    with pytest.raises(ValueError, match="`vault` must be"):
         draw_vault(pairs, "grouped", 1.0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="holds none"):
         draw_vault(pairs, "grouped", 0.001, np.random.default_rng(0))

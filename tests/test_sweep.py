@@ -116,8 +116,8 @@ def test_a_cell_that_stands_twice_counts_once_with_the_larger_budget(tmp_path: P
     assert epochs == {5}
 
 
-def with_plugin(tmp_path: Path, *arguments: Any) -> "subprocess.CompletedProcess[str]":
-    """A sweep where somebody else's learner is installed."""
+def with_plugin(tmp_path: Path, *arguments: Any, command: str = "sweep") -> "subprocess.CompletedProcess[str]":
+    """A sweep, or another command, where somebody else's learner is installed."""
     package = tmp_path / "plugin_that_fails"
     package.mkdir(exist_ok=True)
     (package / "__init__.py").write_text(PLUGIN)
@@ -126,8 +126,9 @@ def with_plugin(tmp_path: Path, *arguments: Any) -> "subprocess.CompletedProcess
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-that-fails\nVersion: 1\n")
     (meta / "entry_points.txt").write_text("[mod97.learners]\nfragile = plugin_that_fails:Fragile\n")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
-    command = script("--encoder", "onehot", "--learner", "fragile", "--modulus", 7, "--jobs", 1, *arguments)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    call = script("--encoder", "onehot", "--learner", "fragile", "--modulus", 7, "--jobs", 1, *arguments)
+    call[3] = command
+    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -143,6 +144,54 @@ def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None
     messages = {cell["error"]["message"] for cell in cells if cell["error"]}
     assert messages == {"by design", "Its process was killed, by lack of memory perhaps.", "0"}
     assert "Note: a cell failed: by design" in done.stderr
+
+
+def test_a_run_whose_worker_is_killed_records_it_too(tmp_path: Path) -> None:
+    options = ("--seeds", 2, "--set", "learner.mode=die", "--results", tmp_path / "r", "--json", "--quiet")
+    done = with_plugin(tmp_path, *options, command="run")
+    assert done.returncode == 1, done.stderr
+    cells = json.loads(done.stdout)["cells"]
+    assert [cell["status"] for cell in cells] == ["failed", "failed"]
+    assert {cell["error"]["message"] for cell in cells} == {"Its process was killed, by lack of memory perhaps."}
+
+
+def test_a_run_waits_for_a_cell_that_another_process_has_leased(tmp_path: Path) -> None:
+    Store(tmp_path, create=True)
+    request = {"encoder": "onehot", "learner": "ridge", "modulus": 7, "results": tmp_path}
+    other = Lease(tmp_path)
+    other.take([bench.plan(**request).steps[0].spec.id])
+    found: list[Any] = []
+    waiting = threading.Thread(target=lambda: found.extend(bench.run(**request)))
+    waiting.start()
+    wait_until(lambda: len(list((tmp_path / "claims").glob("*.lease"))) == 2)
+    assert not found
+    other.close()
+    waiting.join(PATIENCE)
+    assert [record["status"] for record in found] == ["done"]
+
+
+def test_a_run_has_hard_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(job: Job, channel: Channel) -> None:
+        time.sleep(3600)
+
+    monkeypatch.setattr("bench.executors.local.GRACE", 0.5)
+    monkeypatch.setattr("bench.executors.local.run_job", endless)
+    [record] = bench.run(encoder="onehot", learner="ridge", modulus=7, seconds=0.5, results=tmp_path)
+    assert (record["status"], record["final"]["step"]) == ("timeout", None)
+
+
+def test_an_executor_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import executors
+    from bench.executors.choose import executor_class
+
+    assert executor_class() is executor_class("local") is Local
+    (tmp_path / "elsewhere.py").write_text(
+        "from bench.executors.base import Executor\nclass Elsewhere(Executor):\n    run = running_jobs = None\n"
+    )
+    monkeypatch.setattr(executors, "__path__", [*executors.__path__, str(tmp_path)])
+    assert executor_class("elsewhere").__name__ == "Elsewhere"
+    with pytest.raises(RequestError, match="Unknown executor 'elsewere': did you mean 'elsewhere'"):
+        executor_class("elsewere")
 
 
 def test_an_extension_that_fails_is_told_and_what_there_was_is_kept(tmp_path: Path) -> None:
