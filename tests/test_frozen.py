@@ -1,5 +1,6 @@
 """What users hold, as earlier code has written it in tests/frozen: it is read, ranked, merged, extended and rerun."""
 
+import inspect
 import json
 import os
 import tomllib
@@ -15,6 +16,7 @@ from frozen import make
 from sklearn.exceptions import InconsistentVersionWarning
 
 import bench
+from bench.errors import RequestError
 
 HERE = make.HERE
 RECORDS = make.stored()
@@ -292,3 +294,23 @@ def test_differences_are_told_in_words() -> None:
     assert make.differences({"a": 1.0}, {"a": 1.0 + 1e-12}) == []
     assert make.differences(make.shape({"a": [1]}), make.shape({"a": []}), loose=True) == []
     assert make.differences(True, 1)
+
+
+TAKEN = {
+    "plan": "seeds seed steps epochs seconds stop_when_solved device results force encoder learner settings combine sdr "
+    "task modulus pairs train_fraction validation_fraction split_seed precision vault",
+    "plan_tune": "encoder learner trials compute objective sampler space fix combine sdr task modulus pairs "
+    "train_fraction validation_fraction vault vault_seed seeds fresh steps epochs seconds precision device at_once "
+    "results storage study",
+}
+"""Arguments that earlier versions took by name."""
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_every_argument_is_still_taken(name: str) -> None:
+    function = getattr(bench, name)
+    own = {argument for argument, found in inspect.signature(function).parameters.items() if found.kind.value == 3}
+    with pytest.raises(RequestError) as refused:
+        function(nonsense_that_is_like_nothing=1)
+    fields = str(refused.value).partition("must be one of ")[2].rstrip(".").split(", ")
+    assert set(TAKEN[name].split()) <= own | set(fields)
