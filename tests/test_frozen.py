@@ -297,8 +297,8 @@ def test_differences_are_told_in_words() -> None:
 
 
 TAKEN = {
-    "plan": "seeds seed steps epochs seconds stop_when_solved device results force encoder learner settings combine sdr "
-    "task modulus pairs train_fraction validation_fraction split_seed precision vault",
+    "plan": "seeds seed steps epochs seconds stop_when_solved device results force encoder learner settings combine "
+    "sdr task modulus pairs train_fraction validation_fraction split_seed precision vault",
     "plan_tune": "encoder learner trials compute objective sampler space fix combine sdr task modulus pairs "
     "train_fraction validation_fraction vault vault_seed seeds fresh steps epochs seconds precision device at_once "
     "results storage study",
