@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 from conftest import Finished
 from rich.console import Console
 
-from bench.cli import _print
+from bench.cli import _print, _rank
 from bench.errors import RequestError, StoreError
 from bench.ranking.criteria import CRITERIA, Criterion
 from bench.ranking.league import Ranking, Row, rank
@@ -871,8 +870,8 @@ def test_a_criterion_is_one_entry_of_the_table(
     records = [*solving("quick", 100, 200, 300), *solving("slow", 400, 900, None)]
     with pytest.raises(RequestError, match="Unknown `by` 'size'"):
         rank(records=records, by="size")
-    unit = replace(CRITERIA["flops"].unit, name="parameters", noun="sizes", words="sizes of training")
-    size = replace(CRITERIA["flops"], name="size", column="median size", unit=unit, note="On {devices}.")
+    unit = CRITERIA["flops"].unit._replace(name="parameters", noun="sizes", words="sizes of training")
+    size = CRITERIA["flops"]._replace(name="size", column="median size", unit=unit, note="On {devices}.")
     monkeypatch.setitem(CRITERIA, "size", size)
     ranking = rank(records=records, by="size")
     assert order(ranking) == [(1, "quick"), (2, "slow")]
@@ -934,7 +933,8 @@ def test_the_table_fits_the_terminal(
     records = solving("mlp", 100, 900, None) + solving("transformer", 400, 500, 600)
     for record in records:
         record["label"] += "(lr=0.001, weight_decay=1.0, grokfast=ema, betas=[0.9, 0.98])"
-    monkeypatch.setattr(_print, "console", lambda at_least=0: Console(width=width, highlight=False))
+    for module in (_print, _rank):
+        monkeypatch.setattr(module, "console", lambda at_least=0: Console(width=width, highlight=False))
     out = command("rank", "--results", stored(tmp_path, records), "--by", "steps").out
     assert max(map(len, out.splitlines())) <= width
     header = out.splitlines()[1].split()

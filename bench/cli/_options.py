@@ -73,7 +73,7 @@ class Given(click.ParamType):
         if not self.several:
             return self._one(value, field)
         parts = parted(value)
-        return "all" if parts == ["all"] and self.takes is str else [self._one(part, field) for part in parts or [""]]
+        return "all" if parts == ["all"] and self.takes is str else [self._one(part, field) for part in parts]
 
     def _one(self, text: str, field: str) -> Any:
         try:
@@ -205,6 +205,15 @@ device_option = click.option(
     metavar="auto|cpu|cuda[:i]",
     shell_complete=words("auto", "cpu", "cuda"),
     help="Where to train.",
+)
+
+
+executor_option = click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where jobs run.",
 )
 
 

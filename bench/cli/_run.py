@@ -6,15 +6,17 @@ from typing import Any
 import click
 
 import bench
-from bench import results, scheduling
+from bench import executors, results, scheduling
 from bench.cli import _progress, _tables
 from bench.cli._options import (
     Given,
     debug_option,
     device_option,
+    executor_option,
     json_option,
     options_of,
     parse_settings,
+    prepare,
     quiet_option,
     record_completer,
     results_option,
@@ -30,6 +32,7 @@ from bench.specs import Request
 @options_of(Request)
 @settings_option
 @device_option
+@executor_option
 @click.option("--jobs", type=Given(int), help="Worker processes.  [default: one for each core, or GPU]")
 @click.option("--save-model", metavar="PATH", help="Save the fitted pipeline, for joblib.load; {seed} for several.")
 @results_option
@@ -42,6 +45,7 @@ from bench.specs import Request
 def run(
     settings: tuple[str, ...],
     jobs: int | None,
+    executor: str,
     save_model: str | None,
     dry_run: bool,
     as_json: bool,
@@ -54,8 +58,10 @@ def run(
     Cells that are stored already are shown, not computed again; a larger budget extends them, and after an
     interruption the same command goes on.
     """
-    results.check_folder(request["results"])
+    prepare(jobs, request["device"], request["results"], dry_run or (request["seeds"] or 1) == 1)
     planned = bench.plan(settings=parse_settings(settings), **request)
+    if save_model is not None:
+        executors.check_model_path(save_model, len(planned))
     if dry_run:
         if as_json:
             print_json(dry_run=True, cells=[step.to_dict() for step in planned.steps])
@@ -65,7 +71,7 @@ def run(
     problem = None
     records: Sequence[Mapping[str, Any]]
     try:
-        records = scheduling.run_plan(planned, jobs, None if quiet else _progress.progress, save_model)
+        records = scheduling.run_plan(planned, jobs, None if quiet else _progress.progress, save_model, executor)
     except StoreError as error:
         if not error.records:
             raise

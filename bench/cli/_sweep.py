@@ -9,6 +9,7 @@ from bench.cli import _progress, _tables
 from bench.cli._options import (
     debug_option,
     device_option,
+    executor_option,
     json_option,
     options_of,
     parse_settings,
@@ -34,6 +35,7 @@ SEVERAL = {name for name, (option, _) in options(Request).items() if option.seve
 @settings_option
 @click.option("vary", "--vary", multiple=True, metavar="OWNER.NAME=A,B", help="Try a parameter at each of these.")
 @device_option
+@executor_option
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show what would run, and about how long.")
@@ -50,6 +52,7 @@ def sweep(
     seconds: float | None,
     force: bool,
     jobs: int | None,
+    executor: str,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -68,7 +71,7 @@ def sweep(
     if dry_run:
         _tables.show_plan(planned, as_json, jobs)
         return 0
-    complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress)
+    complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress, executor=executor)
     print_tracebacks(record for record in planned.records() if record["id"] in planned.failures)
     seen, statuses = _tables.show_results(planned, as_json)
     failed = bool(planned.failures or planned.problems)

@@ -9,6 +9,7 @@ from bench.cli import _progress, _tables
 from bench.cli._options import (
     debug_option,
     device_option,
+    executor_option,
     is_debug,
     json_option,
     options_of,
@@ -41,6 +42,7 @@ from bench.specs import Request
 @click.option("--fix", multiple=True, metavar="OWNER.NAME=VALUE", help="Hold a parameter at a value. Repeatable.")
 @options_of(tuning.Search)
 @device_option
+@executor_option
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show the space and the rules.")
@@ -53,6 +55,7 @@ def tune(
     space: tuple[str, ...],
     fix: tuple[str, ...],
     jobs: int | None,
+    executor: str,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -75,10 +78,10 @@ def tune(
         _show_plan(*tuning.preview(planned), as_json)
         return 0
     if quiet:
-        done = tuning.run_tune(planned, jobs)
+        done = tuning.run_tune(planned, jobs, executor=executor)
     else:
         with _progress.search_display() as (report, status):
-            done = tuning.run_tune(planned, jobs, report, tuning.Verbosity(verbose, is_debug(), status))
+            done = tuning.run_tune(planned, jobs, report, tuning.Verbosity(verbose, is_debug(), status), executor)
     if as_json:
         result = {name: getattr(done, name) for name in ("trials", "best", "front", "cells", "cost", "command")}
         print_json(study=done.study, storage=done.storage, **_setting(planned), rule=done.rule, **result)

@@ -68,7 +68,13 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, queue: Queue, on_record: OnRecord) -> bool:
-        """Run all jobs; False if a stop was requested."""
+        """Run all jobs; False if a stop was requested.
+
+        It gives each worker the queue's `next` job for its device while the channel has no request to stop, calls
+        `finish` and `collect_results` when a job ends, `requeue_halves` when its worker died or was ended at the limit
+        of its cells, and `on_record(None)` from time to time. When no job is left and none runs, it is done only once
+        `recheck_leases` returns 0: until then it waits and asks again.
+        """
 
     @abstractmethod
     def running_jobs(self) -> list[RunningJob]:

@@ -1,5 +1,7 @@
-"""Executors by name: every module of this package that defines a subclass of `Executor` is one."""
+"""Executors by name: a module of this package that defines a subclass of `Executor` is one."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -13,9 +15,15 @@ def executor_class(name: str = "local") -> type[Executor]:
 
     :raises RequestError: if there is none.
     """
-    modules = [import_module(f"bench.executors.{room.name}") for room in iter_modules(executors.__path__)]
-    classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
-    found = {cls.__module__.rpartition(".")[2]: cls for cls in classes if Executor in cls.__bases__}
-    if name not in found:
-        raise RequestError(one_of("executor", name, found))
-    return found[name]
+    modules = [module.name for module in iter_modules(executors.__path__)]
+    for cls in _defined_in(name) if name in modules else ():
+        return cls
+    with suppress(ImportError):  # of an executor that lacks a package
+        modules = [module for module in modules if any(_defined_in(module))]
+    raise RequestError(one_of("executor", name, modules))
+
+
+def _defined_in(name: str) -> Iterator[type[Executor]]:
+    module = import_module(f"bench.executors.{name}")
+    own = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+    yield from (cls for cls in own if isinstance(cls, type) and issubclass(cls, Executor) and cls is not Executor)

@@ -26,6 +26,7 @@ def run(
     save_model: str | Path | None = None,
     jobs: int | None = None,
     display: Display | None = None,
+    executor: str = "local",
     **request: Any,
 ) -> list[Record]:
     """Run the cells of a request, one for each seed, and return their records in the order of the seeds.
@@ -36,6 +37,7 @@ def run(
     :param save_model: the file for the fitted pipeline; its path contains ``{seed}`` if there are several seeds.
     :param jobs: the number of worker processes; None is one for each core, at most one for each cell.
     :param display: shows the progress.
+    :param executor: where jobs run: a module of `bench.executors`.
     :param request: all arguments of `plan`.
     :raises RequestError: if anything in the request is invalid; nothing ran.
     :raises StoreError: if the results folder cannot be read or written; its ``records`` are those computed.
@@ -44,7 +46,7 @@ def run(
     >>> record["final"]["test_accuracy"]
     1.0
     """
-    return run_plan(plan(**request), jobs, display, save_model)
+    return run_plan(plan(**request), jobs, display, save_model, executor)
 
 
 def sweep(
@@ -52,6 +54,7 @@ def sweep(
     *,
     jobs: int | None = None,
     display: SweepDisplay | None = None,
+    executor: str = "local",
     **request: Any,
 ) -> Iterator[Record]:
     """Run the cells of a grid, and return their records in the order of the grid.
@@ -62,17 +65,22 @@ def sweep(
     :param grid: a YAML file, or the mapping that it would hold.
     :param jobs: the number of worker processes on the CPU; None is one for each core.
     :param display: shows the progress.
+    :param executor: where jobs run: a module of `bench.executors`.
     :param request: all other arguments of `plan_sweep`.
     :raises RequestError: if anything in the grid is invalid; nothing ran.
     :raises StoreError: if the results folder cannot be read or written.
     """
     planned = plan_sweep(grid, **request)
-    execute(planned, jobs, display)
+    execute(planned, jobs, display, executor=executor)
     return planned.records()
 
 
 def run_plan(
-    planned: Plan, jobs: int | None = None, display: Display | None = None, save_model: str | Path | None = None
+    planned: Plan,
+    jobs: int | None = None,
+    display: Display | None = None,
+    save_model: str | Path | None = None,
+    executor: str = "local",
 ) -> list[Record]:
     """Run the cells of a plan that are not done, and return the records of all its cells in the order of the plan.
 
@@ -82,11 +90,11 @@ def run_plan(
     todo = [cell for cell in planned.steps if cell.action != "done"]
 
     @contextmanager
-    def shown(_: Plan, executor: Executor) -> Iterator[OnRecord]:
-        with display(todo, executor.channel) if display else nullcontext(lambda record: None) as on_record:
+    def shown(_: Plan, runs: Executor) -> Iterator[OnRecord]:
+        with display(todo, runs.channel) if display else nullcontext(lambda record: None) as on_record:
             yield lambda record: None if record is None else on_record(record)
 
-    execute(planned, jobs, shown, save_model, found)
+    execute(planned, jobs, shown, save_model, executor, found)
     ids = map(planned.id, range(len(planned)))
     records = [record for id in ids if (record := found.get(id)) is not None]
     if planned.problems:
@@ -99,6 +107,7 @@ def execute(
     jobs: int | None = None,
     display: SweepDisplay | None = None,
     save_model: str | Path | None = None,
+    executor: str = "local",
     found: dict[str, Record | None] | None = None,
 ) -> bool:
     """Run the cells of a plan that are not done; returns False if a stop was requested.
@@ -109,6 +118,7 @@ def execute(
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
+    chosen = executor_class(executor)
     model = None if save_model is None else str(save_model)
     if model is not None:
         check_model_path(model, len(planned))
@@ -119,17 +129,17 @@ def execute(
     with open_channel() as channel, ExitStack() as stack:
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
         queue = CellQueue(planned, lease, jobs or joblib.cpu_count(), model)
-        executor = executor_class()(queue.devices, channel, queue.in_process)
-        show = stack.enter_context(display(planned, executor) if display else nullcontext(lambda record: None))
+        runs = chosen(queue.devices, channel, queue.in_process)
+        show = stack.enter_context(display(planned, runs) if display else nullcontext(lambda record: None))
 
         def on_record(record: Record | None) -> None:
             if record is not None and found is not None:
                 found[record["id"]] = record
             show(record)
 
-        whole = executor.run(queue, on_record)
-    planned.busy, planned.spent, planned.failures = executor.busy, executor.spent, executor.failures
-    planned.problems = executor.problems + queue.problems
+        whole = runs.run(queue, on_record)
+    planned.busy, planned.spent, planned.failures = runs.busy, runs.spent, runs.failures
+    planned.problems = runs.problems + queue.problems
     if found is not None:
         found |= queue.done_elsewhere
     elif planned.problems and not whole:

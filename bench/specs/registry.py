@@ -144,7 +144,9 @@ def _loaded(listing: Listing) -> Any:
 def _imported(listing: Listing) -> Any:
     module, _, attribute = listing.target.partition(":")
     loaded = import_module(module)
-    return loaded.TASKS[listing.name].make if attribute == TABLE else getattr(loaded, attribute)
+    if attribute != TABLE:
+        return getattr(loaded, attribute)
+    return next(maker.make for name, maker in loaded.TASKS.items() if canonical(name) == listing.name)
 
 
 @cache
@@ -184,7 +186,7 @@ def _read_table(module: str) -> Iterator[Listing]:
     target = f"{module}:{TABLE}"
     try:
         for name, maker in import_module(module).TASKS.items():
-            yield Listing("task", name, maker.formula, None, target)
+            yield Listing("task", canonical(name), maker.formula, None, target)
     except Exception as error:  # a module in development may raise anything
         yield Listing("task", canonical(module.rpartition(".")[2]), "", _message(error), target)
 

@@ -10,7 +10,7 @@ import optuna
 import sqlalchemy
 
 from bench.errors import BenchError, RequestError, StoreError
-from bench.executors import executor_class, open_channel
+from bench.executors import Executor, executor_class, open_channel
 from bench.results import Record, Store, many
 from bench.tuning import stopping, wording
 from bench.tuning.dashboard.study_page import artifacts_folder, update_page
@@ -57,22 +57,27 @@ class Tuned:
     command: str = ""
 
 
-def tune(*, jobs: int | None = None, say: Say | None = None, **request: Any) -> Tuned:
+def tune(*, jobs: int | None = None, say: Say | None = None, executor: str = "local", **request: Any) -> Tuned:
     """Search, then train the winner on fresh seeds.
 
     The same call resumes an interrupted search, and several processes may share a study.
 
     :param jobs: worker processes on the CPU; None takes one for each core.
     :param say: receives each line that the search reports.
+    :param executor: where jobs run: a module of `bench.executors`.
     :param request: all arguments of `plan_tune`.
     :raises RequestError: if the request is wrong, or the study is of another request; nothing ran.
     :raises StoreError: if the results folder or the storage cannot be used.
     """
-    return run_tune(plan_tune(**request), jobs, say)
+    return run_tune(plan_tune(**request), jobs, say, executor=executor)
 
 
 def run_tune(
-    plan: StudyPlan, jobs: int | None = None, say: Say | None = None, verbosity: Verbosity | None = None
+    plan: StudyPlan,
+    jobs: int | None = None,
+    say: Say | None = None,
+    verbosity: Verbosity | None = None,
+    executor: str = "local",
 ) -> Tuned:
     """Run what is left to do of a plan; arguments as of `tune`.
 
@@ -85,7 +90,7 @@ def run_tune(
     storage = open_storage(plan.url)
     try:
         Store(plan.results, create=True)
-        return _run(plan, storage, jobs, Reporter(say or (lambda text: None), verbosity))
+        return _run(plan, storage, jobs, executor_class(executor), Reporter(say or (lambda text: None), verbosity))
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"The storage {plan.storage} failed: {why}. What is stored is kept; the same command goes on."
@@ -98,7 +103,7 @@ def run_tune(
         close_storage(storage)
 
 
-def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) -> Tuned:
+def _run(plan: StudyPlan, storage: Any, jobs: int | None, executor: type[Executor], reporter: Reporter) -> Tuned:
     study = _study(plan, storage)
     owner = owner_of(study, storage, plan.url, plan.results)
     try:
@@ -118,7 +123,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
                 reporter=reporter,
                 show=lambda: update_page(study, **_page(stopping.with_rule_of(study, plan), study)),
             )
-            workers = executor_class()(rounds.devices, on)
+            workers = executor(rounds.devices, on)
             try:
                 whole = workers.run(rounds, rounds.collect)
             finally:
