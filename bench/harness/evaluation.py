@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.results import PARTS, finite, right
+from bench.results import PARTS, finite, is_correct
 from bench.specs import Cell
 
 DIAGONAL = len(PARTS)
@@ -57,7 +57,7 @@ class Evaluator:
     def _evaluate_one(self, scores_NC: Any, r: int, losses: Losses) -> Evaluation:
         rows, kinds = self.rows[r], self.kinds[r]
         answers = self.cells[r].task.answers_N[rows]
-        hits, losses_N = right(scores_NC[: len(rows)], answers), losses(scores_NC[: len(rows)], answers)
+        hits, losses_N = is_correct(scores_NC[: len(rows)], answers), losses(scores_NC[: len(rows)], answers)
         sums = [[float(hits[kinds == k].sum()), float(losses_N[kinds == k].sum())] for k in range(KINDS)]
         return _evaluations(_counts(kinds)[None], np.array(sums)[None])[0]
 

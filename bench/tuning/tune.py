@@ -114,7 +114,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) ->
                 study,
                 owner,
                 slots=jobs or joblib.cpu_count(),
-                on=on,
+                channel=on,
                 reporter=reporter,
                 show=lambda: update_page(study, **_page(stopping.with_rule_of(study, plan), study)),
             )
