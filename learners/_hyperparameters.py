@@ -20,8 +20,17 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from encoders._check import require_choice, require_flag, require_integer, require_integers, require_number
 
 Role = Literal["structure", "replica", "start", "run"]
-"""What a hyperparameter decides: the program, a number of its own for each replica, how the first weights are drawn, or
-what belongs to the run alone. Learners of a fleet must agree on "structure" only."""
+"""What a hyperparameter decides.
+
+structure
+    fixed in the program, so replicas of a fleet agree on it (the default)
+replica
+    a tensor (R,), one value for each replica
+start
+    only how the first weights are drawn
+run
+    seed, batch and budget
+"""
 
 CHECKS: Final[dict[Any, Callable[..., None]]] = {
     bool: require_flag,

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from encoders import Codes
 from encoders._check import is_number, require
 from learners._base import Learner, Problem, Setting, Training
-from learners._fleet.step import FleetLearner
 from learners._fleet.training import FleetTraining
+from learners._fleet.update_rule import FleetLearner
 from learners._hyperparameters import check_fields, defaults, hyperparameter, with_role
 from learners._nets.losses import LOSSES, Loss
 from learners._nets.modules import Network
@@ -226,7 +226,7 @@ class TorchLearner(FleetLearner):
     def transformation(self, network: Network) -> Transformation:
         """The chain from gradients to updates: noise, filter, projection, decay, optimizer, decay, rate."""
         decay = (self.decay or USUAL_DECAY[self.optimizer]) if self.weight_decay else "none"
-        kept = network.frozen_by_muon
+        kept = network.not_for_muon
         rule, rate = adam(), scale_by_rate(self.schedule)
         if self.optimizer == "sgd":
             rule = momentum(self.nesterov)

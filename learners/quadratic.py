@@ -77,7 +77,7 @@ class Quadratic(TorchLearner):
 
 
 class _Squares(Network):
-    frozen_by_muon = frozenset({"embedding.weight", "readout.weight"})
+    not_for_muon = frozenset({"embedding.weight", "readout.weight"})
 
     looks_up = True
 

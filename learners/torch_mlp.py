@@ -104,7 +104,7 @@ class _Layers(Network):
         self.hidden = nn.ModuleList([make(i, o) for i, o in pairs[:-1]])
         self.readout = Linear(*pairs[-1], glorot=glorot)
         self.activation = ACTIVATIONS[activation]
-        self.frozen_by_muon = frozenset({"hidden.0.weight", "readout.weight"})
+        self.not_for_muon = frozenset({"hidden.0.weight", "readout.weight"})
 
     def reset(self, generator: Generator, code_norm: float) -> None:
         for layer in (*self.hidden, self.readout):

@@ -478,7 +478,7 @@ def test_lora_trains_adapters_alone() -> None:
     assert set(training.learner(0).model_) > set(frozen)
 
 
-def test_frozen_by_muon() -> None:
+def test_not_for_muon() -> None:
     training = begin("transformer-muon-frozen", [0])
     before = {k: v.clone() for k, v in training.groups[0].params.items()}
     training.advance(5, [0])

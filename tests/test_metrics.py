@@ -10,7 +10,7 @@ from bench.results.curves import (
     evaluation_steps,
     first_crossing,
     held,
-    right,
+    is_correct,
     settled,
     sustained,
 )
@@ -72,5 +72,5 @@ def test_crossings_by_part() -> None:
 
 def test_right() -> None:
     scores, y = np.array([[0.1, 0.9], [0.8, 0.2], [0.5, 0.5]]), np.array([1, 1, 0])
-    assert right(scores, y).tolist() == [True, False, True]
-    assert right(torch.as_tensor(scores), y).tolist() == [True, False, True]
+    assert is_correct(scores, y).tolist() == [True, False, True]
+    assert is_correct(torch.as_tensor(scores), y).tolist() == [True, False, True]

@@ -248,7 +248,7 @@ def test_muon_is_for_learners_with_hidden_matrices(name: str, setting: Setting) 
     assert isinstance(learner, TorchLearner)
     network = learner.network(2, 5, 5)
     trained = [n for n, w in network.named_parameters() if w.requires_grad and w.ndim == 2]
-    assert learner.has_hidden_matrices == bool(set(trained) - network.frozen_by_muon)
+    assert learner.has_hidden_matrices == bool(set(trained) - network.not_for_muon)
     learner.set_params(optimizer="muon")
     if learner.has_hidden_matrices:
         learner.check()

@@ -23,7 +23,7 @@ from torch._dynamo.utils import counters
 
 import bench
 from learners import Quadratic, Setting, Transformer
-from learners._fleet import capture, kept
+from learners._fleet import capture, program_cache
 from learners._fleet import compiler as compiling
 from learners._fleet import program as programs
 from learners._fleet import trace as tracing
@@ -31,7 +31,7 @@ from learners._fleet.capture import recorded
 from learners._fleet.compiler import Compiler, worth_shrinking, worthwhile
 from learners._fleet.feed import BLOCK
 from learners._fleet.look import WHOLE_GROUP
-from learners._fleet.memory import out_of_memory
+from learners._fleet.out_of_memory import out_of_memory
 from learners._fleet.program import StepProgram
 from learners._fleet.trace import Work, aligned, trace
 from learners._fleet.training import FleetTraining
@@ -330,7 +330,7 @@ def test_where_nothing_can_be_kept_all_is_compiled(monkeypatch: pytest.MonkeyPat
 
 def test_programs_are_kept_by_all_that_decides_them(monkeypatch: pytest.MonkeyPatch) -> None:
     def name(key: Any = ("update", True, (Quadratic, "full")), width: int = 3) -> str:
-        return kept.name_of(key, ({"w": torch.zeros(2, width)},))
+        return program_cache.name_of(key, ({"w": torch.zeros(2, width)},))
 
     assert name() == name()
     others = [
@@ -342,7 +342,7 @@ def test_programs_are_kept_by_all_that_decides_them(monkeypatch: pytest.MonkeyPa
     torch.set_num_threads(threads + 1)
     others.append(name())
     torch.set_num_threads(threads)
-    monkeypatch.setattr(kept, "_sources", lambda: "another version")
+    monkeypatch.setattr(program_cache, "_sources", lambda: "another version")
     others.append(name())
     assert len({name(), *others}) == 5
     assert name() not in others[:-1]
@@ -371,12 +371,12 @@ def test_programs_of_other_peoples_learners_are_not_kept(tmp_path: Path) -> None
     training.advance(2, range(1))
     assert training.compiled
     assert not (tmp_path / "kept").exists()
-    assert kept.sources_known(Quadratic(), nn.Sequential(training.network))
+    assert program_cache.sources_known(Quadratic(), nn.Sequential(training.network))
 
     class Layer(nn.Linear):
         pass
 
-    assert not kept.sources_known(Quadratic(), nn.Sequential(Layer(2, 2)))
+    assert not program_cache.sources_known(Quadratic(), nn.Sequential(Layer(2, 2)))
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")

@@ -503,7 +503,7 @@ def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.Monke
     assert int(pid) in slot.pool._processes
     slot.future = None
     slot.end()
-    early.end()
+    early.stop_unused()
     assert early._started == {}
     with pytest.raises(RuntimeError):
         waiting.submit(int)
@@ -522,7 +522,7 @@ def test_processes_that_no_slot_asks_for_are_ended(monkeypatch: pytest.MonkeyPat
     early.start("auto")
     Local(["cuda:1", "cpu"], Channel(tmp_path))
     assert list(early._started) == ["cuda:1"]
-    early.end()
+    early.stop_unused()
 
 
 def test_idle_processes_end_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

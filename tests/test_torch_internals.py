@@ -39,7 +39,7 @@ def test_a_traced_program_says_how_its_arguments_are_nested() -> None:
     from learners._fleet.trace import trace
 
     program = trace(lambda given: {"y": given["x"] + 1}, "nested", {"x": torch.ones(2)})
-    lost = "PyTorch's traces have no _in_spec or _out_spec: learners._fleet.trace and kept depend on them."
+    lost = "PyTorch's traces have no _in_spec or _out_spec: learners._fleet.trace and program_cache depend on them."
     assert all(hasattr(program, name) for name in ("_in_spec", "_out_spec")), lost
     assert len(internals.structures(program)) == 2
 

@@ -1244,7 +1244,7 @@ def halting(rounds, record):
     collect(rounds, record)
     if len(rounds.trials.in_work) < before:
         print("told", flush=True)
-        while not rounds.on.stop_requested():
+        while not rounds.channel.stop_requested():
             time.sleep(0.01)
 
 Rounds.collect = halting

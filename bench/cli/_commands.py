@@ -115,7 +115,7 @@ def exit_code(arguments: list[str] | None) -> int:
     finally:
         warm = sys.modules.get("bench.executors.warm")
         if warm is not None:  # processes for GPUs that a wrong request has left unused
-            warm.end()
+            warm.stop_unused()
 
 
 def _say(message: str, code: int, settings: dict[str, Any]) -> int:

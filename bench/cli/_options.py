@@ -46,7 +46,7 @@ results_option = click.option(
 class Given(click.ParamType):
     """The value of an option, or several values with commas. Errors suggest a value that is valid.
 
-    :param takes: makes a value from its text.
+    :param parse: makes a value from its text.
     :param rule: what the text must be, where that is not an integer or a number.
     :param share: whether it is a share of the pairs, in (0, 1).
     :param several: whether the option takes several values.
@@ -55,15 +55,15 @@ class Given(click.ParamType):
 
     def __init__(
         self,
-        takes: Callable[[str], Any],
+        parse: Callable[[str], Any],
         rule: str = "",
         share: bool = False,
         several: bool = False,
         swept: bool = False,
     ):
-        self.takes, self.share, self.several, self.swept = takes, share, several, swept
-        self.rule = rule or {int: "an integer", float: "a number"}.get(takes, "a name")  # type: ignore[call-overload]
-        self.name = {int: "integer", float: "float"}.get(takes, "text")  # type: ignore[call-overload]
+        self.parse, self.share, self.several, self.swept = parse, share, several, swept
+        self.rule = rule or {int: "an integer", float: "a number"}.get(parse, "a name")  # type: ignore[call-overload]
+        self.name = {int: "integer", float: "float"}.get(parse, "text")  # type: ignore[call-overload]
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         """The value, a list of values, or "all"."""
@@ -73,15 +73,15 @@ class Given(click.ParamType):
         if not self.several:
             return self._one(value, field)
         parts = parted(value)
-        return "all" if parts == ["all"] and self.takes is str else [self._one(part, field) for part in parts]
+        return "all" if parts == ["all"] and self.parse is str else [self._one(part, field) for part in parts]
 
     def _one(self, text: str, field: str) -> Any:
         try:
-            return self.takes(text)
+            return self.parse(text)
         except ValueError:
             if self.swept and (several := specs.several_message(field, text)):
                 raise RequestError(several) from None
-            hint = specs.percent_hint(text) if self.share else specs.integer_hint(text) if self.takes is int else "."
+            hint = specs.percent_hint(text) if self.share else specs.integer_hint(text) if self.parse is int else "."
             raise RequestError(f"`{field}` must be {self.rule}, got {text!r}{hint}") from None
 
 
@@ -107,21 +107,21 @@ def options_of(
         for name, (option, default) in reversed(chosen.items()):
             complete = name_completer(option.plugin) if option.plugin else words(*option.words)
             own: dict[str, Any] = {"help": as_options(option.help), "shell_complete": complete}
-            if option.takes is bool:
+            if option.parse is bool:
                 own |= {"is_flag": True} if fixed else {"is_flag": True, "default": None}
             else:
                 is_list = name in several
-                own["type"] = Given(option.takes, option.rule, option.share, is_list, option.several and not is_list)
+                own["type"] = Given(option.parse, option.rule, option.share, is_list, option.several and not is_list)
                 own["metavar"] = "A,B" if is_list else option.metavar or "|".join(option.words) or None
-            otherwise = option.otherwise
+            default_text = option.default_text
             if default is MISSING:
                 own["required"] = fixed
-            elif default is not None and option.takes is not bool:
+            elif default is not None and option.parse is not bool:
                 own |= {"default": default, "show_default": True} if fixed else {}
-                otherwise = "" if fixed else str(default)
+                default_text = "" if fixed else str(default)
             own |= changed.get(name, {})
-            if otherwise and not {"default", "help"} & changed.get(name, {}).keys():
-                own["help"] += f"  [default: {as_options(otherwise)}]"
+            if default_text and not {"default", "help"} & changed.get(name, {}).keys():
+                own["help"] += f"  [default: {as_options(default_text)}]"
             flags = (name, option.flag) if option.flag else (f"--{name.replace('_', '-')}",)
             command = click.option(*flags, **own)(command)
         return command

@@ -5,7 +5,7 @@ from .base import RunningJob as RunningJob
 from .channel import Channel as Channel
 from .channel import open_channel as open_channel
 from .choose import executor_class as executor_class
-from .gpus import GROWING as GROWING
+from .gpus import NO_LEAK_RESTART as NO_LEAK_RESTART
 from .gpus import isolated_environment as isolated_environment
 from .jobs import Job as Job
 from .jobs import WorkUnit as WorkUnit

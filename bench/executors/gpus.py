@@ -4,15 +4,15 @@ import os
 from glob import glob
 from itertools import takewhile
 
-GROWING = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
+NO_LEAK_RESTART = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
 """The environment of a process on a GPU: it has grown by 300 MB after its first job, and loky would replace it."""
-ONLY = "MOD97_ONLY_GPU"
+ONLY_GPU = "MOD97_ONLY_GPU"
 """The environment variable that holds the name by which other processes know the only GPU of a worker process."""
 
 
 def local_name(device: str) -> str:
     """The name of a device in this process."""
-    return "cuda:0" if os.environ.get(ONLY) == device else device
+    return "cuda:0" if os.environ.get(ONLY_GPU) == device else device
 
 
 def isolated_environment(device: str) -> dict[str, str]:
@@ -26,7 +26,7 @@ def isolated_environment(device: str) -> dict[str, str]:
     visible = _visible_gpus()
     if visible is not None and int(number) >= len(visible):
         return {}  # PyTorch reports the error
-    return {"CUDA_VISIBLE_DEVICES": number if visible is None else visible[int(number)], ONLY: device}
+    return {"CUDA_VISIBLE_DEVICES": number if visible is None else visible[int(number)], ONLY_GPU: device}
 
 
 def _visible_gpus() -> list[str] | None:

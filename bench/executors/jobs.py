@@ -33,7 +33,7 @@ class Job:
     :param force: whether stored records are replaced.
     :param lease: the file of the lease on the cells, whose lock the worker shares.
     :param source: commit and state of the source, which the main process has read once.
-    :param repeats: expected number of jobs of this structure for one worker, this one included.
+    :param repeats: how many such jobs one worker will run; it decides whether compiling pays.
     :param tuning: the entry of records about the study that chose their settings; None without a study.
     """
 

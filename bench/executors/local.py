@@ -27,7 +27,7 @@ LEASE_POLL = 1.0
 """Seconds between two checks of cells that other processes have leased."""
 
 
-class _ThreadPool:
+class _ThreadWorker:
     """Runs jobs in a daemon thread of this process, which starts at once, where a worker process takes seconds."""
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
@@ -78,7 +78,7 @@ class _Slot:
 
     def _pool(self) -> Any:
         if self.pool is None:
-            self.pool = _ThreadPool() if self.in_process else warm.process(self.device)
+            self.pool = _ThreadWorker() if self.in_process else warm.process(self.device)
         return self.pool
 
     def end(self) -> None:
@@ -101,7 +101,7 @@ class Local(Executor):
     def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
         super().__init__(devices, channel, in_process)
         self.slots = [_Slot(device, in_process) for device in devices]
-        warm.end(but=() if in_process else devices)
+        warm.stop_unused(keep=() if in_process else devices)
 
     def run(self, queue: Queue, on_record: OnRecord) -> bool:
         """Run all jobs; False if a stop was requested."""
@@ -112,7 +112,7 @@ class Local(Executor):
             finally:
                 with ThreadPoolExecutor(max(1, len(self.slots))) as pool:  # freeing a GPU's memory takes a second each
                     list(pool.map(_Slot.end, self.slots))
-                warm.end()
+                warm.stop_unused()
         return not self.channel.stop_requested()
 
     def running_jobs(self) -> list[RunningJob]:

@@ -1,4 +1,4 @@
-"""Memory that one step frees and the next one allocates again stays with the process."""
+"""Set malloc so that it keeps freed memory."""
 
 import ctypes
 from contextlib import suppress
@@ -6,7 +6,7 @@ from contextlib import suppress
 # malloc.h of the GNU C library
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST_MMAP_THRESHOLD = 32 * 2**20
-MOST = 2**31 - 1
+LARGEST_INT = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
@@ -19,7 +19,7 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in (
             (M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD),
-            (M_TRIM_THRESHOLD, MOST),
+            (M_TRIM_THRESHOLD, LARGEST_INT),
             (M_TOP_PAD, 2 * LARGEST_MMAP_THRESHOLD),
         ):
             mallopt(parameter, value)

@@ -1,7 +1,8 @@
 """Worker processes for GPUs, started while the main process still imports its modules.
 
-Both take seconds, above all when no file is in the page cache yet. This module imports loky only. It estimates the
-number of GPUs from device files; PyTorch counts them later, and processes that are not needed are ended.
+Starting a process and importing modules both take seconds, above all when no file is in the page cache yet. This module
+imports loky only. It estimates the number of GPUs from device files; PyTorch counts them later, and processes that are
+not needed are ended.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import Any
 
 from loky.process_executor import ProcessPoolExecutor
 
-from bench.executors.gpus import GROWING, isolated_environment, likely_devices
+from bench.executors.gpus import NO_LEAK_RESTART, isolated_environment, likely_devices
 from bench.executors.lifetime import begin_worker
 
 _started: dict[str, Any] = {}
@@ -22,7 +23,7 @@ def process(device: str) -> Any:
     """A pool of one process for jobs of a device: the one that `start` has started, or a new one."""
     if device in _started:
         return _started.pop(device)
-    env = {} if device == "cpu" else GROWING | isolated_environment(device)
+    env = {} if device == "cpu" else NO_LEAK_RESTART | isolated_environment(device)
     return ProcessPoolExecutor(max_workers=1, initializer=begin_worker, initargs=(os.getpid(),), env=env)
 
 
@@ -35,12 +36,12 @@ def start(device: str) -> None:
             _started[name] = pool
 
 
-def end(but: Collection[str] = ()) -> None:
+def stop_unused(keep: Collection[str] = ()) -> None:
     """Kill the started processes that are not needed.
 
-    :param but: devices whose processes stay.
+    :param keep: devices whose processes stay.
     """
-    for device in _started.keys() - set(but):
+    for device in _started.keys() - set(keep):
         _started.pop(device).shutdown(wait=False, kill_workers=True)
 
 

@@ -18,7 +18,7 @@ from bench.executors.jobs import Job, Result, WorkUnit
 from bench.executors.lifetime import working_on_job
 from bench.executors.memory import keep_freed_memory
 from bench.executors.models import save_model
-from bench.harness import CheckpointError, Clock, Outcome, blank_curve, restored_learner, train_cells, trained_record
+from bench.harness import CheckpointError, Clock, Outcome, empty_curve, restored_learner, train_cells, trained_record
 from bench.results import Environment, Record, State, Store, Trained, environment, sharing, source_digest
 from bench.specs import Cell, prepare, registry
 
@@ -163,7 +163,7 @@ class _Runner:
         self.results[unit.spec.id] = Result(unit.prior, problem)
 
     def _fail(self, unit: WorkUnit, error: BaseException, status: str = "failed") -> None:
-        trained = trained_record(unit.spec, unit.budget, status, blank_curve(), self.clock.elapsed, error=error)
+        trained = trained_record(unit.spec, unit.budget, status, empty_curve(), self.clock.elapsed, error=error)
         record = self._described(trained, unit)
         [problem] = self._store([(record, {})])
         self.results[unit.spec.id] = Result(record, problem)

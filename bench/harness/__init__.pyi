@@ -3,7 +3,7 @@ from .outcome import CheckpointError as CheckpointError
 from .outcome import Outcome as Outcome
 from .outcome import trained_record as trained_record
 from .pace import Clock as Clock
-from .replica import blank_curve as blank_curve
+from .replica import empty_curve as empty_curve
 from .replica import solved as solved
 from .train import restored_learner as restored_learner
 from .train import train_cells as train_cells

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.results import PARTS, finite, right
+from bench.results import PARTS, finite, is_correct
 from bench.specs import Cell
 
 DIAGONAL = len(PARTS)
-"""The kind of test pairs a = b; the kind of other pairs is the number of their part."""
+"""The kind of test pairs a = b. The kind of any other pair is the place of its part in `PARTS`."""
 KINDS = len(PARTS) + 1
 Losses = Callable[[Any, Any], Any]
 """The losses of a learner: scores (…, C) and answers (…) to losses (…)."""
@@ -33,9 +33,9 @@ class Evaluation:
 class Evaluator:
     """Evaluates replicas on the pairs ``rows`` of their cells: training pairs, then validation, then test.
 
-    While the vault of a cell is closed, ``rows`` are validation pairs only: other accuracies of such a cell are not
-    used, and training pairs are several times as many. Scores that are tensors are evaluated on their device, all
-    replicas at once, with one small transfer for each evaluation.
+    While the vault of a cell is closed, ``rows`` are its validation pairs only, if it has any: training pairs are
+    skipped, since they are many and nobody reads their accuracy, and there are no test pairs yet. Scores that are
+    tensors are evaluated on their device, all replicas at once, with one small transfer for each evaluation.
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
@@ -57,8 +57,8 @@ class Evaluator:
     def _evaluate_one(self, scores_NC: Any, r: int, losses: Losses) -> Evaluation:
         rows, kinds = self.rows[r], self.kinds[r]
         answers = self.cells[r].task.answers_N[rows]
-        hits, lost = right(scores_NC[: len(rows)], answers), losses(scores_NC[: len(rows)], answers)
-        sums = [[float(hits[kinds == k].sum()), float(lost[kinds == k].sum())] for k in range(KINDS)]
+        hits, losses_N = is_correct(scores_NC[: len(rows)], answers), losses(scores_NC[: len(rows)], answers)
+        sums = [[float(hits[kinds == k].sum()), float(losses_N[kinds == k].sum())] for k in range(KINDS)]
         return _evaluations(_counts(kinds)[None], np.array(sums)[None])[0]
 
     def _evaluate_together(self, scores_RNC: Any, replicas: Sequence[int], losses: Losses) -> list[Evaluation]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from bench.harness.probes import PROBES, Probes
-from bench.harness.replica import Replica, blank_curve
+from bench.harness.replica import Replica, empty_curve
 from bench.results import (
     PARTS,
     SCHEMA,
@@ -138,7 +138,7 @@ def trained_record(
         "spec": cast("SpecKeys", spec.to_dict()),
         "budget": cast("BudgetKeys", asdict(budget)),
         "parameters": parameters,
-        "final": cast("Final", {name: (curve[name] or [None])[-1] for name in blank_curve()}),
+        "final": cast("Final", {name: (curve[name] or [None])[-1] for name in empty_curve()}),
         "steps_to": found["steps_to"],
         "sustained_steps_to": found["sustained_steps_to"],
         "held": found["held"],

@@ -1,4 +1,4 @@
-"""Time: a clock, the share of each purpose, and the number of steps between two checks for a stop."""
+"""Measures the seconds of a run by purpose, and trains in slices, between which a request to stop is noticed."""
 
 import time
 from collections.abc import Iterator, Sequence

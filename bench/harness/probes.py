@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.results import right
+from bench.results import is_correct
 from bench.specs import Cell
 from encoders import Codes
 from learners import KNN, Learner, Problem, Ridge
@@ -50,7 +50,7 @@ def _accuracy(probe: Learner, problem: Problem, rows: NDArray[np.intp], truth: N
     training = type(probe).begin([probe], [problem])
     training.advance(0, [0])
     [scores] = training.look([0], [rows]).scores
-    return float(right(scores, truth).mean())
+    return float(is_correct(scores, truth).mean())
 
 
 def _multiplied(cell: Cell, rows: NDArray[np.intp]) -> tuple[Problem, NDArray[np.intp]]:

@@ -16,14 +16,14 @@ SOLVED = 0.99
 class Replica:
     """One cell in training.
 
-    :param grid: the steps at which it is evaluated, which do not depend on the other cells of its fleet.
+    :param evaluation_steps: the steps at which it is evaluated, which do not depend on the other cells of its fleet.
     :param step: the number of steps that it is trained.
-    :param passed: the last step of all cells' grids that it has completed.
+    :param passed: last step of the cells' common evaluation steps that this replica has passed.
     """
 
     cell: Cell
     budget: Budget
-    grid: frozenset[int]
+    evaluation_steps: frozenset[int]
     curve: dict[str, list[Any]]
     prior: Record | None
     step: int = 0
@@ -51,24 +51,24 @@ class Replica:
 
 def begin_replica(cell: Cell, budget: Budget, record: Record | None) -> Replica:
     """A replica at step 0, or at the last step of the record that it continues."""
-    grid = _grid(budget.steps, cell.learner.granularity(cell.n_train))
+    steps = _evaluation_steps(budget.steps, cell.learner.granularity(cell.n_train))
     if record is None:
-        return Replica(cell, budget, grid, blank_curve(), None)
-    # The last point of a shorter run may lie off the grid, and a run without an interruption would not have it.
+        return Replica(cell, budget, steps, empty_curve(), None)
+    # The last point of a shorter run may be none of these steps, and a run without an interruption would not have it.
     start, before = record["final"]["step"], cast("dict[str, list[Any]]", record["curve"])
     assert start is not None
     assert start < budget.steps
-    kept = [i for i, step in enumerate(before["step"]) if step in grid]
+    kept = [i for i, step in enumerate(before["step"]) if step in steps]
     curve = {name: [values[i] for i in kept] for name, values in before.items()}
-    return Replica(cell, budget, grid, curve, record, start, start)
+    return Replica(cell, budget, steps, curve, record, start, start)
 
 
 @lru_cache
-def _grid(steps: int, granularity: int) -> frozenset[int]:
+def _evaluation_steps(steps: int, granularity: int) -> frozenset[int]:
     return frozenset(evaluation_steps(steps, granularity))
 
 
-def blank_curve() -> dict[str, list[Any]]:
+def empty_curve() -> dict[str, list[Any]]:
     """A curve without evaluations."""
     return {name: [] for name in ("step", *(f"{part}_{kind}" for kind in ("accuracy", "loss") for part in PARTS))}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.harness.background_probes import Prober
 from bench.harness.evaluation import Evaluator
 from bench.harness.outcome import CellProgress, CheckpointError, Outcome, progress_of, record_of
 from bench.harness.pace import Clock, Pace, charged
-from bench.harness.prober import Prober
 from bench.harness.replica import Replica, begin_replica, status_of
 from bench.results import PARTS, Record, State, finite
 from bench.specs import Budget, Cell
@@ -79,7 +79,7 @@ class _TrainingRun:
         clock: Clock,
     ) -> None:
         self.replicas, self.prober, self.save, self.on_progress, self.clock = replicas, prober, save, on_progress, clock
-        self.grid = sorted(frozenset[int]().union(*(replica.grid for replica in replicas)))
+        self.evaluation_steps = sorted(frozenset[int]().union(*(replica.evaluation_steps for replica in replicas)))
         self.evaluator = Evaluator([replica.cell for replica in replicas])
         self.pace = Pace()
         self.reported_at = -PROGRESS_EVERY
@@ -87,7 +87,7 @@ class _TrainingRun:
     def begin(self, priors: Sequence[tuple[Record, State] | None], device: str, repeats: int) -> None:
         """Create the training, and restore the checkpoints of cells that continue."""
         cells = [replica.cell for replica in self.replicas]
-        steps, looks, precision = self.grid[-1], len(self.grid), cells[0].spec.precision
+        steps, looks, precision = self.evaluation_steps[-1], len(self.evaluation_steps), cells[0].spec.precision
         spans = {(replica.step, replica.budget.steps) for replica in self.replicas}
         leaving = len(spans) > 1 or any(replica.budget.stop_when_solved for replica in self.replicas)
         setting = Setting(device, precision, steps, looks, self._report, repeats, leaving)
@@ -101,14 +101,15 @@ class _TrainingRun:
     def train(self, should_stop: Callable[[], bool], save_every: float) -> None:
         """Train, evaluate and save until every cell is over."""
         saved_at = self.clock.elapsed
-        for step in self.grid:
+        for step in self.evaluation_steps:
             while active := [r for r, replica in enumerate(self.replicas) if replica.has_ahead(step)]:
                 replicas = [self.replicas[r] for r in active]
                 with charged("train", replicas, self.training):
                     reached = self.pace.advance(self.training, step, active, self.replicas)
                 stop, pairs = should_stop(), list(zip(active, replicas, strict=True))
                 self._evaluate(
-                    [r for r, x in pairs if stop or x.out_of_time or (reached == step and step in x.grid)], stop
+                    [r for r, x in pairs if stop or x.out_of_time or (reached == step and step in x.evaluation_steps)],
+                    stop,
                 )
                 if reached == step:
                     for replica in replicas:

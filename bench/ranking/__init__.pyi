@@ -11,7 +11,7 @@ from .rows import Row as Row
 from .runs import PROBES as PROBES
 from .scores import ACCURACY_SPACING as ACCURACY_SPACING
 from .scores import needed_fraction as needed_fraction
-from .statistics import FEWEST as FEWEST
+from .statistics.estimates import FEWEST as FEWEST
 from .statistics.estimates import median_interval as median_interval
 from .statistics.ranks import Sample as Sample
 from .statistics.ranks import rank_intervals as rank_intervals

@@ -23,7 +23,7 @@ from bench.ranking.runs import grouped
 from bench.ranking.scores import ROUNDING
 from bench.results import many
 
-FEWEST = 3
+FEWEST_BLOCKS = 3
 """Friedman's test compares at least so many rows over at least so many blocks."""
 MEANS = ("solved", "test_accuracy", "train_accuracy", "diagonal", "seconds", "flops")
 
@@ -112,9 +112,11 @@ def ranked_over_blocks(scored: Sequence[ScoredRow]) -> tuple[list[Row], Comparis
     blocks = sorted({one.block for one in scored}, key=lambda block: block.sort_key)
     groups = [sorted(group, key=lambda one: one.block.sort_key) for group in grouped(scored, _across_blocks)]
     whole = [group for group in groups if _scores(group) == len(blocks)]
-    if min(len(blocks), len(whole)) < FEWEST:
+    if min(len(blocks), len(whole)) < FEWEST_BLOCKS:
         found = f"{many(len(whole), 'row')} with a score in each of {many(len(blocks), 'block')}"
-        raise RequestError(f"`blocks` compares at least {FEWEST} rows over at least {FEWEST} blocks, found {found}.")
+        raise RequestError(
+            f"`blocks` compares at least {FEWEST_BLOCKS} rows over at least {FEWEST_BLOCKS} blocks, found {found}."
+        )
     ranks_BM = np.array([_ranks(column) for column in zip(*whole, strict=True)])
     tested = statistics.friedman(ranks_BM, higher_is_better=False)
     order = sorted(range(len(whole)), key=lambda m: (tested.mean_ranks_M[m], whole[m][0].row.label))

@@ -8,7 +8,7 @@ from .curves import confirmed as confirmed
 from .curves import crossings as crossings
 from .curves import evaluation_steps as evaluation_steps
 from .curves import finite as finite
-from .curves import right as right
+from .curves import is_correct as is_correct
 from .curves import settled as settled
 from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes

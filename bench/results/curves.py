@@ -39,7 +39,7 @@ def evaluation_steps(budget: int, granularity: int) -> list[int]:
     return steps
 
 
-def right(scores_NC: NDArray[np.floating], y_N: NDArray[np.integer]) -> NDArray[np.bool_]:
+def is_correct(scores_NC: NDArray[np.floating], y_N: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether the class with the highest score is right, (N,); of equal scores the first counts."""
     return scores_NC.argmax(1) == y_N
 

@@ -175,7 +175,7 @@ def _one(key: str, value: Any, source: str) -> list[dict[str, Any]]:
 
 def _alternatives(key: str, values: Any, source: str) -> Sequence[Any]:
     found = _listed(key, values, source)
-    if key in OPTIONS and OPTIONS[key].takes is int:
+    if key in OPTIONS and OPTIONS[key].parse is int:
         found = [int(x) if isinstance(x, float) and x.is_integer() else x for x in found]
     if key == "sdr":  # YAML 1.1 reads off as false
         found = ["off" if x is False else x for x in found]

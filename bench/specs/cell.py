@@ -12,7 +12,7 @@ from bench.tasks import Task
 from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
-NEARLY_ALL = 0.9
+LARGEST_ZERO_SHARE = 0.9
 """The largest share of the pairs whose codes may be zero."""
 
 
@@ -103,7 +103,7 @@ def _check_nonzero(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:
     """Raise RequestError where the codes of nearly all pairs are zero, so that a learner cannot tell them apart."""
     zero_U = (codes.table_UF == 0).all(axis=1)
     share = float(zero_U[codes.index_NS[rows]].all(axis=1).mean())
-    if share > NEARLY_ALL:
+    if share > LARGEST_ZERO_SHARE:
         raise RequestError(
             f"`combine` {spec.combine} of {spec.encoder['name']} codes is zero for {100 * share:.0f} % of the pairs, "
             "which nothing can tell apart: another combination is needed, as concat."

@@ -20,12 +20,12 @@ class Option(NamedTuple):
     """The command-line option of a field.
 
     :param help: one sentence.
-    :param takes: makes the value from its text, or raises ValueError.
-    :param rule: what the text must be, where ``takes`` is not int, float or str: "a number of features or 'off'".
+    :param parse: makes the value from its text, or raises ValueError.
+    :param rule: what the text must be, where ``parse`` is not int, float or str: "a number of features or 'off'".
     :param plugin: the kind of plugin that the value names.
     :param words: all valid values, for completion.
     :param metavar: the placeholder of the value in help; by default the words.
-    :param otherwise: what None means, for the help.
+    :param default_text: what None means, for the help.
     :param share: whether the value is a share of the pairs, in (0, 1).
     :param several: whether ``sweep`` takes several values with commas.
     :param flag: the option's name, by default the field's name with dashes.
@@ -33,12 +33,12 @@ class Option(NamedTuple):
     """
 
     help: str
-    takes: Callable[[str], Any] = str
+    parse: Callable[[str], Any] = str
     rule: str = ""
     plugin: Literal["encoder", "learner", "task"] | None = None
     words: tuple[str, ...] = ()
     metavar: str | None = None
-    otherwise: str = ""
+    default_text: str = ""
     share: bool = False
     several: bool = False
     flag: str | None = None
@@ -73,43 +73,43 @@ class Request:
     combine: str | None = option(
         "How the codes of the operands are combined.",
         words=("concat", "sum", "product"),
-        otherwise="the encoder's",
+        default_text="the encoder's",
         several=True,
         owner="encoder",
     )
     sdr: int | str | None = option(
         "Keep the K largest features of each slot, or off.",
-        takes=features,
+        parse=features,
         rule="a number of features or 'off'",
         metavar="K|off",
-        otherwise="the encoder's",
+        default_text="the encoder's",
         several=True,
         owner="encoder",
     )
     task: str = option("Task to learn.", default="add", plugin="task", several=True)
-    modulus: int | None = option("The modulus p.", takes=int, otherwise="97", several=True)
+    modulus: int | None = option("The modulus p.", parse=int, default_text="97", several=True)
     pairs: str | None = option(
         "ordered, grouped, unordered or distinct.",
         words=("ordered", "grouped", "unordered", "distinct"),
         metavar="PROTOCOL",
-        otherwise="unordered where the task commutes, grouped where other twins (a, b) and (b, a) have one answer, "
+        default_text="unordered where the task commutes, grouped where other twins (a, b) and (b, a) have one answer, "
         "else ordered",
         several=True,
     )
-    train_fraction: float = option("Share of the pairs that train.", default=0.5, takes=float, share=True, several=True)
+    train_fraction: float = option("Share of the pairs that train.", default=0.5, parse=float, share=True, several=True)
     validation_fraction: float | None = option(
-        "Share of the pairs that validate.", takes=float, share=True, otherwise="0; 0.1 with `stop_when_solved`"
+        "Share of the pairs that validate.", parse=float, share=True, default_text="0; 0.1 with `stop_when_solved`"
     )
-    seeds: int | None = option("Seeds 0 … N − 1.", takes=int, otherwise="1")
-    seed: int | None = option("Train only this seed.", takes=int)
-    split_seed: int | None = option("Fix the split; encoder and learner still follow the seed.", takes=int)
-    steps: int | None = option("Budget in optimizer updates.", takes=int, otherwise="the learner's", owner="learner")
+    seeds: int | None = option("Seeds 0 … N − 1.", parse=int, default_text="1")
+    seed: int | None = option("Train only this seed.", parse=int)
+    split_seed: int | None = option("Fix the split; encoder and learner still follow the seed.", parse=int)
+    steps: int | None = option("Budget in optimizer updates.", parse=int, default_text="the learner's", owner="learner")
     epochs: int | None = option(
-        "Budget in passes over the training pairs, instead of `steps`.", takes=int, owner="learner"
+        "Budget in passes over the training pairs, instead of `steps`.", parse=int, owner="learner"
     )
-    seconds: float | None = option("Hard limit for each cell.", takes=float, owner="learner")
+    seconds: float | None = option("Hard limit for each cell.", parse=float, owner="learner")
     stop_when_solved: bool = option(
-        "Stop once 99 % of the validation pairs have held.", default=False, takes=bool, owner="learner"
+        "Stop once 99 % of the validation pairs have held.", default=False, parse=bool, owner="learner"
     )
     precision: str = option(
         "Arithmetic of the training; tf32 on GPUs.",

@@ -1,5 +1,7 @@
 """Splits: which pairs train, which validate, which test, and which lie in the vault.
 
+The vault: test pairs that a study keeps sealed until its winner is known.
+
 Four protocols define which pairs are used and whether mirrored twins may be on different sides of a split:
 
 ========== ================================ ======================================

@@ -9,7 +9,7 @@ from bench.specs.request import Request, options
 
 OPTIONS = {"device", *options(Request)}
 """Names of options, which are no parameters of an encoder, a learner or a task."""
-MANY = 4
+MOST_SUGGESTIONS = 4
 """With more suggestions than this, none is printed."""
 
 
@@ -34,7 +34,7 @@ def matching_parameters(name: str, known: Mapping[str, Iterable[Mapping[str, Any
     found = [whole for whole, one in full.items() if one == plain]
     if found or not near:
         return found
-    close = get_close_matches(plain, full.values(), n=MANY, cutoff=0.7)
+    close = get_close_matches(plain, full.values(), n=MOST_SUGGESTIONS, cutoff=0.7)
     return [whole for whole, one in full.items() if one in close]
 
 
@@ -42,7 +42,7 @@ def did_you_mean(found: Iterable[str]) -> str:
     """The end of an error message: ": did you mean A or B?", or a full stop."""
     named = list(found)
     quoted = [name if name.startswith("`") else repr(name) for name in named]
-    return f": did you mean {' or '.join(quoted)}?" if 0 < len(named) <= MANY else "."
+    return f": did you mean {' or '.join(quoted)}?" if 0 < len(named) <= MOST_SUGGESTIONS else "."
 
 
 def percent_hint(value: Any) -> str:

@@ -23,12 +23,12 @@ from bench.tuning.winner import Winner
 
 
 class Rounds:
-    """The jobs of a study, as a queue for `bench.executors.local.Slots`: rounds of trials, then the winner's cells.
+    """The jobs of a study, as a queue for `bench.executors.Executor`: rounds of trials, then the winner's cells.
 
     A round begins when the last one is over: what a round draws does not depend on the speed of the machine.
 
     :param slots: worker processes on the CPU.
-    :param on: the channel on which workers write how far they are.
+    :param channel: the channel on which workers write how far they are.
     :param reporter: receives the lines that the search reports.
     :param show: brings the page of the study up to date.
     """
@@ -39,15 +39,15 @@ class Rounds:
         study: optuna.Study,
         owner: Owner,
         slots: int,
-        on: Channel,
+        channel: Channel,
         reporter: Reporter,
         show: Callable[[], None],
     ) -> None:
-        self.plan, self.study, self.owner, self.on, self.reporter = plan, study, owner, on, reporter
+        self.plan, self.study, self.owner, self.channel, self.reporter = plan, study, owner, channel, reporter
         self.costs = Costs(plan, study, show)
         self.trials = Trials(plan, study, owner, self.costs, reporter)
         self.winner = Winner(plan, study, self.costs)
-        self.progress = Progress(plan, study, on)
+        self.progress = Progress(plan, study, channel)
         cuda = [f"cuda:{i}" for i in range(gpus())] if plan.device == "cuda" and gpus() > 1 else [plan.device]
         self.devices = ["cpu"] * slots if plan.device == "cpu" else cuda
         self.source = environment.source_state()
@@ -114,10 +114,10 @@ class Rounds:
             return
         if not self.winner.is_chosen:
             self.progress.begin()
-            while not self.waiting and not self.on.stop_requested() and self._ask_round():
+            while not self.waiting and not self.channel.stop_requested() and self._ask_round():
                 pass
             self.costs.publish()
-            if self.on.stop_requested():
+            if self.channel.stop_requested():
                 return
             self.elsewhere = 0 if self.waiting else self._count_running()
         if not self.waiting and not self.elsewhere:
@@ -128,7 +128,7 @@ class Rounds:
 
     def _ask_round(self) -> int:
         """Ask for a round and queue its cells; how many trials it has, 0 if the search is stopped or over."""
-        with self.owner.turn(self.on.stop_requested) as turn:
+        with self.owner.turn(self.channel.stop_requested) as turn:
             if not turn:
                 return 0
             self.owner.fail_orphans()
@@ -141,7 +141,7 @@ class Rounds:
             left = math.inf if limit is None else limit - stopping.used_flops(known) - self.costs.late_flops
             units: dict[str, WorkUnit] = {}
             for _ in range(room):
-                if self.on.stop_requested():
+                if self.channel.stop_requested():
                     return 0
                 mine = self.trials.ask(known, limited=limit is not None)
                 if mine is None:
@@ -177,7 +177,7 @@ class Rounds:
         if not self.plan.fresh:
             self.finished = True
             return
-        with self.owner.turn(self.on.stop_requested) as turn:
+        with self.owner.turn(self.channel.stop_requested) as turn:
             if not turn:
                 return
             if (not self.winner.is_chosen and self._is_unfinished()) or not self.owner.claim_vault():

@@ -30,9 +30,9 @@ class Search:
     :param fix: parameters held at one value.
     """
 
-    trials: int | None = option("Stop after so many trials, of all processes together;", takes=int)
+    trials: int | None = option("Stop after so many trials, of all processes together;", parse=int)
     compute: float | None = option(
-        "after so many FLOPs of training; or whichever is first.", takes=float, metavar="FLOPS"
+        "after so many FLOPs of training; or whichever is first.", parse=float, metavar="FLOPS"
     )
     objective: str = option(
         "Steps to 99 %, accuracy at the budget, FLOPs, training pairs; two with a comma, of which the first names the "
@@ -41,20 +41,22 @@ class Search:
         metavar="steps|accuracy|cost|data",
         words=("steps", "accuracy", "accuracy,cost", "accuracy,data"),
     )
-    sampler: str | None = option("How settings are drawn.", words=SAMPLERS, otherwise="tpe; nsgaii for two objectives")
+    sampler: str | None = option(
+        "How settings are drawn.", words=SAMPLERS, default_text="tpe; nsgaii for two objectives"
+    )
     space: Mapping[str, Any] | None = None
     fix: Mapping[str, Any] | None = None
-    vault: float = option("Share of the pairs for the winner alone.", default=VAULT, takes=float, share=True)
-    vault_seed: int | None = option("Which pairs.", takes=int, otherwise="from the task and its pairs")
-    seeds: int = option("Seeds of each trial.", default=1, takes=int)
-    fresh: int = option("Fresh seeds of the winner; 0: vault closed.", default=FRESH, takes=int)
+    vault: float = option("Share of the pairs for the winner alone.", default=VAULT, parse=float, share=True)
+    vault_seed: int | None = option("Which pairs.", parse=int, default_text="from the task and its pairs")
+    seeds: int = option("Seeds of each trial.", default=1, parse=int)
+    fresh: int = option("Fresh seeds of the winner; 0: vault closed.", default=FRESH, parse=int)
     at_once: int | None = option(
         "Trials asked for at a time, which train side by side.",
-        takes=int,
+        parse=int,
         flag="--round",
-        otherwise="32 on a GPU, 8 on a CPU",
+        default_text="32 on a GPU, 8 on a CPU",
     )
     storage: str | None = option(
-        "journal:///PATH, or a database.", metavar="URL", otherwise="studies.journal beside the records"
+        "journal:///PATH, or a database.", metavar="URL", default_text="studies.journal beside the records"
     )
-    study: str | None = option("The study's name.", metavar="NAME", otherwise="what it tunes")
+    study: str | None = option("The study's name.", metavar="NAME", default_text="what it tunes")

@@ -119,7 +119,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, executor: type[Executo
                 study,
                 owner,
                 slots=jobs or joblib.cpu_count(),
-                on=on,
+                channel=on,
                 reporter=reporter,
                 show=lambda: update_page(study, **_page(stopping.with_rule_of(study, plan), study)),
             )

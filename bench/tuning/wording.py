@@ -114,7 +114,7 @@ def _describe_unsolved(plan: StudyPlan) -> list[str]:
         counts = (
             f"{steps:,} to {2 * steps:,} where this does not happen, by the best accuracy; {3 * steps:,} if diverged"
         )
-        held = "the step from which on 99 % of the validation pairs are right at every look, to the end"
+        held = "the step from which on 99 % of the validation pairs are right at every evaluation, to the end"
         return [f"Steps to hold 99 %: {held}, the geometric mean over seeds. It counts as {counts}."]
     if plan.objectives == ("cost",):
         return ["FLOPs to that step; where it is not reached, one to two whole budgets of them, three if diverged."]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from learners._fleet.memory import out_of_memory
+from learners._fleet.out_of_memory import out_of_memory
 
 _keepers: dict[torch.device, tuple[Any, Any]] = {}
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final
 import torch
 from torch.fx import GraphModule
 
-from learners._fleet import kept
-from learners._fleet.memory import out_of_memory
+from learners._fleet import program_cache
+from learners._fleet.out_of_memory import out_of_memory
 from learners._fleet.trace import Work, aligned, recall, remember
 
 OPTIONS: Final[dict[str, dict[str, Any]]] = {"cpu": {}, "cuda": {"combo_kernels": True}}
@@ -127,7 +127,7 @@ class Compiler:
 
     broken: ClassVar[str | None] = None
     """The tools that are missing on this machine, if any: compiling is not tried again in this process."""
-    loaded: ClassVar[dict[str, tuple[kept.Program, Work]]] = {}
+    loaded: ClassVar[dict[str, tuple[program_cache.Program, Work]]] = {}
     """Programs on disk that this process loaded or made, by name."""
     known: ClassVar[dict[tuple[GraphModule, int], Callable[..., Any] | str]] = {}
     """For traces that this process compiled, and the number of threads: the program, or why there is none."""
@@ -167,11 +167,11 @@ class Compiler:
 
     def name(self, key: Hashable, arguments: Any) -> str | None:
         """The name of a program of such arguments on disk; None where programs are not kept."""
-        return kept.name_of(key, arguments) if self.keeps else None
+        return program_cache.name_of(key, arguments) if self.keeps else None
 
     def ready(
         self, name: str | None, times: int, arguments: Callable[[], tuple[Any, ...]]
-    ) -> tuple[kept.Program, Work] | None:
+    ) -> tuple[program_cache.Program, Work] | None:
         """A compiled program that this or an earlier process has kept, and its work, if it is worth loading.
 
         :param times: how often it runs in each training.
@@ -181,7 +181,7 @@ class Compiler:
             return None
         if found := recall(Compiler.loaded, name):
             return found if self.wanted(found[1], times) else None
-        known = kept.find(name)
+        known = program_cache.find(name)
         if known is None:
             return None
         try:
@@ -191,7 +191,7 @@ class Compiler:
             given = arguments()
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                program = kept.load(name, given)
+                program = program_cache.load(name, given)
                 program(*given)
         except Exception as error:  # an incomplete file, or one of another PyTorch
             if out_of_memory(error):
@@ -214,7 +214,7 @@ class Compiler:
             return self._program(found)
         if Compiler.broken:
             return self._program(Compiler.broken)
-        compiled: kept.Program | str
+        compiled: program_cache.Program | str
         self.announce("compiling")
         try:
             with warnings.catch_warnings(), torch.no_grad():
@@ -236,23 +236,25 @@ class Compiler:
         remember(Compiler.known, key, compiled)
         return self._program(compiled)
 
-    def _program(self, found: kept.Program | str) -> kept.Program | None:
+    def _program(self, found: program_cache.Program | str) -> program_cache.Program | None:
         """A program, or None with a notice of why there is none."""
         if isinstance(found, str):
             self.notice = found
             return None
         return found
 
-    def _keep(self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work) -> kept.Program | None:
+    def _keep(
+        self, program: GraphModule, arguments: tuple[Any, ...], name: str, work: Work
+    ) -> program_cache.Program | None:
         """Compile and keep on disk; None where this PyTorch cannot, so that it is compiled for this process only."""
         try:
-            artifact, compiled = kept.make(program, arguments, OPTIONS[self.device])
+            artifact, compiled = program_cache.make(program, arguments, OPTIONS[self.device])
             compiled(*arguments)
         except Exception as error:
             if out_of_memory(error) or any(word in str(error) for word in TOOLS):
                 raise
             return None
-        kept.keep(name, artifact, asdict(work))
+        program_cache.keep(name, artifact, asdict(work))
         remember(Compiler.loaded, name, (compiled, work))
         return compiled
 

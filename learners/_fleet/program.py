@@ -14,8 +14,8 @@ from learners._fleet.capture import keeper, recorded
 from learners._fleet.compiler import Compiler
 from learners._fleet.feed import BLOCK, Feed
 from learners._fleet.group import Group, Tensors
-from learners._fleet.step import Rule
 from learners._fleet.trace import Work, in_place, trace
+from learners._fleet.update_rule import Rule
 
 STRIDE = 8
 """Steps of the longer of two captured graphs."""
@@ -73,7 +73,7 @@ class StepProgram:
 
     def _make(self, rule: Rule, steps: int, leaving: bool) -> None:
         self.compiled: Callable[..., Any] | None = None
-        wanted, key = self.all_move, ("turn", self.all_move and not leaving, rule.key)  # of a compiled program
+        wanted, key = self.all_move, ("step", self.all_move and not leaving, rule.key)  # of a compiled program
         name = self.compiler.name(key, (self._tensors(),))
         found = self.compiler.ready(name, steps, lambda: (self._copies(),))
         if found is not None:
@@ -96,7 +96,7 @@ class StepProgram:
         self.writing = in_place(self.traced, self._tensors())
 
     def _trace(self, rule: Rule) -> GraphModule:
-        return trace(Step(rule, self.all_move), ("turn", self.all_move, rule.key), self._tensors())
+        return trace(Step(rule, self.all_move), ("step", self.all_move, rule.key), self._tensors())
 
     def _tensors(self) -> Inputs:
         return self.group.tensors | {"feed": self.feed.tensors}

@@ -8,7 +8,7 @@ import torch
 
 from learners._base import Problem
 from learners._fleet.group import SHARED, Group, Tensors, padded
-from learners._fleet.step import FleetLearner, Rule
+from learners._fleet.update_rule import FleetLearner, Rule
 
 
 def first_group(

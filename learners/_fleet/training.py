@@ -14,13 +14,13 @@ from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
 from learners._fleet.feed import BLOCK, Feed, batch_rows
 from learners._fleet.group import Group
-from learners._fleet.kept import sources_known
 from learners._fleet.look import PreparedLook
-from learners._fleet.memory import out_of_memory
 from learners._fleet.occupancy import Occupancy, divisions
+from learners._fleet.out_of_memory import out_of_memory
 from learners._fleet.program import LookProgram, StepProgram
+from learners._fleet.program_cache import sources_known
 from learners._fleet.start import first_group
-from learners._fleet.step import FleetLearner, Rule
+from learners._fleet.update_rule import FleetLearner, Rule
 from learners._kernels.products import LARGEST_TABLE, tensor_cores
 
 

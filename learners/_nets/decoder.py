@@ -113,7 +113,7 @@ class Decoder(Network):
         self.passes = (depth if shared_blocks else 1) * loops
         self.norm = _LayerNorm(width) if norm in ("pre", "residual") else None
         self.readout = None if tied_readout else Linear(width, n_classes, bias=False, gain=init_gain)
-        self.frozen_by_muon = frozenset({"embedding.weight", "tokens", "positions", "readout.weight"})
+        self.not_for_muon = frozenset({"embedding.weight", "tokens", "positions", "readout.weight"})
 
     def reset(self, generator: Generator, code_norm: float) -> None:
         self.embedding.reset(generator, code_norm)

@@ -125,7 +125,7 @@ class GoodnessNet(Network):
         own = n_classes if labels_everywhere else 0
         rest = [_Layer(Linear(width, width, bias=False), own, width, init_scale) for _ in range(depth - 1)]
         self.layers = nn.ModuleList([first, *rest])
-        self.frozen_by_muon = frozenset({"layers.0.below.weight", *(f"layers.{i}.labels" for i in range(depth))})
+        self.not_for_muon = frozenset({"layers.0.below.weight", *(f"layers.{i}.labels" for i in range(depth))})
 
     def reset(self, generator: Generator, code_norm: float) -> None:
         for layer in self.layers:

@@ -51,8 +51,8 @@ class Noise:
 class Network(nn.Module, ABC):
     """A module of one replica: codes in, scores and hidden activations out."""
 
-    frozen_by_muon: frozenset[str] = frozenset()
-    """Parameters of embedding and read-out, which Muon leaves to Adam."""
+    not_for_muon: frozenset[str] = frozenset()
+    """Matrices that Muon leaves to Adam: those of embedding and read-out."""
     local: bool = False
     """Whether layers have losses of their own: ``forward(table, index, noise, answers, weight)`` returns their sum."""
     looks_up: bool = False

@@ -16,7 +16,7 @@ import joblib
 import torch
 from loky.process_executor import ProcessPoolExecutor
 
-from bench.executors import GROWING, begin_worker, keep_freed_memory
+from bench.executors import NO_LEAK_RESTART, begin_worker, keep_freed_memory
 from bench.results import peak_memory_bytes, reset_peak_memory
 from bench.scheduling import fleet_parts
 from bench.specs import Request, Spec, family, prepare
@@ -109,7 +109,7 @@ def fleets(
 @contextmanager
 def _processes(number: int, device: str) -> Iterator[ProcessPoolExecutor]:
     """Fresh worker processes, ended with the block, at once where it fails, or with this process."""
-    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(),), env=GROWING)
+    pool = ProcessPoolExecutor(number, initializer=begin_worker, initargs=(os.getpid(),), env=NO_LEAK_RESTART)
     try:
         yield pool
     except BaseException:

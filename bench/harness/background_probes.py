@@ -8,7 +8,7 @@ from typing import cast
 from bench.harness.probes import PROBES, Probes, cached_probes
 from bench.harness.replica import Replica
 
-PROBERS = 4
+PROBE_THREADS = 4
 """Threads that probe encodings while a GPU trains."""
 
 
@@ -20,7 +20,7 @@ class Prober:
 
     def __init__(self, replicas: Sequence[Replica], device: str, cache: Path | None) -> None:
         self.replicas, self.cache = replicas, cache
-        self.pool = ThreadPoolExecutor(PROBERS) if device.startswith("cuda") else None
+        self.pool = ThreadPoolExecutor(PROBE_THREADS) if device.startswith("cuda") else None
         self.futures = [self.pool.submit(self._probe, replica) for replica in replicas] if self.pool else []
 
     def result(self, r: int) -> Probes:
