@@ -62,8 +62,6 @@ class TorchLearner(FleetLearner):
     its own hyperparameters in front, and repeats a field only to change its default.
 
     :param loss: "cross-entropy", "squared" (on one-hot targets, summed over classes) or "stablemax".
-    :param label_smoothing: ε in [0, 1): the share of each target that is spread evenly over the classes; with
-        cross-entropy alone.
     :param optimizer: "adam", "adamw", "sgd" or "muon" (hidden matrices by Muon, the rest by Adam).
     :param lr: step size η > 0; with Muon, that of the matrices.
     :param betas: Adam's β₁, β₂ in [0, 1).
@@ -97,7 +95,6 @@ class TorchLearner(FleetLearner):
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
 
     loss: Loss = "cross-entropy"
-    label_smoothing: float = hyperparameter(0.0, at_least=0, below=1)
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw"
     lr: float = hyperparameter(1e-3, above=0, role="replica")
     betas: tuple[float, float] = hyperparameter((0.9, 0.98), role="replica")
@@ -144,10 +141,7 @@ class TorchLearner(FleetLearner):
 
     def example_losses(self, scores: Tensor, y: Tensor) -> Tensor:
         """The loss of each example."""
-        losses = LOSSES[self.loss](scores, y)
-        if not self.label_smoothing:
-            return losses
-        return (1 - self.label_smoothing) * losses - self.label_smoothing * F.log_softmax(scores, -1).mean(-1)
+        return LOSSES[self.loss](scores, y)
 
     # Rules
 
@@ -175,7 +169,6 @@ class TorchLearner(FleetLearner):
         for name, optimizers in USED_BY.items():
             used = self.optimizer in optimizers
             self.require_effect(name, used, f"with optimizer={self.optimizer!r}, which has none")
-        self.require_effect("label_smoothing", self.loss == "cross-entropy", f"with loss={self.loss!r}")
         self.require_effect("decay", self.weight_decay > 0, "without weight_decay")
 
     def require_effect(self, name: str, has_effect: bool, when: str) -> None:

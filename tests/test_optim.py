@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 import learners.optim as optim
-from learners import TorchMLP
 from learners._kernels.noise import key, normal, uniform
 from learners.optim import (
     Context,
@@ -328,12 +326,3 @@ def test_hash_noise_is_uniform_normal_and_repeatable() -> None:
         correlation = torch.corrcoef(torch.stack([u[0], uniform(k2, (2, 50_000))[0]]))[0, 1]
         assert abs(correlation) < 0.02
     assert abs(torch.corrcoef(u)[0, 1]) < 0.02
-
-
-def test_label_smoothing_is_pytorchs() -> None:
-    scores, y = torch.randn(5, 3), torch.tensor([0, 2, 1, 1, 0])
-    for smoothing in (0.0, 0.1):
-        found = TorchMLP(label_smoothing=smoothing).example_losses(scores, y)
-        torch.testing.assert_close(found, F.cross_entropy(scores, y, reduction="none", label_smoothing=smoothing))
-    with pytest.raises(ValueError, match=r"left at 0\.0 with loss='squared'"):
-        TorchMLP(label_smoothing=0.1, loss="squared").check()
