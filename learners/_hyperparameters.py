@@ -13,7 +13,7 @@ ValueError: The 'slope' parameter of Line must be a number > 0, got slope=-1.0.
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from functools import cache
+from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
@@ -80,18 +80,22 @@ def check_fields(owner: object) -> None:
     the annotation allows it. Other annotations are left to their owner.
     """
     cls: Any = type(owner)
+    for name, (check, optional) in _checks(cls).items():
+        if not (optional and getattr(owner, name) is None):
+            check(owner, name)
+
+
+@cache
+def _checks(cls: type) -> dict[str, tuple[Callable[..., None], bool]]:
+    """The check of each field that has one, and whether None passes it."""
+    checks: dict[str, tuple[Callable[..., None], bool]] = {}
     for name, (annotation, metadata) in _declared(cls).items():
-        _check(owner, name, annotation, metadata.get("bounds", {}))
-
-
-def _check(owner: object, name: str, annotation: Any, bounds: Mapping[str, Any]) -> None:
-    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    kinds = [kind for kind in options if kind is not NoneType]
-    optional = len(kinds) < len(options)
-    if len(kinds) > 1 or (optional and getattr(owner, name) is None):
-        return
-    [kind] = kinds
-    if get_origin(kind) is Literal:
-        require_choice(owner, name, get_args(kind))
-    elif kind in CHECKS:
-        CHECKS[kind](owner, name, **bounds, **({"optional": True} if optional else {}))
+        options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+        kinds = [kind for kind in options if kind is not NoneType]
+        optional = len(kinds) < len(options)
+        bounds = metadata.get("bounds", {}) | ({"optional": True} if optional else {})
+        if len(kinds) == 1 and get_origin(kinds[0]) is Literal:
+            checks[name] = (partial(require_choice, choices=get_args(kinds[0])), optional)
+        elif len(kinds) == 1 and kinds[0] in CHECKS:
+            checks[name] = (partial(CHECKS[kinds[0]], **bounds), optional)
+    return checks
