@@ -32,7 +32,7 @@ class StoreError(BenchError):
 
     def __init__(self, message: str, records: Sequence[Mapping[str, Any]] = (), minor: bool = False) -> None:
         super().__init__(message)
-        self.records = list(records)
+        self.records: Sequence[Mapping[str, Any]] = list(records)
         self.minor = minor
 
 

@@ -42,7 +42,7 @@ from bench.specs.spec import Budget
 Command = Callable[..., Finished]
 SMALL = {"encoder": ["onehot", "phasor"], "learner": ["ridge", "knn"], "modulus": 7, "seeds": 3}
 ALL = 10**18
-IDLE = SimpleNamespace(devices=["cpu"], running_jobs=list)
+IDLE = SimpleNamespace(devices=["cpu"], running_jobs=list, channel=SimpleNamespace(leased_elsewhere=0))
 """An executor that does nothing."""
 MLP = {"mlp": {"hidden_layer_sizes": [[8]]}}
 
@@ -657,7 +657,7 @@ def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
     moments = tuple(CellProgress(cell.id, 12 + n, 60, None, None, 1.0) for n, cell in enumerate(cells))
     jobs = [RunningJob(cells, moments, 71.0), *(RunningJob(cells[:1], (), float(n)) for n in (9, 8, 7, 6))]
     with progress.sweep_progress(
-        plan_sweep(SMALL, results=tmp_path), SimpleNamespace(devices=["cpu"], running_jobs=lambda: jobs)
+        plan_sweep(SMALL, results=tmp_path), SimpleNamespace(**vars(IDLE) | {"running_jobs": lambda: jobs})
     ) as told:
         told(None)
         assert capsys.readouterr().err == ""

@@ -12,12 +12,17 @@ from bench.harness import CellProgress
 
 
 class Channel:
-    """A folder in which workers write their progress, and in which a file asks them to stop."""
+    """A folder in which workers write their progress, and in which a file asks them to stop.
+
+    :ivar leased_elsewhere: the number of cells that other processes have leased, while the executor waits for these
+        alone. Workers do not see it.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.owner = os.getpid()
         self.requested = False
+        self.leased_elsewhere = 0
 
     def report(self, job: str, cells: Sequence[CellProgress]) -> None:
         """Write the progress of the cells of a job; an empty sequence removes it."""

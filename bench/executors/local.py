@@ -27,24 +27,20 @@ LEASE_POLL = 1.0
 """Seconds between two checks of cells that other processes have leased."""
 
 
-class _ThreadWorker:
-    """Runs jobs in a daemon thread of this process, which starts at once, where a worker process takes seconds."""
+class _ThisProcess:
+    """Runs jobs in the calling thread, so that a KeyboardInterrupt ends them, where a worker process takes seconds."""
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Call a function in a new thread; the future holds its result or its exception."""
+        """Call a function; the future that is returned holds its result or its error already."""
         future: Future[Any] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(call(*arguments))
-            except BaseException as error:
-                future.set_exception(error)
-
-        threading.Thread(target=run, daemon=True).start()
+        try:
+            future.set_result(call(*arguments))
+        except Exception as error:
+            future.set_exception(error)
         return future
 
     def shutdown(self, wait: bool = True, kill_workers: bool = False) -> None:
-        """Do nothing, since a thread ends with its job."""
+        """Do nothing, since no process was started."""
 
 
 @dataclass
@@ -78,7 +74,7 @@ class _Slot:
 
     def _pool(self) -> Any:
         if self.pool is None:
-            self.pool = _ThreadWorker() if self.in_process else warm.process(self.device)
+            self.pool = _ThisProcess() if self.in_process else warm.process(self.device)
         return self.pool
 
     def end(self) -> None:
@@ -100,7 +96,7 @@ class Local(Executor):
 
     def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
         super().__init__(devices, channel, in_process)
-        self.slots = [_Slot(device, in_process) for device in devices]
+        self.slots = [_Slot(device, in_process) for device in (devices[:1] if in_process else devices)]
         warm.stop_unused(keep=() if in_process else devices)
 
     def run(self, queue: Queue, on_record: OnRecord) -> bool:
@@ -137,7 +133,8 @@ class Local(Executor):
 
     def _wait_for_leases(self, queue: Queue, on_record: OnRecord) -> bool:
         """Wait for cells that another process has leased, since it may be killed; False if there are none."""
-        if self.channel.stop_requested() or not queue.recheck_leases():
+        self.channel.leased_elsewhere = 0 if self.channel.stop_requested() else queue.recheck_leases()
+        if not self.channel.leased_elsewhere:
             return False
         on_record(None)
         time.sleep(LEASE_POLL)

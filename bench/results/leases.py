@@ -66,8 +66,8 @@ class Lease:
 
     def close(self) -> None:
         """Return all cells."""
+        self._file.close()  # first, since Windows removes no open file
         _remove(self.list)
-        self._file.close()
 
     def _write(self) -> None:
         stage(self.list, lambda file: file.write(json.dumps(sorted(self.ids)).encode())).settle()

@@ -27,16 +27,21 @@ def exclusive(path: Path) -> BaseFileLock:
 
 
 def share(file: IO[str]) -> None:
-    """Take a shared lock on an open file until it is closed; without effect where the system has no flock."""
+    """Take a shared lock on an open file until it is closed.
+
+    Where the system has no flock, the first process alone holds the lock, and others share the file without it.
+    """
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_SH)
+    else:
+        lock_descriptor(file.fileno(), blocking=False)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds a lock on a file; assumed of every file where the system has no flock."""
+    """Whether a process holds a lock on a file."""
     try:
         with path.open("r") as file:
-            return fcntl is None or not lock_descriptor(file.fileno(), blocking=False)
+            return not lock_descriptor(file.fileno(), blocking=False)
     except FileNotFoundError:
         return False
     except OSError:

@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from bench.harness import solved
 from bench.results import Record, Store
-from bench.scheduling.devices import WORTH_A_PROCESS, device_kind, gpus
+from bench.scheduling.devices import device_kind, gpus
 from bench.scheduling.durations import Duration
 from bench.specs import Budget, Family, Request, Spec, family
 
 ACTIONS = ("run", "extend", "resume", "retry", "done")
-CLOSED_FORM = 200
-"""The number of updates that a closed-form cell counts as."""
 FAMILIES = 4096
 """The number of families that a plan caches."""
 
@@ -187,19 +185,15 @@ class Plan:
         return min(self.groups[group].size, max(1, -(-count // slots)))
 
     def worker_devices(self, cores: int) -> list[str]:
-        """The device of each worker process.
+        """The device of each worker process of a grid.
 
         The choice does not depend on measured times, since a fleet of another size rounds differently.
 
         :param cores: the largest number of processes on the CPU.
         """
-        most, updates = Counter[str](), Counter[str]()
+        most = Counter[str]()
         for number, count in Counter(self.entry[self.todo].tolist()).items():
-            entry = self.entries[number]
-            most[entry.device] += count
-            updates[entry.device] += count * max(entry.budget.steps, CLOSED_FORM)
-        for device in () if self.of_grid else most:
-            most[device] = min(most[device], max(1, updates[device] // WORTH_A_PROCESS))
+            most[self.entries[number].device] += count
         cuda = [device for device in most if device != "cpu"]
         if cuda == ["cuda"] and gpus() > 1:
             cuda = [f"cuda:{i}" for i in range(min(most["cuda"], gpus()))]

@@ -73,7 +73,7 @@ def _request(combination: Combination, seconds: float | None) -> Request:
         if key not in combination.values:
             raise RequestError(f"the grid has no {key}.")
     request = Request.of(combination.values)
-    return request if request.seconds is not None else replace(request, seconds=seconds)
+    return request if "seconds" in combination.values else replace(request, seconds=seconds)
 
 
 def _named(combination: Combination) -> str:
@@ -162,11 +162,14 @@ def _look_up(planned: Plan) -> None:
     if planned.results is None or not Path(planned.results).exists():
         return
     store = Store(planned.results)
-    stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
-    others = stored[~np.isin(stored, planned.ids)]
-    for index in np.flatnonzero(np.isin(planned.ids, stored)):
+    indices, others = list(range(len(planned))), np.array([], dtype=np.uint64)
+    if planned.of_grid:  # a request has few cells, and the folder may have many records
+        stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
+        others = stored[~np.isin(stored, planned.ids)]
+        indices = np.flatnonzero(np.isin(planned.ids, stored)).tolist()
+    for index in indices:
         try:
-            record = store.read(planned.id(int(index)))
+            record = store.read(planned.id(index))
         except StoreError:
             if planned.force:
                 continue
@@ -180,7 +183,7 @@ def _look_up(planned: Plan) -> None:
         step = record["final"]["step"]
         extends = ACTIONS[planned.actions[index]] in ("extend", "resume")
         if extends and step is not None and store.checkpoints.has(record["id"], step):
-            planned.stored[int(index)] = step, record["seconds"]["total"]
+            planned.stored[index] = step, record["seconds"]["total"]
     unknown = {planned.duration_key(entry) for entry in planned.entries} - planned.durations.keys()
     sample = others[:: max(1, len(others) // SAMPLE)][:SAMPLE]
     for id in sample.tolist() if unknown else ():

@@ -2,15 +2,17 @@
 
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 
+import joblib
 import numpy as np
 
 from bench.errors import StoreError
 from bench.executors import Job, WorkUnit
-from bench.results import Lease, Record, Store, environment
-from bench.scheduling.devices import THREADS, WORTH_A_PROCESS, device_kind
+from bench.results import Lease, Store, environment
+from bench.scheduling.devices import THREADS, device_kind, fleet_parts
+from bench.scheduling.fleets import AT_ONCE
 from bench.scheduling.plan import ACTIONS, Plan, action
 from bench.specs import registry
 
@@ -18,51 +20,78 @@ from bench.specs import registry
 class CellQueue:
     """The jobs of a plan. The cells of a job are leased, and their records are read again.
 
+    A job of a grid is made when a worker is idle. A request has few jobs, which are made at once: learners that train
+    fleets have one fleet for each GPU or core, all of about the same size, and others one job for each cell.
+
     :param lease: distributes cells among the processes that share a results folder; None without a folder.
-    :param cores: the largest number of worker processes on the CPU.
+    :param jobs: the largest number of worker processes on the CPU; None is one for each core.
     :param model: the file for each fitted pipeline, or None; with a file, cells that are done have jobs too.
     :ivar devices: the device of each worker process.
-    :ivar done_elsewhere: records of cells that another process has computed since the plan was made.
+    :ivar done_elsewhere: ids of the cells that another process has computed since the plan was made.
     :ivar problems: messages about records that could not be read.
     """
 
-    def __init__(self, planned: Plan, lease: Lease | None, cores: int, model: str | None = None) -> None:
-        self.planned, self.lease, self.model = planned, lease, model
+    def __init__(self, planned: Plan, lease: Lease | None, jobs: int | None = None, model: str | None = None) -> None:
+        self.planned, self.lease, self.jobs, self.model = planned, lease, jobs, model
         self.store = None if planned.results is None else Store(planned.results)
         self.source = environment.source_state()
-        self.waiting: dict[int, deque[int]] = {}
-        for index in planned.todo.tolist():
-            self.waiting.setdefault(planned.group(index), deque()).append(index)
-        self.devices = planned.worker_devices(cores) or [planned.entries[0].device]
-        slots = {group: self._slots_of(group) for group in self.waiting}
-        self.fleets = {g: planned.fleet_size(g, len(indices), slots[g]) for g, indices in self.waiting.items()}
-        # Counted over all cells of the plan, since what is compiled must not depend on how many are done already.
-        sizes = np.bincount(np.array([entry.group for entry in planned.entries])[planned.entry])
-        self.repeats = Counter({g: math.ceil(int(sizes[g]) / self.fleets[g] / slots[g]) for g in slots})
-        self.threads = max(1, cores // self.devices.count("cpu")) if "cpu" in self.devices else THREADS
         self.began = time.time_ns()
-        self.done_elsewhere: dict[str, Record | None] = {}
+        self.done_elsewhere: set[str] = set()
         self.problems: list[str] = []
         self.leased_elsewhere: list[int] = []
-        self.retries: deque[tuple[int, ...]] = deque()
-        if model is not None:
-            self.retries += [(index,) for index in np.flatnonzero(planned.actions == ACTIONS.index("done")).tolist()]
+        self.ready: deque[tuple[int, ...]] = deque()
+        self.waiting: dict[int, deque[int]] = {group: deque() for group in range(len(planned.groups))}
+        for index in planned.todo.tolist():
+            self.waiting[planned.group(index)].append(index)
+        self.repeats = dict.fromkeys(self.waiting, 1)
+        self.threads = dict.fromkeys(self.waiting, THREADS)
+        (self._size_fleets if planned.of_grid else self._split)(jobs or joblib.cpu_count())
+
+    def _size_fleets(self, cores: int) -> None:
+        """Set the size of the fleets of each group of a grid."""
+        planned = self.planned
+        self.devices = planned.worker_devices(cores)
+        slots = {group: max(1, self._slots_of(group)) for group in self.waiting}
+        self.sizes = {g: planned.fleet_size(g, len(left), slots[g]) for g, left in self.waiting.items()}
+        # Counted over all cells of the plan, since what is compiled must not depend on how many are done already.
+        cells = np.bincount(planned.entry, minlength=len(planned.entries))
+        groups = [entry.group for entry in planned.entries]
+        total = np.bincount(groups, weights=cells, minlength=len(planned.groups))
+        self.repeats = {g: math.ceil(total[g] / self.sizes[g] / slots[g]) for g in self.waiting}
+
+    def _split(self, cores: int) -> None:
+        """Make the jobs of a request."""
+        planned, devices = self.planned, []
+        self.sizes = dict.fromkeys(self.waiting, 1)
+        for group, left in self.waiting.items():
+            parts = [(planned.groups[group].device, THREADS)] * len(left)
+            if left and planned.groups[group].fleet:
+                updates = sum(planned.budget(index).steps for index in left)
+                parts = fleet_parts(planned.groups[group].device, len(left), updates, cores)
+                self.sizes[group], self.threads[group] = math.ceil(len(left) / len(parts)), parts[0][1]
+            indices = tuple(left)
+            self.ready += [indices[number :: len(parts)] for number in range(len(parts))]
+            devices += [device for device, _ in parts]
+            left.clear()
+        if self.model is not None:
+            done = np.flatnonzero(planned.actions == ACTIONS.index("done")).tolist()
+            self.ready += [(index,) for index in done]
+            devices += [planned.entries[planned.entry[index]].device for index in done]
+        self.devices = ["cpu"] * min(cores, devices.count("cpu")) + sorted({*devices} - {"cpu"})
 
     @property
     def in_process(self) -> bool:
-        """Whether the jobs may run in this process, since a worker process is not worth its start.
+        """Whether the jobs run in this process, since a worker process is not worth its start.
 
-        There is one job or all are short, no cell has a hard limit, and the learner is one of ours: another one may end
-        its process, which must cost no other cell.
+        There is one job, or one worker is asked for, or no number of workers is, and there are a few cells of a closed
+        form. No cell has a hard limit, and the learner is one of ours, since another one may end its process.
         """
-        planned, left = self.planned, self.waiting.items()
-        ours = {registry.learner(group.learner).__module__.partition(".")[0] for group in planned.groups} == {
-            "learners"
-        }
-        if planned.of_grid or not ours or len(self.devices) > 1 or any(e.budget.seconds for e in planned.entries):
+        planned = self.planned
+        ours = all(registry.learner(group.learner).__module__.startswith("learners.") for group in planned.groups)
+        if planned.of_grid or not ours or any(entry.budget.seconds for entry in planned.entries):
             return False
-        cells = len(self.retries) + sum(len(indices) for _, indices in left)
-        return cells == 1 or sum(planned.budget(i).steps for _, indices in left for i in indices) < WORTH_A_PROCESS
+        closed = not any(entry.budget.steps for entry in planned.entries)
+        return 1 in (len(self.ready), self.jobs) or (closed and self.jobs is None and len(self.ready) <= AT_ONCE)
 
     def _slots_of(self, group: int) -> int:
         kind = device_kind(self.planned.groups[group].device)
@@ -76,22 +105,24 @@ class CellQueue:
         return None
 
     def _pick(self, kind: str) -> tuple[int, ...] | None:
-        for _ in range(len(self.retries)):
-            indices = self.retries.popleft()
+        for _ in range(len(self.ready)):
+            indices = self.ready.popleft()
             if device_kind(self.planned.entries[self.planned.entry[indices[0]]].device) == kind:
                 return indices
-            self.retries.append(indices)
+            self.ready.append(indices)
         for group, left in self.waiting.items():
             if left and device_kind(self.planned.groups[group].device) == kind:
-                return tuple(left.popleft() for _ in range(min(self.fleets[group], len(left))))
+                return tuple(left.popleft() for _ in range(min(self.sizes[group], len(left))))
         return None
 
     def _job(self, indices: Sequence[int], device: str) -> Job | None:
         planned = self.planned
         ids = {planned.id(index): index for index in indices}
         mine = self._take(ids)
-        self.leased_elsewhere += [index for id, index in ids.items() if id not in mine]
-        found = {index: self._unit(id, index) for id, index in ids.items() if id in mine}
+        others = {index: self._unit(id, index) for id, index in ids.items() if id not in mine and self.model}
+        stored = {index: unit for index, unit in others.items() if unit and unit.model_only}  # which needs no lease
+        self.leased_elsewhere += [index for id, index in ids.items() if id not in mine and index not in stored]
+        found = stored | {index: self._unit(id, index) for id, index in ids.items() if id in mine}
         units = [unit for unit in found.values() if unit is not None]
         done = [index for index, unit in found.items() if unit is None]
         if done:
@@ -100,10 +131,9 @@ class CellQueue:
         if not units:
             return None
         group = planned.group(indices[0])
-        threads = self.threads if planned.groups[group].fleet else THREADS
         lease = None if self.lease is None else str(self.lease.path)
-        repeats = max(1, self.repeats[group])
-        return Job(tuple(units), device, threads, planned.results, planned.force, self.source, lease, repeats)
+        program = self.threads[group], planned.results, planned.force, self.source, lease, self.repeats[group]
+        return Job(tuple(units), device, *program)
 
     def _unit(self, id: str, index: int) -> WorkUnit | None:
         """The unit of a cell, or None if it is done."""
@@ -115,7 +145,7 @@ class CellQueue:
             return None
         todo = "run" if record is None else action(record, budget)
         if todo == "done" and self.model is None:
-            self.done_elsewhere[id] = record
+            self.done_elsewhere.add(id)
             return None
         spec = self.planned.spec(index)
         prior = record if todo in ("extend", "resume", "done") else None
@@ -139,7 +169,7 @@ class CellQueue:
         indices = [int(np.flatnonzero(self.planned.ids == id)[0]) for id in ids]
         middle = len(indices) // 2
         if middle:
-            self.retries += [tuple(indices[:middle]), tuple(indices[middle:])]
+            self.ready += [tuple(indices[:middle]), tuple(indices[middle:])]
         return bool(middle)
 
     def recheck_leases(self) -> int:
@@ -161,7 +191,9 @@ class CellQueue:
             record = None if self.store is None else self.store.read(id)
             if self.store is None or record is None or record["final"]["step"] is not None:
                 return False
-            self.done_elsewhere[id] = record
-            return self.store.path(id).stat().st_mtime_ns > self.began
+            since = self.store.path(id).stat().st_mtime_ns > self.began
         except (OSError, StoreError):
             return False
+        if since:
+            self.done_elsewhere.add(id)
+        return since

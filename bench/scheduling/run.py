@@ -5,8 +5,6 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from bench.errors import RequestError, StoreError
 from bench.executors import Channel, Executor, OnRecord, check_model_path, executor_class, open_channel
 from bench.results import Lease, Record, Store
@@ -94,12 +92,17 @@ def run_plan(
         with display(todo, runs.channel) if display else nullcontext(lambda record: None) as on_record:
             yield lambda record: None if record is None else on_record(record)
 
-    execute(planned, jobs, shown, save_model, executor, found)
-    ids = map(planned.id, range(len(planned)))
-    records = [record for id in ids if (record := found.get(id)) is not None]
+    def records() -> list[Record]:
+        return [record for id in map(planned.id, range(len(planned))) if (record := found.get(id)) is not None]
+
+    try:
+        execute(planned, jobs, shown, save_model, executor, found)
+    except StoreError as error:
+        error.records = records()
+        raise
     if planned.problems:
-        raise StoreError(planned.problems[0], records)
-    return records
+        raise StoreError(planned.problems[0], records())
+    return records()
 
 
 def execute(
@@ -128,7 +131,7 @@ def execute(
         return True
     with open_channel() as channel, ExitStack() as stack:
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
-        queue = CellQueue(planned, lease, jobs or joblib.cpu_count(), model)
+        queue = CellQueue(planned, lease, jobs, model)
         runs = chosen(queue.devices, channel, queue.in_process)
         show = stack.enter_context(display(planned, runs) if display else nullcontext(lambda record: None))
 
@@ -140,8 +143,9 @@ def execute(
         whole = runs.run(queue, on_record)
     planned.busy, planned.spent, planned.failures = runs.busy, runs.spent, runs.failures
     planned.problems = runs.problems + queue.problems
-    if found is not None:
-        found |= queue.done_elsewhere
+    if found is not None and queue.store is not None:
+        for id in queue.done_elsewhere - found.keys():
+            found[id] = queue.store.read(id)
     elif planned.problems and not whole:
         raise StoreError(planned.problems[0])
     return whole

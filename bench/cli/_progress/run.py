@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bench.executors import Channel
 from bench.harness import CellProgress
-from bench.results import Record, duration, percent, ranges
+from bench.results import Record, duration, many, percent, ranges
 from bench.scheduling import PlannedCell
 
 REFRESH = 0.2
@@ -43,6 +43,8 @@ def _bars(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[R
             tasks[step.spec.id] = bars.add_task(title, total=whole, completed=done, note="", start=False, visible=False)
 
         def show() -> None:
+            if channel.leased_elsewhere:
+                bars.update(total, note=waiting_for(channel.leased_elsewhere), visible=True)
             for moment in channel.progress():
                 task = tasks.get(moment.id)
                 if task is not None and not bars.tasks[task].finished:
@@ -83,6 +85,8 @@ def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[
         print(f"[{time.monotonic() - started:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     def show() -> None:
+        if channel.leased_elsewhere:
+            say(waiting_for(channel.leased_elsewhere))
         running = [m for m in channel.progress() if m.budget and m.id in seeds and not (m.over or m.id in over)]
         for (step, budget, note), side_by_side in groupby(sorted(running, key=_place), key=_place):
             moments = list(side_by_side)
@@ -99,6 +103,11 @@ def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[
 
     with _polling(show, LINES_AFTER):
         yield finished
+
+
+def waiting_for(cells: int) -> str:
+    """As "waiting for 2 cells that another process is training"."""
+    return f"waiting for {many(cells, 'cell')} that another process is training"
 
 
 def _outcome(record: Record) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.cli._progress.run import waiting_for
 from bench.executors import Executor, OnRecord, RunningJob
 from bench.harness import CellProgress
 from bench.results import Record, about, percent, ranges
@@ -159,7 +160,9 @@ def _bar(tally: _Tally, runs: Executor) -> Iterator[OnRecord]:
         task = bars.add_task(tally.summary(), total=tally.total)
 
         def shown() -> str:
-            return "\n".join([tally.summary(), *(_at(job, tally.name_of) for job in runs.running_jobs()[:MOST_JOBS])])
+            jobs = [_at(job, tally.name_of) for job in runs.running_jobs()[:MOST_JOBS]]
+            waits = runs.channel.leased_elsewhere
+            return "\n".join([tally.summary(), *jobs, *([waiting_for(waits)] if waits else [])])
 
         def told(record: Record | None) -> None:
             if record is not None:
@@ -186,8 +189,9 @@ def _lines(tally: _Tally, runs: Executor) -> Iterator[OnRecord]:
             if record["status"] != "done" or tally.over <= FIRST_LINES:
                 say(_outcome(record, tally.name_of))
         if time.monotonic() - last > LINES_EVERY:
-            jobs = what_is_under_way(runs.running_jobs(), tally.name_of)
-            say(f"{tally.summary()}{f'; under way: {jobs}' if jobs else ''}")
+            jobs, waits = what_is_under_way(runs.running_jobs(), tally.name_of), runs.channel.leased_elsewhere
+            rest = f"; under way: {jobs}" if jobs else f"; {waiting_for(waits)}" if waits else ""
+            say(f"{tally.summary()}{rest}")
 
     yield told
     say(tally.summary())
