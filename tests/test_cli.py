@@ -177,6 +177,36 @@ def test_errors_of_usage_are_one_line(command: Command) -> None:
     assert command("--version").out.startswith("mod97")
 
 
+DRY = {
+    "run": ("--encoder", "onehot", "--learner", "ridge"),
+    "sweep": ("--encoder", "onehot", "--learner", "ridge"),
+    "tune": ("--encoder", "onehot", "--learner", "ridge", "--objective", "accuracy", "--trials", 2),
+}
+WRONG: list[tuple[tuple[object, ...], str]] = [
+    (("--jobs", 0), "--jobs must be an integer ≥ 1, got 0."),
+    (("--executor", "lokal"), "Unknown executor 'lokal': did you mean 'local'?"),
+    (("--results", "none/results"), "The results folder 'none/results' cannot be used: No such file or directory."),
+    (("--device", "tpu"), "--device must be auto, cpu, cuda or cuda:NUMBER, got tpu."),
+]
+WRONG_MODEL: list[tuple[tuple[object, ...], str]] = [
+    (("--save-model", "none/m"), "--save-model must name a file in a folder that can be written to, got 'none/m'."),
+    (("--save-model", "m", "--seeds", 2), "--save-model needs {seed} in its path for 2 seeds, got 'm'."),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "message"),
+    [(verb, *wrong) for verb in DRY for wrong in WRONG] + [("run", *wrong) for wrong in WRONG_MODEL],
+)
+def test_a_dry_run_refuses_what_the_command_refuses(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, options: Any, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for dry in ((), ("--dry-run",)):
+        done = command(verb, *DRY[verb], *options, *dry)
+        assert (done.code, done.error) == (2, message)
+
+
 MODULE, SCRIPT = ("-m", "bench"), ("-c", "from bench.cli import main; main()")
 
 

@@ -229,10 +229,14 @@ def parted(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def prepare(jobs: int | None, device: str, folder: str, dry_run: bool) -> None:
-    """Check ``--jobs`` and the results folder, and start processes for GPUs early if something is going to train."""
+def prepare(jobs: int | None, executor: str, device: str, folder: str, dry_run: bool) -> None:
+    """Check ``--jobs``, ``--executor`` and the results folder: a dry run refuses what the command itself refuses.
+
+    Processes for GPUs are started early if something is going to train.
+    """
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
     if not dry_run:
         executors.warm.start(device)
+    executors.executor_class(executor)
     results.check_folder(folder)

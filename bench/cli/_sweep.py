@@ -65,7 +65,7 @@ def sweep(
     """
     wanted = _from_options(settings, vary, request)
     _check(grid, wanted)
-    prepare(jobs, device, results, dry_run)
+    prepare(jobs, executor, device, results, dry_run)
     chosen = scheduling.read(grid) if grid is not None else scheduling.Grid.of(wanted, "the options")
     planned = scheduling.plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
     if dry_run:

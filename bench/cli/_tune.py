@@ -67,7 +67,7 @@ def tune(
     Trials are judged by validation pairs. The winner alone is tested, on the pairs of the vault, and its records land
     in the results folder. The same command goes on after an interruption; several processes may share a study.
     """
-    prepare(jobs, request["device"], request["results"], dry_run)
+    prepare(jobs, executor, request["device"], request["results"], dry_run)
     planned = tuning.plan_tune(
         train_fraction=_fraction(train_fraction),
         space={name: _choices(text) for name, text in _named("--space", space)},
