@@ -760,7 +760,7 @@ def test_codes_that_vanish_for_nearly_all_pairs_are_refused_before_anything_runs
     product = ("--encoder", "onehot", "--combine", "product", "--learner", "quadratic", "--results", tmp_path)
     for refused in (command("run", *product), command("run", *product, "--dry-run")):
         assert refused.code == 2
-        assert "--combine product of onehot codes is zero for 98 % of the pairs" in refused.err
+        assert "The combination 'product' of onehot codes is zero for 98 % of the pairs" in refused.err
     assert not list(tmp_path.glob("*.json"))
     with pytest.raises(RequestError, match=r"is zero for 92 % of the pairs"):
         prepare(resolve(encoder="onehot", combine="product", learner="ridge", modulus=23)[0])

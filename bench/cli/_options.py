@@ -10,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from bench import executors, results, specs
-from bench.errors import BenchError, RequestError, as_options
+from bench.cli._messages import with_options
+from bench.errors import BenchError, RequestError
 from bench.specs import options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -106,7 +107,7 @@ def options_of(
         chosen = {name: it for name, it in options(fields).items() if not names or name in names}
         for name, (option, default) in reversed(chosen.items()):
             complete = name_completer(option.plugin) if option.plugin else words(*option.words)
-            own: dict[str, Any] = {"help": as_options(option.help), "shell_complete": complete}
+            own: dict[str, Any] = {"help": with_options(option.help), "shell_complete": complete}
             if option.parse is bool:
                 own |= {"is_flag": True} if fixed else {"is_flag": True, "default": None}
             else:
@@ -121,7 +122,7 @@ def options_of(
                 default_text = "" if fixed else str(default)
             own |= changed.get(name, {})
             if default_text and not {"default", "help"} & changed.get(name, {}).keys():
-                own["help"] += f"  [default: {as_options(default_text)}]"
+                own["help"] += f"  [default: {with_options(default_text)}]"
             flags = (name, option.flag) if option.flag else (f"--{name.replace('_', '-')}",)
             command = click.option(*flags, **own)(command)
         return command

@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from bench import ranking, reports
+from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, options_of, results_option, words
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
-from bench.errors import RequestError, as_options, one_of
+from bench.errors import RequestError, one_of
 from bench.ranking import CRITERIA, CROSSINGS
 from bench.specs import Request
 
@@ -77,7 +78,7 @@ def rank(
     """
     _check(request["blocks"], diagram, top, form, as_json)
     league = ranking.rank(parameters=_span(parameters), **request)
-    league.caption[:] = map(as_options, league.caption)
+    league.caption[:] = map(with_options, league.caption)
     if diagram is not None and league.comparison is not None:
         labels = [row.label for row in league.rows[: len(league.comparison.ranks)]]
         reports.draw(labels, league.comparison, diagram)
@@ -139,12 +140,12 @@ def _print_tables(league: Any, tables: Sequence[Any]) -> None:
             print_text(line, "dim")
         click.echo()
     single = max(len(rows) for _, rows in tables) < 2
-    lines = [*league.caption, *reports.note_hidden_rows(league, tables)]
+    lines = [*league.caption, *map(with_options, reports.note_hidden_rows(league, tables))]
     lines += reports.explained(league, (c for c in shown if not (single and c.name == "ranks")))
     if hidden:
         lines.append(f"Left out for want of room: {', '.join(c.name for c in hidden)}; --format csv has everything.")
     for line in lines:
-        print_text(as_options(line), "dim")
+        print_text(line, "dim")
 
 
 def _print_markdown(league: Any, tables: Sequence[Any]) -> None:

@@ -31,17 +31,18 @@ def call_plugin(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 def as_integer(field: str, value: Any, at_least: int | None = None) -> int | None:
     """An integer of any library, or None.
 
+    :param field: of a request, or a parameter with its owner: "seed", "task.operand_max".
     :raises RequestError: for anything else.
     """
     if value is None:
         return None
-    number = None
+    number, named = None, field if "." in field else f"`{field}`"
     with suppress(TypeError):
         number = operator.index(value)
     if number is None or isinstance(value, bool):
-        raise RequestError(f"`{field}` must be an integer, got {value!r}.")
+        raise RequestError(f"{named} must be an integer, got {value!r}.")
     if at_least is not None and not at_least <= number <= LARGEST_SEED:
-        raise RequestError(f"`{field}` must be an integer in [{at_least}, 2³¹), got {value!r}.")
+        raise RequestError(f"{named} must be an integer in [{at_least}, 2³¹), got {value!r}.")
     return number
 
 
