@@ -169,6 +169,22 @@ def test_help_breaks_no_word(command: Command, monkeypatch: pytest.MonkeyPatch, 
     assert "Train one encoder and one learner on one task, over seeds." in " ".join(commands.split())
 
 
+def test_help_says_which_options_take_several_values_and_for_what() -> None:
+    options = {(name, one.name): one for name, command in cli.commands.items() for one in command.params}
+    several = {key: option for key, option in options.items() if getattr(option.type, "several", False)}
+    assert {("sweep", "modulus"), ("tune", "sdr"), ("rank", "task"), ("speed", "replicas")} <= set(several)
+    assert not [key for key, option in several.items() if "," not in (option.metavar or "")]
+    assert options["sweep", "sdr"].metavar == options["tune", "sdr"].metavar == "K,off"
+    said = {key: getattr(option, "help", "") for key, option in options.items()}
+    assert said["sweep", "encoder"] == "Encoders, or all."
+    assert said["sweep", "learner"] == "Learners, or all."
+    assert "of each combination" in said["sweep", "seeds"]
+    assert all("several are a choice" in said["tune", name] for name in ("encoder", "combine", "sdr"))
+    assert "several where data is an objective" in said["tune", "train_fraction"]
+    assert "default" in said["tune", "combine"]
+    assert not [name for (command, name), text in said.items() if command == "rank" and text.startswith("Only these. ")]
+
+
 def test_errors_of_usage_are_one_line(command: Command) -> None:
     assert command("rn").error.startswith("No such command 'rn'")
     assert "Missing option '--learner'" in command("run", "--encoder", "cycle").error

@@ -100,7 +100,8 @@ def options_of(
     :param several: fields that take several values with commas.
     :param fixed: whether an option that is not given has the field's default; otherwise it is None, and only the help
         shows the default.
-    :param changed: arguments of `click.option` that a command gives for a field itself.
+    :param changed: arguments of `click.option` that a command gives for a field itself; with ``show_default`` the help
+        does not say what a value that is not given means.
     """
 
     def decorate(command: F) -> F:
@@ -113,7 +114,7 @@ def options_of(
             else:
                 is_list = name in several
                 own["type"] = Given(option.parse, option.rule, option.share, is_list, option.several and not is_list)
-                own["metavar"] = "A,B" if is_list else option.metavar or "|".join(option.words) or None
+                own["metavar"] = _several(option) if is_list else option.metavar or "|".join(option.words) or None
             default_text = option.default_text
             if default is MISSING:
                 own["required"] = fixed
@@ -121,13 +122,18 @@ def options_of(
                 own |= {"default": default, "show_default": True} if fixed else {}
                 default_text = "" if fixed else str(default)
             own |= changed.get(name, {})
-            if default_text and not {"default", "help"} & changed.get(name, {}).keys():
+            if default_text and "show_default" not in changed.get(name, {}):
                 own["help"] += f"  [default: {with_options(default_text)}]"
             flags = (name, option.flag) if option.flag else (f"--{name.replace('_', '-')}",)
             command = click.option(*flags, **own)(command)
         return command
 
     return decorate
+
+
+def _several(option: specs.Option) -> str:
+    """The placeholder of several values: "K,off" where that of one is "K|off", else "A,B"."""
+    return option.metavar.replace("|", ",") if option.metavar and "|" in option.metavar else "A,B"
 
 
 def words(*known: str) -> Callable[..., list[CompletionItem]]:

@@ -13,7 +13,15 @@ from bench.errors import RequestError, one_of
 from bench.ranking import CRITERIA, CROSSINGS
 from bench.specs import Request
 
-FILTERS = ("encoder", "learner", "task", "pairs", "train_fraction", "modulus")
+FILTERS = {
+    "encoder": "NAME,…",
+    "learner": "NAME,…",
+    "task": "NAME,…",
+    "pairs": "PROTOCOL,…",
+    "train_fraction": "FRACTION,…",
+    "modulus": "P,…",
+}
+"""Fields of which only some values are ranked, each with the placeholder of these."""
 FORMATS = ("table", "markdown", "csv")
 
 
@@ -45,7 +53,13 @@ FORMATS = ("table", "markdown", "csv")
     help="Read all runs up to this step (seconds or FLOPs where rows are ranked by these), and nothing later.  "
     "[default: in each block the smallest budget of a row]",
 )
-@options_of(Request, FILTERS, several=FILTERS, fixed=False, **{name: {"help": "Only these."} for name in FILTERS})
+@options_of(
+    Request,
+    FILTERS,
+    several=FILTERS,
+    fixed=False,
+    **{name: {"help": "Only these.", "metavar": metavar, "show_default": False} for name, metavar in FILTERS.items()},
+)
 @click.option(
     "--parameters", metavar="LOW..HIGH", help="Only rows of so many trainable numbers; either end may be left."
 )

@@ -30,9 +30,9 @@ class Search:
     :param fix: parameters held at one value.
     """
 
-    trials: int | None = option("Stop after so many trials, of all processes together;", parse=int)
+    trials: int | None = option("Stop after so many trials, of all processes together.", parse=int)
     compute: float | None = option(
-        "after so many FLOPs of training; or whichever is first.", parse=float, metavar="FLOPS"
+        "Stop after so many FLOPs of training; with `trials`, after whichever is first.", parse=float, metavar="FLOPS"
     )
     objective: str = option(
         "Steps to 99 %, accuracy at the budget, FLOPs, training pairs; two with a comma, of which the first names the "
