@@ -502,10 +502,17 @@ def extended() -> dict[str, Any]:
 
 
 def tail(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What an extension adds to a record."""
+    """What an extension adds to a record, and the environment in which that is the same each time."""
     before = len(stored()[record["id"]]["curve"]["step"])
     kept = {key: record[key] for key in ("id", "status", "budget", "final", "steps_to")}
-    return {**kept, "curve": {key: values[before:] for key, values in record["curve"].items()}}
+    curve = {key: values[before:] for key, values in record["curve"].items()}
+    return {**kept, "curve": curve, "environment": rounding(record["environment"])}
+
+
+def rounding(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an environment decides how numbers are rounded: the libraries, the processor and the threads."""
+    libraries = {name: environment["versions"][name] for name in ("numpy", "scipy", "scikit-learn", "torch")}
+    return {"versions": libraries, **{name: environment[name] for name in ("device", "processor", "threads")}}
 
 
 def extend(name: str) -> Any:
