@@ -15,7 +15,7 @@ from click.shell_completion import ShellComplete
 from conftest import Finished
 
 import bench
-from bench.cli._commands import cli
+from bench.cli import cli
 from bench.specs import registry
 from bench.specs.docstrings import documentation
 from bench.specs.registry import listings
@@ -167,6 +167,13 @@ def test_help_breaks_no_word(command: Command, monkeypatch: pytest.MonkeyPatch, 
     commands = command("--help").out.partition("Commands:")[2]
     assert "..." not in commands
     assert "Train one encoder and one learner on one task, over seeds." in " ".join(commands.split())
+
+
+def test_the_group_of_all_commands_is_public() -> None:
+    assert {"run", "sweep", "tune", "rank"} <= set(cli.commands)
+    assert sorted(bench.cli.__all__) == ["cli", "main"]
+    with pytest.raises(ImportError, match="nonsense"):
+        from bench.cli import nonsense  # type: ignore[attr-defined]  # noqa: F401
 
 
 def test_help_says_which_options_take_several_values_and_for_what() -> None:
@@ -384,8 +391,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         template.replace("class OneHot(", "class Mine(").replace("version = 1", "version = 7")
     )
     (package / "task.py").write_text(
-        "from bench.specs.registry import task\n"
-        "def twice(modulus=97, factor=2):\n    return task('add')(modulus=modulus)\n"
+        "from bench.tasks import TASKS\ndef twice(modulus=97, factor=2):\n    return TASKS['add'](modulus=modulus)\n"
     )
     info = tmp_path / "others-1.0.dist-info"
     info.mkdir()
