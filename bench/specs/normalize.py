@@ -17,7 +17,8 @@ from bench.specs.suggestions import percent_hint
 T = TypeVar("T")
 
 
-_WORDS = {"yes": True, "on": True, "no": False, "off": False}
+_FLAGS = {"yes": True, "on": True, 1: True, "no": False, "off": False, 0: False}
+"""What is taken for a truth value where the default is one."""
 
 
 def call_plugin(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -105,11 +106,11 @@ def as_annotated(value: Any, allowed: Collection[Any]) -> Any:
 
 
 def like_default(value: Any, default: Any) -> Any:
-    """The value in the type of the default, since 1 and 1.0, or 400 and (400,), are the same setting."""
+    """The value in the type of the default, since 1 and 1.0, 1 and True, or 400 and (400,), are the same setting."""
     value = value.item() if isinstance(value, np.generic) else value
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(default, bool) and value in _WORDS:
-        return _WORDS[value]
+    if isinstance(default, bool) and value in _FLAGS:
+        return _FLAGS[value]
     if number and isinstance(default, float):
         return float(value)
     if number and isinstance(default, int) and float(value).is_integer():
