@@ -355,6 +355,35 @@ def test_a_new_plugin_passes_its_contract_as_it_is(checkout: Path, kind: str) ->
     assert formatted.returncode == 0, formatted.stdout
 
 
+A_NEW_FIELD = """
+import sys
+import bench
+from bench.cli import cli
+from bench.scheduling import Grid
+from bench.tuning.commands import tune_command
+
+what = {"encoder": "onehot", "learner": "ridge", "modulus": 7}
+options = [{flag for one in cli.commands[verb].params for flag in one.opts} for verb in ("run", "sweep", "tune")]
+assert all("--noisy" in flags for flags in options)
+assert bench.plan(**what, noisy=True, results=None).entries[0].request.noisy is True
+grid = Grid.of({**what, "noisy": [False, True]})
+assert [entry.request.noisy for entry in bench.plan_sweep(grid).entries] == [False, True]
+search = {"objective": "accuracy", "trials": 2}
+quiet, noisy = (bench.plan_tune(**what, **search, noisy=noisy) for noisy in (False, True))
+assert (quiet.common["noisy"], noisy.common["noisy"]) == (False, True)
+assert {name for name in quiet.what if quiet.what[name] != noisy.what[name]} == {"noisy"}
+assert tune_command(noisy.asked).endswith("--noisy")
+"""
+
+
+def test_a_new_field_of_a_request_is_one_line(checkout: Path) -> None:
+    path = checkout / "bench" / "specs" / "request.py"
+    before, last, after = path.read_text().partition("    precision: str = option(\n")
+    path.write_text(f'{before}    noisy: bool = option("Add noise.", default=False, parse=bool)\n{last}{after}')
+    done = python(checkout, "-c", A_NEW_FIELD)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.specs import VAULT, option
+from bench.specs import VAULT, Request, option, options
 
 FRESH = 5
 """Fresh seeds of the winner, unless a request asks for others."""
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
-SHARED = (
-    *("encoder", "learner", "combine", "sdr", "task", "modulus", "pairs", "train_fraction", "validation_fraction"),
-    *("steps", "epochs", "seconds", "precision"),
-)
+RUNS_ONLY = ("seeds", "seed", "split_seed", "stop_when_solved")
+"""Fields of `bench.specs.Request` that a request to tune does not have, or has with another meaning."""
+SHARED = tuple(name for name in options(Request) if name not in RUNS_ONLY)
 """Fields of `bench.specs.Request` that a request to tune has too."""
 SEARCHED = ("encoder", "combine", "sdr", "train_fraction")
 """Those of them that may be several values, which are a choice."""
+LIMITS = ("steps", "epochs", "seconds")
+"""Those of them that limit the budget of a cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
