@@ -1,7 +1,7 @@
 """Errors that a user can correct: each has a message of one line and an exit code."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -51,16 +51,13 @@ def one_of(kind: str, name: str, known: Iterable[str]) -> str:
     return f"Unknown {kind} {name!r}: it must be one of {', '.join(names) or 'none'}."
 
 
-def as_options(text: str) -> str:
+def as_options(text: str, fields: Collection[str]) -> str:
     """A message whose fields, which the library writes in backticks, are written as options of the command line.
 
-    >>> as_options("`train_fraction` must be in (0, 1), got 30.")
+    :param fields: their names. Other words in backticks stay as they are: a plugin may have written them.
+
+    >>> as_options("`train_fraction` must be in (0, 1), got 30.", {"train_fraction"})
     '--train-fraction must be in (0, 1), got 30.'
     """
-    return re.sub(r"`([\w.]+)`", _as_option, text)
-
-
-def _as_option(found: "re.Match[str]") -> str:
-    """The option of a field; a parameter of an owner is written as it is, as in ``--set``."""
-    name = found[1]
-    return name if "." in name else FLAGS.get(name, f"--{name.replace('_', '-')}")
+    options = {name: FLAGS.get(name, f"--{name.replace('_', '-')}") for name in fields}
+    return re.sub(r"(?<!`)`(\w+)`(?!`)", lambda found: options.get(found[1], found[0]), text)

@@ -15,7 +15,7 @@ from click.shell_completion import ShellComplete
 from conftest import Finished
 
 import bench
-from bench.cli._commands import cli
+from bench.cli import cli
 from bench.specs import registry
 from bench.specs.docstrings import documentation
 from bench.specs.registry import listings
@@ -169,12 +169,65 @@ def test_help_breaks_no_word(command: Command, monkeypatch: pytest.MonkeyPatch, 
     assert "Train one encoder and one learner on one task, over seeds." in " ".join(commands.split())
 
 
+def test_the_group_of_all_commands_is_public() -> None:
+    assert {"run", "sweep", "tune", "rank"} <= set(cli.commands)
+    assert sorted(bench.cli.__all__) == ["cli", "main"]
+    with pytest.raises(ImportError, match="nonsense"):
+        from bench.cli import nonsense  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_help_says_which_options_take_several_values_and_for_what() -> None:
+    options = {(name, one.name): one for name, command in cli.commands.items() for one in command.params}
+    several = {key: option for key, option in options.items() if getattr(option.type, "several", False)}
+    assert {("sweep", "modulus"), ("tune", "sdr"), ("rank", "task"), ("speed", "replicas")} <= set(several)
+    assert not [key for key, option in several.items() if "," not in (option.metavar or "")]
+    assert options["sweep", "sdr"].metavar == options["tune", "sdr"].metavar == "K,off"
+    said = {key: getattr(option, "help", "") for key, option in options.items()}
+    assert said["sweep", "encoder"] == "Encoders, or all."
+    assert said["sweep", "learner"] == "Learners, or all."
+    assert "of each combination" in said["sweep", "seeds"]
+    assert all("several are a choice" in said["tune", name] for name in ("encoder", "combine", "sdr"))
+    assert "several where data is an objective" in said["tune", "train_fraction"]
+    assert "default" in said["tune", "combine"]
+    assert not [name for (command, name), text in said.items() if command == "rank" and text.startswith("Only these. ")]
+
+
 def test_errors_of_usage_are_one_line(command: Command) -> None:
     assert command("rn").error.startswith("No such command 'rn'")
     assert "Missing option '--learner'" in command("run", "--encoder", "cycle").error
     assert command("run", "--encodr", "cycle").code == 2
     assert command().code == 2
     assert command("--version").out.startswith("mod97")
+
+
+DRY = {
+    "run": ("--encoder", "onehot", "--learner", "ridge"),
+    "sweep": ("--encoder", "onehot", "--learner", "ridge"),
+    "tune": ("--encoder", "onehot", "--learner", "ridge", "--objective", "accuracy", "--trials", 2),
+}
+WRONG: list[tuple[tuple[object, ...], str]] = [
+    (("--jobs", 0), "--jobs must be an integer ≥ 1, got 0."),
+    (("--executor", "lokal"), "Unknown executor 'lokal': did you mean 'local'?"),
+    (("--results", "none/results"), "The results folder 'none/results' cannot be used: No such file or directory."),
+    (("--device", "tpu"), "--device must be auto, cpu, cuda or cuda:NUMBER, got tpu."),
+]
+WRONG_MODEL: list[tuple[tuple[object, ...], str]] = [
+    (("--save-model", "none/m"), "--save-model must name a file in a folder that can be written to, got 'none/m'."),
+    (("--save-model", "m", "--seeds", 2), "--save-model needs {seed} in its path for 2 seeds, got 'm'."),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "message"),
+    [(verb, *wrong) for verb in DRY for wrong in WRONG] + [("run", *wrong) for wrong in WRONG_MODEL],
+)
+def test_a_dry_run_refuses_what_the_command_refuses(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, options: Any, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for dry in ((), ("--dry-run",)):
+        done = command(verb, *DRY[verb], *options, *dry)
+        assert (done.code, done.error) == (2, message)
 
 
 MODULE, SCRIPT = ("-m", "bench"), ("-c", "from bench.cli import main; main()")
@@ -302,6 +355,35 @@ def test_a_new_plugin_passes_its_contract_as_it_is(checkout: Path, kind: str) ->
     assert formatted.returncode == 0, formatted.stdout
 
 
+A_NEW_FIELD = """
+import sys
+import bench
+from bench.cli import cli
+from bench.scheduling import Grid
+from bench.tuning.commands import tune_command
+
+what = {"encoder": "onehot", "learner": "ridge", "modulus": 7}
+options = [{flag for one in cli.commands[verb].params for flag in one.opts} for verb in ("run", "sweep", "tune")]
+assert all("--noisy" in flags for flags in options)
+assert bench.plan(**what, noisy=True, results=None).entries[0].request.noisy is True
+grid = Grid.of({**what, "noisy": [False, True]})
+assert [entry.request.noisy for entry in bench.plan_sweep(grid).entries] == [False, True]
+search = {"objective": "accuracy", "trials": 2}
+quiet, noisy = (bench.plan_tune(**what, **search, noisy=noisy) for noisy in (False, True))
+assert (quiet.common["noisy"], noisy.common["noisy"]) == (False, True)
+assert {name for name in quiet.what if quiet.what[name] != noisy.what[name]} == {"noisy"}
+assert tune_command(noisy.asked).endswith("--noisy")
+"""
+
+
+def test_a_new_field_of_a_request_is_one_line(checkout: Path) -> None:
+    path = checkout / "bench" / "specs" / "request.py"
+    before, last, after = path.read_text().partition("    precision: str = option(\n")
+    path.write_text(f'{before}    noisy: bool = option("Add noise.", default=False, parse=bool)\n{last}{after}')
+    done = python(checkout, "-c", A_NEW_FIELD)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -338,8 +420,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         template.replace("class OneHot(", "class Mine(").replace("version = 1", "version = 7")
     )
     (package / "task.py").write_text(
-        "from bench.specs.registry import task\n"
-        "def twice(modulus=97, factor=2):\n    return task('add')(modulus=modulus)\n"
+        "from bench.tasks import TASKS\ndef twice(modulus=97, factor=2):\n    return TASKS['add'](modulus=modulus)\n"
     )
     info = tmp_path / "others-1.0.dist-info"
     info.mkdir()

@@ -215,6 +215,9 @@ def test_a_broken_record_of_the_target_is_kept(tmp_path: Path, command: Command)
     assert done.code == 1
     assert (done.json["copied"], len(done.json["broken"])) == ([B], 1)
     assert str(target.path(A)) in done.json["broken"][0]
+    assert "compute it anew with --force (it is kept aside)." in done.json["broken"][0]
+    lines = command("merge", tmp_path / "one", "--into", target.folder).err
+    assert "compute it anew with --force (it is kept aside)." in lines
     assert target.path(A).read_bytes() == b"half a rec"
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import tomllib
 import warnings
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,16 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 import bench
 from bench.errors import RequestError
+from bench.results.environment import describe
 
 HERE = make.HERE
 RECORDS = make.stored()
 MEASURES = ("train_accuracy", "validation_accuracy", "test_accuracy")
 ELSEWHERE = 0.25
-"""Other processors and libraries round differently, and some pairs among a dozen come out otherwise."""
+"""Other processors and libraries round differently, and some pairs among a dozen come out otherwise: where those of a
+record are not those of this machine, accuracies may differ by so much. Where they are, nothing may differ."""
+MADE_IN = next(make.rounding(record["environment"]) for record in RECORDS.values())
+"""The environment of all frozen records and models."""
 
 
 @pytest.fixture
@@ -118,10 +123,44 @@ def test_a_larger_budget_goes_on_from_the_checkpoint(place: Path, name: str) -> 
     for key, values in marked["curve"].items():
         assert record["curve"][key][:reached] == values, f"{name} was extended, and its {key} up to there has changed"
     assert record["final"]["step"] > marked["final"]["step"]
-    old, new = frozen("extended.json")[name], make.tail(record)
+    agree(frozen("extended.json")[name], make.tail(record))
+
+
+def agree(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """What an extension adds is the same, or elsewhere about the same."""
+    if is_here(old["environment"]):
+        assert old == new
     assert old["curve"]["step"] == new["curve"]["step"]
     for measure in MEASURES:
         close(old["curve"][measure], new["curve"][measure])
+
+
+def is_here(environment: Mapping[str, Any]) -> bool:
+    """Whether this machine has the libraries and the processor of an environment, so that nothing rounds otherwise.
+
+    Processors of one name differ, and a variable may choose other kernels: products are compared, too.
+    """
+    here = describe(environment["device"], environment["threads"])
+    return make.rounding(here) == make.rounding(environment) and make.arithmetic() == frozen("arithmetic.json")
+
+
+def test_results_are_compared_exactly_where_they_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With this machine's own environment in place of that of the records, whichever machine this is."""
+    monkeypatch.setattr(make, "arithmetic", lambda: frozen("arithmetic.json"))
+    assert all(make.rounding(record["environment"]) == MADE_IN for record in RECORDS.values())
+    here = describe("cpu", 1)
+    assert is_here(here)
+    old = frozen("extended.json")["mlp"] | {"environment": make.rounding(here)}
+    curve = old["curve"] | {"test_accuracy": [accuracy + 0.01 for accuracy in old["curve"]["test_accuracy"]]}
+    with pytest.raises(AssertionError):
+        agree(old, old | {"curve": curve})
+    elsewhere = old | {"environment": make.rounding(here | {"processor": "another"})}
+    agree(elsewhere, elsewhere | {"curve": curve})
+    for name in ("numpy", "scipy", "scikit-learn", "torch"):
+        assert not is_here({**here, "versions": {**here["versions"], name: "0.0.1"}})
+    assert not is_here({**here, "processor": "another"})
+    monkeypatch.setattr(make, "arithmetic", lambda: {"numpy": "another"})
+    assert not is_here(here)
 
 
 def close(some: Any, others: Any) -> None:
@@ -130,13 +169,14 @@ def close(some: Any, others: Any) -> None:
     np.testing.assert_allclose(some, others, rtol=0, atol=ELSEWHERE)
 
 
-@pytest.mark.parametrize("name", ["ridge", "mlp", "quadratic"])
+@pytest.mark.parametrize("name", ["ridge", "mlp", "knn", "torch-mlp", "transformer", "forward-forward", "quadratic"])
 def test_rerun(place: Path, name: str) -> None:
     step = bench.plan(results="results", **make.REQUESTS[name]).steps[-1]
     found = bench.rerun(step.spec.id[:8], results="results")
     assert found.stored == RECORDS[step.spec.id]
     assert found.difference is not None
     assert found.difference <= ELSEWHERE
+    assert found.same or not is_here(found.stored["environment"])
 
 
 def test_a_study_goes_on_with_the_trials_that_it_has(place: Path) -> None:
@@ -192,6 +232,7 @@ def test_saved_models_answer_as_they_did(name: str) -> None:
     assert found["predict"] == expected["predict"]
     for scores in expected.keys() - {"names", "predict"}:
         np.testing.assert_allclose(found[scores], expected[scores], rtol=1e-3, atol=1e-5)
+        assert found[scores] == expected[scores] or not is_here(MADE_IN)
 
 
 # The command line

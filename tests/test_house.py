@@ -4,10 +4,12 @@ Arrows are read from the source text, those inside functions and for type checke
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -26,6 +28,9 @@ DOORS = ("encoders", "learners", "learners.fleet")
 LONGEST_MODULE, LONGEST_FUNCTION, LARGEST_CLASS = 350, 60, 250
 EXCEPTIONS: dict[str, str] = {}
 """Rooms, functions and classes that are larger, each with its reason."""
+
+NAMED = r"(?<!`)`~?((?:bench|encoders|learners)(?:\.\w+)+)`"
+"""A name with its module, as docstrings write it."""
 
 Arrows = Mapping[str, set[str]]
 
@@ -140,3 +145,20 @@ def test_faces_hand_out_what_they_say() -> None:
         for public in getattr(face, "__all__", ()):
             value = getattr(face, public)
             assert public not in rooms or getattr(value, "__name__", "") == f"bench.{name}.{public}"
+
+
+def _exists(name: str) -> bool:
+    """Whether a dotted name is a module, something in one, or a field of a class."""
+    owner, _, last = name.rpartition(".")
+    try:
+        resolve_name(name)
+    except (ImportError, AttributeError):
+        return bool(owner) and last in getattr(resolve_name(owner), "__annotations__", ())
+    return True
+
+
+def test_what_docstrings_name_exists() -> None:
+    named = {(n, found) for n, path in modules().items() for found in re.findall(NAMED, path.read_text())}
+    assert {found for _, found in named} >= {"bench.run", "bench.executors.Executor"}
+    assert [(module, found) for module, found in sorted(named) if not _exists(found)] == []
+    assert not _exists("bench.executors.local.Slots")

@@ -1,13 +1,22 @@
-"""Tables: nothing is broken inside a word or a number, however narrow the terminal is."""
+"""Tables and messages: no word or number is broken on a narrow terminal, and fields of messages are options."""
 
+import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
 
+import click
 import pytest
 from conftest import Finished
 
-from bench.cli._print import console, print_table
+from bench.cli._commands import cli
+from bench.cli._messages import FIELDS, OTHERS, with_options
+from bench.cli._print import console, print_notes, print_table
 from bench.results.numbers import significant
+from bench.specs import Request
+from bench.tuning import Search
+from learners import Ridge
 
 Command = Callable[..., Finished]
 LABEL = "cycle+sum+sdr200 → mlp(hidden_layer_sizes=[400, 200, 200], learning_rate_init=0.003)"
@@ -69,3 +78,56 @@ def test_measurements_have_three_digits() -> None:
         "98,800",
     ]
     assert not re.search(r"\d{5}", significant(1234567.0))
+
+
+# Messages
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    """The texts below a node of a program, without docstrings; what is filled in is a space."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else " " for part in child.values)
+        elif isinstance(child, ast.Constant) and isinstance(child.value, str) and not isinstance(node, ast.Expr):
+            yield child.value
+        yield from texts(child)
+
+
+def written() -> set[str]:
+    """The names that the library writes in backticks."""
+    files = (Path(__file__).parent.parent / "bench").rglob("*.py")
+    found = (text for file in files for text in texts(ast.parse(file.read_text())))
+    return {name for text in found for name in re.findall(r"`(\w+)`", text)}
+
+
+def test_every_field_that_a_message_names_is_an_option() -> None:
+    named = written()
+    assert {"train_fraction", "settings", "skip_broken"} <= named
+    assert named <= FIELDS
+    assert set(OTHERS) <= named
+    of_requests = {field.name for request in (Request, Search) for field in fields(request)}
+    assert not of_requests & set(OTHERS)
+    parameters = [one for command in cli.commands.values() for one in command.params if isinstance(one, click.Option)]
+    options = {option for parameter in parameters for option in parameter.opts}
+    assert {with_options(f"`{name}`") for name in FIELDS} <= options
+
+
+def test_words_of_plugins_and_other_libraries_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = "a cell failed: use `foo_bar`, `np.array`, `learner.alpha` or ``steps``; `train fraction`"
+    print_notes([foreign, "`at_once` and `settings` exclude each other."])
+    assert capsys.readouterr().err.splitlines() == [
+        f"Note: {foreign}",
+        "Note: --round and --set exclude each other.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("learner", "budget", "options"),
+    [("mlp", "epochs", "--epochs or --steps"), ("torch-mlp", "steps", "--steps"), ("ridge", "alpha", "--steps")],
+)
+def test_a_budget_is_set_by_an_option_that_there_is(
+    command: Command, monkeypatch: pytest.MonkeyPatch, learner: str, budget: str, options: str
+) -> None:
+    monkeypatch.setattr(Ridge, "budget_parameter", "alpha")
+    done = command("run", "--encoder", "onehot", "--learner", learner, "--set", f"learner.{budget}=1", "--dry-run")
+    assert done.error == f"learner.{budget} is the budget: set it by {options}."

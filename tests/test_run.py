@@ -719,6 +719,19 @@ def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:
         plan(encoder="cycle", learner="mlp", epochs=2.5)
 
 
+@pytest.mark.parametrize(("truth", "names"), [(True, (1, 1.0, np.int64(1), "yes", "on")), (False, (0, 0.0, "no"))])
+def test_a_flag_has_one_identity_however_its_truth_is_written(truth: bool, names: tuple[Any, ...]) -> None:
+    def spec(tied: Any) -> Any:
+        return resolve(encoder="onehot", learner="transformer", modulus=7, settings={"learner.tied": tied})[0]
+
+    for name in names:
+        assert spec(name).id == spec(truth).id
+        assert spec(name).learner["tied"] is truth
+    for wrong in (2, 0.5, "maybe", (1, 0)):
+        with pytest.raises(RequestError, match="The 'tied' parameter of Transformer must be True or False, got"):
+            spec(wrong)
+
+
 def test_the_bench_tells_the_modulus_and_nothing_else() -> None:
     [spec] = resolve(encoder="fourier", learner="ridge", modulus=11)
     assert spec.make_encoder().modulus == 11
@@ -760,7 +773,7 @@ def test_codes_that_vanish_for_nearly_all_pairs_are_refused_before_anything_runs
     product = ("--encoder", "onehot", "--combine", "product", "--learner", "quadratic", "--results", tmp_path)
     for refused in (command("run", *product), command("run", *product, "--dry-run")):
         assert refused.code == 2
-        assert "--combine product of onehot codes is zero for 98 % of the pairs" in refused.err
+        assert "The combination 'product' of onehot codes is zero for 98 % of the pairs" in refused.err
     assert not list(tmp_path.glob("*.json"))
     with pytest.raises(RequestError, match=r"is zero for 92 % of the pairs"):
         prepare(resolve(encoder="onehot", combine="product", learner="ridge", modulus=23)[0])

@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from bench import tasks
 from bench.specs.registry import listings
 from bench.specs.registry import task as maker
 from bench.tasks.modular import OPERATIONS
@@ -50,6 +51,14 @@ def test_published_sizes() -> None:
     assert len(maker("divide")().pairs_N2) == 97 * 96
     assert len(maker("divide-or-subtract")().pairs_N2) == 9409
     assert len(maker("s5")().pairs_N2) == 14400
+
+
+def test_the_package_hands_out_the_makers_of_its_tasks() -> None:
+    assert {*DEFINITIONS, "random-of-sum", "s5", "s5-conjugate", "s5-aba"} == set(tasks.TASKS)
+    for name, make in tasks.TASKS.items():
+        assert make is maker(name)
+        assert isinstance(make(), tasks.Task)
+    assert tasks.OPERATIONS is OPERATIONS
 
 
 def test_every_task_is_known_by_a_definition_or_a_test_here() -> None:

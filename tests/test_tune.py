@@ -1225,6 +1225,46 @@ def test_tracebacks_are_for_those_who_debug(
         assert 'raise RuntimeError("by design")' in debugged.err
 
 
+MESSAGE = "`train_fraction` is too small: `foo_bar` of mine needs more"
+
+
+@pytest.mark.parametrize("verb", ["run", "sweep", "tune"])
+def test_fields_in_messages_are_options_and_words_of_plugins_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, inline: None, verb: str
+) -> None:
+    def broken(learner: Ridge, *data: Any) -> None:
+        raise RequestError(MESSAGE)
+
+    monkeypatch.setattr(Ridge, "_solve", broken)
+    options = ("--encoder", "onehot", "--learner", "ridge", "--modulus", 7, "--jobs", 1, "--results", tmp_path)
+    search = ("--objective", "accuracy", "--validation-fraction", 0.2, "--trials", 1, "--fresh", 1)
+    done = command(verb, *options, *(search if verb == "tune" else ()))
+    assert done.code == 1
+    assert "`train_fraction`" not in done.out + done.err
+    for stream in (done.out, done.err):
+        assert stream.count("too small") == stream.count("--train-fraction is too small: `foo_bar` of mine needs more")
+    assert done.err.count("too small") >= 1
+    assert done.out.count("too small") == (verb != "tune")
+
+
+def test_a_message_that_is_stored_names_no_option(tmp_path: Path, inline: None) -> None:
+    """Products of one-hot codes are zero unless a = b; a grid, and a search among others, meet them as they train."""
+    rule = "The combination 'product' of onehot codes is zero for 9"
+    grid = {"encoder": "onehot", "learner": "ridge", "combine": "product", "modulus": 29}
+    [record] = bench.sweep(grid, results=tmp_path, jobs=1)
+    assert record["status"] == "failed"
+    assert record["error"] is not None
+    assert record["error"]["message"].startswith(rule)
+    request = RIDGE | {"modulus": 29, "combine": ["concat", "product"], "sampler": "random", "results": tmp_path}
+    said: list[str] = []
+    bench.tune(**request, trials=4, fresh=0, jobs=1, say=said.append)
+    study = optuna.load_study(study_name=None, storage=open_storage(default_url(tmp_path)))
+    errors = [trial.user_attrs["error"] for trial in study.trials if trial.params["combine"] == "product"]
+    assert errors
+    assert all(error.startswith(rule) for error in errors)
+    assert not [line for line in said if "`" in line]
+
+
 # Processes
 
 

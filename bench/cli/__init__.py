@@ -1,10 +1,11 @@
 """The command line: click and the terminal, nothing else."""
 
 import sys
+from typing import Any
 
 from bench.cli._shadows import shadow
 
-__all__ = ["main"]
+__all__ = ["cli", "main"]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -15,3 +16,11 @@ def main(arguments: list[str] | None = None) -> None:
     from bench.cli._commands import main
 
     main(arguments)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "cli":  # the group of all commands, for those who document or extend it
+        from bench.cli._commands import cli
+
+        return cli
+    raise AttributeError(f"module 'bench.cli' has no attribute {name!r}")

@@ -13,13 +13,14 @@ from bench.cli._dashboard import dashboard
 from bench.cli._folders import clean, merge
 from bench.cli._info import info
 from bench.cli._look import doctor, list_names
+from bench.cli._messages import with_options
 from bench.cli._new import new
 from bench.cli._rank import rank
 from bench.cli._run import rerun, run
 from bench.cli._speed import speed
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
-from bench.errors import BenchError, as_options
+from bench.errors import BenchError
 
 LONGEST_ERROR = 600
 INTERRUPTED = 130
@@ -103,7 +104,7 @@ def exit_code(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code, settings)
     except BenchError as error:
-        return _say(as_options(str(error)), error.exit_code, settings)
+        return _say(str(error), error.exit_code, settings)
     except (KeyboardInterrupt, click.Abort):
         return _say("Interrupted.", INTERRUPTED, settings)
     except BrokenPipeError:
@@ -121,6 +122,6 @@ def exit_code(arguments: list[str] | None) -> int:
 def _say(message: str, code: int, settings: dict[str, Any]) -> int:
     if settings["debug"]:
         traceback.print_exc()
-    line = " ".join(message.split())
+    line = with_options(" ".join(message.split()))
     click.echo(f"Error: {line if len(line) <= LONGEST_ERROR else line[:LONGEST_ERROR] + '…'}", err=True)
     return code

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bench import results
+from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, quiet_option, results_option
 from bench.cli._print import print_json
 from bench.results import many, size
@@ -40,6 +41,7 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     """
     progress = _progress("records", quiet)
     merged = results.merge_folders(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=progress)
+    merged.broken[:] = map(with_options, merged.broken)
     for note in _notes(merged):
         click.echo(note, err=True)
     if as_json:

@@ -5,6 +5,7 @@ import os
 import click
 
 from bench import results, specs
+from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, results_option
 from bench.cli._print import print_json, print_table
 from bench.errors import StoreError
@@ -74,7 +75,7 @@ def _write_access(folder: str) -> tuple[str, bool]:
     try:
         results.Store(folder, create=True)
     except StoreError as error:
-        return str(error), False
+        return with_options(str(error)), False
     if not existed:
         os.rmdir(folder)
     return f"{folder!r} can be written to", True

@@ -10,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from bench import executors, results, specs
-from bench.errors import BenchError, RequestError, as_options
+from bench.cli._messages import with_options
+from bench.errors import BenchError, RequestError
 from bench.specs import options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,20 +100,21 @@ def options_of(
     :param several: fields that take several values with commas.
     :param fixed: whether an option that is not given has the field's default; otherwise it is None, and only the help
         shows the default.
-    :param changed: arguments of `click.option` that a command gives for a field itself.
+    :param changed: arguments of `click.option` that a command gives for a field itself; with ``show_default`` the help
+        does not say what a value that is not given means.
     """
 
     def decorate(command: F) -> F:
         chosen = {name: it for name, it in options(fields).items() if not names or name in names}
         for name, (option, default) in reversed(chosen.items()):
             complete = name_completer(option.plugin) if option.plugin else words(*option.words)
-            own: dict[str, Any] = {"help": as_options(option.help), "shell_complete": complete}
+            own: dict[str, Any] = {"help": with_options(option.help), "shell_complete": complete}
             if option.parse is bool:
                 own |= {"is_flag": True} if fixed else {"is_flag": True, "default": None}
             else:
                 is_list = name in several
                 own["type"] = Given(option.parse, option.rule, option.share, is_list, option.several and not is_list)
-                own["metavar"] = "A,B" if is_list else option.metavar or "|".join(option.words) or None
+                own["metavar"] = _several(option) if is_list else option.metavar or "|".join(option.words) or None
             default_text = option.default_text
             if default is MISSING:
                 own["required"] = fixed
@@ -120,13 +122,18 @@ def options_of(
                 own |= {"default": default, "show_default": True} if fixed else {}
                 default_text = "" if fixed else str(default)
             own |= changed.get(name, {})
-            if default_text and not {"default", "help"} & changed.get(name, {}).keys():
-                own["help"] += f"  [default: {as_options(default_text)}]"
+            if default_text and "show_default" not in changed.get(name, {}):
+                own["help"] += f"  [default: {with_options(default_text)}]"
             flags = (name, option.flag) if option.flag else (f"--{name.replace('_', '-')}",)
             command = click.option(*flags, **own)(command)
         return command
 
     return decorate
+
+
+def _several(option: specs.Option) -> str:
+    """The placeholder of several values: "K,off" where that of one is "K|off", else "A,B"."""
+    return option.metavar.replace("|", ",") if option.metavar and "|" in option.metavar else "A,B"
 
 
 def words(*known: str) -> Callable[..., list[CompletionItem]]:
@@ -229,10 +236,14 @@ def parted(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def prepare(jobs: int | None, device: str, folder: str, dry_run: bool) -> None:
-    """Check ``--jobs`` and the results folder, and start processes for GPUs early if something is going to train."""
+def prepare(jobs: int | None, executor: str, device: str, folder: str, dry_run: bool) -> None:
+    """Check ``--jobs``, ``--executor`` and the results folder: a dry run refuses what the command itself refuses.
+
+    Processes for GPUs are started early if something is going to train.
+    """
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
     if not dry_run:
         executors.warm.start(device)
+    executors.executor_class(executor)
     results.check_folder(folder)

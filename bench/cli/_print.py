@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench import results
+from bench.cli._messages import with_options
 from bench.cli._options import is_debug
-from bench.errors import as_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,7 @@ def print_json(**document: Any) -> None:
 def print_notes(notes: Iterable[str]) -> None:
     """Print each note once, on stderr."""
     for note in dict.fromkeys(notes):
-        click.echo(f"Note: {as_options(note)}", err=True)
+        click.echo(f"Note: {with_options(note)}", err=True)
 
 
 def print_tracebacks(records: Iterable[Mapping[str, Any]]) -> None:

@@ -6,13 +6,22 @@ from typing import Any
 import click
 
 from bench import ranking, reports
+from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, options_of, results_option, words
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
-from bench.errors import RequestError, as_options, one_of
+from bench.errors import RequestError, one_of
 from bench.ranking import CRITERIA, CROSSINGS
 from bench.specs import Request
 
-FILTERS = ("encoder", "learner", "task", "pairs", "train_fraction", "modulus")
+FILTERS = {
+    "encoder": "NAME,…",
+    "learner": "NAME,…",
+    "task": "NAME,…",
+    "pairs": "PROTOCOL,…",
+    "train_fraction": "FRACTION,…",
+    "modulus": "P,…",
+}
+"""Fields of which only some values are ranked, each with the placeholder of these."""
 FORMATS = ("table", "markdown", "csv")
 
 
@@ -44,7 +53,13 @@ FORMATS = ("table", "markdown", "csv")
     help="Read all runs up to this step (seconds or FLOPs where rows are ranked by these), and nothing later.  "
     "[default: in each block the smallest budget of a row]",
 )
-@options_of(Request, FILTERS, several=FILTERS, fixed=False, **{name: {"help": "Only these."} for name in FILTERS})
+@options_of(
+    Request,
+    FILTERS,
+    several=FILTERS,
+    fixed=False,
+    **{name: {"help": "Only these.", "metavar": metavar, "show_default": False} for name, metavar in FILTERS.items()},
+)
 @click.option(
     "--parameters", metavar="LOW..HIGH", help="Only rows of so many trainable numbers; either end may be left."
 )
@@ -77,7 +92,7 @@ def rank(
     """
     _check(request["blocks"], diagram, top, form, as_json)
     league = ranking.rank(parameters=_span(parameters), **request)
-    league.caption[:] = map(as_options, league.caption)
+    league.caption[:] = map(with_options, league.caption)
     if diagram is not None and league.comparison is not None:
         labels = [row.label for row in league.rows[: len(league.comparison.ranks)]]
         reports.draw(labels, league.comparison, diagram)
@@ -139,12 +154,12 @@ def _print_tables(league: Any, tables: Sequence[Any]) -> None:
             print_text(line, "dim")
         click.echo()
     single = max(len(rows) for _, rows in tables) < 2
-    lines = [*league.caption, *reports.note_hidden_rows(league, tables)]
+    lines = [*league.caption, *map(with_options, reports.note_hidden_rows(league, tables))]
     lines += reports.explained(league, (c for c in shown if not (single and c.name == "ranks")))
     if hidden:
         lines.append(f"Left out for want of room: {', '.join(c.name for c in hidden)}; --format csv has everything.")
     for line in lines:
-        print_text(as_options(line), "dim")
+        print_text(line, "dim")
 
 
 def _print_markdown(league: Any, tables: Sequence[Any]) -> None:

@@ -58,7 +58,7 @@ def run(
     Cells that are stored already are shown, not computed again; a larger budget extends them, and after an
     interruption the same command goes on.
     """
-    prepare(jobs, request["device"], request["results"], dry_run or (request["seeds"] or 1) == 1)
+    prepare(jobs, executor, request["device"], request["results"], dry_run or (request["seeds"] or 1) == 1)
     planned = bench.plan(settings=parse_settings(settings), **request)
     if save_model is not None:
         executors.check_model_path(save_model, len(planned))

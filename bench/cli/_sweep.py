@@ -30,7 +30,14 @@ SEVERAL = {name for name, (option, _) in options(Request).items() if option.seve
 @click.command()
 @click.argument("grid", required=False, metavar="[GRID.yaml]", type=click.Path(dir_okay=False))
 @options_of(
-    Request, several=SEVERAL, fixed=False, seconds={"help": "Hard limit for each cell that has none of its own."}
+    Request,
+    several=SEVERAL,
+    fixed=False,
+    encoder={"help": "Encoders, or all."},
+    learner={"help": "Learners, or all."},
+    seeds={"help": "Seeds 0 … N − 1 of each combination."},
+    steps={"help": "Budget in optimizer updates.  [default: each learner's]", "show_default": False},
+    seconds={"help": "Hard limit for each cell that has none of its own."},
 )
 @settings_option
 @click.option("vary", "--vary", multiple=True, metavar="OWNER.NAME=A,B", help="Try a parameter at each of these.")
@@ -60,12 +67,14 @@ def sweep(
 ) -> int:
     """Run many cells: a grid from a YAML file, or every combination of what the options name.
 
+    An option takes several values where its placeholder has a comma, as in --modulus 11,13.
+
     Cells that are stored already are not computed again; a larger budget extends them, and after an interruption, of
     whatever kind, the same command goes on. Several processes may sweep one results folder: no cell is done twice.
     """
     wanted = _from_options(settings, vary, request)
     _check(grid, wanted)
-    prepare(jobs, device, results, dry_run)
+    prepare(jobs, executor, device, results, dry_run)
     chosen = scheduling.read(grid) if grid is not None else scheduling.Grid.of(wanted, "the options")
     planned = scheduling.plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
     if dry_run:

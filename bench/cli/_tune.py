@@ -22,7 +22,12 @@ from bench.cli._options import (
 from bench.cli._print import outcome_code, print_json, print_notes, print_table
 from bench.errors import RequestError
 from bench.results import exponential, many, shown
-from bench.specs import Request
+from bench.specs import Request, options
+
+
+def _choice(name: str) -> dict[str, str]:
+    """The help of a field that a search draws where there are several values."""
+    return {"help": f"{options(Request)[name][0].help.removesuffix('.')}; several are a choice."}
 
 
 @click.command()
@@ -31,7 +36,15 @@ from bench.specs import Request
     tuning.SHARED,
     several=tuning.SEARCHED,
     validation_fraction={"default": 0.1, "show_default": True, "help": "Share of the pairs that judge trials."},
-    train_fraction={"type": str, "metavar": "FRACTION|LOW..HIGH|A,B"},
+    train_fraction={
+        "type": str,
+        "metavar": "FRACTION|LOW..HIGH|A,B",
+        "help": "Share of the pairs that train; several where data is an objective.",
+    },
+    learner={"help": "Learner to tune."},
+    encoder=_choice("encoder"),
+    combine=_choice("combine"),
+    sdr=_choice("sdr"),
 )
 @click.option(
     "--space",
@@ -67,7 +80,7 @@ def tune(
     Trials are judged by validation pairs. The winner alone is tested, on the pairs of the vault, and its records land
     in the results folder. The same command goes on after an interruption; several processes may share a study.
     """
-    prepare(jobs, request["device"], request["results"], dry_run)
+    prepare(jobs, executor, request["device"], request["results"], dry_run)
     planned = tuning.plan_tune(
         train_fraction=_fraction(train_fraction),
         space={name: _choices(text) for name, text in _named("--space", space)},

@@ -21,6 +21,7 @@ from .registry import checked_listings as checked_listings
 from .registry import listings as listings
 from .request import VALIDATION_FOR_STOPPING as VALIDATION_FOR_STOPPING
 from .request import VAULT as VAULT
+from .request import Option as Option
 from .request import Request as Request
 from .request import option as option
 from .request import options as options

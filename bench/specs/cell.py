@@ -105,6 +105,6 @@ def _check_nonzero(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:
     share = float(zero_U[codes.index_NS[rows]].all(axis=1).mean())
     if share > LARGEST_ZERO_SHARE:
         raise RequestError(
-            f"`combine` {spec.combine} of {spec.encoder['name']} codes is zero for {100 * share:.0f} % of the pairs, "
-            "which nothing can tell apart: another combination is needed, as concat."
+            f"The combination {spec.combine!r} of {spec.encoder['name']} codes is zero for {100 * share:.0f} % of the "
+            "pairs, which nothing can tell apart: another combination is needed, as concat."
         )

@@ -17,7 +17,8 @@ from bench.specs.suggestions import percent_hint
 T = TypeVar("T")
 
 
-_WORDS = {"yes": True, "on": True, "no": False, "off": False}
+_FLAGS = {"yes": True, "on": True, 1: True, "no": False, "off": False, 0: False}
+"""What is taken for a truth value where the default is one."""
 
 
 def call_plugin(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -31,17 +32,18 @@ def call_plugin(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 def as_integer(field: str, value: Any, at_least: int | None = None) -> int | None:
     """An integer of any library, or None.
 
+    :param field: of a request, or a parameter with its owner: "seed", "task.operand_max".
     :raises RequestError: for anything else.
     """
     if value is None:
         return None
-    number = None
+    number, named = None, field if "." in field else f"`{field}`"
     with suppress(TypeError):
         number = operator.index(value)
     if number is None or isinstance(value, bool):
-        raise RequestError(f"`{field}` must be an integer, got {value!r}.")
+        raise RequestError(f"{named} must be an integer, got {value!r}.")
     if at_least is not None and not at_least <= number <= LARGEST_SEED:
-        raise RequestError(f"`{field}` must be an integer in [{at_least}, 2³¹), got {value!r}.")
+        raise RequestError(f"{named} must be an integer in [{at_least}, 2³¹), got {value!r}.")
     return number
 
 
@@ -104,11 +106,11 @@ def as_annotated(value: Any, allowed: Collection[Any]) -> Any:
 
 
 def like_default(value: Any, default: Any) -> Any:
-    """The value in the type of the default, since 1 and 1.0, or 400 and (400,), are the same setting."""
+    """The value in the type of the default, since 1 and 1.0, 1 and True, or 400 and (400,), are the same setting."""
     value = value.item() if isinstance(value, np.generic) else value
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(default, bool) and value in _WORDS:
-        return _WORDS[value]
+    if isinstance(default, bool) and value in _FLAGS:
+        return _FLAGS[value]
     if number and isinstance(default, float):
         return float(value)
     if number and isinstance(default, int) and float(value).is_integer():

@@ -101,7 +101,7 @@ class Request:
         "Share of the pairs that validate.", parse=float, share=True, default_text="0; 0.1 with `stop_when_solved`"
     )
     seeds: int | None = option("Seeds 0 … N − 1.", parse=int, default_text="1")
-    seed: int | None = option("Train only this seed.", parse=int)
+    seed: int | None = option("Train only this seed, instead of `seeds`.", parse=int)
     split_seed: int | None = option("Fix the split; encoder and learner still follow the seed.", parse=int)
     steps: int | None = option("Budget in optimizer updates.", parse=int, default_text="the learner's", owner="learner")
     epochs: int | None = option(

@@ -105,7 +105,7 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
     """All constructor arguments but the budget, which is not part of a spec."""
     budget = cls.budget_parameter
     if budget in values:
-        options = " or ".join(dict.fromkeys((f"`{budget}`", "`steps`")))
+        options = " or ".join(f"`{name}`" for name in ("epochs", "steps") if name in (budget, "steps"))
         raise RequestError(f"learner.{budget} is the budget: set it by {options}.")
     resolved = _resolve_values("learner", name, cls, values, seed, {})
     for parameter in cls.fit_parameters:

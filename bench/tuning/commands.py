@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.specs import Request, Spec, defaults_of, family, registry
+from bench.tuning.search import LIMITS, SHARED
 from bench.tuning.space.ranges import Range
 from bench.tuning.storage.open import shown_url
 
@@ -19,12 +20,11 @@ def tune_command(asked: Mapping[str, Any]) -> str:
     """
     words = ["python", "-m", "bench", "tune"]
     for name, value in asked.items():
-        option = "--round" if name == "at_once" else f"--{name.replace('_', '-')}"
         if isinstance(value, Mapping):
             for key, one in value.items():
-                words += [option, f"{key}={_text(one)}"]
+                words += _option(name, f"{key}={_text(one)}")
         else:
-            words += [option, shown_url(value) if name == "storage" else _text(value)]
+            words += _option(name, shown_url(value) if name == "storage" else value)
     return shlex.join(words)
 
 
@@ -46,20 +46,25 @@ def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str)
             if name in chosen and name != "random_state" and _plain(chosen[name]) != _plain(default):
                 words += ["--set", f"{kind}.{name}={_as_setting(chosen[name])}"]
     plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first
-    options = {
-        "combine": (spec.combine, plain.combine),
-        "sdr": (spec.sdr or "off", plain.sdr or "off"),
-        "task": (spec.task, "add"),
-        "modulus": (spec.modulus, plain.modulus),
-        "pairs": (spec.protocol, plain.protocol),
-        "train-fraction": (spec.train_fraction, plain.train_fraction),
-        "precision": (spec.precision, plain.precision),
-        **{name: (limit, None) for name, limit in limits.items()},
-        "results": (results, "results"),
-    }
-    for name, (value, default) in options.items():
-        words += [] if value == default else [f"--{name}", str(value)]
+    apart = {"encoder", "learner", "validation_fraction", *LIMITS}
+    wanted, usual = ({name: _field(one, name) for name in SHARED if name not in apart} for one in (spec, plain))
+    usual |= {"task": Request.task, "results": "results"}
+    for name, value in {**wanted, **limits, "results": results}.items():
+        words += [] if value == usual.get(name) else _option(name, value)
     return shlex.join([*words, "--seeds", str(seeds)])
+
+
+def _field(spec: Spec, name: str) -> Any:
+    """The value of a field of a request in a spec; None for a field that does not decide a result."""
+    if name == "sdr":
+        return spec.sdr or "off"
+    return getattr(spec, "protocol" if name == "pairs" else name, None)
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """The words of an option; that of a flag has no value."""
+    option = "--round" if name == "at_once" else f"--{name.replace('_', '-')}"
+    return [option] if value is True else [option, _text(value)]
 
 
 def _plain(value: Any) -> Any:

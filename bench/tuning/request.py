@@ -12,7 +12,7 @@ from bench.scheduling import check_precision, resolve_device
 from bench.specs import VALIDATION_FOR_STOPPING, Request, Spec, as_integer, as_number, count_train
 from bench.tuning.objectives import objectives_of
 from bench.tuning.samplers import check_sampler
-from bench.tuning.search import SHARED, Search
+from bench.tuning.search import LIMITS, SEARCHED, SHARED, Search
 from bench.tuning.space.ranges import Range, native
 from bench.tuning.space.search_space import make_space
 from bench.tuning.storage.open import default_url
@@ -41,7 +41,8 @@ def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked:
     if search.study is not None and not search.study.strip():
         raise RequestError(f"`study` must be a name, got {search.study!r}.")
     fraction = request.train_fraction if searched else None
-    common = {name: getattr(request, name) for name in ("task", "modulus", "pairs", "precision")}
+    apart = {"learner", "validation_fraction", *SEARCHED, *LIMITS}
+    common = {name: getattr(request, name) for name in SHARED if name not in apart}
     common |= {} if searched else {"train_fraction": fraction or request.train_fraction}
     common["validation_fraction"] = as_number("validation_fraction", request.validation_fraction)
     seed = as_integer("vault_seed", search.vault_seed, 0) or 0
@@ -51,7 +52,7 @@ def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked:
         url=search.storage or default_url(results),
         space=make_space(request, search.space, search.fix, fraction),
         common=common,
-        limits={name: getattr(request, name) for name in ("steps", "epochs", "seconds")},
+        limits={name: getattr(request, name) for name in LIMITS},
         objectives=objectives,
         sampler=sampler,
         seeds=as_integer("seeds", search.seeds, 1) or 1,

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.specs import VAULT, option
+from bench.specs import VAULT, Request, option, options
 
 FRESH = 5
 """Fresh seeds of the winner, unless a request asks for others."""
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "nsgaii")
-SHARED = (
-    *("encoder", "learner", "combine", "sdr", "task", "modulus", "pairs", "train_fraction", "validation_fraction"),
-    *("steps", "epochs", "seconds", "precision"),
-)
+RUNS_ONLY = ("seeds", "seed", "split_seed", "stop_when_solved")
+"""Fields of `bench.specs.Request` that a request to tune does not have, or has with another meaning."""
+SHARED = tuple(name for name in options(Request) if name not in RUNS_ONLY)
 """Fields of `bench.specs.Request` that a request to tune has too."""
 SEARCHED = ("encoder", "combine", "sdr", "train_fraction")
 """Those of them that may be several values, which are a choice."""
+LIMITS = ("steps", "epochs", "seconds")
+"""Those of them that limit the budget of a cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,9 @@ class Search:
     :param fix: parameters held at one value.
     """
 
-    trials: int | None = option("Stop after so many trials, of all processes together;", parse=int)
+    trials: int | None = option("Stop after so many trials, of all processes together.", parse=int)
     compute: float | None = option(
-        "after so many FLOPs of training; or whichever is first.", parse=float, metavar="FLOPS"
+        "Stop after so many FLOPs of training; with `trials`, after whichever is first.", parse=float, metavar="FLOPS"
     )
     objective: str = option(
         "Steps to 99 %, accuracy at the budget, FLOPs, training pairs; two with a comma, of which the first names the "

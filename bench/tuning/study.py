@@ -243,7 +243,7 @@ class StudyPlan:
     def what(self) -> dict[str, Any]:
         """What all processes of a study must agree on, and what must not change when it is resumed."""
         spec, space = self.example, self.space
-        return {
+        found: dict[str, Any] = {
             "schema": SCHEMA,
             "task": spec.task,
             "modulus": spec.modulus,
@@ -269,6 +269,7 @@ class StudyPlan:
                 space.learner: registry.learner(space.learner).version,
             },
         }
+        return found | {name: value for name, value in self.common.items() if name not in found}
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,14 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
 
 import bench
 
@@ -502,10 +507,33 @@ def extended() -> dict[str, Any]:
 
 
 def tail(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What an extension adds to a record."""
+    """What an extension adds to a record, and the environment in which that is the same each time."""
     before = len(stored()[record["id"]]["curve"]["step"])
     kept = {key: record[key] for key in ("id", "status", "budget", "final", "steps_to")}
-    return {**kept, "curve": {key: values[before:] for key, values in record["curve"].items()}}
+    curve = {key: values[before:] for key, values in record["curve"].items()}
+    return {**kept, "curve": curve, "environment": rounding(record["environment"])}
+
+
+def rounding(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an environment decides how numbers are rounded: the libraries, the processor and the threads."""
+    libraries = {name: environment["versions"][name] for name in ("numpy", "scipy", "scikit-learn", "torch")}
+    return {"versions": libraries, **{name: environment[name] for name in ("device", "processor", "threads")}}
+
+
+def arithmetic() -> dict[str, str]:
+    """Digests of products and exponentials, which differ between kernels of a library."""
+    matrix = np.random.default_rng(0).standard_normal((200, 300))
+    found = {}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        for kind in (np.float32, np.float64):
+            some = matrix.astype(kind)
+            other = torch.from_numpy(some)
+            results = {"numpy": np.exp(-np.abs(some.T @ some)), "torch": torch.exp(-(other.T @ other).abs()).numpy()}
+            found |= {f"{name} {kind.__name__}": sha256(array.tobytes()).hexdigest() for name, array in results.items()}
+    torch.set_num_threads(threads)
+    return found
 
 
 def extend(name: str) -> Any:
@@ -685,6 +713,7 @@ def make_extended() -> None:
     """Extended records."""
     with laid_out():
         write(HERE / "extended.json", extended())
+    write(HERE / "arithmetic.json", arithmetic())
 
 
 PARTS: dict[str, Callable[[], object]] = {

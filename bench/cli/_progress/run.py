@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from bench.cli._messages import with_options
 from bench.executors import Channel
 from bench.harness import CellProgress
 from bench.results import Record, duration, many, percent, ranges
@@ -112,7 +113,9 @@ def waiting_for(cells: int) -> str:
 
 def _outcome(record: Record) -> str:
     """The test accuracy, or the message of the error."""
-    return record["error"]["message"] if record["error"] else f"test {percent(record['final']['test_accuracy'])}"
+    if record["error"]:
+        return with_options(record["error"]["message"])
+    return f"test {percent(record['final']['test_accuracy'])}"
 
 
 def _place(moment: CellProgress) -> tuple[int, int, str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.cli._messages import with_options
 from bench.cli._progress.run import waiting_for
 from bench.executors import Executor, OnRecord, RunningJob
 from bench.harness import CellProgress
@@ -148,7 +149,7 @@ def sweep_progress(planned: Plan, runs: Executor) -> Iterator[OnRecord]:
 
 def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:
     result = f"test {percent(record['final']['test_accuracy'])}"
-    words = result if record["error"] is None else " ".join(record["error"]["message"].split())
+    words = result if record["error"] is None else with_options(" ".join(record["error"]["message"].split()))
     spec = Spec.from_dict(record["spec"])
     return f"{name_of(spec)}, seed {spec.seed}: {record['status']}, {words}"
 

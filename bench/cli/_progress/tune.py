@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
+from bench.cli._messages import with_options
+
 
 @contextmanager
 def search_display() -> Iterator[tuple[Callable[[str], None], Callable[[str], None] | None]]:
@@ -16,7 +18,8 @@ def search_display() -> Iterator[tuple[Callable[[str], None], Callable[[str], No
     console = Console(stderr=True)
 
     def stamped(text: str) -> str:
-        return f"[{time.monotonic() - started:6.1f} s] {text}"
+        message = text if "\n" in text else with_options(text)  # a traceback is printed as it is
+        return f"[{time.monotonic() - started:6.1f} s] {message}"
 
     if not sys.stderr.isatty():
         yield lambda text: print(stamped(text), file=sys.stderr, flush=True), None

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench import results, specs
+from bench.cli._messages import with_options
 from bench.cli._print import print_table, print_text
 from bench.results import four_digits, many, percent, significant
 
@@ -154,7 +155,7 @@ def print_records(records: Records, folder: str | None, verbose: bool = False) -
     for record in records:
         if record["error"]:
             message = " ".join(f"{record['error']['type']}: {record['error']['message']}".split())
-            print_text(f"seed {record['spec']['seed']}: {message}")
+            print_text(f"seed {record['spec']['seed']}: {with_options(message)}")
 
 
 def _row(record: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench import results, scheduling
+from bench.cli._messages import with_options
 from bench.cli._print import print_json, print_notes, print_table, print_text
 from bench.results import about, duration, many, percent
 
@@ -181,7 +182,7 @@ def _show_rows(planned: "Plan", rows: list[_Row]) -> None:
     _print_rows([columns[i] for i in shown], [[text[i] for i in shown] for text in texts], title)
     for row in rows:
         if row.error:
-            print_text(f"{row.label}: {' '.join(row.error.split())}")
+            print_text(f"{row.label}: {with_options(' '.join(row.error.split()))}")
     if planned.busy:
         shares = {purpose: seconds / planned.busy for purpose, seconds in planned.spent.items()}
         parts = ", ".join(f"{purpose} {100 * share:.1f} %" for purpose, share in shares.items() if share >= 0.0005)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import bench
 from bench.errors import BenchError, as_options
 from bench.ranking import median_interval
 from bench.results import Record, duration
+from bench.specs import Request
+from bench.tuning import Search
 
 ALL = "all"
 INTERRUPTED = "Interrupted. What is done is stored; the same command goes on from there.\n"
@@ -32,6 +35,14 @@ def parser_of(name: str, doc: str | None, **options: tuple[Any, str]) -> argpars
     for option, (default, text) in options.items():
         parser.add_argument(f"--{option}", type=type(default), default=default, help=text)
     return parser
+
+
+FIELDS = ("device", "jobs", "results", *(field.name for request in (Request, Search) for field in fields(request)))
+
+
+def message_of(error: BenchError) -> str:
+    """The message of an error, with options in place of fields."""
+    return as_options(str(error), FIELDS)
 
 
 def tell(text: str) -> None:
@@ -115,7 +126,7 @@ def measure_each(
             if file:
                 file.write_text(json.dumps(found, indent=1))
     except BenchError as error:
-        parser.error(as_options(str(error)))
+        parser.error(message_of(error))
 
 
 def run_seeds(seeds: int, **request: Any) -> list[Record] | None:

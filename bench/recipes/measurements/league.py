@@ -11,9 +11,9 @@ Rows are ordered by the mean of their medians.
 import sys
 from collections import defaultdict
 
-from bench.errors import BenchError, RequestError, as_options
+from bench.errors import BenchError, RequestError
 from bench.ranking import PROBES, Row, rank
-from bench.recipes.measurements._study import parser_of
+from bench.recipes.measurements._study import message_of, parser_of
 from bench.reports import markdown_table
 from bench.results import percent
 
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         header, *rows = table(options.results)
     except BenchError as error:
-        print(f"Error: {as_options(str(error))}", file=sys.stderr)
+        print(f"Error: {message_of(error)}", file=sys.stderr)
         return error.exit_code
     print("\n".join(markdown_table(header, rows)))
     return 0

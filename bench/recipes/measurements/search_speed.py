@@ -19,8 +19,8 @@ from typing import Any
 import optuna
 
 from bench import tune
-from bench.errors import BenchError, as_options
-from bench.recipes.measurements._study import parser_of, tell, timed
+from bench.errors import BenchError
+from bench.recipes.measurements._study import message_of, parser_of, tell, timed
 from bench.tuning import close_storage, open_storage
 
 
@@ -103,7 +103,7 @@ def main() -> None:
             rows.append(measure(options, lone))
             print(json.dumps({"search": search} | rows[-1]), flush=True)
     except BenchError as error:
-        parser.error(as_options(str(error)))
+        parser.error(message_of(error))
     *rounds, one = rows
     for name in ("seconds_a_training", "seconds_a_step"):
         first, again = (one[name] / side_by_side[name] for side_by_side in rounds)
