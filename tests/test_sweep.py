@@ -33,6 +33,7 @@ from bench.results.leases import Lease, leased
 from bench.results.store import Store
 from bench.scheduling.grid import Grid
 from bench.scheduling.planner import plan_sweep
+from bench.scheduling.progress import PlanProgress, describe_jobs, namer
 from bench.scheduling.run import execute
 from bench.specs.cell import prepare
 from bench.specs.request import Request
@@ -636,9 +637,11 @@ def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.Ca
     records = list(bench.sweep(grid, results=tmp_path / "b", jobs=1))
     for record in records:
         record["seconds"]["total"] = 2.0
-    with sweep_progress(planned, IDLE) as told:
-        told(records[0])
-        told({**records[1], "status": "failed", "error": {"message": "too\nlarge"}})
+    tally = PlanProgress(planned, 1)
+    with sweep_progress(tally, IDLE) as told:
+        for record in (records[0], {**records[1], "status": "failed", "error": {"message": "too\nlarge"}}):
+            tally.add(record)
+            told(record)
         told(None)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith("onehot+concat → ridge, seed 0: done, test 0.0%")
@@ -651,13 +654,15 @@ def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
+    for module in ("bench.cli._progress.sweep", "bench.scheduling.progress"):
+        monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: now))
     found = family(Request(encoder="onehot", learner="quadratic", modulus=7))
     cells = tuple(found.at(seed) for seed in (0, 1, 3))
     moments = tuple(CellProgress(cell.id, 12 + n, 60, None, None, 1.0) for n, cell in enumerate(cells))
     jobs = [RunningJob(cells, moments, 71.0), *(RunningJob(cells[:1], (), float(n)) for n in (9, 8, 7, 6))]
     with progress.sweep_progress(
-        plan_sweep(SMALL, results=tmp_path), SimpleNamespace(**vars(IDLE) | {"running_jobs": lambda: jobs})
+        PlanProgress(plan_sweep(SMALL, results=tmp_path), 1),
+        SimpleNamespace(**vars(IDLE) | {"running_jobs": lambda: jobs}),
     ) as told:
         told(None)
         assert capsys.readouterr().err == ""
@@ -679,11 +684,11 @@ def test_cells_of_one_label_are_told_apart_by_what_differs_within_the_sweep(
     grid = {"encoder": "onehot", "learner": "ridge", "train_fraction": [0.3, 0.5], "modulus": [7, 11], "task": "add"}
     records = list(bench.sweep(grid, results=tmp_path / "a", jobs=1))
     planned = plan_sweep(grid, results=tmp_path / "b")
-    with progress.sweep_progress(planned, IDLE) as told:
+    with progress.sweep_progress(PlanProgress(planned, 1), IDLE) as told:
         told(records[1])
     assert "onehot+concat → ridge, 30 % train, mod 11, seed 0: done" in capsys.readouterr().err
     job = RunningJob(tuple(replace(planned.spec(0), seed=seed) for seed in range(3)), (), 10.0)
-    said = progress.what_is_under_way([job], progress.namer(planned))
+    said = describe_jobs([job], namer(planned))
     assert said == "onehot+concat → ridge, 30 % train, mod 7, seeds 0–2: running for 10 s"
 
 
@@ -696,10 +701,11 @@ def test_after_a_stop_no_time_is_left_and_interrupted_cells_are_not_done(
         (1, "1 of 4 cells done, 1 interrupted, 2 not begun"),
         (3, "1 of 4 cells done, 3 interrupted"),
     ):
-        with progress.sweep_progress(plan_sweep(grid, results=tmp_path / "b"), IDLE) as told:
-            told(records[0])
-            for record in records[1 : 1 + stopped]:
-                told({**record, "status": "interrupted"})
+        tally = PlanProgress(plan_sweep(grid, results=tmp_path / "b"), 1)
+        with progress.sweep_progress(tally, IDLE) as told:
+            for record in (records[0], *({**record, "status": "interrupted"} for record in records[1 : 1 + stopped])):
+                tally.add(record)
+                told(record)
         assert capsys.readouterr().err.splitlines()[-1].endswith(f"] {said}")
 
 
@@ -735,10 +741,10 @@ def test_cells_that_end_early_do_not_make_the_rest_look_long(
 ) -> None:
     """Each takes 5 s: all are solved long before their budget, or every second one fails."""
     now = 0.0
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("bench.scheduling.progress.time", SimpleNamespace(monotonic=lambda: now))
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 10_000, "seeds": 100}
     planned = plan_sweep(grid, results=tmp_path)
-    tally = progress._Tally(planned, 1)
+    tally = PlanProgress(planned, 1)
     for n, place in enumerate(planned.todo.tolist()):
         now += 5.0
         failed = stops_at is None and n % 2
@@ -746,9 +752,9 @@ def test_cells_that_end_early_do_not_make_the_rest_look_long(
             {
                 "id": planned.id(place),
                 "status": "failed" if failed else "done",
-                "spec": {"learner": {"name": "quadratic"}},
+                "spec": planned.spec(place).to_dict(),
                 "budget": {"steps": 10_000},
-                "final": {"step": None if failed else stops_at or 10_000},
+                "final": {"step": None if failed else stops_at or 10_000, "test_accuracy": None},
                 "seconds": {"train": 4.0, "total": 5.0},
             }
         )
@@ -759,7 +765,7 @@ def test_cells_that_end_early_do_not_make_the_rest_look_long(
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """For time left: no second passes."""
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr("bench.scheduling.progress.time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 def test_how_long_a_learner_takes_is_told_by_other_cells_of_the_folder(tmp_path: Path, command: Command) -> None:
@@ -802,12 +808,13 @@ def test_cells_that_end_with_nothing_do_not_spoil_the_time_left(tmp_path: Path) 
     for made in list(bench.sweep(grid | {"seeds": 3}, results=tmp_path, jobs=1)):
         Store(tmp_path).write(made | {"seconds": made["seconds"] | {"train": 90.0, "total": 100.0}})
     planned = plan_sweep(grid | {"seeds": 13}, results=tmp_path)
-    tally = progress._Tally(planned, 1)
+    tally = PlanProgress(planned, 1)
     assert tally.seconds_left()[0] == pytest.approx(1000.0)
     for place, status in zip(planned.todo.tolist(), ("failed", "timeout", "interrupted"), strict=False):
         seconds = {"train": 0.0, "total": 0.01}
-        nothing = {"id": planned.id(place), "status": status, "final": {"step": None}, "seconds": seconds}
-        tally.add(nothing | {"spec": {"learner": {"name": "quadratic"}}, "budget": {"steps": 9}})
+        nothing = {"id": planned.id(place), "status": status, "seconds": seconds, "budget": {"steps": 9}}
+        final = {"step": None, "test_accuracy": None}
+        tally.add(nothing | {"spec": planned.spec(place).to_dict(), "final": final})
     tally.pace, tally.paced_at = 1.0, 0.0
     assert tally.seconds_left()[0] == pytest.approx(800.0)  # what was interrupted is still to do
 
@@ -833,7 +840,7 @@ def test_time_left_is_by_slots_from_the_beginning(tmp_path: Path) -> None:
         Store(tmp_path).write(record | {"seconds": record["seconds"] | {"train": 90.0, "total": 100.0}})
     planned = plan_sweep(grid | {"seeds": 5}, results=tmp_path)
     for slots, left in ((1, 400.0), (2, 200.0), (9, 100.0)):
-        assert progress._Tally(planned, slots).seconds_left()[0] == pytest.approx(left)
+        assert PlanProgress(planned, slots).seconds_left()[0] == pytest.approx(left)
 
 
 @pytest.mark.usefixtures("stopped_clock")
@@ -847,11 +854,12 @@ def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) 
     assert planned.counts["extend"] == 3
     assert planned.seconds_left(1) == (pytest.approx(3 * 5.0), 0)
     assert len(planned.worker_devices(2)) == 2
-    tally = progress._Tally(planned, 1)
+    tally = PlanProgress(planned, 1)
     assert tally.seconds_left()[0] == pytest.approx(3 * 5.0)
     for record in planned.records():
         seconds = record["seconds"] | {"train": 10.0, "total": 11.0}
-        tally.add(record | {"seconds": seconds, "budget": {"steps": 100}, "final": {"step": 100}})
+        final = record["final"] | {"step": 100}
+        tally.add(record | {"seconds": seconds, "budget": {"steps": 100}, "final": final})
     assert tally.left == {"quadratic": [0, 0]}
     assert tally.done == pytest.approx(3 * 4.0)
     clean_folder(tmp_path)  # without checkpoints they begin anew

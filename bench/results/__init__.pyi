@@ -14,9 +14,11 @@ from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
+from .leases import Activity as Activity
 from .leases import Lease as Lease
 from .leases import leased as leased
 from .leases import sharing as sharing
+from .leases import status as status
 from .merge import merge_folders as merge_folders
 from .numbers import exponential as exponential
 from .numbers import four_digits as four_digits

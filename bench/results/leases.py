@@ -2,22 +2,47 @@
 
 A process that sweeps writes the ids of the cells that it works on into a list, and it and its workers hold a shared
 lock on a file beside that list for as long as they live. The list counts while that lock is held: the cells of a
-process that was killed are free at once, and no clock is compared.
+process that was killed are free at once, and no clock is compared. Beside the list, the process may say how far it is.
 """
 
 import json
+import math
 import os
+import platform
 import re
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
 from bench.results.files import stage
 from bench.results.locks import exclusive, is_locked, share
 
+PUBLISHED_EVERY = 1.0
+"""Seconds between two activities of a process."""
 _LIST = re.compile(r"\d+-[0-9a-f]{8}\.json")
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a process says about its work.
+
+    :param process: the id of the process.
+    :param since: when it began, in seconds since 1970.
+    :param what: what it does, as "sweep league".
+    :param lines: how far it is, in words.
+    :param at: when it said so, in seconds since 1970.
+    """
+
+    process: int
+    host: str
+    since: float
+    what: str
+    lines: Sequence[str]
+    at: float
 
 
 class Lease:
@@ -39,6 +64,7 @@ class Lease:
         except OSError as error:
             raise StoreError(f"{str(self.folder)!r} cannot be used: {error.strerror}.") from error
         share(self._file)
+        self._since, self._published = time.time(), -math.inf
 
     def take(self, ids: Iterable[str]) -> set[str]:
         """Lease cells; returns those that no other process has leased, which are now this process's.
@@ -64,6 +90,22 @@ class Lease:
         with suppress(StoreError):
             self._write()
 
+    def publish(self, what: str, describe: Callable[[], Sequence[str]]) -> None:
+        """Tell other processes what this one does and how far it is; at most once a second, and never with an error.
+
+        :param what: as "sweep league".
+        :param describe: makes the lines that say how far it is.
+        """
+        if time.monotonic() - self._published < PUBLISHED_EVERY:
+            return
+        self._published = time.monotonic()
+        activity = Activity(os.getpid(), platform.node(), self._since, what, list(describe()), time.time())
+        text = json.dumps(asdict(activity)).encode()
+        with suppress(StoreError):
+            stage(self.path.with_suffix(".status"), lambda file: file.write(text)).settle()
+            if not self.list.exists():  # a search of a database leases no cells
+                self._write()
+
     def close(self) -> None:
         """Return all cells."""
         self._file.close()  # first, since Windows removes no open file
@@ -71,6 +113,16 @@ class Lease:
 
     def _write(self) -> None:
         stage(self.list, lambda file: file.write(json.dumps(sorted(self.ids)).encode())).settle()
+
+
+def status(results: str | Path = "results") -> list[Activity]:
+    """What runs, sweeps and searches that are at work in a results folder say about it, the oldest process first."""
+    found = []
+    for path in _lists(Path(results) / "claims"):
+        if is_locked(path.with_suffix(".lease")):
+            with suppress(OSError, ValueError, TypeError):
+                found.append(Activity(**json.loads(path.with_suffix(".status").read_text())))
+    return sorted(found, key=lambda activity: activity.since)
 
 
 def leased(results: str | Path, besides: Path | None = None) -> set[str]:
@@ -105,7 +157,7 @@ def _lists(folder: Path) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a list and the file that is locked for it."""
-    for one in (path, path.with_suffix(".lease")):
+    """Remove a list, the file that is locked for it, and what its process said."""
+    for one in (path, path.with_suffix(".lease"), path.with_suffix(".status")):
         with suppress(OSError):
             one.unlink(missing_ok=True)

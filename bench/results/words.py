@@ -46,8 +46,12 @@ def percent(accuracy: float | None) -> str:
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Numbers as ranges: "0–4, 7"."""
-    ordered = sorted(numbers)
+    """Numbers as ranges.
+
+    >>> ranges([7, 0, 1, 2, 1])
+    '0–2, 7'
+    """
+    ordered = sorted(set(numbers))
     starts = [n for n in ordered if n - 1 not in ordered]
     ends = [n for n in ordered if n + 1 not in ordered]
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in zip(starts, ends, strict=True))

@@ -14,6 +14,10 @@ from .plan import Plan as Plan
 from .plan import PlannedCell as PlannedCell
 from .plan import action as action
 from .planner import plan_sweep as plan_sweep
+from .progress import PlanProgress as PlanProgress
+from .progress import accuracy_range as accuracy_range
+from .progress import describe_jobs as describe_jobs
+from .progress import waiting_for as waiting_for
 from .rerun import Comparison as Comparison
 from .run import execute as execute
 from .run import run_plan as run_plan

@@ -118,6 +118,11 @@ class Plan:
         return len(self.ids)
 
     @property
+    def title(self) -> str:
+        """As "sweep league" or "run onehot+concat → ridge"."""
+        return f"sweep {self.name}" if self.of_grid else f"run {self.spec(0).label}"
+
+    @property
     def counts(self) -> Counter[str]:
         """The number of cells for each action."""
         numbers, counts = np.unique(self.actions, return_counts=True)

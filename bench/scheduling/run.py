@@ -11,12 +11,13 @@ from bench.results import Lease, Record, Store
 from bench.scheduling.grid import Grid
 from bench.scheduling.plan import Plan, PlannedCell
 from bench.scheduling.planner import plan, plan_sweep
+from bench.scheduling.progress import PlanProgress
 from bench.scheduling.queue import CellQueue
 
 Display = Callable[[Sequence[PlannedCell], Channel], AbstractContextManager[Callable[[Record], None]]]
 """Shows the progress of cells that report to a channel; yields a callback for the record of each."""
-SweepDisplay = Callable[[Plan, Executor], AbstractContextManager[OnRecord]]
-"""Shows the progress of a plan in an executor; yields a callback for each record."""
+SweepDisplay = Callable[[PlanProgress, Executor], AbstractContextManager[OnRecord]]
+"""Shows the progress of a plan in an executor; yields a callback for each record, which is counted already."""
 
 
 def run(
@@ -88,7 +89,7 @@ def run_plan(
     todo = [cell for cell in planned.steps if cell.action != "done"]
 
     @contextmanager
-    def shown(_: Plan, runs: Executor) -> Iterator[OnRecord]:
+    def shown(_: PlanProgress, runs: Executor) -> Iterator[OnRecord]:
         with display(todo, runs.channel) if display else nullcontext(lambda record: None) as on_record:
             yield lambda record: None if record is None else on_record(record)
 
@@ -133,11 +134,16 @@ def execute(
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
         queue = CellQueue(planned, lease, jobs, model)
         runs = chosen(queue.devices, channel, queue.in_process)
-        show = stack.enter_context(display(planned, runs) if display else nullcontext(lambda record: None))
+        progress = PlanProgress(planned, len(runs.devices))
+        show = stack.enter_context(display(progress, runs) if display else nullcontext(lambda record: None))
 
         def on_record(record: Record | None) -> None:
-            if record is not None and found is not None:
-                found[record["id"]] = record
+            if record is not None:
+                progress.add(record)
+                if found is not None:
+                    found[record["id"]] = record
+            if lease is not None:
+                lease.publish(planned.title, lambda: progress.lines(runs))
             show(record)
 
         whole = runs.run(queue, on_record)

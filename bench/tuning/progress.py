@@ -39,10 +39,16 @@ class Reporter:
     """Reports lines, as many as were asked for.
 
     :param write: takes each line.
+    :param publish: takes a function that makes the lines which other processes may read.
     """
 
-    def __init__(self, write: Callable[[str], None], verbosity: Verbosity | None = None) -> None:
-        self.write, self.verbosity = write, verbosity or Verbosity()
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        verbosity: Verbosity | None = None,
+        publish: Callable[[Callable[[], list[str]]], None] = lambda describe: None,
+    ) -> None:
+        self.write, self.verbosity, self.publish = write, verbosity or Verbosity(), publish
         self.last = time.monotonic()
 
     def report(self, text: str) -> None:
@@ -61,7 +67,8 @@ class Reporter:
             self.report((error if isinstance(error, str) else "".join(traceback.format_exception(error))).rstrip())
 
     def report_progress(self, describe: Callable[[], str]) -> None:
-        """Show the progress on the status line, or report it after a while without a line."""
+        """Show the progress on the status line, or report it after a while without a line; tell other processes."""
+        self.publish(lambda: describe().split("; "))
         if self.verbosity.status is not None:
             self.verbosity.status(describe())
         elif time.monotonic() - self.last >= SILENCE:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import joblib
@@ -11,7 +13,7 @@ import sqlalchemy
 
 from bench.errors import BenchError, RequestError, StoreError
 from bench.executors import Executor, executor_class, open_channel
-from bench.results import Record, Store, many
+from bench.results import Lease, Record, Store, many
 from bench.tuning import stopping, wording
 from bench.tuning.dashboard.study_page import artifacts_folder, update_page
 from bench.tuning.objectives import DIRECTIONS, LABELS
@@ -90,7 +92,10 @@ def run_tune(
     storage = open_storage(plan.url)
     try:
         Store(plan.results, create=True)
-        return _run(plan, storage, jobs, executor_class(executor), Reporter(say or (lambda text: None), verbosity))
+        with closing(Lease(plan.results)) as lease:  # says how far the search is
+            publish = partial(lease.publish, f"search {plan.study}")
+            reporter = Reporter(say or (lambda text: None), verbosity, publish)
+            return _run(plan, storage, jobs, executor_class(executor), reporter)
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"The storage {plan.storage} failed: {why}. What is stored is kept; the same command goes on."

@@ -14,8 +14,8 @@ from rich.text import Text
 from bench.cli._messages import with_options
 from bench.executors import Channel
 from bench.harness import CellProgress
-from bench.results import Record, duration, many, percent, ranges
-from bench.scheduling import PlannedCell
+from bench.results import Record, duration, percent, ranges
+from bench.scheduling import PlannedCell, accuracy_range, waiting_for
 
 REFRESH = 0.2
 MANY = 8
@@ -93,7 +93,9 @@ def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[
             moments = list(side_by_side)
             several = len(moments) > 1
             left = (budget - step) * moments[0].seconds / max(1, step)
-            accuracies = f"test {_span([m.test_accuracy for m in moments])}" if several else _accuracies(moments[0])
+            accuracies = (
+                f"test {accuracy_range([m.test_accuracy for m in moments])}" if several else _accuracies(moments[0])
+            )
             progress = note or f"step {step:,} of {budget:,}, about {left:.0f} s left, {accuracies}"
             say(f"seed{'s' if several else ''} {ranges([seeds[m.id] for m in moments])}: {progress}")
 
@@ -106,11 +108,6 @@ def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[
         yield finished
 
 
-def waiting_for(cells: int) -> str:
-    """As "waiting for 2 cells that another process is training"."""
-    return f"waiting for {many(cells, 'cell')} that another process is training"
-
-
 def _outcome(record: Record) -> str:
     """The test accuracy, or the message of the error."""
     if record["error"]:
@@ -120,11 +117,6 @@ def _outcome(record: Record) -> str:
 
 def _place(moment: CellProgress) -> tuple[int, int, str]:
     return moment.step, moment.budget, moment.note
-
-
-def _span(accuracies: Sequence[float | None]) -> str:
-    known = [a for a in accuracies if a is not None]
-    return f"{percent(min(known))} to {percent(max(known))}" if known else percent(None)
 
 
 def _accuracies(moment: CellProgress) -> str:
