@@ -70,20 +70,20 @@ class Given(click.ParamType):
         """The value, a list of values, or "all"."""
         if not isinstance(value, str):
             return value
-        field = (parameter and parameter.name) or "it"
         if not self.several:
-            return self._one(value, field)
+            return self._one(value, parameter)
         parts = parted(value)
-        return "all" if parts == ["all"] and self.parse is str else [self._one(part, field) for part in parts]
+        return "all" if parts == ["all"] and self.parse is str else [self._one(part, parameter) for part in parts]
 
-    def _one(self, text: str, field: str) -> Any:
+    def _one(self, text: str, parameter: click.Parameter | None) -> Any:
         try:
             return self.parse(text)
         except ValueError:
+            field, flag = (parameter.name or "", parameter.opts[0]) if parameter else ("", "it")
             if self.swept and (several := specs.several_message(field, text)):
                 raise RequestError(several) from None
             hint = specs.percent_hint(text) if self.share else specs.integer_hint(text) if self.parse is int else "."
-            raise RequestError(f"`{field}` must be {self.rule}, got {text!r}{hint}") from None
+            raise RequestError(f"{flag} must be {self.rule}, got {text!r}{hint}") from None
 
 
 def options_of(
