@@ -151,7 +151,8 @@ def keep_ranges_whole(app: Any, doctree: nodes.document) -> None:
 def trim_code(app: Any, doctree: nodes.document) -> None:
     """Remove the empty line at the end of an example, which doctest needs between an output and a fence."""
     for block in doctree.findall(nodes.literal_block):
-        block[:] = [nodes.Text(block.astext().rstrip())]
+        block.rawsource = block.astext().rstrip()
+        block[:] = [nodes.Text(block.rawsource)]
 
 
 def setup(app: Any) -> dict[str, bool]:
