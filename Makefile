@@ -1,10 +1,11 @@
-# make run: the main job. make test: all that must hold. Both create the environment first.
+# make run: the main job. make test: all that must hold. make docs: the pages, in docs/_build/html. Each creates the
+# environment first. make links: whether other sites still have what the pages link to, which needs a network.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: run test lint format golden clean
+.PHONY: run test lint format golden docs links clean
 
 run: $(READY)
 	$(BIN)/python -m bench run --encoder cycle --learner mlp
@@ -24,8 +25,14 @@ format: $(READY)
 golden: $(READY)
 	$(BIN)/python -m bench.recipes.golden tests/golden $(NAMES)
 
+docs: $(READY)
+	$(BIN)/python -m sphinx --builder html --fresh-env --fail-on-warning --quiet docs docs/_build/html
+
+links: $(READY)
+	$(BIN)/python -m sphinx --builder linkcheck --fresh-env --fail-on-warning --quiet docs docs/_build/links
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

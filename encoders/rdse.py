@@ -24,7 +24,7 @@ class RDSE(Encoder):
     """The random distributed scalar encoder: neighbouring buckets share all bits but one.
 
     b = ⌊x/r + ½⌋; z(x) has ones at hash(s, b), hash(s, b + 1), …, hash(s, b + w − 1), each mod n. Two values share
-    about w − |Δb| bits while |Δb| < w, and about w²/n by chance beyond. There is no smallest or largest value.
+    about w − d bits while d = ``|Δb|`` < w, and about w²/n by chance beyond. There is no smallest or largest value.
 
     NOTE: Bits of one code may collide, as in htm.core; a code has up to w ones. The hash is SplitMix64.
 

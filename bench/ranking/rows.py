@@ -18,14 +18,16 @@ class Row:
     """A spec without its seeds, and what its runs show up to the horizon of its block.
 
     :param rank: 1 is best, equal scores share a rank, None where there is no score.
-    :param rank_low, rank_high: the interval of the rank; None below five runs.
+    :param rank_low: the best rank of the interval of ranks; None below five runs.
+    :param rank_high: the worst rank of that interval.
     :param rank_level: its confidence level.
     :param config: the spec without its seeds.
     :param n: runs that count.
     :param estimate: what the row is ranked by: the median over all runs, of which those that do not reach the target
         are the worst; the smallest fraction known to suffice; the mean rank over blocks. None where the median is not
         reached, or where it depends on runs that are not confirmed.
-    :param low, high: ends of the interval of the median; None for no interval, ``high`` also for an open end.
+    :param low: the lower end of the interval of the median; None for no interval.
+    :param high: its upper end; None for no interval or an open end.
     :param level: its confidence level.
     :param mean: test accuracy over the runs; of a cost, with all that do not reach the target counted at the horizon.
     :param solved: share of the runs that reached the target, ``solved_low`` to ``solved_high`` its 95 % interval.

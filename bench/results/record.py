@@ -112,7 +112,29 @@ class Error(TypedDict):
 
 
 class Trained(TypedDict):
-    """What training a cell gives: a record without the machine that it ran on."""
+    """What training a cell gives: a record without the machine that it ran on.
+
+    :param schema: the version of these keys.
+    :param id: a hash of the spec and of the versions of its plugins; the budget is not part of it.
+    :param label: encoding and learner in a line, as in tables, with the settings that differ from the defaults.
+    :param status: how the training ended: "done", "diverged", "failed", "timeout" or "interrupted".
+    :param spec: all that decides the result but the budget.
+    :param budget: how long the cell was allowed to train.
+    :param parameters: the number of trainable numbers.
+    :param final: the last evaluation.
+    :param steps_to: first crossings.
+    :param sustained_steps_to: sustained crossings, which held to the run's end, at least to 1.5 times their step.
+    :param held: as crossings, from which step up to which evaluation, the run's last, a target held.
+    :param test_accuracy_diagonal: the accuracy on test pairs a = b; None where there are none.
+    :param seconds: the cell's share of the time.
+    :param replicas: how many cells trained in one fleet, this one included.
+    :param compiled: whether it trained with a compiled program, which rounds differently.
+    :param notices: messages for the user, a line each.
+    :param flops: floating-point operations of the training; None where unknown.
+    :param probes: what the encoding alone gives away.
+    :param curve: all evaluations.
+    :param error: the exception that ended the cell; None where there is none.
+    """
 
     schema: int
     id: str
@@ -137,8 +159,10 @@ class Trained(TypedDict):
 
 
 class Record(Trained):
-    """What is stored of a cell.
+    """What is stored of a cell: the keys of `Trained`, and these. Numbers that are not finite are None.
 
+    :param environment: where the result was made.
+    :param peak_memory_bytes: the most memory that its process used, or on a GPU its fleet; None where unknown.
     :param tuning: the study that chose the settings; absent where none did.
     """
 

@@ -63,7 +63,7 @@ def timed() -> Callable[[str], None]:
 
 
 H200 = 1e13
-"""FLOP/s of a fleet of twenty on an H200, roughly: of 256 in float32, 2.7e13 were measured (README, "How fast")."""
+"""FLOP/s of a fleet of twenty on an H200, roughly: of 256 in float32, 2.7e13 were measured (docs/results/speed.md)."""
 SHORTEST = 60.0
 """Fewest seconds of a command on a GPU: programs are compiled first."""
 

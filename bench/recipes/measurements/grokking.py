@@ -1,4 +1,4 @@
-"""The transformer with and without GrokFast and weight decay, and Muon: the rows of the README's second table.
+"""The transformer with and without GrokFast and weight decay, and Muon: the rows of docs/results/grokking.md.
 
     python -m bench.recipes.measurements.grokking ROW …|all [--seeds 20] [--device auto] [--results DIR] [--json FILE]
 

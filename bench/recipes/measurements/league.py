@@ -1,4 +1,4 @@
-"""The README's league of encodings: a row for each encoder, a column for each learner, from a results folder.
+"""The league of docs/results/league.md: a row for each encoder, a column for each learner, from a results folder.
 
     python -m bench sweep bench/grids/league.yaml
     python -m bench.recipes.measurements.league [--results results]

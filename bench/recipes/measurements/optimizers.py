@@ -43,7 +43,7 @@ STEPS = {0.5: 1_500, 0.3: 5_000}
 LONGEST = 5_000
 """Budget at any other share."""
 H200 = 10_000
-"""Steps a second of 64 replicas on an H200, roughly: 256 made 20,000 in bfloat16 (README, "Tuning")."""
+"""Steps a second of 64 replicas on an H200, roughly: 256 made 20,000 in bfloat16 (docs/results/speed.md)."""
 CORE = 0.13
 """Seconds of a step on one core of an Intel Xeon."""
 REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}

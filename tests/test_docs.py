@@ -1,0 +1,203 @@
+"""README and pages: their length, links, commands and names, and that Sphinx builds them without a warning."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+import yaml
+
+from bench.cli._commands import cli
+from bench.errors import BenchError
+from bench.specs import Request, options
+from bench.tuning import Search
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md")))
+    if "_build" not in path.parts
+}
+MOST_LINES, MOST_WORDS = 120, 1200
+NOT_YET = {"plot", "report", "pack"}
+"""Commands that the pages name before they are there. As soon as one is, it is checked as all others."""
+PLANNED = {"run", "sweep", "tune"}
+"""Commands with --dry-run, which checks plugins, parameters and grids, too."""
+OF_MEASUREMENTS = {"--repeats", "--kills", "--longest", "--threads"}
+"""Options of `bench.recipes.measurements` that pages name."""
+PLACEHOLDERS = ("my_", "NAME")
+
+each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+
+
+def without_fences(text: str) -> str:
+    return re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_readme_is_short() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.split()) <= MOST_WORDS
+
+
+# Links
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page: its labels, and its headings as GitHub and MyST write them."""
+    text = without_fences(page.read_text("utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    found = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return found | set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    text = re.sub(r"`[^`\n]*`", "code", without_fences(page.read_text("utf-8")))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        path = page.parent / file if file else page
+        if not re.match(r"https?:", target) and not (path.exists() and (not anchor or anchor in anchors(path))):
+            yield target
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    assert list(broken_links(page)) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One `name`: two\n[a](#one-name-two) [b](#one) [c](none.md) `[d](none.md)` [e](page.md#no)\n")
+    assert list(broken_links(page)) == ["#one", "none.md", "page.md#no"]
+
+
+# Commands
+
+
+class Command(NamedTuple):
+    """A command of a page: the words behind ``python -m bench``."""
+
+    page: str
+    words: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"{self.page}: {' '.join(self.words)}"
+
+
+def commands() -> Iterator[Command]:
+    """All commands that stand on a line of their own."""
+    for name, page in PAGES.items():
+        for line in page.read_text("utf-8").replace("\\\n", " ").splitlines():
+            if found := re.match(r" *python -m bench (.*)", line):
+                yield Command(name, tuple(shlex.split(found[1], comments=True)))
+
+
+def parse(words: Sequence[str]) -> None:
+    """Parse a command as the program does; raises where an option or a value is unknown."""
+    name, *arguments = words
+    with cli.make_context("bench", [], resilient_parsing=True, obj={"debug": False}) as context:
+        cli.commands[name].make_context(name, arguments, parent=context)
+
+
+def plan(words: Sequence[str], results: Path) -> None:
+    """Plan a command, which runs nothing; raises where a plugin, a parameter or a grid is unknown."""
+    chosen = [*words, "--dry-run", "--results", str(results)]
+    assert not cli.main(chosen, standalone_mode=False, obj={"debug": False})
+
+
+def test_commands_are_found() -> None:
+    assert {command.words[0] for command in commands()} >= {"run", "sweep", "rank", "tune", "speed", "merge", "new"}
+
+
+@pytest.mark.parametrize("command", dict.fromkeys(commands()), ids=str)
+def test_commands_can_be_run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = command.words[0]
+    if name in NOT_YET - cli.commands.keys():
+        pytest.skip(f"there is no {name} yet")
+    parse(command.words)
+    if name in PLANNED and "million.yaml" not in command.words:
+        monkeypatch.chdir(ROOT)
+        plan(command.words, tmp_path / "results")
+
+
+def test_a_renamed_option_is_found(tmp_path: Path) -> None:
+    cell = ("run", "--encoder", "onehot", "--learner", "ridge")
+    with pytest.raises(click.NoSuchOption):
+        parse((*cell, "--epoch-count", "3"))
+    with pytest.raises(BenchError):
+        plan((*cell, "--set", "learner.gone=1"), tmp_path)
+
+
+@each_page
+def test_names_in_running_text_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    known = {name for command in cli.commands.values() for one in command.params for name in one.opts} | {"--help"}
+    for code in re.findall(r"`([^`\n]+)`", without_fences(text)):
+        assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", code)) <= known | OF_MEASUREMENTS, code
+        if found := re.match(r"(?:python -m )?bench (\w+)", code):
+            assert found[1] in cli.commands.keys() | NOT_YET, code
+    for module in re.findall(r"bench\.recipes\.[\w.]*\w", text):
+        assert any(word in module for word in PLACEHOLDERS) or find_spec(module), module
+    for path in re.findall(r"\b(?:bench|encoders|learners|tests)/[\w/.-]+\.(?:py|pyi|yaml)\b", text):
+        assert any(word in path for word in PLACEHOLDERS) or (ROOT / path).exists(), path
+
+
+# Pages from the code
+
+
+def test_every_page_is_listed() -> None:
+    listed = " ".join(path.read_text("utf-8") for path in DOCS.rglob("index.md"))
+    for name, page in PAGES.items():
+        if page.is_relative_to(DOCS) and page.stem != "index":
+            assert re.search(rf"\b{page.stem}(?:>|\n)", listed), name
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the pages, built as by ``make docs``."""
+    for module in ("sphinx", "furo", "myst_parser"):
+        if find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: pip install 'mod97[docs]'")
+    folder = tmp_path_factory.mktemp("pages")
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--quiet", str(DOCS), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def shown(page: Path) -> str:
+    """The text of a built page, without markup."""
+    return re.sub(r"<(script|style).*?</\1>|<[^>]*>", "", page.read_text("utf-8"), flags=re.DOTALL)
+
+
+def test_docstrings_become_pages(built: Path) -> None:
+    pages = {path.stem: shown(path) for path in (built / "reference").glob("*.html")}
+    assert "n – number of clocks, the features F of the code." in pages["encoders"]
+    assert "A two-layer net with a quadratic activation" in pages["learners"]
+    assert "a · b · a⁻¹ in S5" in pages["tasks"]
+    assert {*options(Request), *options(Search)} <= set(pages["bench"].split())
+    for name, text in pages.items():
+        assert "``" not in text, name  # markup that was not understood
+        assert ":param" not in text, name
+
+
+def test_help_becomes_a_page(built: Path) -> None:
+    text = shown(built / "commands.html")
+    assert text.count("Usage: python -m bench ") == len(cli.commands) + 1
+    assert "-h, --help" in text
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert cited["cff-version"] == "1.2.0"
+    assert cited.keys() >= {"message", "title", "authors"}
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
