@@ -12,12 +12,13 @@ import os
 from importlib import import_module
 from typing import Any
 
-__all__ = ["plan", "plan_sweep", "plan_tune", "rank", "rerun", "run", "sweep", "tune"]
+__all__ = ["pack", "plan", "plan_sweep", "plan_tune", "rank", "rerun", "run", "sweep", "tune"]
 
 HOMES = {
     **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
     "rerun": "bench.scheduling.rerun",
     "rank": "bench.ranking.league",
+    "pack": "bench.results.packs.write",
     "plan_tune": "bench.tuning.request",
     "tune": "bench.tuning.tune",
 }

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bench.cli._dashboard import dashboard
-from bench.cli._folders import clean, merge
+from bench.cli._folders import clean, merge, pack
 from bench.cli._info import info
 from bench.cli._look import doctor, list_names
 from bench.cli._new import new
@@ -75,7 +75,7 @@ def cli() -> None:
     """Hold all commands."""
 
 
-for command in (run, sweep, tune, rank, merge, clean, rerun, speed, dashboard, list_names, info, doctor, new):
+for command in (run, sweep, tune, rank, merge, pack, clean, rerun, speed, dashboard, list_names, info, doctor, new):
     command.context_class = _Context
     cli.add_command(command)
 
