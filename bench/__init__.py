@@ -12,13 +12,14 @@ import os
 from importlib import import_module
 from typing import Any
 
-__all__ = ["plan", "plan_sweep", "plan_tune", "rank", "rerun", "run", "status", "sweep", "tune"]
+__all__ = ["pack", "plan", "plan_sweep", "plan_tune", "rank", "rerun", "run", "status", "sweep", "tune"]
 
 HOMES = {
     **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
     "rerun": "bench.scheduling.rerun",
     "status": "bench.results.leases",
     "rank": "bench.ranking.league",
+    "pack": "bench.results.packs.write",
     "plan_tune": "bench.tuning.request",
     "tune": "bench.tuning.tune",
 }

@@ -40,7 +40,7 @@ def test_help_costs_little_more_than_python_and_click() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = "{'numpy', 'scipy', 'sklearn', 'torch', 'optuna', 'joblib', 'rich'}"
+    heavy = "{'numpy', 'scipy', 'sklearn', 'torch', 'optuna', 'joblib', 'rich', 'pyarrow'}"
     code = "import sys; from bench.cli._commands import exit_code; exit_code(['--help']); "
     code += f"print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -251,12 +251,10 @@ def test_foreign_files_are_neither_copied_nor_touched(tmp_path: Path) -> None:
 def test_wrong_requests_of_merge(tmp_path: Path, command: Command) -> None:
     one = make(tmp_path / "one", at(A, 5)).folder
     (tmp_path / "empty").mkdir()
-    (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(one)
     into = ("--into", tmp_path / "all")
     wrong = {
-        (one, tmp_path / "missing", *into): f"must be a results folder, got '{tmp_path / 'missing'}'",
-        (one, tmp_path / "file", *into): f"'{tmp_path / 'file'}' is a file",
+        (one, tmp_path / "missing", *into): f"must be a results folder or a pack, got '{tmp_path / 'missing'}'",
         (one, tmp_path / "empty", *into): f"The source '{tmp_path / 'empty'}' holds no records.",
         (one, "--into", one): f"must be none of its sources, got '{one}' as both",
         (tmp_path / "link", "--into", one): f"must be none of its sources, got '{tmp_path / 'link'}' as both",

@@ -694,7 +694,7 @@ def test_the_same_from_python() -> None:
         bench.run(encoder="cycle", results=None)
     with pytest.raises(RequestError, match="`encoder` takes a name"):
         bench.run(encoder=Cycle(), learner="mlp", results=None)  # type: ignore[arg-type]
-    assert set(dir(bench)) == {"run", "rerun", "plan", "rank", "sweep", "plan_sweep", "tune", "plan_tune"}
+    assert set(dir(bench)) == {"run", "rerun", "plan", "rank", "sweep", "plan_sweep", "tune", "plan_tune", "pack"}
 
 
 def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bench.cli._dashboard import dashboard
-from bench.cli._folders import clean, merge
+from bench.cli._folders import clean, merge, pack
 from bench.cli._info import info
 from bench.cli._look import doctor, list_names
 from bench.cli._messages import with_options
@@ -77,7 +77,8 @@ def cli() -> None:
     """Hold all commands."""
 
 
-for command in (run, sweep, tune, status, rank, merge, clean, rerun, speed, dashboard, list_names, info, doctor, new):
+COMMANDS = (run, sweep, tune, status, rank, merge, pack, clean, rerun, speed, dashboard, list_names, info, doctor, new)
+for command in COMMANDS:
     command.context_class = _Context
     cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""``bench merge`` and ``bench clean``."""
+"""``bench merge``, ``bench pack`` and ``bench clean``."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,10 +8,11 @@ import click
 
 from bench import results
 from bench.cli._messages import with_options
-from bench.cli._options import debug_option, json_option, quiet_option, results_option
+from bench.cli._options import debug_option, json_option, quiet_option, results_option, words
 from bench.cli._print import print_json
 from bench.results import many, size
 
+CURVES = ("all", "accuracy", "none")
 LINES_EVERY = 2.0
 """Seconds between two lines of progress."""
 NAMED = 20
@@ -21,10 +22,8 @@ KINDS = {"checkpoint": "checkpoint", "stray checkpoint": "checkpoint", "temporar
 
 
 @click.command()
-@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True, type=click.Path(file_okay=False))
-@click.option(
-    "--into", required=True, metavar="DIR", type=click.Path(file_okay=False), help="The folder to merge into."
-)
+@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True, type=click.Path())
+@click.option("--into", required=True, metavar="DIR", type=click.Path(), help="The folder to merge into.")
 @click.option(
     "--checkpoints/--no-checkpoints", default=True, help="Bring along those of copied records.  [default: yes]"
 )
@@ -33,7 +32,7 @@ KINDS = {"checkpoint": "checkpoint", "stray checkpoint": "checkpoint", "temporar
 @quiet_option
 @debug_option
 def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    """Join results folders of several machines.
+    """Join results folders of several machines, or make a folder of a pack.
 
     A record is copied where DIR has none of its cell, or one of fewer steps, or one that failed; of equal ones DIR's
     stays. Sources are not changed, and after an interruption the same command goes on. The checkpoint of a record that
@@ -49,6 +48,41 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     else:
         _show_merged(merged)
     return 1 if merged.broken else 0
+
+
+@click.command()
+@click.argument("sources", metavar="RESULTS…", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(), help="The file, usually named ….pack."
+)
+@click.option(
+    "--curves",
+    default="all",
+    show_default=True,
+    metavar="|".join(CURVES),
+    shell_complete=words(*CURVES),
+    help="How much of each curve: accuracy leaves out losses, norms and all else that no ranking reads, which is "
+    "most of a pack; none leaves a table that cannot be ranked.",
+)
+@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@json_option
+@quiet_option
+@debug_option
+def pack(sources: tuple[str, ...], as_json: bool, quiet: bool, **request: Any) -> int:
+    """Pack the records of results folders into one file, to send, publish or commit.
+
+    rank, rerun and merge read it like a folder; other tools read the tables in it: a zip archive of Parquet and JSON.
+    Checkpoints stay behind. Of several records of a cell the one of more steps is packed. Needs pyarrow. Exits with 1
+    where a record could not be used.
+    """
+    packed = results.pack(sources, **request, progress=_progress("records", quiet))
+    for note in _notes(packed):
+        click.echo(note, err=True)
+    if as_json:
+        print_json(**packed.to_dict())
+    else:
+        _show_packed(packed)
+    return 1 if packed.broken else 0
 
 
 @click.command()
@@ -87,18 +121,18 @@ def _progress(things: str, quiet: bool) -> Callable[[int, int], None]:
     return show
 
 
-def _notes(merged: Any) -> list[str]:
+def _notes(done: Any) -> list[str]:
     """A line for each file that could not be used, and one note with all records that disagree."""
-    found = sorted(merged.disagreeing, key=lambda one: -one.accuracy)
+    found = sorted(done.disagreeing, key=lambda one: -one.accuracy)
     if not found:
-        return merged.broken
+        return done.broken
     lines = [f"Note: {many(len(found), 'record')} of the same cell and step with other numbers on the curve:"]
     for one in found[:NAMED]:
         gap = f"accuracies by up to {100 * one.accuracy:.3g} points" if one.accuracy else "losses alone"
         lines.append(f"  {one.id} at step {one.step:,}, {one.folders[0]!r} and {one.folders[1]!r}: {gap}")
     if len(found) > NAMED:
         lines.append(f"  and {len(found) - NAMED:,} that differ by no more; --json names all")
-    return [*merged.broken, *lines]
+    return [*done.broken, *lines]
 
 
 def _show_merged(merged: Any) -> None:
@@ -110,6 +144,18 @@ def _show_merged(merged: Any) -> None:
     click.echo(f"{len(merged.disagreeing):,} disagreeing, {len(merged.broken):,} broken.")
     if merged.dry_run:
         click.echo("Nothing was changed.")
+
+
+def _show_packed(packed: Any) -> None:
+    curves = {"all": "", "accuracy": ", accuracies alone", "none": ", without curves"}[packed.curves]
+    click.echo(
+        f"Packed {many(packed.records, 'record')} into {packed.output!r}: {size(packed.bytes)}, "
+        f"{many(packed.evaluations, 'evaluation')}{curves}."
+    )
+    if packed.disagreeing or packed.broken:
+        click.echo(f"{len(packed.disagreeing):,} disagreeing, {len(packed.broken):,} broken and left out.")
+    if packed.curves != "none":
+        click.echo(f"Ranked like a folder: python -m bench rank --results {packed.output}")
 
 
 def _show_cleaned(cleaned: Any) -> None:

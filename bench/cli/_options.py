@@ -35,12 +35,15 @@ json_option = click.option("as_json", "--json", is_flag=True, help="Print one JS
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 verbose_option = click.option("--verbose", is_flag=True, help="Name the settings that are at their defaults, too.")
 results_option = click.option(
+    "--results", default="results", show_default=True, metavar="DIR", type=click.Path(), help="The results folder."
+)
+source_option = click.option(
     "--results",
     default="results",
     show_default=True,
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    help="The results folder.",
+    metavar="DIR|FILE",
+    type=click.Path(),
+    help="The results folder, or a pack.",
 )
 
 
@@ -164,9 +167,9 @@ def complete_settings(context: click.Context, parameter: click.Parameter, incomp
 
 
 def record_completer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete ids of the records in the results folder."""
+    """Complete ids of the records in the results folder or pack."""
     with suppress(BenchError):
-        ids = results.Store(context.params.get("results") or "results").ids()
+        ids = results.open_store(context.params.get("results") or "results").ids()
         return [CompletionItem(id) for id in ids if id.startswith(incomplete)]
     return []
 

@@ -7,7 +7,7 @@ import click
 
 from bench import ranking, reports
 from bench.cli._messages import with_options
-from bench.cli._options import debug_option, json_option, options_of, results_option, words
+from bench.cli._options import debug_option, json_option, options_of, source_option, words
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
 from bench.errors import RequestError, one_of
 from bench.ranking import CRITERIA, CROSSINGS
@@ -26,7 +26,7 @@ FORMATS = ("table", "markdown", "csv")
 
 
 @click.command()
-@results_option
+@source_option
 @click.option(
     "--by",
     default="accuracy",
@@ -86,7 +86,7 @@ def rank(
     as_json: bool,
     **request: Any,
 ) -> int:
-    """Rank what the results folder holds: a row is a configuration over its seeds.
+    """Rank what the results folder or a pack holds: a row is a configuration over its seeds.
 
     Tasks, moduli, protocols and fractions are ranked apart, unless --blocks compares the rows over all of them.
     """

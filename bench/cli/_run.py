@@ -21,6 +21,7 @@ from bench.cli._options import (
     record_completer,
     results_option,
     settings_option,
+    source_option,
     verbose_option,
 )
 from bench.cli._print import outcome_code, print_json, print_tracebacks
@@ -93,7 +94,7 @@ def run(
 
 @click.command()
 @click.argument("id", shell_complete=record_completer)
-@results_option
+@source_option
 @json_option
 @verbose_option
 @quiet_option
@@ -103,7 +104,7 @@ def rerun(id: str, as_json: bool, verbose: bool, quiet: bool, **request: Any) ->
 
     Nothing is stored. Exits with 0 where every number of the curve agrees, with 1 where one does not.
     """
-    print_tracebacks([results.Store(request["results"]).find(id)])
+    print_tracebacks([results.open_store(request["results"]).find(id)])
     comparison = bench.rerun(id, display=None if quiet else _progress.progress, **request)
     print_tracebacks([comparison.again])
     if as_json:

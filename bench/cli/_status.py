@@ -2,13 +2,16 @@
 
 import time
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from bench import results
 from bench.cli._options import debug_option, json_option, results_option
 from bench.cli._print import print_json
-from bench.results import Activity, duration
+
+if TYPE_CHECKING:
+    from bench.results import Activity
 
 LATE = 10.0
 """Seconds after which the age of what a process said is told."""
@@ -36,10 +39,10 @@ def status(**options: str | bool) -> int:
     return 0
 
 
-def _described(activity: Activity) -> list[str]:
+def _described(activity: "Activity") -> list[str]:
     """A line about the process, and below it what it says."""
     began = datetime.fromtimestamp(activity.since).strftime("%Y-%m-%d %H:%M")
-    took, silent = duration(time.time() - activity.since), time.time() - activity.at
+    took, silent = results.duration(time.time() - activity.since), time.time() - activity.at
     head = f"{activity.what}: process {activity.process} on {activity.host}, since {began} ({took})"
-    late = f", {duration(silent)} ago" if silent > LATE else ""
+    late = f", {results.duration(silent)} ago" if silent > LATE else ""
     return [f"{head}{late}", *(f"  {line}" for line in activity.lines)]

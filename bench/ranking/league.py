@@ -21,7 +21,7 @@ from bench.ranking.question import FILTERS, Question
 from bench.ranking.reading import Reading, note_shared_splits, without_duplicates
 from bench.ranking.rows import Row, scored_rows
 from bench.ranking.runs import Run, grouped
-from bench.results import Record, Store, many
+from bench.results import Record, many, open_store
 from bench.specs import canonical
 
 
@@ -59,7 +59,7 @@ def rank(
     blocks: bool = False,
     skip_broken: bool = False,
 ) -> Ranking:
-    """Rank what a results folder holds, or these records.
+    """Rank what a results folder or a pack holds, or these records.
 
     Rows of different tasks, moduli, protocols or fractions are ranked apart, each block by itself.
 
@@ -106,7 +106,9 @@ def _read(
     """The runs of these records, or of a folder."""
     reading = Reading(question, filters)
     if records is None:
-        reading.read(Store(results), skip_broken)
+        source = open_store(results)
+        source.check_curves("accuracy", "a ranking")
+        reading.read(source, skip_broken)
     for record in records or ():
         reading.take(record)
     reading.check(repr(results) if records is None else "these records")

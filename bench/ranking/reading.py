@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError, RequestError, StoreError, one_of
 from bench.ranking.question import FILTERS, Question
 from bench.ranking.runs import Run, grouped, run_of
-from bench.results import Record, Store, few_of, many
+from bench.results import Record, RecordSource, few_of, many
 from bench.specs import Spec
 
 
@@ -33,13 +33,13 @@ class Reading:
         self._configs: dict[str, dict[str, Any]] = {}
         self._grids: dict[bytes, NDArray[np.int64]] = {}
 
-    def read(self, store: Store, skip_broken: bool) -> None:
-        """Read the records of a folder, one at a time: thousands of them do not fit in memory."""
-        for id in store.ids():
+    def read(self, source: RecordSource, skip_broken: bool) -> None:
+        """Read the records of a folder or a pack, one at a time: thousands of them do not fit in memory."""
+        for id in source.ids():
             try:
-                record = store.read(id)
+                record = source.read(id)
                 if record is not None:
-                    self.take(record, str(store.path(id)))
+                    self.take(record, str(source.path(id)))
             except StoreError as error:
                 if not skip_broken:
                     raise StoreError(f"{error} `skip_broken` ranks the others.") from error

@@ -1,4 +1,4 @@
-"""The results folder: records and checkpoints of cells, and what keeps several processes from damaging them."""
+"""The results folder: records, checkpoints, what keeps several processes from damaging them, and packs of records."""
 
 import lazy_loader
 

@@ -24,6 +24,8 @@ from .numbers import exponential as exponential
 from .numbers import four_digits as four_digits
 from .numbers import short_duration as short_duration
 from .numbers import significant as significant
+from .packs.read import open_store as open_store
+from .packs.write import pack as pack
 from .record import SCHEMA as SCHEMA
 from .record import BudgetKeys as BudgetKeys
 from .record import Curve as Curve
@@ -36,6 +38,8 @@ from .record import SpecKeys as SpecKeys
 from .record import Status as Status
 from .record import Trained as Trained
 from .record import described_error as described_error
+from .source import CURVES as CURVES
+from .source import RecordSource as RecordSource
 from .store import Store as Store
 from .store import check_folder as check_folder
 from .words import about as about

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from zipfile import is_zipfile
 
 from bench.errors import RequestError, StoreError
+from bench.results.choice import Disagreement, disagreements, furthest, opened_sources, owners_of, read_sound
 from bench.results.files import Staged
 from bench.results.record import Record, goes_further
+from bench.results.source import RecordSource
 from bench.results.store import WRITERS, Store
 
 GROUP_SIZE = 32
@@ -32,19 +34,6 @@ def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """The items in groups of at most `GROUP_SIZE`."""
     for first in range(0, len(items), GROUP_SIZE):
         yield items[first : first + GROUP_SIZE]
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """Two records of one cell that end at the same step with different curves.
-
-    :param accuracy: the largest difference of an accuracy; 0 where only losses differ.
-    """
-
-    id: str
-    step: int
-    folders: tuple[str, str]
-    accuracy: float
 
 
 @dataclass
@@ -95,7 +84,7 @@ def merge_folders(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Merged:
-    """Copy into a results folder the records that it lacks or has with fewer steps.
+    """Copy into a results folder the records that it lacks or has with fewer steps, from other folders and from packs.
 
     Of several records of a cell, the one with the larger final step is chosen; of equal ones the target's, then that of
     the first source. A failed record has fewer steps than any other. Records and checkpoints are written whole or not
@@ -106,14 +95,16 @@ def merge_folders(
     :param checkpoints: copy the checkpoints of the copied records too.
     :param dry_run: only report what would be copied.
     :param progress: is called with the number of records that are done and of all records.
-    :raises RequestError: where a source is no folder, has no records or is the target.
+    :raises RequestError: where a source is no folder and no pack, has no records or is the target, or is a pack without
+        whole curves.
     :raises StoreError: where a folder or a file in it cannot be used; records that were merged before stay.
     """
-    folders = _sources(sources, into)
-    owners: dict[str, list[Store]] = {}
-    for store in folders:
-        for id in store.ids():
-            owners.setdefault(id, []).append(store)
+    if not str(into):
+        raise RequestError("The target of a merge must be a folder, got ''.")
+    opened = opened_sources(sources, into, "merge")
+    for source in opened:
+        source.check_curves("all", "a results folder")
+    owners = owners_of(opened)
     target = _target(into, dry_run)
     merged = Merged(str(into), dry_run)
     done = 0
@@ -129,25 +120,6 @@ def merge_folders(
     return merged
 
 
-def _sources(sources: Sequence[str | Path], into: str | Path) -> list[Store]:
-    """The source folders without duplicates."""
-    if not str(into):
-        raise RequestError("The target of a merge must be a folder, got ''.")
-    if not sources:
-        raise RequestError("A merge needs at least one source.")
-    found: dict[Path, Store] = {}
-    for source in sources:
-        if not Path(source).is_dir() or not str(source):
-            raise RequestError(f"A source of a merge must be a results folder, got {str(source)!r}.")
-        if Path(source).resolve() == Path(into).resolve():
-            raise RequestError(f"The target of a merge must be none of its sources, got {str(source)!r} as both.")
-        store = Store(source)
-        if not store.ids():
-            raise RequestError(f"The source {str(source)!r} holds no records.")
-        found.setdefault(Path(source).resolve(), store)
-    return list(found.values())
-
-
 def _target(into: str | Path, dry_run: bool) -> Store | None:
     """The target folder; None in a dry run where it does not exist and would be made."""
     if not dry_run:
@@ -155,18 +127,17 @@ def _target(into: str | Path, dry_run: bool) -> Store | None:
     return None if not Path(into).exists() and Path(into).absolute().parent.is_dir() else Store(into)
 
 
-def _choose(id: str, sources: Iterable[Store], target: Store | None, checkpoints: bool, merged: Merged) -> _Move | None:
+def _choose(
+    id: str, sources: Iterable[RecordSource], target: Store | None, checkpoints: bool, merged: Merged
+) -> _Move | None:
     """The record to copy, None where the target's stays; adds disagreements and broken files to ``merged``."""
-    found = [(store, record) for store in sources if (record := _read(store, id, merged)) is not None]
+    found = [(one, record) for one in sources if (record := read_sound(one, id, merged.broken)) is not None]
     broken = len(merged.broken)
-    stored = None if target is None else _read(target, id, merged)
+    stored = None if target is None else read_sound(target, id, merged.broken)
     if not found or len(merged.broken) > broken:
         return None
-    merged.disagreeing += _disagreements([*([(target, stored)] if target and stored else []), *found])
-    source, best = found[0]
-    for other, record in found[1:]:
-        if goes_further(record, best):
-            source, best = other, record
+    merged.disagreeing += disagreements([*([(target, stored)] if target and stored else []), *found])
+    source, best = furthest(found)
     if stored is not None and not goes_further(best, stored):
         merged.kept.append(id)
         return None
@@ -177,33 +148,11 @@ def _choose(id: str, sources: Iterable[Store], target: Store | None, checkpoints
     return _Move(best, path, size)
 
 
-def _read(store: Store, id: str, merged: Merged) -> Record | None:
-    """A record; None where there is none, or a broken one, whose message is added to ``merged``."""
-    try:
-        record = store.read(id)
-    except StoreError as error:
-        merged.broken.append(str(error))
-        return None
-    if record is not None and not _is_sound(record):
-        merged.broken.append(f"The record {str(store.path(id))!r} is corrupt: its curve or final step is no number.")
-        return None
-    return record
-
-
-def _is_sound(record: Record) -> bool:
-    """Whether the final step and the curve are numbers, and the lists of the curve are of one length."""
-    step = record["final"]["step"]
-    series: list[Any] = list(record["curve"].values())
-    if not isinstance(step, int | None) or not all(isinstance(one, list) for one in series):
-        return False
-    return len(set(map(len, series))) == 1 and all(isinstance(x, int | float | None) for one in series for x in one)
-
-
-def _checkpoint(store: Store, record: Record, merged: Merged) -> tuple[Path | None, int]:
+def _checkpoint(source: RecordSource, record: Record, merged: Merged) -> tuple[Path | None, int]:
     """The checkpoint of a record and its size; None where there is none, or a broken one, whose message is added."""
-    if record["final"]["step"] is None:
+    if record["final"]["step"] is None or source.checkpoints is None:
         return None, 0
-    path = store.checkpoints.path(record["id"], record["final"]["step"])
+    path = source.checkpoints.path(record["id"], record["final"]["step"])
     try:
         with path.open("rb") as file:
             if is_zipfile(file):
@@ -215,33 +164,6 @@ def _checkpoint(store: Store, record: Record, merged: Merged) -> tuple[Path | No
         why = str(error.strerror)
     merged.broken.append(f"The checkpoint {str(path)!r} cannot be used: {why}. Its record cannot be extended.")
     return None, 0
-
-
-def _disagreements(found: Sequence[tuple[Store, Record]]) -> Iterator[Disagreement]:
-    """Pairs of records that end at the same step with different numbers."""
-    first: dict[int, tuple[Store, Record]] = {}
-    for store, record in found:
-        step = record["final"]["step"]
-        if step is None:
-            continue
-        before, one = first.setdefault(step, (store, record))
-        gap = _gap(one["curve"], record["curve"])
-        if gap is not None:
-            yield Disagreement(record["id"], step, (str(before.folder), str(store.folder)), gap)
-
-
-def _gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> float | None:
-    """The largest difference of an accuracy; None where all numbers agree at the steps that both curves have.
-
-    An extended run was evaluated at the end of its first budget too: that step alone is no disagreement.
-    """
-    at = {step: j for j, step in enumerate(other["step"])}
-    shared = [(i, at[step]) for i, step in enumerate(one["step"]) if step in at]
-    pairs = [(name, one[name][i], other[name][j]) for name in one.keys() & other.keys() for i, j in shared]
-    if all(x == y for _, x, y in pairs):
-        return None
-    gaps = [abs(x - y) for name, x, y in pairs if name.endswith("accuracy") and x is not None and y is not None]
-    return float(max(gaps, default=0.0))
 
 
 def _copy(moves: Sequence[_Move], target: Store | None, merged: Merged) -> None:

@@ -11,18 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import is_zipfile
 
-from bench.errors import FolderError, RequestError, StoreError, one_of
+from bench.errors import FolderError, StoreError
 from bench.results.checkpoints import Checkpoints, State
 from bench.results.files import Staged, stage
 from bench.results.locks import exclusive
 from bench.results.record import Record, fault_of_record, goes_further
+from bench.results.source import RecordSource
 
 WRITERS = 8
 """Threads that write files."""
 
-LISTED = 20
-"""Ids that are listed in the message about an unknown one."""
+SUFFIX = ".pack"
+"""What the name of a pack usually ends with."""
 
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
 
@@ -33,6 +35,7 @@ def check_folder(folder: str | Path) -> None:
     :raises FolderError: as `Store` would, if it were to create it.
     """
     path, code = Path(folder), 0
+    _refuse_pack(path)
     wanted, effective = os.R_OK | os.W_OK | os.X_OK, os.access in os.supports_effective_ids
     try:
         existing = path if os.path.lexists(path) else path.absolute().parent
@@ -48,7 +51,18 @@ def check_folder(folder: str | Path) -> None:
         raise FolderError(f"The results folder {str(path)!r} cannot be used: {os.strerror(code)}.")
 
 
-class Store:
+def _refuse_pack(path: Path) -> None:
+    """Raise FolderError where a path is a pack."""
+    try:
+        is_pack = path.is_file() and (path.suffix == SUFFIX or is_zipfile(path))
+    except OSError:  # a name that is too long, or a folder that cannot be read, has its own message
+        return
+    if is_pack:
+        remedy = f"python -m bench merge {path} --into DIR makes a results folder of it"
+        raise FolderError(f"{str(path)!r} is a pack, which is only read: {remedy}.")
+
+
+class Store(RecordSource):
     """Records by id in a folder. Other files in the folder are left alone.
 
     :param folder: the results folder.
@@ -56,11 +70,14 @@ class Store:
     :raises FolderError: where the folder cannot be used.
     """
 
+    checkpoints: Checkpoints
+
     def __init__(self, folder: str | Path, create: bool = False) -> None:
         if not str(folder):
             raise FolderError("The results folder must have a name, got ''.")
-        self.folder = Path(folder)
+        self.folder = self.location = Path(folder)
         self.checkpoints = Checkpoints(self.folder)
+        _refuse_pack(self.folder)
         if create:
             self._make_writable()
         if not self.folder.is_dir():
@@ -88,23 +105,6 @@ class Store:
         except OSError as error:
             raise FolderError(f"The results folder {str(self.folder)!r} cannot be read: {error.strerror}.") from error
 
-    def find(self, prefix: str) -> Record:
-        """The record whose id begins with a prefix.
-
-        :raises RequestError: where there is none or more than one.
-        """
-        ids = self.ids()
-        matching = [id for id in ids if id.startswith(prefix)]
-        if not matching or not prefix:
-            known = ids[:LISTED] + ["…"] * (len(ids) > LISTED)
-            raise RequestError(one_of(f"record in {str(self.folder)!r}:", prefix, known))
-        if len(matching) > 1:
-            some = ", ".join(matching[:5]) + (", …" if len(matching) > 5 else "")
-            raise RequestError(f"{len(matching)} records begin with {prefix!r}: {some}.")
-        record = self.read(matching[0])
-        assert record is not None
-        return record
-
     def read(self, id: str) -> Record | None:
         """A record; None where there is none.
 
@@ -123,10 +123,6 @@ class Store:
         if fault:
             raise StoreError(_corrupt(path, fault))
         return record
-
-    def records(self) -> Iterator[Record]:
-        """All records in the order of their ids."""
-        return (record for id in self.ids() if (record := self.read(id)) is not None)
 
     def write(self, record: Record) -> None:
         """Write or replace a record.

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from bench.errors import RequestError
 from bench.executors import Job, WorkUnit, graceful, open_channel, run_job
-from bench.results import Record, Store
+from bench.results import Record, open_store
 from bench.scheduling.devices import resolve_device
 from bench.scheduling.plan import PlannedCell
 from bench.scheduling.run import Display
@@ -32,12 +32,15 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     """Compute a stored cell again and compare the results; nothing is stored.
 
     :param id: the id of the record or an unambiguous beginning of it.
-    :param results: the results folder.
+    :param results: the results folder, or a pack.
     :param display: shows the progress.
-    :raises RequestError: if the folder or the record does not exist, or this version cannot compute it.
+    :raises RequestError: if the folder or the record does not exist, if this version cannot compute it, or if a pack
+        does not hold whole curves.
     :raises StoreError: if the record cannot be read.
     """
-    stored = Store(results).find(id)
+    source = open_store(results)
+    source.check_curves("all", "a comparison")
+    stored = source.find(id)
     if stored["final"]["step"] is None:
         raise RequestError(f"The record {stored['id']!r} failed: there is no result to compare with.")
     spec = Spec.from_dict(stored["spec"])
