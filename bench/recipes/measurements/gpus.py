@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -58,15 +57,11 @@ def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
 
 def summary(records: Iterable[Record]) -> dict[str, Any]:
     """The number of cells that are done, seconds of worker processes by purpose, and a digest of the curves."""
-    spent, cells, curves = Counter[str](), 0, {}
-    for record in records:
-        seconds: Mapping[str, Any] = record["seconds"]
-        spent.update({purpose: seconds[purpose] for purpose in PURPOSES})
-        cells += record["status"] == "done"
-        curves[record["id"]] = record["curve"]
+    known: list[Mapping[str, Any]] = list(records)
+    curves = {record["id"]: record["curve"] for record in known}
     return {
-        "cells": cells,
-        "worker_seconds": {purpose: round(spent[purpose], 1) for purpose in PURPOSES},
+        "cells": sum(record["status"] == "done" for record in known),
+        "worker_seconds": {p: round(sum(record["seconds"][p] for record in known), 1) for p in PURPOSES},
         "curves": hashlib.sha256(json.dumps(curves, sort_keys=True).encode()).hexdigest()[:16],
     }
 
