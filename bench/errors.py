@@ -1,11 +1,12 @@
 """Errors that a user can correct: each has a message of one line and an exit code."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["BenchError", "FolderError", "RequestError", "StoreError", "as_options", "one_of"]
+__all__ = ["BenchError", "FolderError", "RequestError", "StoreError", "as_options", "one_of", "os_errors_as"]
 
 FLAGS = {"at_once": "--round", "settings": "--set"}
 """Options that are not named as their fields."""
@@ -40,6 +41,18 @@ class FolderError(StoreError, RequestError):
     """The results folder of the request does not exist, or cannot be read or written to."""
 
     exit_code = 2
+
+
+@contextmanager
+def os_errors_as(kind: type[BenchError], what: str) -> Iterator[None]:
+    """A block whose OSError becomes an error of another kind.
+
+    :param what: the beginning of its message, which the system's reason follows: "'results' cannot be used".
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror}.") from error
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import FolderError, RequestError, StoreError, one_of
+from bench.errors import FolderError, RequestError, StoreError, one_of, os_errors_as
 from bench.results.checkpoints import Checkpoints, State
 from bench.results.files import Staged, stage
 from bench.results.locks import exclusive
@@ -67,12 +67,10 @@ class Store:
             raise FolderError(f"There is no results folder {str(self.folder)!r}.")
 
     def _make_writable(self) -> None:
-        try:
+        with os_errors_as(FolderError, f"The results folder {str(self.folder)!r} cannot be used"):
             self.folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder) as probe:
                 probe.write(b"\0" * 4096)
-        except OSError as error:
-            raise FolderError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
 
     def path(self, id: str) -> Path:
         """The file of a record."""
@@ -83,10 +81,8 @@ class Store:
 
         :raises FolderError: where the folder cannot be read.
         """
-        try:
+        with os_errors_as(FolderError, f"The results folder {str(self.folder)!r} cannot be read"):
             return sorted(p.stem for p in self.folder.iterdir() if _RECORD.fullmatch(p.name))
-        except OSError as error:
-            raise FolderError(f"The results folder {str(self.folder)!r} cannot be read: {error.strerror}.") from error
 
     def find(self, prefix: str) -> Record:
         """The record whose id begins with a prefix.
@@ -240,11 +236,9 @@ class Store:
 
         :raises StoreError: where the folder cannot be used.
         """
-        try:
-            with exclusive(self.folder / ".lock"):
-                yield
-        except OSError as error:
-            raise StoreError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
+        problem = f"The results folder {str(self.folder)!r} cannot be used"
+        with os_errors_as(StoreError, problem), exclusive(self.folder / ".lock"):
+            yield
 
     def set_aside(self, id: str) -> Path:
         """Rename a record, so that it is not lost when its cell is computed anew.
@@ -254,10 +248,8 @@ class Store:
         number = 0
         while (aside := self.folder / f"{id}.json.aside-{number}").exists():
             number += 1
-        try:
+        with os_errors_as(StoreError, f"{str(self.path(id))!r} cannot be renamed"):
             self.path(id).rename(aside)
-        except OSError as error:
-            raise StoreError(f"{str(self.path(id))!r} cannot be renamed: {error.strerror}.") from error
         return aside
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import RequestError
+from bench.errors import RequestError, os_errors_as
 from bench.ranking import Comparison
 
 FORMATS = (".svg", ".png")
@@ -54,7 +54,5 @@ def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
     told = apart if comparison.differ else "no difference (Friedman, 95 %)"
     figure.axes[0].set_title(f"mean rank over {len(ranks_BM)} blocks, 1 the best; {told}", fontsize=9, pad=18)
     dated = {"Date": None} if path.lower().endswith(".svg") else None
-    try:
+    with os_errors_as(RequestError, f"`diagram` cannot be written to {path!r}"):
         figure.savefig(path, bbox_inches="tight", metadata=dated)
-    except OSError as error:
-        raise RequestError(f"`diagram` cannot be written to {path!r}: {error.strerror}.") from error
