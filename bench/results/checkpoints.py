@@ -36,9 +36,7 @@ class Checkpoints:
 
         :raises StoreError: where it cannot be written.
         """
-        staged = self.stage(id, step, state)
-        staged.flush()
-        staged.settle()
+        self.stage(id, step, state).keep()
 
     def stage(self, id: str, step: int | None, state: State) -> Staged:
         """Write a checkpoint under a temporary name.

@@ -129,9 +129,7 @@ class Store:
 
         :raises StoreError: where it cannot be written; the stored record is kept.
         """
-        staged = self.stage(record)
-        staged.flush()
-        staged.settle()
+        self.stage(record).keep()
 
     def stage(self, record: Record) -> Staged:
         """Write a record under a temporary name.
