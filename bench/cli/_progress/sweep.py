@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -136,15 +136,13 @@ def _how_far(slowest: CellProgress | None) -> str:
     return f"step {slowest.step:,} of {slowest.budget:,}{note}"
 
 
-@contextmanager
-def sweep_progress(planned: Plan, runs: Executor) -> Iterator[OnRecord]:
+def sweep_progress(planned: Plan, runs: Executor) -> AbstractContextManager[OnRecord]:
     """Show the progress of a sweep until the block ends; yields a function to call with records, or None in between.
 
     :param runs: the executor that runs it.
     """
-    follow = _bar if sys.stderr.isatty() else _lines
-    with follow(_Tally(planned, len(runs.devices)), runs) as told:
-        yield told
+    tally = _Tally(planned, len(runs.devices))
+    return _bar(tally, runs) if sys.stderr.isatty() else _lines(tally, runs)
 
 
 def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:
