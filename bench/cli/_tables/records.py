@@ -113,13 +113,18 @@ def _duration(seconds: float) -> str:
 def print_plan(planned: "Plan", verbose: bool = False) -> None:
     """Print what would run."""
     _print_head(planned.steps[0].spec, verbose)
-    rows = []
-    for step in planned.steps:
-        reached = _number(step.record["final"]["step"] if step.record else None)
-        rows.append([str(step.spec.seed), step.action, f"{step.budget.steps:,}", reached, step.spec.id])
+    rows = [
+        [
+            str(step.spec.seed),
+            step.action,
+            f"{step.budget.steps:,}",
+            _number(step.record["final"]["step"] if step.record else None),
+            step.spec.id,
+        ]
+        for step in planned.steps
+    ]
     print_table(None, ["seed", "would", "steps", "stored", "record"], rows)
-    device = planned.entries[0].device
-    print_text(f"{len(planned.todo)} of {len(planned)} cells to run on {device}. Nothing has run.")
+    print_text(f"{len(planned.todo)} of {len(planned)} cells to run on {planned.entries[0].device}. Nothing has run.")
 
 
 def _print_head(spec: "Spec", verbose: bool) -> None:
