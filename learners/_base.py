@@ -221,8 +221,7 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
 
     def predict(self, X: ArrayLike | Codes) -> NDArray[Any]:
         """The class of highest score for each row of X, (N,)."""
-        scores_NC = self.scores(X)
-        return self.classes_[scores_NC.argmax(axis=1)]
+        return self.classes_[self.scores(X).argmax(axis=1)]
 
     def scores(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
         """Scores of all classes for each row of X, (N, C)."""

@@ -94,8 +94,9 @@ class Row:
     def title(self) -> str:
         """The title of its block."""
         parameters = json.dumps(self.task_parameters, sort_keys=True)
-        block = Block(self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction, self.board)
-        return block.title
+        return Block(
+            self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction, self.board
+        ).title
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON document, its rank first."""
