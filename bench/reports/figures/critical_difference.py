@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bench.errors import RequestError, os_errors_as
+from bench.errors import RequestError, optional_package, os_errors_as
 from bench.ranking import Comparison
 
 FORMATS = (".svg", ".png")
@@ -21,14 +20,7 @@ def check_diagram(path: str) -> None:
         raise RequestError(f"`diagram` must end in {' or '.join(FORMATS)}, got {path!r}.")
     if not Path(path).parent.is_dir():
         raise RequestError(f"`diagram` must be in a folder that exists, got {path!r}.")
-    _library()
-
-
-def _library() -> Any:
-    try:
-        return import_module("scikit_posthocs")
-    except ImportError as error:
-        raise RequestError(f"`diagram` needs scikit-posthocs: pip install 'mod97[diagram]' ({error}).") from error
+    optional_package("scikit_posthocs", "diagram", "`diagram`")
 
 
 def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
@@ -38,7 +30,7 @@ def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
     :raises RequestError: where it cannot be drawn to this path.
     """
     check_diagram(path)
-    library, pandas, figures = _library(), import_module("pandas"), import_module("matplotlib.figure")
+    library, pandas, figures = map(import_module, ("scikit_posthocs", "pandas", "matplotlib.figure"))
     ranks_BM = np.array(comparison.ranks).T
     names = [f"{label} " if label in labels[:m] else label for m, label in enumerate(labels)]
     p_values = library.posthoc_nemenyi_friedman(ranks_BM)
