@@ -12,7 +12,7 @@ from zipfile import is_zipfile
 
 from bench.errors import RequestError, StoreError
 from bench.results.files import Staged
-from bench.results.record import Record, goes_further
+from bench.results.record import Record, goes_further, last_step
 from bench.results.store import WRITERS, Store
 
 GROUP_SIZE = 32
@@ -163,10 +163,7 @@ def _choose(id: str, sources: Iterable[Store], target: Store | None, checkpoints
     if not found or len(merged.broken) > broken:
         return None
     merged.disagreeing += _disagreements([*([(target, stored)] if target and stored else []), *found])
-    source, best = found[0]
-    for other, record in found[1:]:
-        if goes_further(record, best):
-            source, best = other, record
+    source, best = max(found, key=lambda one: last_step(one[1]))  # of equal ones the first
     if stored is not None and not goes_further(best, stored):
         merged.kept.append(id)
         return None
