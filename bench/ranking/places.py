@@ -18,10 +18,10 @@ from scipy.stats import rankdata
 from bench.errors import RequestError
 from bench.ranking import statistics
 from bench.ranking.question import BLOCK_FIELDS
-from bench.ranking.rows import Row, ScoredRow, known_mean
+from bench.ranking.rows import Row, ScoredRow
 from bench.ranking.runs import grouped
 from bench.ranking.scores import ROUNDING
-from bench.results import many
+from bench.results import known_mean, many
 
 FEWEST_BLOCKS = 3
 """Friedman's test compares at least so many rows over at least so many blocks."""
