@@ -159,8 +159,13 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
     specs.registry.listings.cache_clear()
     if checkout and folder.resolve() == (checkout / f"{kind}s").resolve():
         return _written_to_checkout(kind, module, path, checkout)
-    lines = [f"Wrote {path}.", "Register it in the pyproject.toml of your package:", ""]
-    return [*lines, f'[project.entry-points."mod97.{kind}s"]', f'{module} = "your_package.{module}:{class_name}"']
+    return [
+        f"Wrote {path}.",
+        "Register it in the pyproject.toml of your package:",
+        "",
+        f'[project.entry-points."mod97.{kind}s"]',
+        f'{module} = "your_package.{module}:{class_name}"',
+    ]
 
 
 def _checkout() -> Path | None:

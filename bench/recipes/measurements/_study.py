@@ -147,12 +147,18 @@ def crossing(records: Sequence[Mapping[str, Any]], part: str, target: str) -> di
     """
     steps = [r["steps_to"][part][target] for r in records]
     reached = [s for s in steps if s is not None]
-    counts = {"n": len(records), "reached": len(reached)}
+    counts: dict[str, Any] = {"n": len(records), "reached": len(reached)}
     if not reached:
         return counts
     middle = median_interval([math.inf if s is None else s for s in steps])
-    interval = {"median": middle.value, "low": middle.low, "high": middle.high, "level": middle.level}
-    return {**counts, "first": min(reached), "last": max(reached), **interval}
+    return counts | {
+        "first": min(reached),
+        "last": max(reached),
+        "median": middle.value,
+        "low": middle.low,
+        "high": middle.high,
+        "level": middle.level,
+    }
 
 
 def typed_command(steps: int, request: Mapping[str, Any], settings: Mapping[str, Any], seeds: int) -> str:

@@ -97,8 +97,7 @@ def _described(arm: str, options: argparse.Namespace) -> str:
     trainings = options.trials * options.seeds + options.fresh
     longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
     steps = trainings * longest
-    gpu, core = steps / H200, steps * CORE
-    cost = f"{about(gpu)} on an H200, {duration(core)} of CPU cores at most"
+    cost = f"{about(steps / H200)} on an H200, {duration(steps * CORE)} of CPU cores at most"
     return f"{trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
 
 

@@ -65,8 +65,7 @@ def sign_flip(differences: NDArray[np.float64], draws: int = 20_000) -> float:
 
     That of `bench.ranking.statistics` takes all signs, which is exact, but too many for hundreds of seeds.
     """
-    rng = np.random.default_rng(0)
-    signs = rng.choice([-1.0, 1.0], size=(draws, len(differences)))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(draws, len(differences)))
     means = np.abs((signs * differences).mean(axis=1))
     return float((1 + (means >= abs(differences.mean()) - 1e-12).sum()) / (draws + 1))
 
@@ -138,10 +137,11 @@ def main() -> None:
     tell(f"{len(names)} of {len(ROUTES)} routes; records are kept in {options.results}.")
 
     def measure_route(name: str) -> list[dict[str, Any]]:
-        request = {"seeds": options.seeds, "device": options.device, "results": options.results}
         exact, rows = list[Record](), []
         for precision in precisions:
-            records, row = measure(name, precision, exact, **request)
+            records, row = measure(
+                name, precision, exact, seeds=options.seeds, device=options.device, results=options.results
+            )
             exact = exact or records
             rows.append(row)
         return rows
