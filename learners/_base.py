@@ -221,7 +221,8 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
 
     def predict(self, X: ArrayLike | Codes) -> NDArray[Any]:
         """The class of highest score for each row of X, (N,)."""
-        return self.classes_[self.scores(X).argmax(axis=1)]
+        scores_NC = self.scores(X)
+        return self.classes_[scores_NC.argmax(axis=1)]
 
     def scores(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
         """Scores of all classes for each row of X, (N, C)."""
