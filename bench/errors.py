@@ -1,11 +1,22 @@
 """Errors that a user can correct: each has a message of one line and an exit code."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
-__all__ = ["BenchError", "FolderError", "RequestError", "StoreError", "as_options", "one_of"]
+__all__ = [
+    "BenchError",
+    "FolderError",
+    "RequestError",
+    "StoreError",
+    "as_options",
+    "one_of",
+    "optional_package",
+    "os_errors_as",
+]
 
 FLAGS = {"at_once": "--round", "settings": "--set"}
 """Options that are not named as their fields."""
@@ -40,6 +51,32 @@ class FolderError(StoreError, RequestError):
     """The results folder of the request does not exist, or cannot be read or written to."""
 
     exit_code = 2
+
+
+@contextmanager
+def os_errors_as(kind: type[BenchError], what: str) -> Iterator[None]:
+    """A block whose OSError becomes an error of another kind.
+
+    :param what: the beginning of its message, which the system's reason follows: "'results' cannot be used".
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror}.") from error
+
+
+def optional_package(name: str, extra: str, what: str) -> Any:
+    """A module of a package that not every installation has.
+
+    :param extra: the extra of mod97 that brings it.
+    :param what: what needs it, as in "The dashboard".
+    :raises RequestError: where it is missing.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        package = name.replace("_", "-")
+        raise RequestError(f"{what} needs {package}: pip install 'mod97[{extra}]' ({error}).") from error
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> str:

@@ -13,8 +13,6 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from encoders._check import holds_times, require
 
-__all__ = ["Encoder", "Invertible"]
-
 LARGEST_INTEGER = 2**53
 """Beyond it, float64 cannot represent every integer."""
 

@@ -7,20 +7,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "holds_times",
-    "is_integer",
-    "is_number",
-    "require",
-    "require_choice",
-    "require_flag",
-    "require_integer",
-    "require_integers",
-    "require_number",
-    "require_random_state",
-]
-
-
 TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
 """Dates, times and durations of Python and numpy; those of pandas are subclasses."""
 NAMES_OF_TIMES = ("date", "time", "duration", "period", "interval")

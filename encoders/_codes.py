@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Codes"]
-
 
 @dataclass(frozen=True, eq=False)
 class Codes:

@@ -13,8 +13,6 @@ from encoders._check import is_integer, require, require_choice
 from encoders._codes import Codes
 from encoders._sdr import SDRify
 
-__all__ = ["PairEncoder"]
-
 COMBINES = ("concat", "sum", "product")
 
 

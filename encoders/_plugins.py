@@ -5,8 +5,6 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-__all__ = ["lazy"]
-
 
 def lazy(
     package: str, path: Sequence[str], helpers: Sequence[str]

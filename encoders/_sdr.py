@@ -10,8 +10,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from encoders._check import is_integer, require, require_choice, require_integer
 
-__all__ = ["SDRify", "top_k"]
-
 
 def top_k(x_NF: NDArray[np.floating], k: int) -> NDArray[np.intp]:
     """Positions of the k largest features of each row, (N, k); of equal features the first ones count as larger."""

@@ -57,8 +57,7 @@ class Random(Invertible, Encoder):
         require_random_state(self)
 
     def _fit(self, values: Values) -> Sequence[str]:
-        random = check_random_state(self.random_state)
-        table = random.standard_normal((int(values.max()) + 1, self.n))
+        table = check_random_state(self.random_state).standard_normal((int(values.max()) + 1, self.n))
         self.table_ = (np.where(table < 0, -1, 1) if self.distribution == "bipolar" else table).astype(np.float32)
         return numbered(self.n)
 

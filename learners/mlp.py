@@ -153,8 +153,7 @@ class _Epochs(Solo):
         self.step += self.per_epoch
 
     def state(self) -> State:
-        network = self.learner.model_
-        arrays: State = {"step": np.array(self.step), "t": np.array(network._optimizer.t)}
+        arrays: State = {"step": np.array(self.step), "t": np.array(self.learner.model_._optimizer.t)}
         for name, group in self._groups():
             arrays |= {f"{name}{i}": array.copy() for i, array in enumerate(group)}
         return arrays

@@ -103,8 +103,7 @@ class Transformer(TorchLearner):
         require(self, "mlp_ratio", round(self.mlp_ratio * self.width) >= 1, "enough for one unit of the MLP")
         require(self, "heads", self.width % self.heads == 0, f"a divisor of width={self.width}")
         require(self, "loops", self.loops == 1 or self.shared_blocks, "1 unless blocks are shared")
-        several = self.depth > 1 or self.loops > 1
-        self.require_effect("shared_blocks", several, "with a single block that is passed once")
+        self.require_effect("shared_blocks", self.depth * self.loops > 1, "with a single block that is passed once")
         require(self, "tied_readout", not self.tied_readout or self.tied, "False unless slots are tied")
 
     def check_codes(self, codes: Codes, n_classes: int) -> None:

@@ -207,7 +207,7 @@ def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.Mo
     def interrupted(**request: Any) -> list[Any]:
         return [{"status": "interrupted"}]
 
-    monkeypatch.setattr("bench.recipes.measurements.speed.run_cells", interrupted)
+    monkeypatch.setattr("bench.run", interrupted)
     monkeypatch.setattr(
         "bench.recipes.measurements.speed.fleets",
         lambda *arguments: [{"flops": 1, "rates": [1.0], "compiled": False, "compile": 0.0, "memory": None}],

@@ -10,7 +10,7 @@ import click
 
 from bench import specs
 from bench.cli._options import debug_option, words
-from bench.errors import RequestError, one_of
+from bench.errors import RequestError, one_of, os_errors_as
 
 ENCODER = Template('''\
 """$title: say here what the idea is."""
@@ -154,17 +154,18 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
     checkout = _checkout()
     folder = Path(output) if output else checkout / f"{kind}s" if checkout else Path.cwd()
     path = folder / f"{module}.py"
-    text = TEMPLATES[kind].substitute(title=class_name, class_name=class_name)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise RequestError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
+    with os_errors_as(RequestError, f"{str(path)!r} cannot be written"), path.open("x", encoding="utf-8") as file:
+        file.write(TEMPLATES[kind].substitute(title=class_name, class_name=class_name))
     specs.registry.listings.cache_clear()
     if checkout and folder.resolve() == (checkout / f"{kind}s").resolve():
         return _written_to_checkout(kind, module, path, checkout)
-    lines = [f"Wrote {path}.", "Register it in the pyproject.toml of your package:", ""]
-    return [*lines, f'[project.entry-points."mod97.{kind}s"]', f'{module} = "your_package.{module}:{class_name}"']
+    return [
+        f"Wrote {path}.",
+        "Register it in the pyproject.toml of your package:",
+        "",
+        f'[project.entry-points."mod97.{kind}s"]',
+        f'{module} = "your_package.{module}:{class_name}"',
+    ]
 
 
 def _checkout() -> Path | None:

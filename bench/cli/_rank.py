@@ -163,8 +163,7 @@ def _print_tables(league: Any, tables: Sequence[Any]) -> None:
 
 
 def _print_markdown(league: Any, tables: Sequence[Any]) -> None:
-    for line in reports.league_markdown(league, tables):
-        click.echo(line)
+    click.echo("\n".join(reports.league_markdown(league, tables)))
 
 
 def _print_csv(league: Any, tables: Sequence[Any]) -> None:

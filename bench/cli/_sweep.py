@@ -83,8 +83,7 @@ def sweep(
     complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress, executor=executor)
     print_tracebacks(record for record in planned.records() if record["id"] in planned.failures)
     seen, statuses = _tables.show_results(planned, as_json)
-    failed = bool(planned.failures or planned.problems)
-    return outcome_code(statuses, complete and seen == len(planned), failed)
+    return outcome_code(statuses, complete and seen == len(planned), bool(planned.failures or planned.problems))
 
 
 def _check(grid: str | None, wanted: dict[str, Any]) -> None:

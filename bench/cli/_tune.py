@@ -143,8 +143,16 @@ def _setting(planned: Any) -> dict[str, Any]:
 def _show_plan(planned: Any, stored: int, as_json: bool) -> None:
     space = planned.space.describe()
     if as_json:
-        rule = {"rule": planned.rule, "round": planned.round, **_setting(planned)}
-        print_json(dry_run=True, study=planned.study, storage=planned.storage, stored=stored, space=space, **rule)
+        print_json(
+            dry_run=True,
+            study=planned.study,
+            storage=planned.storage,
+            stored=stored,
+            space=space,
+            rule=planned.rule,
+            round=planned.round,
+            **_setting(planned),
+        )
         return
     rows = [[name, ranges] for name, ranges in space.items()]
     rows += [[name, f"{value} (fixed)"] for name, value in planned.space.fixed.items()]
@@ -165,8 +173,11 @@ def _show_winner(best: dict[str, Any], done: Any, planned: Any) -> None:
     print_table(None, ["parameter", "value"], [[name, shown(value)] for name, value in best["params"].items()])
     if done.front:
         click.echo("")
-        front = [[str(one["number"]), *map(shown, one["value"])] for one in done.front]
-        print_table("Pareto front", ["trial", *map(str, planned.objectives)], front)
+        print_table(
+            "Pareto front",
+            ["trial", *map(str, planned.objectives)],
+            [[str(one["number"]), *map(shown, one["value"])] for one in done.front],
+        )
     flops = "" if done.cost["flops"] is None else f"{exponential(done.cost['flops'])} FLOPs and "
     click.echo(f"\nThe search took {flops}{done.cost['seconds']:.0f} s, summed over its trials.")
     if done.cells:

@@ -79,8 +79,7 @@ class _Runner:
         try:
             self._train([unit for unit in self.job.units if not unit.model_only])
         except CheckpointError as error:
-            bad = error.id
-            units = (replace(unit, prior=None) if unit.spec.id == bad else unit for unit in self.job.units)
+            units = [replace(unit, prior=None) if unit.spec.id == error.id else unit for unit in self.job.units]
             self.job = replace(self.job, units=tuple(units))
             self._run()
             return

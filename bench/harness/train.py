@@ -186,8 +186,7 @@ def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:
 def restored_learner(cell: Cell, record: Record, state: State | None) -> Learner:
     """The fitted learner of a record: from its checkpoint, or trained again if that is gone."""
     step = record["final"]["step"] or 0
-    setting = Setting(precision=cell.spec.precision, steps=step)
-    training = type(cell.learner).begin([cell.learner], [cell.problem], setting)
+    training = type(cell.learner).begin([cell.learner], [cell.problem], Setting("cpu", cell.spec.precision, step))
     if state:
         _restore(training, 0, (record, state))
     else:

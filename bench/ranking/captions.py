@@ -142,8 +142,10 @@ def _solved(question: Question, target: str) -> dict[str, str]:
             f"least {CONFIRMATION:g} times the step at which they got there; +k?: k more hold it at the end, but not "
             "yet for so long (unconfirmed)."
         )
-    interval = f"exact {100 * LEVEL:g} % interval of the probability that a run is solved (Clopper–Pearson)."
-    return {"solved": what, "P(solved)": interval}
+    return {
+        "solved": what,
+        "P(solved)": f"exact {100 * LEVEL:g} % interval of the probability that a run is solved (Clopper–Pearson).",
+    }
 
 
 def _places(question: Question) -> str:

@@ -92,8 +92,8 @@ def rank(
         rows, comparison = ranked_over_blocks([one for table in tables for one in table])
     else:
         rows, comparison = [row for table in tables for row in placed(table)], None
-    lines = [*notes, *caption(question, rows, {run.device for run in runs}, comparison)]
-    return Ranking(question, rows, lines, legend(question, blocks), comparison)
+    notes += caption(question, rows, {run.device for run in runs}, comparison)
+    return Ranking(question, rows, notes, legend(question, blocks), comparison)
 
 
 def _read(

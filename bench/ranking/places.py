@@ -18,10 +18,10 @@ from scipy.stats import rankdata
 from bench.errors import RequestError
 from bench.ranking import statistics
 from bench.ranking.question import BLOCK_FIELDS
-from bench.ranking.rows import Row, ScoredRow, known_mean
+from bench.ranking.rows import Row, ScoredRow
 from bench.ranking.runs import grouped
 from bench.ranking.scores import ROUNDING
-from bench.results import many
+from bench.results import known_mean, many
 
 FEWEST_BLOCKS = 3
 """Friedman's test compares at least so many rows over at least so many blocks."""
@@ -103,8 +103,7 @@ def compare(blocks: list[str], tested: statistics.Friedman, ranks_BM: NDArray[np
     found = Comparison(blocks, float(tested.statistic), float(tested.p_value), difference, [], ranks_BM.T.tolist())
     means_M = ranks_BM.mean(0)
     ends = [int((means_M < mean + found.apart).sum()) for mean in means_M]
-    groups = [list(range(m, end)) for m, end in enumerate(ends) if m == 0 or end > ends[m - 1]]
-    return replace(found, groups=groups)
+    return replace(found, groups=[list(range(m, end)) for m, end in enumerate(ends) if m == 0 or end > ends[m - 1]])
 
 
 def ranked_over_blocks(scored: Sequence[ScoredRow]) -> tuple[list[Row], Comparison]:
@@ -172,9 +171,8 @@ def _over_blocks(group: Sequence[ScoredRow], *missing: str) -> Row:
     steps = [step for row in rows for step in row.steps or ()]
     reasons = dict.fromkeys(f"{reason} ({row.task})" for row in rows for reason in row.incomplete)
     ends = ("low", "high", "level", "solved_low", "solved_high", "lowest", "highest")
-    nothing = ("estimate", "horizon", *ends, *BLOCK_FIELDS)
     changed: dict[str, Any] = {
-        **dict.fromkeys(nothing),
+        **dict.fromkeys(("estimate", "horizon", *ends, *BLOCK_FIELDS)),
         **{name: known_mean(getattr(row, name) for row in rows) for name in MEANS},
     }
     return replace(

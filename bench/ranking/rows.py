@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from bench.ranking.observations import horizon_of, observe, row_budget
 from bench.ranking.question import Block, Question
 from bench.ranking.runs import PROBES, Run, grouped
 from bench.ranking.scores import NO_SCORE, Score, score
+from bench.results import known_mean
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,9 @@ class Row:
     def title(self) -> str:
         """The title of its block."""
         parameters = json.dumps(self.task_parameters, sort_keys=True)
-        block = Block(self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction, self.board)
-        return block.title
+        return Block(
+            self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction, self.board
+        ).title
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON document, its rank first."""
@@ -181,9 +183,3 @@ def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Que
         tuning=[same[0] for same in grouped((run.tuning for run in runs if run.tuning), lambda study: study["study"])],
         fractions=list(found.fractions),
     )
-
-
-def known_mean(values: Iterable[float | None]) -> float | None:
-    """The mean of the values that are known."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

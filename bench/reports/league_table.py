@@ -91,7 +91,7 @@ def _columns(ranking: Ranking, names: Mapping[int, str]) -> list[Column]:
         Column("tried", _tried, 7),
         Column("test", lambda row: "" if of_accuracy else percent(row.test_accuracy), 4),
         Column("min–max", lambda row: _range(row) if of_accuracy else "", 4),
-        *(Column(name, _prober(probe, question.target), 7) for probe, name in PROBES.items()),
+        *(Column(name, partial(_probed, probe=probe, target=question.target), 7) for probe, name in PROBES.items()),
         Column("a=b", lambda row: percent(row.diagonal), 2),
         Column("params", lambda row: _shown(row.parameters, "{:,}".format), 3),
         Column("steps", lambda row: "–" if row.steps is None else _span(*map("{:,}".format, row.steps)), 4),
@@ -154,14 +154,10 @@ def _tried(row: Row) -> str:
     return f"{_span(fractions[0], fractions[-1])}% ({len(fractions)})" if fractions else ""
 
 
-def _prober(probe: str, target: float) -> Callable[[Row], str]:
-    """The cell of a probe, marked where the probe reaches the target."""
-
-    def cell(row: Row) -> str:
-        value = row.probes[probe]
-        return f"{percent(value)}{'†' if value is not None and value >= target else ''}"
-
-    return cell
+def _probed(row: Row, probe: str, target: float) -> str:
+    """The accuracy of a probe, marked where it reaches the target."""
+    value = row.probes[probe]
+    return f"{percent(value)}{'†' if value is not None and value >= target else ''}"
 
 
 def _grouper(ranking: Ranking) -> Callable[[Row], str]:

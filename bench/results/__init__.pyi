@@ -22,6 +22,7 @@ from .leases import status as status
 from .merge import merge_folders as merge_folders
 from .numbers import exponential as exponential
 from .numbers import four_digits as four_digits
+from .numbers import known_mean as known_mean
 from .numbers import short_duration as short_duration
 from .numbers import significant as significant
 from .packs.read import open_store as open_store

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from bench.errors import StoreError
+from bench.errors import StoreError, os_errors_as
 from bench.results.files import Staged, stage
 
 State = dict[str, np.ndarray]
@@ -36,9 +36,7 @@ class Checkpoints:
 
         :raises StoreError: where it cannot be written.
         """
-        staged = self.stage(id, step, state)
-        staged.flush()
-        staged.settle()
+        self.stage(id, step, state).keep()
 
     def stage(self, id: str, step: int | None, state: State) -> Staged:
         """Write a checkpoint under a temporary name.
@@ -57,10 +55,8 @@ class Checkpoints:
 
         :raises StoreError: where that fails.
         """
-        try:
+        with os_errors_as(StoreError, f"{str(self.folder)!r} cannot be made"):
             self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{str(self.folder)!r} cannot be made: {error.strerror}.") from error
         return stage(self.folder / name, write)
 
     def read(self, id: str, step: int | None) -> State | None:

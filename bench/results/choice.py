@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.errors import RequestError, StoreError
 from bench.results.packs.read import open_store
-from bench.results.record import Record, goes_further
+from bench.results.record import Record, last_step
 from bench.results.source import RecordSource
 
 Found = tuple[RecordSource, Record]
@@ -74,11 +74,7 @@ def read_sound(source: RecordSource, id: str, broken: list[str]) -> Record | Non
 
 def furthest(found: Sequence[Found]) -> Found:
     """The record with the largest final step; of equal ones the first. A failed one has fewer steps than any other."""
-    best = found[0]
-    for other in found[1:]:
-        if goes_further(other[1], best[1]):
-            best = other
-    return best
+    return max(found, key=lambda one: last_step(one[1]))
 
 
 def _is_sound(record: Record) -> bool:

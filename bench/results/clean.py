@@ -87,16 +87,12 @@ def clean_folder(
     store = Store(results)
     cleaned = Cleaned(str(results), dry_run)
     least = DAY * (older_than or 0)
-    paths = _candidates(store)
-    done = 0
-    for some in groups(paths):
+    for some in groups(_candidates(store), progress):
         # A dry run writes nothing, not even the file of the lock.
         with nullcontext() if dry_run else store.locked():
             ids = leased(store.folder)
             for path in some:
                 _sweep_away(path, store, least, ids, cleaned)
-        done += len(some)
-        progress(done, len(paths))
     return cleaned
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,9 @@ def held(steps: Sequence[int], values: Sequence[float | None], target: float) ->
 
     The crossing may be confirmed or not.
     """
-    assert len(steps) == len(values)
-    start = None
-    for step, value in zip(reversed(steps), reversed(values), strict=True):  # the end comes first: mostly few values
-        if value is None or value < target:
-            break
-        start = step
-    return start
+    backwards = zip(reversed(steps), reversed(values), strict=True)  # the end comes first: mostly few values
+    reached = takewhile(lambda point: point[1] is not None and point[1] >= target, backwards)
+    return min((step for step, _ in reached), default=None)
 
 
 def confirmed(start: int, reached: int) -> bool:

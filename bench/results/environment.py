@@ -47,11 +47,15 @@ def source_state() -> tuple[str | None, bool | None]:
 @cache
 def processor() -> str:
     """The processor's name."""
+    return _told_by_system("cpuinfo", "model name") or platform.processor() or platform.machine()
+
+
+def _told_by_system(file: str, field: str) -> str | None:
+    """The first value of a field in a file of Linux's /proc; None where there is none."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+        lines = Path("/proc", file).read_text().splitlines()
+        return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), None)
+    return None
 
 
 @cache
@@ -98,10 +102,8 @@ def peak_memory_bytes(device: str) -> int | None:
         import torch
 
         return int(torch.cuda.max_memory_allocated(torch.device(device)))
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) * 1024
+    if most := _told_by_system("self/status", "VmHWM"):
+        return int(most.split()[0]) * 1024
     with suppress(ImportError):
         import resource
 

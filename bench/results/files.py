@@ -13,7 +13,7 @@ from bench.errors import StoreError
 
 @dataclass
 class Staged:
-    """A file that is written under a temporary name: `flush` and `settle` follow, or `drop`.
+    """A file that is written under a temporary name: `flush` and `settle` follow, or both as `keep`, or `drop`.
 
     :param path: its final path.
     :param failed: the error of the flush.
@@ -46,6 +46,14 @@ class Staged:
         except OSError as error:
             self.drop()
             raise _cannot_write(self.path, error) from error
+
+    def keep(self) -> None:
+        """Flush and settle.
+
+        :raises StoreError: as `settle` does.
+        """
+        self.flush()
+        self.settle()
 
     def drop(self) -> None:
         """Remove the temporary file."""

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.errors import StoreError
+from bench.errors import StoreError, os_errors_as
 from bench.results.files import stage
 from bench.results.locks import exclusive, is_locked, share
 
@@ -58,11 +58,9 @@ class Lease:
         name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.path = self.folder / f"{name}.lease"
         self.list = self.folder / f"{name}.json"
-        try:
+        with os_errors_as(StoreError, f"{str(self.folder)!r} cannot be used"):
             self.folder.mkdir(exist_ok=True)
             self._file = self.path.open("w")
-        except OSError as error:
-            raise StoreError(f"{str(self.folder)!r} cannot be used: {error.strerror}.") from error
         share(self._file)
         self._since, self._published = time.time(), -math.inf
 
@@ -71,17 +69,14 @@ class Lease:
 
         :raises StoreError: where nothing can be written.
         """
-        try:
-            with exclusive(self.folder / ".lock"):
-                for path in _lists(self.folder):
-                    if not is_locked(path.with_suffix(".lease")):  # its process has ended
-                        _remove(path)
-                taken = set(ids) - leased(self.folder.parent, besides=self.list)
-                self.ids |= taken
-                if taken or not self.list.exists():
-                    self._write()
-        except OSError as error:
-            raise StoreError(f"{str(self.folder)!r} cannot be used: {error.strerror}.") from error
+        with os_errors_as(StoreError, f"{str(self.folder)!r} cannot be used"), exclusive(self.folder / ".lock"):
+            for path in _lists(self.folder):
+                if not is_locked(path.with_suffix(".lease")):  # its process has ended
+                    _remove(path)
+            taken = set(ids) - leased(self.folder.parent, besides=self.list)
+            self.ids |= taken
+            if taken or not self.list.exists():
+                self._write()
         return taken
 
     def release(self, ids: Iterable[str]) -> None:

@@ -30,10 +30,12 @@ def silent(done: int, total: int) -> None:
     """Report no progress."""
 
 
-def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The items in groups of at most `GROUP_SIZE`."""
+def groups(items: Sequence[T], progress: Progress) -> Iterator[Sequence[T]]:
+    """The items in groups of at most `GROUP_SIZE`; after each group the progress is reported."""
     for first in range(0, len(items), GROUP_SIZE):
-        yield items[first : first + GROUP_SIZE]
+        some = items[first : first + GROUP_SIZE]
+        yield some
+        progress(first + len(some), len(items))
 
 
 @dataclass
@@ -107,16 +109,13 @@ def merge_folders(
     owners = owners_of(opened)
     target = _target(into, dry_run)
     merged = Merged(str(into), dry_run)
-    done = 0
-    for ids in groups(sorted(owners)):
+    for ids in groups(sorted(owners), progress):
         moves = [move for id in ids if (move := _choose(id, owners[id], target, checkpoints, merged)) is not None]
         try:
             _copy(moves, target, merged)
         except StoreError as error:
             safe = len(merged.copied) + len(merged.replaced)
             raise StoreError(f"{error} {safe:,} records were merged before; the same request goes on.") from error
-        done += len(ids)
-        progress(done, len(owners))
     return merged
 
 

@@ -1,6 +1,7 @@
 """Numbers as tables print them: with how many digits, and with which unit. `bench.results.words` makes sentences."""
 
 import math
+from collections.abc import Iterable
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -32,6 +33,16 @@ def exponential(value: float) -> str:
     """
     digits, _, exponent = f"{value:.2e}".partition("e")
     return f"{digits}e{int(exponent)}"
+
+
+def known_mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are known; None where none is.
+
+    >>> known_mean([0.5, None, 1.0]), known_mean([None])
+    (0.75, None)
+    """
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def short_duration(seconds: float) -> str:

@@ -205,5 +205,10 @@ def described_error(error: BaseException) -> Error:
 
 def goes_further(stored: Trained, record: Trained) -> bool:
     """Whether a stored record has more steps than a new one."""
-    reached, new = stored["final"]["step"], record["final"]["step"]
-    return reached is not None and (new is None or reached > new)
+    return last_step(stored) > last_step(record)
+
+
+def last_step(record: Trained) -> int:
+    """The final step of a record; −1 where it was never evaluated."""
+    step = record["final"]["step"]
+    return -1 if step is None else step

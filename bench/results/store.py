@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import is_zipfile
 
-from bench.errors import FolderError, StoreError
+from bench.errors import FolderError, StoreError, os_errors_as
 from bench.results.checkpoints import Checkpoints, State
 from bench.results.files import Staged, stage
 from bench.results.locks import exclusive
@@ -84,12 +84,10 @@ class Store(RecordSource):
             raise FolderError(f"There is no results folder {str(self.folder)!r}.")
 
     def _make_writable(self) -> None:
-        try:
+        with os_errors_as(FolderError, f"The results folder {str(self.folder)!r} cannot be used"):
             self.folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder) as probe:
                 probe.write(b"\0" * 4096)
-        except OSError as error:
-            raise FolderError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
 
     def path(self, id: str) -> Path:
         """The file of a record."""
@@ -100,10 +98,8 @@ class Store(RecordSource):
 
         :raises FolderError: where the folder cannot be read.
         """
-        try:
+        with os_errors_as(FolderError, f"The results folder {str(self.folder)!r} cannot be read"):
             return sorted(p.stem for p in self.folder.iterdir() if _RECORD.fullmatch(p.name))
-        except OSError as error:
-            raise FolderError(f"The results folder {str(self.folder)!r} cannot be read: {error.strerror}.") from error
 
     def read(self, id: str) -> Record | None:
         """A record; None where there is none.
@@ -129,9 +125,7 @@ class Store(RecordSource):
 
         :raises StoreError: where it cannot be written; the stored record is kept.
         """
-        staged = self.stage(record)
-        staged.flush()
-        staged.settle()
+        self.stage(record).keep()
 
     def stage(self, record: Record) -> Staged:
         """Write a record under a temporary name.
@@ -236,11 +230,9 @@ class Store(RecordSource):
 
         :raises StoreError: where the folder cannot be used.
         """
-        try:
-            with exclusive(self.folder / ".lock"):
-                yield
-        except OSError as error:
-            raise StoreError(f"The results folder {str(self.folder)!r} cannot be used: {error.strerror}.") from error
+        problem = f"The results folder {str(self.folder)!r} cannot be used"
+        with os_errors_as(StoreError, problem), exclusive(self.folder / ".lock"):
+            yield
 
     def set_aside(self, id: str) -> Path:
         """Rename a record, so that it is not lost when its cell is computed anew.
@@ -250,10 +242,8 @@ class Store(RecordSource):
         number = 0
         while (aside := self.folder / f"{id}.json.aside-{number}").exists():
             number += 1
-        try:
+        with os_errors_as(StoreError, f"{str(self.path(id))!r} cannot be renamed"):
             self.path(id).rename(aside)
-        except OSError as error:
-            raise StoreError(f"{str(self.path(id))!r} cannot be renamed: {error.strerror}.") from error
         return aside
 
 

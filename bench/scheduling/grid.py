@@ -95,12 +95,11 @@ class _Loader(yaml.SafeLoader):
     """A YAML loader that refuses duplicate keys."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = []
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", key_node.start_mark)
-            seen.append(key)
+        keys = [self.construct_object(key_node, deep=deep) for key_node, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                mark = node.value[number][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", mark)
         return super().construct_mapping(node, deep)
 
 
@@ -203,8 +202,7 @@ def _range(key: str, values: Mapping[str, Any], source: str) -> list[float]:
     for name in values:
         if str(name) not in RANGE:
             raise RequestError(f"{source}: {key}: {one_of('key of a range', str(name), RANGE)}")
-    bounds = {name: _scalar(values.get(name)) for name in ("from", "to", "step", "count")}
-    low, high, step, count = bounds.values()
+    low, high, step, count = (_scalar(values.get(name)) for name in ("from", "to", "step", "count"))
     log = values.get("log", False)
     numbers = [x for x in (low, high, step, count) if x is not None]
     if not all(abs(x) < 1e100 for x in numbers if _is_number(x)):

@@ -137,6 +137,10 @@ class Plan:
         """The id of a cell."""
         return f"{int(self.ids[index]):016x}"
 
+    def index(self, id: str) -> int:
+        """The index of the cell of an id."""
+        return int(np.flatnonzero(self.ids == np.uint64(int(id, 16)))[0])
+
     def spec(self, index: int) -> Spec:
         """The spec of a cell."""
         number = int(self.entry[index])
@@ -163,9 +167,10 @@ class Plan:
         """All cells, with their records at the first access to this property."""
         store = None if self.results is None or self.force or not Path(self.results).exists() else Store(self.results)
         records = [None if store is None else store.read(self.id(index)) for index in range(len(self))]
-        actions = [ACTIONS[number] for number in self.actions]
-        budgets = map(self.budget, range(len(self)))
-        return list(map(PlannedCell, map(self.spec, range(len(self))), budgets, records, actions))
+        return [
+            PlannedCell(self.spec(index), self.budget(index), record, ACTIONS[self.actions[index]])
+            for index, record in enumerate(records)
+        ]
 
     def records(self) -> Iterator[Record]:
         """The stored records of the cells, in their order."""
@@ -207,11 +212,10 @@ class Plan:
     def seconds_left(self, slots: int) -> tuple[float, int]:
         """An estimate of the seconds until all cells are done, and the number of cells for which there is none."""
         total, unknown = 0.0, 0
-        counts = Counter(self.entry[self.todo].tolist())
         stored = Counter[int]()
         for index, (steps, _) in self.stored.items():
             stored[int(self.entry[index])] += steps
-        for number, count in counts.items():
+        for number, count in Counter(self.entry[self.todo].tolist()).items():
             entry = self.entries[number]
             known = self.durations.get(self.duration_key(entry))
             if known is None:

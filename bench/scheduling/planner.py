@@ -149,9 +149,17 @@ class _Planner:
         order = np.lexsort((np.arange(len(ids)), -steps))
         _, first = np.unique(ids[order], return_index=True)
         kept = np.sort(order[first])
-        cells = (ids[kept], entry[kept], seed[kept], np.zeros(len(kept), dtype=np.int8))
         planned = Plan(
-            name, self.entries, *cells, self.groups, None if results is None else str(results), force, self.of_grid
+            name,
+            self.entries,
+            ids[kept],
+            entry[kept],
+            seed[kept],
+            actions=np.zeros(len(kept), dtype=np.int8),
+            groups=self.groups,
+            results=None if results is None else str(results),
+            force=force,
+            of_grid=self.of_grid,
         )
         _look_up(planned)
         return planned

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import joblib
 import numpy as np
@@ -39,7 +40,7 @@ class CellQueue:
         self.done_elsewhere: set[str] = set()
         self.problems: list[str] = []
         self.leased_elsewhere: list[int] = []
-        self.ready: deque[tuple[int, ...]] = deque()
+        self.ready: list[tuple[int, ...]] = []
         self.waiting: dict[int, deque[int]] = {group: deque() for group in range(len(planned.groups))}
         for index in planned.todo.tolist():
             self.waiting[planned.group(index)].append(index)
@@ -51,12 +52,12 @@ class CellQueue:
         """Set the size of the fleets of each group of a grid."""
         planned = self.planned
         self.devices = planned.worker_devices(cores)
-        slots = {group: max(1, self._slots_of(group)) for group in self.waiting}
+        workers = Counter(map(device_kind, self.devices))
+        slots = {g: max(1, workers[device_kind(planned.groups[g].device)]) for g in self.waiting}
         self.sizes = {g: planned.fleet_size(g, len(left), slots[g]) for g, left in self.waiting.items()}
         # Counted over all cells of the plan, since what is compiled must not depend on how many are done already.
         cells = np.bincount(planned.entry, minlength=len(planned.entries))
-        groups = [entry.group for entry in planned.entries]
-        total = np.bincount(groups, weights=cells, minlength=len(planned.groups))
+        total = np.bincount([entry.group for entry in planned.entries], cells, minlength=len(planned.groups))
         self.repeats = {g: math.ceil(total[g] / self.sizes[g] / slots[g]) for g in self.waiting}
 
     def _split(self, cores: int) -> None:
@@ -93,10 +94,6 @@ class CellQueue:
         closed = not any(entry.budget.steps for entry in planned.entries)
         return 1 in (len(self.ready), self.jobs) or (closed and self.jobs is None and len(self.ready) <= AT_ONCE)
 
-    def _slots_of(self, group: int) -> int:
-        kind = device_kind(self.planned.groups[group].device)
-        return sum(device_kind(device) == kind for device in self.devices)
-
     def next(self, device: str) -> Job | None:
         """A job for a device, or None if no cells are left for it."""
         while (indices := self._pick(device_kind(device))) is not None:
@@ -105,11 +102,10 @@ class CellQueue:
         return None
 
     def _pick(self, kind: str) -> tuple[int, ...] | None:
-        for _ in range(len(self.ready)):
-            indices = self.ready.popleft()
+        for indices in self.ready:
             if device_kind(self.planned.entries[self.planned.entry[indices[0]]].device) == kind:
+                self.ready.remove(indices)
                 return indices
-            self.ready.append(indices)
         for group, left in self.waiting.items():
             if left and device_kind(self.planned.groups[group].device) == kind:
                 return tuple(left.popleft() for _ in range(min(self.sizes[group], len(left))))
@@ -131,9 +127,16 @@ class CellQueue:
         if not units:
             return None
         group = planned.group(indices[0])
-        lease = None if self.lease is None else str(self.lease.path)
-        program = self.threads[group], planned.results, planned.force, self.source, lease, self.repeats[group]
-        return Job(tuple(units), device, *program)
+        return Job(
+            tuple(units),
+            device,
+            threads=self.threads[group],
+            results=planned.results,
+            force=planned.force,
+            source=self.source,
+            lease=None if self.lease is None else str(self.lease.path),
+            repeats=self.repeats[group],
+        )
 
     def _unit(self, id: str, index: int) -> WorkUnit | None:
         """The unit of a cell, or None if it is done."""
@@ -165,8 +168,7 @@ class CellQueue:
 
     def requeue_halves(self, job: Job) -> bool:
         """Queue the two halves of a job whose worker process died; False if it has one cell only."""
-        ids = [np.uint64(int(unit.spec.id, 16)) for unit in job.units]
-        indices = [int(np.flatnonzero(self.planned.ids == id)[0]) for id in ids]
+        indices = [self.planned.index(unit.spec.id) for unit in job.units]
         middle = len(indices) // 2
         if middle:
             self.ready += [tuple(indices[:middle]), tuple(indices[middle:])]
@@ -186,14 +188,10 @@ class CellQueue:
 
     def _failed_elsewhere(self, index: int) -> bool:
         """Whether a cell has failed in another process since this one began; it is not tried again then."""
-        id = self.planned.id(index)
-        try:
-            record = None if self.store is None else self.store.read(id)
-            if self.store is None or record is None or record["final"]["step"] is not None:
-                return False
-            since = self.store.path(id).stat().st_mtime_ns > self.began
-        except (OSError, StoreError):
-            return False
-        if since:
-            self.done_elsewhere.add(id)
-        return since
+        id, store = self.planned.id(index), self.store
+        with suppress(OSError, StoreError):
+            record = None if store is None else store.read(id)
+            failed = record is not None and record["final"]["step"] is None
+            if store is not None and failed and store.path(id).stat().st_mtime_ns > self.began:
+                self.done_elsewhere.add(id)
+        return id in self.done_elsewhere

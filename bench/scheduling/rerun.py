@@ -67,6 +67,7 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     pairs += [(one["final"][m], other["final"][m]) for m in measures]
     gaps = [abs(x - y) for x, y in pairs if x is not None and y is not None]
     probes = one["probes"].keys() & other["probes"].keys()  # records of earlier versions have fewer
-    same = all(one[key] == other[key] for key in ("final", "curve", "test_accuracy_diagonal", "parameters"))
-    same = same and all(one["probes"][probe] == other["probes"][probe] for probe in probes)
+    same = all(one["probes"][probe] == other["probes"][probe] for probe in probes) and all(
+        one[key] == other[key] for key in ("final", "curve", "test_accuracy_diagonal", "parameters")
+    )
     return Comparison(stored, again, same, max(gaps, default=None))

@@ -96,8 +96,7 @@ def load(kind: Kind, name: str) -> Any:
 
     :raises RequestError: where there is no such name, or the plugin cannot be used.
     """
-    listing = _examined(_find(kind, name))
-    return _loaded(listing)
+    return _loaded(_examined(_find(kind, name)))
 
 
 def encoder(name: str) -> "type[Encoder]":

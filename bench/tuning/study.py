@@ -131,8 +131,7 @@ class StudyPlan:
         :param opened: whether the vault is open, as it is for the winner.
         :raises RequestError: if a constructor refuses the draw.
         """
-        vault = {**self.common["vault"], "open": opened}
-        return family(Request(**{**self.common, **drawn, "vault": vault}))
+        return family(Request(**{**self.common, **drawn, "vault": {**self.common["vault"], "open": opened}}))
 
     def budget(self, spec: Spec) -> Budget:
         """The budget of a cell."""

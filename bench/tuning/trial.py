@@ -104,15 +104,12 @@ class Trials:
 
     def _repeat(self, mine: TrialInWork, known: Sequence[optuna.trial.FrozenTrial]) -> bool:
         """Whether an earlier trial drew the same: then this one gets its values, and costs nothing."""
-        same = (
-            trial for trial in known if trial.state == optuna.trial.TrialState.COMPLETE and trial.params == mine.params
-        )
-        before = next(same, None)
+        complete = (trial for trial in known if trial.state == optuna.trial.TrialState.COMPLETE)
+        before = next((trial for trial in complete if trial.params == mine.params), None)
         if before is None:
             return False
         number = before.user_attrs.get("same_as", before.number)
-        attributes = _without_costs(before.user_attrs, number)
-        self.end(mine.trial, attributes, before.values, before.intermediate_values)
+        self.end(mine.trial, _without_costs(before.user_attrs, number), before.values, before.intermediate_values)
         values = ", ".join(map(shown, before.values))
         self.reporter.report_trial(f"trial {mine.trial.number}: {values}, since trial {number} drew the same")
         return True

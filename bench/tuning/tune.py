@@ -202,14 +202,16 @@ def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
 
 def _page(plan: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:
     """What optuna-dashboard shows of a study, as arguments of `update_page`."""
-    note = wording.study_note(plan, best, study.user_attrs.get("tested"))
-    metrics = [LABELS[objective] for objective in plan.objectives]
-    artifacts = artifacts_folder(plan.results)
 
     def of_trial(trial: optuna.trial.FrozenTrial) -> str:
         return wording.trial_note(plan, trial, plan.run_command(trial.params))
 
-    return {"note": note, "metrics": metrics, "of_trial": of_trial, "artifacts": artifacts}
+    return {
+        "note": wording.study_note(plan, best, study.user_attrs.get("tested")),
+        "metrics": [LABELS[objective] for objective in plan.objectives],
+        "of_trial": of_trial,
+        "artifacts": artifacts_folder(plan.results),
+    }
 
 
 def _plain(name: str, value: Any) -> str:

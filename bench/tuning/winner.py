@@ -85,8 +85,12 @@ class Winner:
 
     def provenance(self) -> dict[str, Any]:
         """What the winner's records say of the study: its stopping rule, and what it cost."""
-        rule = self.plan.rule_of(self.study)
-        return {"study": self.study.study_name, "rule": rule, "seeds": self.plan.seeds, **self.costs.total()}
+        return {
+            "study": self.study.study_name,
+            "rule": self.plan.rule_of(self.study),
+            "seeds": self.plan.seeds,
+            **self.costs.total(),
+        }
 
     def best(self) -> dict[str, Any] | None:
         """The winner, or the best trial so far: see `bench.tuning.tune.Tuned.best`."""

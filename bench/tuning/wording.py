@@ -88,7 +88,6 @@ def describe_test_crossing(record: Record) -> str:
 
 def describe_plan(plan: StudyPlan) -> list[str]:
     """A plan in sentences: stopping rule, objectives, vault, winner, storage."""
-    worth = " and ".join(LABELS[objective] for objective in plan.objectives)
     fewest, steps = plan.budgets
     budget = f"{'up to ' if fewest < steps else ''}{steps:,} steps"
     stop = ", less where solved" if plan.stops_when_solved else ""
@@ -99,7 +98,7 @@ def describe_plan(plan: StudyPlan) -> list[str]:
     each = f"{many(plan.seeds, 'seed')} and {budget} each{stop}"
     return [
         f"{describe_limits(plan.rule)} by {plan.sampler}, {asked}, {each}.",
-        f"Objective: {worth}.",
+        f"Objective: {' and '.join(LABELS[objective] for objective in plan.objectives)}.",
         *_describe_unsolved(plan),
         f"The vault: {vault:g} % of the pairs, that no trial sees.",
         f"The winner: {tested if plan.fresh else 'named alone, the vault stays closed'}.",

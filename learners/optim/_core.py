@@ -87,8 +87,7 @@ def where(chosen: Callable[[str, Tensor], bool], yes: Transformation, no: Transf
         after: State = {}
         for prefix, rule in (("yes.", yes), ("no.", no)):
             own = {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
-            mine = part(grads, context.params, prefix == "yes.")
-            changed, own = rule.update(mine, own, context)
+            changed, own = rule.update(part(grads, context.params, prefix == "yes."), own, context)
             updates |= changed
             after |= {prefix + name: x for name, x in own.items()}
         return {name: updates[name] for name in grads}, after

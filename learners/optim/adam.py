@@ -5,8 +5,6 @@ import torch
 from learners._kernels.products import settled
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
-__all__ = ["adam"]
-
 
 def adam() -> Transformation:
     """Divide the running mean of the gradient by the root of the running mean of its square.

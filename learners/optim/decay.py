@@ -7,8 +7,6 @@ from torch import Tensor
 
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica
 
-__all__ = ["decay_coupled", "decay_decoupled", "decay_to_init"]
-
 
 def decay_coupled() -> Transformation:
     """u = g + λ w: L2 in the gradient, before the optimizer rescales it. Adam then divides it by √v̂ as well.

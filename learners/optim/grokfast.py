@@ -5,8 +5,6 @@ from torch import Tensor
 
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
-__all__ = ["grokfast_ema", "grokfast_ma"]
-
 
 def grokfast_ema() -> Transformation:
     """Add a multiple of the gradient's running mean to the gradient.

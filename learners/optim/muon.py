@@ -6,8 +6,6 @@ from torch import Tensor
 from learners._kernels.products import matmul
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
-__all__ = ["muon", "newton_schulz"]
-
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 TINY = 1e-7

@@ -3,8 +3,6 @@
 from learners._kernels.noise import key, normal
 from learners.optim._core import Context, Gradients, Transformation, per_replica, stateless
 
-__all__ = ["gradient_noise"]
-
 
 def gradient_noise() -> Transformation:
     """Independent Gaussian noise on every gradient: u = g + σ ε, ε ~ N(0, 1).

@@ -2,8 +2,6 @@
 
 from learners.optim._core import Context, Gradients, Transformation, stateless
 
-__all__ = ["orthograd"]
-
 TINY = 1e-30
 
 

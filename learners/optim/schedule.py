@@ -9,8 +9,6 @@ from torch import Tensor
 from learners._kernels.products import settled
 from learners.optim._core import Context, Gradients, Hyper, Transformation, per_replica, stateless
 
-__all__ = ["rate", "scale_by_rate"]
-
 
 def rate(hyper: Hyper, step: Tensor, schedule: Literal["constant", "cosine"]) -> Tensor:
     """The learning rate of the step after ``step`` updates, (R,).

@@ -2,8 +2,6 @@
 
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
 
-__all__ = ["momentum"]
-
 
 def momentum(nesterov: bool = False) -> Transformation:
     """Follow a decaying sum of gradients.

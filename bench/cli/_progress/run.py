@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, groupby, repeat
 
 from rich.console import Console
@@ -24,12 +24,9 @@ LINES_AFTER = (1.0, 2.0, 5.0, 10.0)
 """Seconds between plain lines; the last pause is repeated."""
 
 
-@contextmanager
-def progress(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[Record], None]]:
+def progress(todo: Sequence[PlannedCell], channel: Channel) -> AbstractContextManager[Callable[[Record], None]]:
     """Show the progress of cells until the block ends; yields a function to call with each finished record."""
-    follow = _bars if sys.stderr.isatty() else _lines
-    with follow(todo, channel) as finished:
-        yield finished
+    return _bars(todo, channel) if sys.stderr.isatty() else _lines(todo, channel)
 
 
 @contextmanager

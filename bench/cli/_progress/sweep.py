@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,16 +20,13 @@ FIRST_LINES = 5
 """The number of records that are printed one by one; later ones are only counted."""
 
 
-@contextmanager
-def sweep_progress(tally: PlanProgress, runs: Executor) -> Iterator[OnRecord]:
+def sweep_progress(tally: PlanProgress, runs: Executor) -> AbstractContextManager[OnRecord]:
     """Show the progress of a sweep until the block ends; yields a function to call with records, or None in between.
 
     :param tally: counts the records before they come here.
     :param runs: the executor that runs it.
     """
-    follow = _bar if sys.stderr.isatty() else _lines
-    with follow(tally, runs) as told:
-        yield told
+    return _bar(tally, runs) if sys.stderr.isatty() else _lines(tally, runs)
 
 
 def _outcome(record: Record, name_of: Callable[[Spec], str]) -> str:

@@ -1,16 +1,14 @@
 """The plan and the results of a run, and the comparison of a rerun, as tables on stdout."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import results, specs
 from bench.cli._messages import with_options
 from bench.cli._print import print_table, print_text
-from bench.results import four_digits, many, percent, significant
-
-if TYPE_CHECKING:
-    from bench.scheduling import Comparison, Plan
-    from bench.specs import Spec
+from bench.results import four_digits, known_mean, many, percent, significant
+from bench.scheduling import Comparison, Plan
+from bench.specs import Spec
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -20,7 +18,7 @@ FEW = 30
 PROTOCOL_PAIRS = {"ordered": "all", "grouped": "all, twins together", "unordered": "a ≤ b", "distinct": "a < b"}
 
 
-def _pipeline(spec: "Spec", verbose: bool) -> str:
+def _pipeline(spec: Spec, verbose: bool) -> str:
     """Encoder, combination, SDR and learner, with the settings that differ from their defaults.
 
     :param verbose: name all settings but the seeds, with all digits.
@@ -47,7 +45,7 @@ def _value(value: Any, verbose: bool) -> str:
     return four_digits(value) if isinstance(value, float) and not verbose else str(value)
 
 
-def _question(spec: "Spec") -> str:
+def _question(spec: Spec) -> str:
     task = spec.make_task()
     n = len(specs.eligible(task.pairs_N2, spec.protocol))  # type: ignore[arg-type]
     usual = {None, task.n_operands - 1} if spec.modulus == task.n_operands else {None}
@@ -58,7 +56,7 @@ def _question(spec: "Spec") -> str:
     return f"{task.formula}{parameters} · {pairs} · {100 * spec.train_fraction:g} % train{validation}{vault}"
 
 
-def _facts(spec: "Spec") -> list[str]:
+def _facts(spec: Spec) -> list[str]:
     """What a reader must know of the encoder and the split."""
     cell = specs.prepare(spec)
     encoder, n_test = cell.encoder.encoder_, cell.split.test.size
@@ -78,7 +76,7 @@ def _facts(spec: "Spec") -> list[str]:
     return facts
 
 
-def notes(records: Records, planned: "Plan") -> list[str]:
+def notes(records: Records, planned: Plan) -> list[str]:
     """Notices of the records, and what one must know of records that were stored before."""
     budgets = {step.spec.id: step.budget.steps for step in planned.steps}
     stored = {step.spec.id: step.record for step in planned.steps if step.action == "done"}
@@ -110,19 +108,24 @@ def _duration(seconds: float) -> str:
     return f"{significant(seconds)}s" if seconds < 600 else f"{significant(seconds / 60)}min"
 
 
-def print_plan(planned: "Plan", verbose: bool = False) -> None:
+def print_plan(planned: Plan, verbose: bool = False) -> None:
     """Print what would run."""
     _print_head(planned.steps[0].spec, verbose)
-    rows = []
-    for step in planned.steps:
-        reached = _number(step.record["final"]["step"] if step.record else None)
-        rows.append([str(step.spec.seed), step.action, f"{step.budget.steps:,}", reached, step.spec.id])
+    rows = [
+        [
+            str(step.spec.seed),
+            step.action,
+            f"{step.budget.steps:,}",
+            _number(step.record["final"]["step"] if step.record else None),
+            step.spec.id,
+        ]
+        for step in planned.steps
+    ]
     print_table(None, ["seed", "would", "steps", "stored", "record"], rows)
-    device = planned.entries[0].device
-    print_text(f"{len(planned.todo)} of {len(planned)} cells to run on {device}. Nothing has run.")
+    print_text(f"{len(planned.todo)} of {len(planned)} cells to run on {planned.entries[0].device}. Nothing has run.")
 
 
-def _print_head(spec: "Spec", verbose: bool) -> None:
+def _print_head(spec: Spec, verbose: bool) -> None:
     print_text(_question(spec), "bold")
     print_text(_pipeline(spec, verbose))
     for fact in _facts(spec):
@@ -192,15 +195,9 @@ def _mean_row(records: Records) -> dict[str, str]:
         "1-NN": [r["probes"]["knn"] for r in records],
         "bilinear": [r["probes"].get("bilinear") for r in records],
     }
-    seconds = _mean([r["seconds"]["total"] for r in records]) or 0.0
-    means = {column: percent(_mean(values)) for column, values in accuracies.items()}
+    seconds = known_mean([r["seconds"]["total"] for r in records]) or 0.0
+    means = {column: percent(known_mean(values)) for column, values in accuracies.items()}
     return {"seed": "mean", **means, "time": _duration(seconds)}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean of all values but None."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _spread(accuracies: Sequence[float]) -> str:
@@ -245,7 +242,7 @@ def _footnotes(records: Records, finished: Records, folder: str | None) -> list[
     return lines
 
 
-def print_comparison(comparison: "Comparison", verbose: bool = False) -> None:
+def print_comparison(comparison: Comparison, verbose: bool = False) -> None:
     """Print the stored record and the new one side by side, and how they differ."""
     _print_head(specs.Spec.from_dict(comparison.stored["spec"]), verbose)
     rows = {"stored": _row(comparison.stored), "anew": _row(comparison.again)}

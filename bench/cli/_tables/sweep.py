@@ -5,18 +5,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bench import results, scheduling
 from bench.cli._messages import with_options
 from bench.cli._print import print_json, print_notes, print_table, print_text
-from bench.results import about, duration, many, percent
-
-if TYPE_CHECKING:
-    from bench.results import Record
-    from bench.scheduling import Plan
+from bench.results import Record, about, duration, many, percent
+from bench.scheduling import Plan
 
 MOST_ROWS = 40
 """Rows of a table that are printed at most."""
@@ -26,7 +23,7 @@ MOST_GROUPED = 100_000
 """Plans of more cells are printed without a table."""
 
 
-def show_plan(planned: "Plan", as_json: bool, jobs: int | None) -> None:
+def show_plan(planned: Plan, as_json: bool, jobs: int | None) -> None:
     """Print how many cells there are, which are done, how the others train side by side, and how long they take."""
     import joblib
 
@@ -63,7 +60,7 @@ def show_plan(planned: "Plan", as_json: bool, jobs: int | None) -> None:
         click.echo(_time_left(seconds, unknown, todo))
 
 
-def _plan_rows(planned: "Plan") -> list[list[str]]:
+def _plan_rows(planned: Plan) -> list[list[str]]:
     """A row for each encoder, learner and budget: its cells, and how many of them are done."""
     cells, done = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
     for number, action in zip(planned.entry.tolist(), planned.actions.tolist(), strict=True):
@@ -81,7 +78,7 @@ def _time_left(seconds: float, unknown: int, todo: int) -> str:
     return f"{about(seconds).capitalize()} by what stored cells of these learners took{others}."
 
 
-def _fleets(planned: "Plan", cores: int) -> list[dict[str, Any]]:
+def _fleets(planned: Plan, cores: int) -> list[dict[str, Any]]:
     """For each group of cells that may train side by side, how many fleets there are and how large the largest is."""
     counts = Counter[int]()
     for entry, count in Counter(planned.entry[planned.todo].tolist()).items():
@@ -106,7 +103,7 @@ class _Row:
     failures: Counter[str] = field(default_factory=Counter)
     error: str | None = None
 
-    def add(self, record: "Record") -> None:
+    def add(self, record: Record) -> None:
         """Count a record."""
         self.cells += 1
         if record["final"]["test_accuracy"] is not None:
@@ -124,7 +121,7 @@ class _Row:
         return [str(self.cells), percent(mean), percent(lowest), f"{self.solved} of {self.cells}", troubles]
 
 
-def show_results(planned: "Plan", as_json: bool) -> tuple[int, set[str]]:
+def show_results(planned: Plan, as_json: bool) -> tuple[int, set[str]]:
     """Print the results of a sweep; the number of stored cells, and the statuses of those below their budget."""
     rows: dict[str, _Row] = {}
     cells = 0
@@ -155,7 +152,7 @@ def show_results(planned: "Plan", as_json: bool) -> tuple[int, set[str]]:
     return cells, short
 
 
-def _write_json(records: Iterable[tuple[int, "Record"]]) -> Iterator[tuple[int, "Record"]]:
+def _write_json(records: Iterable[tuple[int, Record]]) -> Iterator[tuple[int, Record]]:
     """Pass records on, and write them as one JSON document, without keeping them in memory."""
     sys.stdout.write(f'{{"schema": {results.SCHEMA}, "cells": [')
     for number, (place, record) in enumerate(records):
@@ -170,7 +167,7 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         click.echo(f"… and {len(rows) - MOST_ROWS:,} more rows.")
 
 
-def _show_rows(planned: "Plan", rows: list[_Row]) -> None:
+def _show_rows(planned: Plan, rows: list[_Row]) -> None:
     questions = {row.question for row in rows}
     columns = ["", "pairs", "cells", "test", "lowest", "≥99%", "not done"]
     hidden = {"pairs"} if len(questions) < 2 else set()

@@ -104,35 +104,40 @@ def measure_each(
     parser: argparse.ArgumentParser,
     word: str,
     described: Mapping[str, Callable[[], str]],
-    measure: Callable[[str], Sequence[Mapping[str, Any]] | None],
+    measure: Callable[[str], Sequence[Mapping[str, Any]]],
     file: Path | None = None,
 ) -> None:
     """Measure one row after the other, print what is found as lines of JSON, and keep it in a file.
 
     :param word: what a row is called.
     :param described: by name, a function that describes the row.
-    :param measure: returns None where it was interrupted.
+    :param measure: raises KeyboardInterrupt where it was interrupted.
     """
     found: list[Mapping[str, Any]] = []
     try:
         for number, (name, describe) in enumerate(described.items(), 1):
             tell(f"{word} {number} of {len(described)}, {name}: {describe()}")
             rows = measure(name)
-            if rows is None:
-                parser.exit(130, INTERRUPTED)
             for row in rows:
                 print(json.dumps(row), flush=True)
             found += rows
             if file:
                 file.write_text(json.dumps(found, indent=1))
+    except KeyboardInterrupt:
+        parser.exit(130, INTERRUPTED)
     except BenchError as error:
         parser.error(message_of(error))
 
 
-def run_seeds(seeds: int, **request: Any) -> list[Record] | None:
-    """The records of a run of so many seeds, a line for each on stderr; None where it was interrupted."""
-    records = bench.run(**request, seeds=seeds, display=each_cell)
-    return None if len(records) < seeds or any(r["status"] == "interrupted" for r in records) else records
+def run_seeds(seeds: int, display: Callable[..., Any] | None = each_cell, **request: Any) -> list[Record]:
+    """The records of a run of so many seeds, by default with a line for each on stderr.
+
+    :raises KeyboardInterrupt: where it was interrupted.
+    """
+    records = bench.run(**request, seeds=seeds, display=display)
+    if len(records) < seeds or any(r["status"] == "interrupted" for r in records):
+        raise KeyboardInterrupt
+    return records
 
 
 def crossing(records: Sequence[Mapping[str, Any]], part: str, target: str) -> dict[str, Any]:
@@ -142,12 +147,18 @@ def crossing(records: Sequence[Mapping[str, Any]], part: str, target: str) -> di
     """
     steps = [r["steps_to"][part][target] for r in records]
     reached = [s for s in steps if s is not None]
-    counts = {"n": len(records), "reached": len(reached)}
+    counts: dict[str, Any] = {"n": len(records), "reached": len(reached)}
     if not reached:
         return counts
     middle = median_interval([math.inf if s is None else s for s in steps])
-    interval = {"median": middle.value, "low": middle.low, "high": middle.high, "level": middle.level}
-    return {**counts, "first": min(reached), "last": max(reached), **interval}
+    return counts | {
+        "first": min(reached),
+        "last": max(reached),
+        "median": middle.value,
+        "low": middle.low,
+        "high": middle.high,
+        "level": middle.level,
+    }
 
 
 def typed_command(steps: int, request: Mapping[str, Any], settings: Mapping[str, Any], seeds: int) -> str:

@@ -91,12 +91,11 @@ def _lognormal(middle: float, deviation: float) -> Quantile:
     return lambda u: middle * np.exp(deviation * special.ndtri(np.clip(u, 1e-12, 1 - 1e-12)))
 
 
-def _never(u: Floats) -> Floats:
-    return np.full_like(u, math.inf)
+def _constant(value: float) -> Quantile:
+    return lambda u: np.full_like(u, value)
 
 
-def _one(u: Floats) -> Floats:
-    return np.ones_like(u)
+NEVER = _constant(math.inf)
 
 
 ACCURACIES: dict[str, Quantile] = {
@@ -104,9 +103,9 @@ ACCURACIES: dict[str, Quantile] = {
     "uniform 0 … 1": _spread(0.0, 1.0),
     "exponential below 1": lambda u: 1 + 0.02 * np.log(u),
     "exponential above 0": lambda u: -0.02 * np.log(1 - u),
-    "10 % U(0.2, 0.9), else 1": _two(0.1, _spread(0.2, 0.9), _one),
-    "40 % U(0.2, 0.9), else 1": _two(0.4, _spread(0.2, 0.9), _one),
-    "10 % at 0.01, else U(0.80, 0.95)": _two(0.1, lambda u: np.full_like(u, 0.01), _spread(0.80, 0.95)),
+    "10 % U(0.2, 0.9), else 1": _two(0.1, _spread(0.2, 0.9), _constant(1.0)),
+    "40 % U(0.2, 0.9), else 1": _two(0.4, _spread(0.2, 0.9), _constant(1.0)),
+    "10 % at 0.01, else U(0.80, 0.95)": _two(0.1, _constant(0.01), _spread(0.80, 0.95)),
     "0.3 or 0.99, half each": _two(0.5, _spread(0.29, 0.31), _spread(0.98, 1.0)),
     "0.998 or 0.999, half each": lambda u: np.where(u < 0.5, 0.998, 0.999),
 }
@@ -116,37 +115,36 @@ TIMES: dict[str, Quantile] = {
     "28 or 29, half each": lambda u: np.where(u < 0.5, 27.5, 28.5),
     "lognormal 100, σ = 0.3": _lognormal(100, 0.3),
     "lognormal 600, σ = 0.5: a fifth beyond the horizon": _lognormal(600, 0.5),
-    "30, or never for a fifth": _two(0.8, _spread(28, 33), _never),
-    "30, or never for a half": _two(0.5, _spread(28, 33), _never),
+    "30, or never for a fifth": _two(0.8, _spread(28, 33), NEVER),
+    "30, or never for a half": _two(0.5, _spread(28, 33), NEVER),
     "30 or 500, half each": _two(0.5, _spread(28, 33), _spread(450, 550)),
-    "100, or never for a tenth": _two(0.9, _lognormal(100, 0.3), _never),
+    "100, or never for a tenth": _two(0.9, _lognormal(100, 0.3), NEVER),
 }
 
 MEDIANS = {**ACCURACIES, **TIMES}
 EQUAL_ROWS = {**{f"accuracy, {k}": v for k, v in ACCURACIES.items()}, **{f"steps, {k}": v for k, v in TIMES.items()}}
 
 
-def known_from_evaluations(times: Floats, confirmed: bool = True) -> tuple[Floats, Floats, Floats]:
+def known_from_evaluations(times: Floats) -> tuple[Floats, Floats, Floats]:
     """Crossing times as they are known from evaluations up to the horizon: after, early and late as in `Crossing`.
 
-    :param confirmed: whether a crossing must hold to 1.5 times its step within the horizon, as sustained ones must.
+    A crossing is confirmed where it holds to 1.5 times its step within the horizon.
     """
     place = np.searchsorted(GRID, np.minimum(times, HORIZON))
     there = times <= HORIZON
     at = GRID[np.minimum(place, len(GRID) - 1)]
     after = np.where(there, GRID[np.maximum(place - 1, 0)], HORIZON)
     early = np.where(there, at, math.inf)
-    late = np.where(there & (~np.array(confirmed) | (at * CONFIRMATION <= HORIZON)), at, math.inf)
+    late = np.where(there & (at * CONFIRMATION <= HORIZON), at, math.inf)
     return after, early, late
 
 
-def _true_medians(quantile: Quantile) -> tuple[float, float]:
+def _true_medians(quantile: Quantile) -> Floats:
     """The lowest and the highest median of the distribution."""
-    low, high = quantile(np.array([0.5 - 1e-9, 0.5 + 1e-9]))
-    return float(low), float(high)
+    return quantile(np.array([0.5 - 1e-9, 0.5 + 1e-9]))
 
 
-def _share_held(ends_R2: list[tuple[float | None, float | None]], truths: tuple[float, float]) -> float:
+def _share_held(ends_R2: list[tuple[float | None, float | None]], truths: Floats) -> float:
     """How often an interval holds the true value; of several true values, the one that it holds least often."""
     ends = np.array([(-math.inf if a is None else a, math.inf if b is None else b) for a, b in ends_R2])
     return min(float(((ends[:, 0] <= t + 1e-9) & (t - 1e-9 <= ends[:, 1])).mean()) for t in truths)

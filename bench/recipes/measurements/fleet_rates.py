@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def fleets(
     """What each process measures of a fleet of ``size`` replicas: rates, operations, memory, seconds of compiling."""
     parts = fleet_parts(device, size, MANY, joblib.cpu_count())
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
-        meet = Meeting(folder, len(parts))
+        meet = partial(_meet, folder, len(parts))
         with _processes(len(parts), device) as pool:  # also for one: scripts have a process as it was
             futures = [
                 pool.submit(
@@ -118,23 +119,12 @@ def _processes(number: int, device: str) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
-@dataclass(frozen=True)
-class Meeting:
-    """Where processes wait for each other, so that all are timed while all work.
-
-    :param folder: an empty one, in which each process leaves a file.
-    :param number: of processes.
-    """
-
-    folder: str
-    number: int
-
-    def __call__(self) -> None:
-        """Return once all processes have arrived."""
-        Path(self.folder, str(os.getpid())).touch()
-        until = time.monotonic() + PATIENCE
-        while len(os.listdir(self.folder)) < self.number and time.monotonic() < until:
-            time.sleep(0.01)
+def _meet(folder: str, number: int) -> None:
+    """Return once so many processes have left a file in a folder, so that all are timed while all work."""
+    Path(folder, str(os.getpid())).touch()
+    until = time.monotonic() + PATIENCE
+    while len(os.listdir(folder)) < number and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def _fleet(

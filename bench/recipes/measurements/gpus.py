@@ -16,13 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.executors import isolated_environment
 from bench.recipes.measurements._study import parser_of, tell
-from bench.results import Record, Store
+from bench.results import Record, Store, many
 from bench.scheduling import gpus
 
 PURPOSES = ("train", "evaluate", "compile", "probes", "harness")
@@ -58,15 +57,11 @@ def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
 
 def summary(records: Iterable[Record]) -> dict[str, Any]:
     """The number of cells that are done, seconds of worker processes by purpose, and a digest of the curves."""
-    spent, cells, curves = Counter[str](), 0, {}
-    for record in records:
-        seconds: Mapping[str, Any] = record["seconds"]
-        spent.update({purpose: seconds[purpose] for purpose in PURPOSES})
-        cells += record["status"] == "done"
-        curves[record["id"]] = record["curve"]
+    known: list[Mapping[str, Any]] = list(records)
+    curves = {record["id"]: record["curve"] for record in known}
     return {
-        "cells": cells,
-        "worker_seconds": {purpose: round(spent[purpose], 1) for purpose in PURPOSES},
+        "cells": sum(record["status"] == "done" for record in known),
+        "worker_seconds": {p: round(sum(record["seconds"][p] for record in known), 1) for p in PURPOSES},
         "curves": hashlib.sha256(json.dumps(curves, sort_keys=True).encode()).hexdigest()[:16],
     }
 
@@ -86,14 +81,14 @@ def main() -> None:
     for count in options.counts:
         if not 1 <= count <= here:
             parser.error(f"N must be a number of the GPUs that are here, {here or 'none'}, got {count}.")
-    sweeps = f"{len(options.counts)} sweep{'s' * (len(options.counts) > 1)}"
     tell(
-        f"{sweeps} of {16 * options.seeds:,} cells of {options.steps:,} steps, each timed in a folder of its own that "
-        "is deleted afterwards. 1,024 cells of 40,000 steps took 235 s on four H200s and 881 s on one."
+        f"{many(len(options.counts), 'sweep')} of {16 * options.seeds:,} cells of {options.steps:,} steps, each timed "
+        "in a folder of its own that is deleted afterwards. 1,024 cells of 40,000 steps took 235 s on four H200s and "
+        "881 s on one."
     )
     try:
         for number, count in enumerate(options.counts):
-            tell(f"Sweep {number + 1} of {len(options.counts)}, on {count} GPU{'s' if count > 1 else ''}.")
+            tell(f"Sweep {number + 1} of {len(options.counts)}, on {many(count, 'GPU')}.")
             print(json.dumps(measure(count, options)), flush=True)
     except subprocess.CalledProcessError as error:
         parser.exit(1, f"The sweep ended with the exit code {error.returncode}: its messages are above.\n")

@@ -138,11 +138,10 @@ def main() -> None:
     names = chosen(parser, "ROW", options.rows, described)
     tell(f"{len(names)} of {len(ROWS)} rows; records are kept in {options.results}.")
 
-    def measure(name: str) -> list[dict[str, Any]] | None:
+    def measure(name: str) -> list[dict[str, Any]]:
         steps, request, settings = ROWS[name]
         limits = {"steps": steps, "seconds": options.seconds, "device": options.device, "results": options.results}
-        records = run_seeds(options.seeds, **request, settings=settings, **limits)
-        return None if records is None else [row(name, records)]
+        return [row(name, run_seeds(options.seeds, **request, settings=settings, **limits))]
 
     measure_each(parser, "Row", {name: described[name] for name in names}, measure, options.json)
 

@@ -37,8 +37,7 @@ def ours(epochs: int, seed: int) -> tuple[float, float]:
 
 def direct(epochs: int, seed: int, threads: int) -> tuple[float, float]:
     """Seconds and test accuracy of scikit-learn on the same codes, fit and predict alone."""
-    spec = family(Request(**REQUEST), seed).first
-    cell = prepare(spec)
+    cell = prepare(family(Request(**REQUEST), seed).first)
     X, train, test = cell.problem.codes.dense(), cell.split.train, cell.split.test
     targets = np.eye(97, dtype=np.float32)[cell.problem.y]
     network = MLPRegressor(

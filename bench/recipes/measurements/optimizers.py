@@ -49,8 +49,8 @@ CORE = 0.13
 REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
 
 
-def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict[str, Any]] | None:
-    """Tune one arm at one fraction, or continue its study; None where it was interrupted."""
+def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Tune one arm at one fraction, or continue its study; raise KeyboardInterrupt where it was interrupted."""
     space, fix = ARMS[arm]
     start = time.perf_counter()
     done = tune(
@@ -70,7 +70,7 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict
         say=timed(),
     )
     if not done.whole:
-        return None
+        raise KeyboardInterrupt
     return [
         {
             "arm": arm,
@@ -97,8 +97,7 @@ def _described(arm: str, options: argparse.Namespace) -> str:
     trainings = options.trials * options.seeds + options.fresh
     longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
     steps = trainings * longest
-    gpu, core = steps / H200, steps * CORE
-    cost = f"{about(gpu)} on an H200, {duration(core)} of CPU cores at most"
+    cost = f"{about(steps / H200)} on an H200, {duration(steps * CORE)} of CPU cores at most"
     return f"{trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
 
 

@@ -17,6 +17,15 @@ from learners import Problem
 from learners.fleet import ACTIVATIONS, Network, Noise, TorchLearner
 
 HELD_OUT_BATCH = 512
+FORM = {
+    "norm": "pre",
+    "layout": "slots",
+    "positions": "learned",
+    "tied": True,
+    "tied_readout": False,
+    "shared_blocks": False,
+}
+"""The form of the transformer that is written out."""
 PLAIN = {
     "decay": None,
     "grokfast": "none",
@@ -107,10 +116,7 @@ def plain_module(learner: TorchLearner, problem: Problem) -> nn.Module:
     network.reset(torch.Generator().manual_seed(learner.seed()), norm)
     if type(learner).__name__ != "Transformer":
         return OfCodes(network, table)
-    plain_form = {"norm": "pre", "layout": "slots", "positions": "learned", "tied": True, "tied_readout": False}
-    plain_form |= {"shared_blocks": False}
-    onehot = table.shape[0] == table.shape[1] and bool((table == torch.eye(len(table))).all())
-    if not onehot or any(getattr(learner, name) != value for name, value in plain_form.items()):
+    if not codes.onehot or any(getattr(learner, name) != value for name, value in FORM.items()):
         raise ValueError("The usual script is written for the default form of the transformer and one-hot codes.")
     module = PlainTransformer(learner, codes.n_slots, codes.n_features, problem.n_classes)
     module.load_state_dict({name: x.detach() for name, x in network.named_parameters()})

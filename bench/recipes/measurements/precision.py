@@ -65,8 +65,7 @@ def sign_flip(differences: NDArray[np.float64], draws: int = 20_000) -> float:
 
     That of `bench.ranking.statistics` takes all signs, which is exact, but too many for hundreds of seeds.
     """
-    rng = np.random.default_rng(0)
-    signs = rng.choice([-1.0, 1.0], size=(draws, len(differences)))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(draws, len(differences)))
     means = np.abs((signs * differences).mean(axis=1))
     return float((1 + (means >= abs(differences.mean()) - 1e-12).sum()) / (draws + 1))
 
@@ -87,18 +86,14 @@ def compare(exact: list[Record], rounded: list[Record], target: str) -> dict[str
     }
 
 
-def measure(
-    name: str, precision: str, exact: list[Record], **request: Any
-) -> tuple[list[Record], dict[str, Any]] | None:
-    """The records and the row of one route in one precision; None where it was interrupted.
+def measure(name: str, precision: str, exact: list[Record], **request: Any) -> tuple[list[Record], dict[str, Any]]:
+    """The records and the row of one route in one precision.
 
     :param exact: the records in the first precision; empty for that precision itself.
     """
     steps, what, settings, target = ROUTES[name]
     tell(f"{name} in {precision}:")
     records = run_seeds(**what, settings=settings, steps=steps, precision=precision, **request)
-    if records is None:
-        return None
     failed = [r["error"]["message"] for r in records if r["error"]]
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(records)} cells failed: {failed[0]}")
@@ -141,15 +136,14 @@ def main() -> None:
     names = chosen(parser, "ROUTE", options.routes, described)
     tell(f"{len(names)} of {len(ROUTES)} routes; records are kept in {options.results}.")
 
-    def measure_route(name: str) -> list[dict[str, Any]] | None:
-        request = {"seeds": options.seeds, "device": options.device, "results": options.results}
+    def measure_route(name: str) -> list[dict[str, Any]]:
         exact, rows = list[Record](), []
         for precision in precisions:
-            found = measure(name, precision, exact, **request)
-            if found is None:
-                return None
-            exact = exact or found[0]
-            rows.append(found[1])
+            records, row = measure(
+                name, precision, exact, seeds=options.seeds, device=options.device, results=options.results
+            )
+            exact = exact or records
+            rows.append(row)
         return rows
 
     measure_each(parser, "Route", {name: described[name] for name in names}, measure_route, options.json)

@@ -90,11 +90,10 @@ def main() -> None:
     if options.trials < 3:
         parser.error(f"--trials must be an integer ≥ 3, got {options.trials}.")
     trials, seeds, steps = options.trials, options.seeds, options.steps
-    side, lone_steps = trials * seeds * steps, trials * steps
     tell(
-        f"Three searches of {trials:,} trials of up to {steps:,} steps: two of {seeds} seeds each, {side:,} steps at "
-        f"most, and one of a seed at a time, {lone_steps:,}. With the defaults about 6 minutes on an H200. The "
-        "searches are timed, and nothing is kept but the lines on stdout."
+        f"Three searches of {trials:,} trials of up to {steps:,} steps: two of {seeds} seeds each, "
+        f"{trials * seeds * steps:,} steps at most, and one of a seed at a time, {trials * steps:,}. With the defaults "
+        "about 6 minutes on an H200. The searches are timed, and nothing is kept but the lines on stdout."
     )
     try:
         rows: list[dict[str, Any]] = []

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import run as run_cells
 from bench.errors import RequestError
+from bench.recipes.measurements._study import run_seeds
 from bench.recipes.measurements.fleet_rates import Subject, fleets, product_rate, rates_of
 from bench.recipes.measurements.plain_script import Script
 from bench.results import describe
@@ -187,16 +187,8 @@ def _whole_run(subject: Subject, device: str, replicas: int, say: Say) -> dict[s
     say(f"measuring where the time of a run of {RUN_STEPS:,} steps with {replicas} seeds goes …")
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
-        records = run_cells(
-            **vars(subject),
-            seeds=replicas,
-            steps=RUN_STEPS,
-            device=device,
-            results=folder,
-        )
+        records = run_seeds(replicas, display=None, **vars(subject), steps=RUN_STEPS, device=device, results=folder)
     wall = time.perf_counter() - start
-    if len(records) < replicas or any(record["status"] == "interrupted" for record in records):
-        raise KeyboardInterrupt
     total = sum(record["seconds"]["total"] for record in records)
     shares = {
         purpose: sum(record["seconds"][purpose] for record in records) / total

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bench.errors import RequestError
+from bench.errors import RequestError, optional_package, os_errors_as
 from bench.ranking import Comparison
 
 FORMATS = (".svg", ".png")
@@ -21,14 +20,7 @@ def check_diagram(path: str) -> None:
         raise RequestError(f"`diagram` must end in {' or '.join(FORMATS)}, got {path!r}.")
     if not Path(path).parent.is_dir():
         raise RequestError(f"`diagram` must be in a folder that exists, got {path!r}.")
-    _library()
-
-
-def _library() -> Any:
-    try:
-        return import_module("scikit_posthocs")
-    except ImportError as error:
-        raise RequestError(f"`diagram` needs scikit-posthocs: pip install 'mod97[diagram]' ({error}).") from error
+    optional_package("scikit_posthocs", "diagram", "`diagram`")
 
 
 def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
@@ -38,7 +30,7 @@ def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
     :raises RequestError: where it cannot be drawn to this path.
     """
     check_diagram(path)
-    library, pandas, figures = _library(), import_module("pandas"), import_module("matplotlib.figure")
+    library, pandas, figures = map(import_module, ("scikit_posthocs", "pandas", "matplotlib.figure"))
     ranks_BM = np.array(comparison.ranks).T
     names = [f"{label} " if label in labels[:m] else label for m, label in enumerate(labels)]
     p_values = library.posthoc_nemenyi_friedman(ranks_BM)
@@ -54,7 +46,5 @@ def draw(labels: Sequence[str], comparison: Comparison, path: str) -> None:
     told = apart if comparison.differ else "no difference (Friedman, 95 %)"
     figure.axes[0].set_title(f"mean rank over {len(ranks_BM)} blocks, 1 the best; {told}", fontsize=9, pad=18)
     dated = {"Date": None} if path.lower().endswith(".svg") else None
-    try:
+    with os_errors_as(RequestError, f"`diagram` cannot be written to {path!r}"):
         figure.savefig(path, bbox_inches="tight", metadata=dated)
-    except OSError as error:
-        raise RequestError(f"`diagram` cannot be written to {path!r}: {error.strerror}.") from error

@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import optuna
 
-from bench.errors import RequestError, one_of
+from bench.errors import RequestError, one_of, optional_package
 from bench.tuning.dashboard.study_page import draw_figures
 from bench.tuning.optuna_internals import study_id_of
 from bench.tuning.storage.open import file_of, open_storage
@@ -56,7 +56,7 @@ def serve(
     :param quiet: print the bare address, and nothing else.
     :raises RequestError: if the storage cannot be opened, has no such study, or the address cannot be used.
     """
-    dashboard = _dashboard()
+    dashboard = optional_package("optuna_dashboard", "dashboard", "The dashboard")
     if not 0 <= port <= LARGEST_PORT:
         raise RequestError(f"`port` must be an integer in [0, {LARGEST_PORT}], got {port}.")
     storage = _open(url)
@@ -68,15 +68,6 @@ def serve(
             server.serve_forever()
         except KeyboardInterrupt:  # the usual way to end it
             return
-
-
-def _dashboard() -> Any:
-    try:
-        return import_module("optuna_dashboard")
-    except ImportError as error:
-        raise RequestError(
-            f"The dashboard needs optuna-dashboard: pip install 'mod97[dashboard]' ({error})."
-        ) from error
 
 
 def _open(url: str) -> optuna.storages.BaseStorage:

@@ -16,7 +16,7 @@ from typing import Any
 
 import optuna
 
-from bench.errors import StoreError
+from bench.errors import StoreError, os_errors_as
 from bench.reports import curve_picture, study_figures
 from bench.tuning.optuna_internals import (
     FIGURE,
@@ -167,7 +167,7 @@ def attach_record(study: optuna.Study, record: Path, folder: Path) -> None:
 
     :raises StoreError: if it cannot be copied.
     """
-    try:
+    with os_errors_as(StoreError, f"The winner's record {str(record)!r} cannot be copied to {str(folder)!r}"):
         folder.mkdir(exist_ok=True)
         store, id = optuna.artifacts.FileSystemArtifactStore(folder), _find(study, record.name)
         if id is None:
@@ -175,9 +175,6 @@ def attach_record(study: optuna.Study, record: Path, folder: Path) -> None:
         elif not (folder / id).is_file() or (folder / id).read_bytes() != record.read_bytes():
             with record.open("rb") as file:
                 store.write(id, file)
-    except OSError as error:
-        message = f"The winner's record {str(record)!r} cannot be copied to {str(folder)!r}: {error.strerror}."
-        raise StoreError(message) from error
 
 
 def _find(study: optuna.Study, name: str) -> str | None:

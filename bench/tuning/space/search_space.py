@@ -183,8 +183,7 @@ class SearchSpace:
         drawn: dict[str, Any] = {"encoder": encoder, "learner": self.learner}
         settings = {name: value for name, value in self.fixed.items() if name.startswith("task.")}
         for owner, kind, cls in self._owners(encoder):
-            values = self._draw_owned(trial, owner, cls)
-            settings |= {f"{kind}.{name}": value for name, value in values.items()}
+            settings |= {f"{kind}.{name}": value for name, value in self._draw_owned(trial, owner, cls).items()}
         for name, choices in (("combine", self.combine), ("sdr", self.sdr)):
             if choices:
                 drawn[name] = _one(trial, name, choices)

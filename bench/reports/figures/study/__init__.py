@@ -14,8 +14,6 @@ from optuna.study import Study
 
 from bench.reports.figures.study._common import Figure
 
-__all__ = ["study_figures"]
-
 
 def study_figures(study: Study, names: Sequence[str], curve: str) -> dict[str, Figure]:
     """The pictures that can be drawn of a study as it is now, by their ids.

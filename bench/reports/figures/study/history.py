@@ -1,6 +1,7 @@
 """The value of every trial of a study, by the number of the trial."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import optuna
 
@@ -65,13 +66,9 @@ def _marked(
     return {"type": "scatter", "mode": "markers", "name": label, "marker": marker, **dots}
 
 
-def _so_far(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> list[tuple[float | None, float | None]]:
+def _so_far(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> list[tuple[int, float]]:
     """The best value up to each of these trials."""
-    best, found = (
-        min if study.direction == optuna.study.StudyDirection.MINIMIZE else max,
-        list[tuple[float | None, float | None]](),
-    )
-    for trial in sorted(trials, key=lambda trial: trial.number):
-        before = found[-1][1] if found else None
-        found.append((trial.number, trial.values[0] if before is None else best(before, trial.values[0])))
-    return found
+    ordered = sorted(trials, key=lambda trial: trial.number)
+    better: Callable[[float, float], float] = min if study.direction == optuna.study.StudyDirection.MINIMIZE else max
+    best = accumulate((trial.values[0] for trial in ordered), better)
+    return [(trial.number, value) for trial, value in zip(ordered, best, strict=True)]
