@@ -733,7 +733,6 @@ def test_too_few_blocks_or_rows_are_one_line() -> None:
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_the_diagram_is_drawn(command: Command, tmp_path: Path, suffix: str) -> None:
-    pytest.importorskip("scikit_posthocs")
     folder = stored(tmp_path, blocks(("add", "cube", "quad", "subtract"), a=(0.9,) * 4, b=(0.8,) * 4, c=(0.4,) * 4))
     path = tmp_path / f"diagram.{suffix}"
     assert command("rank", "--results", folder, "--blocks", "--diagram", path).code == 0
@@ -744,11 +743,11 @@ def test_the_diagram_is_drawn(command: Command, tmp_path: Path, suffix: str) -> 
 def test_without_its_library_the_diagram_names_the_extra(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     folder = stored(tmp_path, blocks(("add", "cube", "quad"), a=(0.9,) * 3, b=(0.8,) * 3, c=(0.4,) * 3))
     done = command("rank", "--results", folder, "--blocks", "--diagram", tmp_path / "a.svg")
     assert done.code == 2
-    assert "pip install 'mod97[diagram]'" in done.error
+    assert "pip install 'mod97[plot]'" in done.error
     assert command("rank", "--results", folder, "--blocks").code == 0
 
 
@@ -964,7 +963,7 @@ def test_the_table_fits_the_terminal(
         (("--parameters", "..3"), "--parameters ..3 leaves none of 1 row."),
         (("--blocks",), "--blocks compares at least 3 rows over at least 3 blocks"),
         (("--diagram", "a.svg"), "--diagram needs --blocks"),
-        (("--blocks", "--diagram", "a.pdf"), "--diagram must end in .svg or .png, got 'a.pdf'."),
+        (("--blocks", "--diagram", "a.gif"), "--diagram must end in .png, .svg, .pdf, .html, got 'a.gif'."),
         (("--blocks", "--diagram", "/nonexistent/a.svg"), "--diagram must be in a folder that exists"),
         (("--top", "0"), "--top must be ≥ 1, got 0."),
         (("--format", "html"), "Unknown --format 'html'"),

@@ -5,10 +5,14 @@ from .criteria import CRITERIA as CRITERIA
 from .criteria import CROSSINGS as CROSSINGS
 from .league import Ranking as Ranking
 from .league import rank as rank
+from .observations import Crossing as Crossing
+from .observations import Observation as Observation
+from .observations import observe as observe
 from .places import Comparison as Comparison
 from .question import Question as Question
 from .rows import Row as Row
 from .runs import PROBES as PROBES
+from .runs import Run as Run
 from .scores import ACCURACY_SPACING as ACCURACY_SPACING
 from .scores import needed_fraction as needed_fraction
 from .statistics.estimates import FEWEST as FEWEST

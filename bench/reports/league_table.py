@@ -2,8 +2,7 @@
 
 import csv
 import json
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,8 @@ from string import ascii_letters
 from typing import Any, NamedTuple
 
 from bench.ranking import FEWEST, PROBES, Question, Ranking, Row, estimate_name, horizon_suffix
-from bench.results import exponential, four_digits, percent, short_duration
+from bench.reports.labels import short_labels
+from bench.results import exponential, percent, short_duration
 
 SHORTEST_LABEL = 20
 """Columns are left out before labels are wrapped to fewer characters than this."""
@@ -21,9 +21,6 @@ MOST_NEEDED = 8
 """Columns that are needed more than this are never left out."""
 MANY = 8
 """So many rows are named in a footnote."""
-NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
-MOST_DIGITS = 6
-"""Numbers in labels with more significant digits than this are shortened."""
 NESTED = ("config", "task_parameters", "fractions", "tuning")
 """Values of a row that are JSON in a CSV file."""
 
@@ -61,7 +58,7 @@ def columns_of(ranking: Ranking, tables: Sequence[Table]) -> list[Column]:
     """The columns that are not empty."""
     names: dict[int, str] = {}
     for table in tables:
-        short = _short_labels(row.label for row in table.rows)
+        short = short_labels(row.label for row in table.rows)
         names |= {id(row): short[row.label] for row in table.rows}
     rows = [row for table in tables for row in table.rows]
     return [c for c in _columns(ranking, names) if any(c.cell(row) not in ("", "–") for row in rows)]
@@ -171,31 +168,9 @@ def _grouper(ranking: Ranking) -> Callable[[Row], str]:
     return lambda row: "".join(letter for letter, members in groups.items() if places[id(row)] in members)
 
 
-def _short_labels(labels: Iterable[str]) -> dict[str, str]:
-    """Short labels by their labels; those that would look the same are left as they are."""
-    short = {label: _short(label) for label in labels}
-    counts = Counter(short.values())
-    return {label: shown if counts[shown] == 1 else label for label, shown in short.items()}
-
-
-def _short(label: str) -> str:
-    """A label with four significant digits of its long numbers; integers are left as they are.
-
-    >>> _short("onehot+concat → mlp(lr=0.020961900543150613, betas=[0.9, 0.98], seed=12345678)")
-    'onehot+concat → mlp(lr=0.02096, betas=[0.9, 0.98], seed=12345678)'
-    """
-
-    def shortened(found: re.Match[str]) -> str:
-        mantissa = found[0].partition("e")[0].replace(".", "").lstrip("0")
-        short = found[0].isdigit() or len(mantissa) <= MOST_DIGITS
-        return found[0] if short else four_digits(float(found[0]))
-
-    return NUMBER.sub(shortened, label)
-
-
 def footnotes(rows: Sequence[Row]) -> list[str]:
     """What the marks in a table stand for."""
-    names = _short_labels(row.label for row in rows)
+    names = short_labels(row.label for row in rows)
     reasons: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         if row.incomplete:

@@ -12,7 +12,8 @@ from pkgutil import iter_modules
 
 from optuna.study import Study
 
-from bench.reports.figures.study._common import Figure
+from bench.reports.figures._elements import Figure
+from bench.reports.figures.study._common import on_page
 
 __all__ = ["study_figures"]
 
@@ -24,5 +25,5 @@ def study_figures(study: Study, names: Sequence[str], curve: str) -> dict[str, F
     :param curve: the name of its intermediate values.
     """
     pictures = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__) if found.name[0] != "_"]
-    drawn = {picture.ID: picture.draw(study, names, curve) for picture in pictures}
-    return {id: figure for id, figure in drawn.items() if figure is not None}
+    drawn = {picture.ID: picture.draw(study, names, curve) for picture in pictures if hasattr(picture, "ID")}
+    return {id: on_page(figure) for id, figure in drawn.items() if figure is not None}

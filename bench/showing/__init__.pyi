@@ -1,0 +1,3 @@
+from .pictures import picture as picture
+from .pictures import plot as plot
+from .predictions import predictions_of as predictions_of
