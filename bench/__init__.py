@@ -12,12 +12,13 @@ import os
 from importlib import import_module
 from typing import Any
 
-__all__ = ["plan", "plan_sweep", "plan_tune", "plot", "rank", "rerun", "run", "sweep", "tune"]
+__all__ = ["load", "plan", "plan_sweep", "plan_tune", "plot", "rank", "rerun", "run", "sweep", "tune"]
 
 HOMES = {
     **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
     "rerun": "bench.scheduling.rerun",
     "rank": "bench.ranking.league",
+    "load": "bench.results.frames",
     "plan_tune": "bench.tuning.request",
     "plot": "bench.showing.pictures",
     "tune": "bench.tuning.tune",

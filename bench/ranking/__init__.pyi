@@ -1,6 +1,11 @@
 from . import statistics as statistics
 from .captions import estimate_name as estimate_name
 from .captions import horizon_suffix as horizon_suffix
+from .cells import estimate_text as estimate_text
+from .cells import interval_text as interval_text
+from .cells import shown_or_dash as shown_or_dash
+from .cells import solved_text as solved_text
+from .cells import span_text as span_text
 from .criteria import CRITERIA as CRITERIA
 from .criteria import CROSSINGS as CROSSINGS
 from .league import Ranking as Ranking

@@ -105,6 +105,13 @@ class Row:
         others = (name for name in vars(self) if name not in (*first, "runs"))
         return {name: getattr(self, name) for name in (*first, *others)}
 
+    def to_flat(self) -> dict[str, Any]:
+        """The same with a value for each probe, for the fewest and the most steps, and lists of words joined."""
+        row = self.to_dict()
+        probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
+        row |= {**probes, "fewest_steps": steps[0], "most_steps": steps[1]}
+        return row | {name: "; ".join(row[name]) for name in ("incomplete", "remarks")}
+
 
 @dataclass(frozen=True)
 class ScoredRow:

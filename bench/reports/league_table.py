@@ -11,7 +11,19 @@ from itertools import groupby
 from string import ascii_letters
 from typing import Any, NamedTuple
 
-from bench.ranking import FEWEST, PROBES, Question, Ranking, Row, estimate_name, horizon_suffix
+from bench.ranking import (
+    FEWEST,
+    PROBES,
+    Ranking,
+    Row,
+    estimate_name,
+    estimate_text,
+    horizon_suffix,
+    interval_text,
+    shown_or_dash,
+    solved_text,
+    span_text,
+)
 from bench.reports.labels import short_labels
 from bench.results import exponential, percent, short_duration
 
@@ -23,8 +35,6 @@ MANY = 8
 """So many rows are named in a footnote."""
 NESTED = ("config", "task_parameters", "fractions", "tuning")
 """Values of a row that are JSON in a CSV file."""
-
-Show = Callable[[float | None], str]
 
 
 class Table(NamedTuple):
@@ -71,68 +81,32 @@ def _columns(ranking: Ranking, names: Mapping[int, str]) -> list[Column]:
     """
     question, mean_rank = ranking.question, ranking.comparison is not None
     of_accuracy = question.criterion.kind == "accuracy" and not mean_rank
-    score = partial(_shown, show="{:.2f}".format if mean_rank else question.criterion.shown)
+    score = partial(shown_or_dash, show="{:.2f}".format if mean_rank else question.criterion.shown)
     return [
-        Column("#", lambda row: _shown(row.rank, str)),
-        Column("ranks", lambda row: "–" if row.rank_low is None else _span(str(row.rank_low), str(row.rank_high)), 8),
+        Column("#", lambda row: shown_or_dash(row.rank, str)),
+        Column(
+            "ranks", lambda row: "–" if row.rank_low is None else span_text(str(row.rank_low), str(row.rank_high)), 8
+        ),
         Column("", lambda row: names[id(row)]),
         Column("group", _grouper(ranking)),
         Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}"),
-        Column(estimate_name(question, mean_rank), lambda row: _estimate(row, score, question)),
-        Column("best–worst" if mean_rank else "interval", lambda row: _interval(row, score)),
-        Column("conf.", lambda row: _shown(row.level, "{:.1%}".format), 8),
+        Column(estimate_name(question, mean_rank), lambda row: estimate_text(row, score, question)),
+        Column("best–worst" if mean_rank else "interval", lambda row: interval_text(row, score)),
+        Column("conf.", lambda row: shown_or_dash(row.level, "{:.1%}".format), 8),
         Column("mean", lambda row: "–" if mean_rank else score(row.mean), 5),
-        Column("beats next", lambda row: _shown(row.improvement, "{:.2f}".format), 6),
-        Column("solved", lambda row: _solved(row, mean_rank), 8),
+        Column("beats next", lambda row: shown_or_dash(row.improvement, "{:.2f}".format), 6),
+        Column("solved", lambda row: solved_text(row, mean_rank), 8),
         Column("P(solved)", _solved_interval, 7),
         Column("tried", _tried, 7),
         Column("test", lambda row: "" if of_accuracy else percent(row.test_accuracy), 4),
         Column("min–max", lambda row: _range(row) if of_accuracy else "", 4),
         *(Column(name, _prober(probe, question.target), 7) for probe, name in PROBES.items()),
         Column("a=b", lambda row: percent(row.diagonal), 2),
-        Column("params", lambda row: _shown(row.parameters, "{:,}".format), 3),
-        Column("steps", lambda row: "–" if row.steps is None else _span(*map("{:,}".format, row.steps)), 4),
-        Column("training", lambda row: _shown(row.seconds, short_duration), 6),
-        Column("FLOPs", lambda row: _shown(row.flops, exponential), 1),
+        Column("params", lambda row: shown_or_dash(row.parameters, "{:,}".format), 3),
+        Column("steps", lambda row: "–" if row.steps is None else span_text(*map("{:,}".format, row.steps)), 4),
+        Column("training", lambda row: shown_or_dash(row.seconds, short_duration), 6),
+        Column("FLOPs", lambda row: shown_or_dash(row.flops, exponential), 1),
     ]
-
-
-def _shown(value: float | None, show: Callable[[float], str]) -> str:
-    return "–" if value is None else show(value)
-
-
-def _span(low: str, high: str) -> str:
-    return low if low == high else f"{low}–{high}"
-
-
-def _estimate(row: Row, score: Show, question: Question) -> str:
-    """The estimate; where there is none, why."""
-    if row.estimate is not None or row.rank is None:
-        return score(row.estimate)
-    if question.criterion.kind == "fraction":
-        return "none of them"
-    maybe = round((row.solved or 0.0) * row.n) + row.unconfirmed
-    if 2 * maybe > row.n:
-        return "unconfirmed"
-    return "unknown" if 2 * (maybe + row.stopped) > row.n else "not reached"
-
-
-def _interval(row: Row, score: Show) -> str:
-    """As "98.1–99.2%", "400–∞"; "–" where there is none."""
-    if row.low is None and row.high is None:
-        return "–"
-    if row.high is None and row.fractions:
-        return f">{score(row.low)}"
-    low, high = "0" if row.low is None else score(row.low), "∞" if row.high is None else score(row.high)
-    shared = next((unit for unit in ("%", "min", "s") if low.endswith(unit) and high.endswith(unit)), "")
-    return _span(low.removesuffix(shared), high.removesuffix(shared)) + shared
-
-
-def _solved(row: Row, mean_rank: bool) -> str:
-    if mean_rank or row.solved is None:
-        return percent(row.solved)
-    more = f" +{row.unconfirmed}?" if row.unconfirmed else ""
-    return f"{round(row.solved * row.n)}/{row.n}{more}"
 
 
 def _solved_interval(row: Row) -> str:
@@ -143,12 +117,12 @@ def _solved_interval(row: Row) -> str:
 
 def _range(row: Row) -> str:
     """The lowest and the highest run."""
-    return "–" if row.lowest is None else _span(percent(row.lowest).removesuffix("%"), percent(row.highest))
+    return "–" if row.lowest is None else span_text(percent(row.lowest).removesuffix("%"), percent(row.highest))
 
 
 def _tried(row: Row) -> str:
     fractions = [f"{100 * one['train_fraction']:g}" for one in row.fractions]
-    return f"{_span(fractions[0], fractions[-1])}% ({len(fractions)})" if fractions else ""
+    return f"{span_text(fractions[0], fractions[-1])}% ({len(fractions)})" if fractions else ""
 
 
 def _prober(probe: str, target: float) -> Callable[[Row], str]:
@@ -215,7 +189,7 @@ def too_wide(columns: Sequence[Column], tables: Sequence[Table], width: int, gap
 
 def league_csv(ranking: Ranking, tables: Sequence[Table]) -> str:
     """A line for each row, nested values as JSON."""
-    rows = [{"by": ranking.question.by, **_flat(row.to_dict())} for table in tables for row in table.rows]
+    rows = [{"by": ranking.question.by, **_with_json(row.to_flat())} for table in tables for row in table.rows]
     text = StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -223,8 +197,5 @@ def league_csv(ranking: Ranking, tables: Sequence[Table]) -> str:
     return text.getvalue()
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
-    row |= {**probes, "fewest_steps": steps[0], "most_steps": steps[1]}
-    row |= {name: "; ".join(row[name]) for name in ("incomplete", "remarks")}
+def _with_json(row: dict[str, Any]) -> dict[str, Any]:
     return row | {name: json.dumps(row[name], ensure_ascii=False) for name in NESTED}

@@ -1,7 +1,7 @@
 """Rows of a league as the groups of a picture: which are drawn, how they are called and told apart."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -13,6 +13,7 @@ from bench.results import few_of, many
 
 MOST = 6
 """So many groups are drawn unless the user asks for more: one for each colour."""
+UNEVALUATED = "No run that could be drawn was evaluated: each failed, or ended before its first evaluation."
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,14 @@ class Groups:
     notes: list[str]
 
 
-def groups_of(ranking: Ranking, most: int = MOST) -> Groups:
+def groups_of(
+    ranking: Ranking, most: int = MOST, shows: Callable[[Group], bool] = lambda group: True, lacking: str = UNEVALUATED
+) -> Groups:
     """The best rows of each block, at most so many in all.
 
-    :raises RequestError: where no run of any row was evaluated, or ``most`` is below one.
+    :param shows: whether a row has what the picture shows.
+    :param lacking: the message where none has.
+    :raises RequestError: where no row has anything to show, or ``most`` is below one.
     """
     if most < 1:
         raise RequestError(f"`most` must be an integer ≥ 1, got {most}.")
@@ -63,11 +68,9 @@ def groups_of(ranking: Ranking, most: int = MOST) -> Groups:
     rows = sorted(ranking.rows, key=lambda row: (inf if row.rank is None else row.rank, blocks.index(row.title)))
     shared, labels = named(rows)
     found = [Group(label, row, Style.of(0)) for label, row in zip(labels, rows, strict=True)]
-    found = [group for group in found if group.runs]
+    found = [group for group in found if group.runs and shows(group)]
     if not found:
-        raise RequestError(
-            "No run that could be drawn was evaluated: each failed, or ended before its first evaluation."
-        )
+        raise RequestError(lacking)
     drawn = [replace(group, style=Style.of(place)) for place, group in enumerate(found[:most])]
     return Groups(shared, drawn, [*_left_out(ranking, len(found), most), *_unread(drawn)])
 

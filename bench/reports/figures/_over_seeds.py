@@ -45,7 +45,7 @@ def curve_of(runs: Sequence[Run], part: str, question: Question, percentiles: tu
     Each run shows its last evaluation up to that step, also after its own end, as in the league table. A run that
     diverged shows 0 from there on. Steps before the first evaluation of any run are left out.
 
-    :param part: "train" or "test".
+    :param part: "train" or "test", for accuracies; or what learners keep beside them, as "weight_norm".
     :param question: its horizon, if it has one, ends the curves.
     """
     used = [evaluations(run, part, question) for run in runs]
@@ -62,9 +62,12 @@ def curve_of(runs: Sequence[Run], part: str, question: Question, percentiles: tu
 
 
 def evaluations(run: Run, part: str, question: Question) -> tuple[NDArray[np.int64], Floats]:
-    """The steps and accuracies of a run up to the horizon."""
-    steps_T, values_T = run.curve.steps_T, run.curve.train_T if part == "train" else run.curve.test_T
-    if run.status == "diverged":
+    """The steps of a run up to the horizon, and its values there: none where it has not kept this part."""
+    steps_T, of = run.curve.steps_T, {"train": run.curve.train_T, "test": run.curve.test_T, **run.curve.vitals}
+    if part not in of:
+        return steps_T[:0], np.zeros(0)
+    values_T = of[part]
+    if run.status == "diverged" and part in ("train", "test"):
         values_T = np.where(np.isnan(run.curve.test_T) & np.isnan(run.curve.train_T), 0.0, values_T)
     if question.horizon is None:
         return steps_T, values_T
