@@ -12,7 +12,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-__all__ = ["load", "plan", "plan_sweep", "plan_tune", "plot", "rank", "rerun", "run", "sweep", "tune"]
+__all__ = ["load", "plan", "plan_sweep", "plan_tune", "plot", "rank", "rerun", "run", "show", "sweep", "tune"]
 
 HOMES = {
     **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
@@ -21,6 +21,7 @@ HOMES = {
     "load": "bench.results.frames",
     "plan_tune": "bench.tuning.request",
     "plot": "bench.showing.pictures",
+    "show": "bench.showing.record",
     "tune": "bench.tuning.tune",
 }
 

@@ -20,3 +20,4 @@ from .pictures import draw_picture as draw_picture
 from .pictures import kind_of as kind_of
 from .pictures import picture_kinds as picture_kinds
 from .pictures import write_picture as write_picture
+from .terminal import text_chart as text_chart
