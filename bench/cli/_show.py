@@ -8,7 +8,7 @@ from bench import showing
 from bench.cli import _tables
 from bench.cli._options import debug_option, json_option, record_completer, results_option
 from bench.cli._print import console, print_json, print_table, print_text
-from bench.errors import as_options
+from bench.errors import BenchError, as_options
 from bench.reports import text_chart
 from bench.results import percent
 
@@ -38,8 +38,14 @@ def show(id: str, as_json: bool, **request: Any) -> int:
         milestones = [one._asdict() for one in shown.milestones]
         print_json(**document, milestones=milestones, errors=shown.errors and shown.errors._asdict())
         return 0
-    _tables.print_records([shown.record], request["results"])
-    _print_settings(shown.changed)
+    try:
+        _tables.print_records([shown.record], request["results"])
+    except BenchError:  # a plugin that is not installed: the notes say so
+        print_text(f"{shown.record['label']} · seed {shown.record['spec']['seed']} · {shown.record['id']}", "bold")
+        error = shown.record["error"]
+        print_text(shown.record["status"] + ("" if error is None else f": {error['type']}: {error['message']}"))
+    if shown.changed is not None:
+        _print_settings(shown.changed)
     _print_curve(shown.record)
     _print_milestones(shown.milestones)
     _print_errors(shown, request["results"])

@@ -1,6 +1,7 @@
 from . import statistics as statistics
 from .captions import estimate_name as estimate_name
 from .captions import horizon_suffix as horizon_suffix
+from .captions import ranked_by as ranked_by
 from .cells import estimate_text as estimate_text
 from .cells import interval_text as interval_text
 from .cells import shown_or_dash as shown_or_dash

@@ -147,7 +147,7 @@ def write_picture(figure: Figure, path: str | Path, width: int = 800, theme: str
 
 def _page(figure: Figure, width: int, theme: str) -> str:
     """A page that works offline: the picture as wide as the window, and its caption as text below it."""
-    drawn = laid_out(figure, width, theme, caption=False)
+    drawn = laid_out(figure, width, theme, words=False)
     meta = figure["layout"]["meta"]
     del drawn["layout"]["width"]
     body = import_module("plotly.io").to_html(
@@ -159,12 +159,13 @@ def _page(figure: Figure, width: int, theme: str) -> str:
         config={"displaylogo": False, "responsive": True},
     )
     caption = "".join(f"<p>{escape(line)}</p>" for line in meta["caption"])
-    colours = THEMES[theme]
-    style = f"margin:0 auto;max-width:1100px;background:{colours.paper};color:{colours.ink};font:13px/1.4 sans-serif"
+    colours, title = THEMES[theme], escape(meta["title"])
+    page = f"margin:0 auto;max-width:1100px;background:{colours.paper};color:{colours.ink};font:13px/1.4 sans-serif"
+    style = f"body{{{page}}} h1{{font-size:18px;margin:14px}} p{{margin:2px 14px}}"
     return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(meta["title"])}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>body{{{style}}} p{{margin:2px 14px}}</style></head>'
-        f"<body>{body}{caption}</body></html>\n"
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>'
+        f"<body><h1>{title}</h1>{body}{caption}</body></html>\n"
     )
 
 

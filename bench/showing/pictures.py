@@ -1,11 +1,12 @@
 """``bench.plot``: one picture of what a results folder or a study holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from bench import ranking, reports, tuning
-from bench.errors import RequestError
+from bench.errors import RequestError, one_of
 from bench.reports import Kind
 from bench.showing.predictions import predictions_of
 
@@ -68,10 +69,7 @@ def picture(
     :param request: arguments of `bench.rank`: filters, what rows are ranked by.
     """
     found = reports.kind_of(kind)
-    given = {"id": id, "study": study, "storage": storage}
-    for name, value in given.items():
-        if value is not None and name not in SOURCES[found.needs]:
-            raise RequestError(f"`{name}` does not apply to the picture {kind!r}, which shows a {found.needs}.")
+    _check_request(found, {"id": id, "study": study, "storage": storage}, request)
     options = {"most": most, "band": band, "cost": cost}
     if found.needs == "record":
         if id is None:
@@ -80,9 +78,18 @@ def picture(
     if found.needs == "study":
         url = tuning.default_url(results) if storage is None else storage
         return reports.draw_picture(found, tuning.pictured_study(url, study), **options)
-    return reports.draw_picture(found, _league(found, {"results": results, **request}), **options)
+    return reports.draw_picture(found, ranking.rank(**{"results": results, **request, **found.asks}), **options)
 
 
-def _league(kind: Kind, request: dict[str, Any]) -> ranking.Ranking:
-    """The league that a picture shows."""
-    return ranking.rank(**{**request, **kind.asks})
+def _check_request(kind: Kind, sources: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    """Refuse what does not apply to a kind, so that nothing is dropped in silence."""
+    needs, defaults = kind.needs, {name: p.default for name, p in signature(ranking.rank).parameters.items()}
+    for name, value in sources.items():
+        if value is not None and name not in SOURCES[needs]:
+            raise RequestError(f"`{name}` does not apply to the picture {kind.name!r}.")
+    for name, value in request.items():
+        if name not in defaults:
+            raise RequestError(one_of("argument", name, {*defaults, *kind.options, *SOURCES[needs]}))
+        free = needs == "ranking" and name not in kind.asks
+        if not free and value is not None and value != defaults[name] and value != kind.asks.get(name):
+            raise RequestError(f"`{name}` does not apply to the picture {kind.name!r}.")

@@ -44,14 +44,15 @@ class Errors(NamedTuple):
 class Shown(NamedTuple):
     """One record as `bench show` shows it.
 
-    :param changed: settings that differ from their defaults, each with its value and its default.
+    :param changed: settings that differ from their defaults, each with its value and its default; None where a plugin
+        is not installed.
     :param command: the command line that computes it; None where no request makes it.
     :param errors: None where they are not known.
     :param notes: what a reader must know, in sentences.
     """
 
     record: Record
-    changed: dict[str, tuple[Any, Any]]
+    changed: dict[str, tuple[Any, Any]] | None
     milestones: list[Milestone]
     errors: Errors | None
     command: str | None
@@ -81,7 +82,7 @@ def show(
         spec = Spec.from_dict(record["spec"])
         request, changed = exact_request(spec), changed_settings(spec)
     except (BenchError, TypeError) as error:  # a plugin or a parameter that this installation does not have
-        return Shown(record, {}, milestones_of(record), None, None, [f"It cannot be made here: {error}"])
+        return Shown(record, None, milestones_of(record), None, None, [f"It cannot be made here: {error}"])
     found = None
     if record["final"]["step"] is None:
         notes.append("It failed: there is no learner.")

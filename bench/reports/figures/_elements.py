@@ -76,12 +76,14 @@ def whiskers(
     return {f"error_{axis}": {**given, "color": colour, "thickness": 1.5, "width": 4}}
 
 
-def area(x: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str, **more: Any) -> Trace:
+def area(
+    x: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str, opacity: float = BAND, **more: Any
+) -> Trace:
     """The area between two lines."""
     return {
         **line([*x, *reversed(x)], [*low, *reversed(high)], colour, width=0, **more),
         "fill": "toself",
-        "fillcolor": translucent(colour, BAND),
+        "fillcolor": translucent(colour, opacity),
         "hoverinfo": "skip",
     }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from bench.errors import RequestError
-from bench.ranking import Observation, Question, Ranking, Row, Run, estimate_name, observe, statistics
+from bench.ranking import Observation, Question, Ranking, Row, Run, observe, ranked_by, statistics
 from bench.reports.figures._elements import Style
 from bench.reports.labels import short_labels
 from bench.results import few_of, many
@@ -97,10 +97,8 @@ def check_one_block(ranking: Ranking, picture: str) -> None:
 def _left_out(ranking: Ranking, n: int, most: int) -> list[str]:
     if n <= most:
         return []
-    by = estimate_name(ranking.question, ranking.comparison is not None)
-    return [
-        f"{most} of {many(n, 'configuration')} are drawn, the first by {by} in each table; the option most draws more."
-    ]
+    by = "by mean rank" if ranking.comparison is not None else ranked_by(ranking.question)
+    return [f"{most} of {many(n, 'configuration')} are drawn, the first {by}; the option most draws more."]
 
 
 def _unread(groups: Sequence[Group]) -> list[str]:

@@ -42,17 +42,19 @@ THEMES = {
 }
 ANGLE = 40
 """Degrees by which names along a horizontal axis are turned where they are too long."""
+LONGEST, SIDE = 30, 0.4
+"""The most letters of a name along a horizontal axis, and the largest share of the width beside a vertical one."""
 NARROWEST = 320
 NARROW = 500
 """In fewer pixels, labels are written in smaller letters."""
 
 
-def laid_out(figure: Figure, width: int = 800, theme: str = "light", caption: bool = True) -> Figure:
+def laid_out(figure: Figure, width: int = 800, theme: str = "light", words: bool = True) -> Figure:
     """The picture with all that plotly and the renderer for print need; the picture given is not changed.
 
     :param width: in pixels, from which the height follows.
     :param theme: "light" or "dark".
-    :param caption: whether to write the caption below the axes: a page may set it itself, from ``layout.meta``.
+    :param words: whether to write title and caption: a page may set them itself, from ``layout.meta``.
     :raises RequestError: for an unknown theme, or a width that leaves no room.
     """
     if theme not in THEMES:
@@ -60,9 +62,10 @@ def laid_out(figure: Figure, width: int = 800, theme: str = "light", caption: bo
     if width < NARROWEST:
         raise RequestError(f"`width` must be at least {NARROWEST} pixels, got {width}.")
     given, meta = figure["layout"], figure["layout"]["meta"]
-    left = meta.get("left", LEFT)
-    title = _wrapped(meta["title"], width, HEADING)
-    lines = [_wrapped(line, width, SMALL) for line in meta["caption"]] if caption else []
+    given = {**given, **_short_ticks(given, width)}
+    left = min(meta.get("left", LEFT), SIDE * width + AXIS)
+    title = _wrapped(meta["title"], width, HEADING) if words else ""
+    lines = [_wrapped(line, width, SMALL) for line in meta["caption"]] if words else []
     data = [_with_wrapped_name(trace, width) for trace in figure["data"]]
     angles, deeper = _turned(given, width - left - EDGE)
     axis = meta.get("axis", AXIS) + deeper
@@ -134,9 +137,26 @@ def _label(given: Figure, width: float) -> Figure:
         return given
     size = SMALL if width < NARROW else TEXT
     text, room = given["text"], letters(width - given.get("xshift", 0), size)
-    if len(text) > room:
-        text = f"{text[: room // 2]}…{text[-(room - 1 - room // 2) :]}"
-    return {**given, "text": escaped(text), "font": {"size": size}}
+    return {**given, "text": escaped(_shortened(text, room)), "font": {"size": size}}
+
+
+def _shortened(text: str, room: int) -> str:
+    """The text without its middle, where it is longer than this.
+
+    >>> _shortened("abcdefghij", 5)
+    'ab…ij'
+    """
+    return text if len(text) <= room else f"{text[: room // 2]}…{text[len(text) - (room - 1 - room // 2) :]}"
+
+
+def _short_ticks(layout: Mapping[str, Any], width: int) -> dict[str, Figure]:
+    """The axes whose ticks have names, these short enough to leave room for the picture."""
+    room = {"x": LONGEST, "y": letters(SIDE * width)}
+    return {
+        name: {**axis, "ticktext": [escaped(_shortened(plain(text), room[name[0]])) for text in axis["ticktext"]]}
+        for name, axis in layout.items()
+        if name[1:5] == "axis" and "ticktext" in axis
+    }
 
 
 def _legend(data: Sequence[Figure], width: int, left: float, drop: float) -> tuple[Figure, float]:

@@ -35,6 +35,8 @@ BANDS = {
 """What a band can show: its words and its two percentiles."""
 PLOT, NAME, MARK, BETWEEN = 340, 24, 18, 66
 """Pixels of the curves, of a name and of its marks below them, and of the axis between them."""
+FEW = 3
+"""The bands of more configurations are fainter, since they cover each other."""
 TRAIN_DASH = "5px,3px"
 MARKS = 8
 """Symbols along a curve, by which it is told apart in grey print."""
@@ -60,9 +62,10 @@ def draw(ranking: Ranking, *, most: int = MOST, band: str = "quartiles") -> Figu
     ends = _ends([curve.steps_T for two in curves for curve in two])
     rows = sum(NAME + MARK * group.iterative for group in groups.members)
     data, notes, top = list[Trace](), list[Figure](), rows
+    opacity = BAND if sum(group.iterative for group in groups.members) <= FEW else BAND / 2
     for place, (group, two) in enumerate(zip(groups.members, curves, strict=True)):
         gap = gap_of(group.runs, question)
-        data += [*_curve_traces(group, two, ends, place), *_row_traces(group, gap, top, ends)]
+        data += [*_curve_traces(group, two, ends, place, opacity), *_row_traces(group, gap, top, ends)]
         notes.append(_row_label(group, gap, two, top))
         top -= NAME + MARK * group.iterative
     several = any(len(group.runs) > 1 for group in groups.members)
@@ -94,7 +97,9 @@ def _axes(ends: tuple[float, float], rows: float) -> Figure:
     }
 
 
-def _curve_traces(group: Group, curves: Sequence[Curve], ends: tuple[float, float], place: int) -> list[Trace]:
+def _curve_traces(
+    group: Group, curves: Sequence[Curve], ends: tuple[float, float], place: int, opacity: float
+) -> list[Trace]:
     """The band and the two lines of a configuration, with symbols along the test line."""
     colour, symbol, _ = group.style
     if not group.iterative:
@@ -104,7 +109,8 @@ def _curve_traces(group: Group, curves: Sequence[Curve], ends: tuple[float, floa
     if len(group.runs) > 1 and len(test.steps_T):
         known_T = ~np.isnan(test.middle_T)
         steps = test.steps_T[known_T].tolist()
-        traces.append(area(steps, test.low_T[known_T].tolist(), test.high_T[known_T].tolist(), colour))
+        low, high = (values_T[known_T].tolist() for values_T in (test.low_T, test.high_T))
+        traces.append(area(steps, low, high, colour, opacity))
     for part, curve, dash, width in (("train", train, TRAIN_DASH, 1.5), ("test", test, "solid", 2.5)):
         xs, ys = curve.steps_T.tolist(), [None if math.isnan(y) else round(y, 5) for y in curve.middle_T.tolist()]
         where = [f" at step {x:,}" if group.iterative else "" for x in xs]
@@ -144,7 +150,7 @@ def _row_label(group: Group, gap: Gap, curves: Sequence[Curve], top: float) -> F
     else:
         ends = (f"{part} {percent(_last(curve))}" for part, curve in zip(("train", "test"), curves, strict=True))
         words = f"takes no steps: {', '.join(ends)}"
-    place = {"xref": "paper", "yref": "y2", "xanchor": "left", "yanchor": "middle", "xshift": 26}
+    place = {"xref": "paper", "yref": "y2", "xanchor": "left", "yanchor": "middle", "xshift": 20}
     return note(
         f"{group.label} · n = {len(group.runs)} · {words}", 0, top - NAME / 2, name="label", align="left", **place
     )
@@ -167,7 +173,8 @@ def _row_traces(group: Group, gap: Gap, top: float, ends: tuple[float, float]) -
     """The symbol of a configuration beside its name; below, the marks of memorizing and generalizing."""
     colour, symbol, _ = group.style
     below = {"xaxis": "x2", "yaxis": "y2", "hoverinfo": "skip", "cliponaxis": False}
-    name = dots([ends[0]], [top - NAME / 2], colour, symbol, 9, **below)
+    left = ends[0] * (ends[1] / ends[0]) ** -0.01  # just inside the axis
+    name = dots([left], [top - NAME / 2], colour, symbol, 9, **below)
     if not group.iterative:
         return [name]
     level, solved = top - NAME - MARK / 2 + 4, math.isfinite(gap.generalized)

@@ -121,5 +121,5 @@ def _caption(lines: Sequence[tuple[Group, Sequence[Point]]], question: Question,
             "more do not get there in their budget, or are not confirmed."
         )
     if len({point.share for point in points}) == 1:
-        told.append("One share was tried: the option train_fraction of `run` and `sweep` gives others.")
+        told.append("One share was tried; run and sweep take others.")
     return told

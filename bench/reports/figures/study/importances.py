@@ -10,6 +10,7 @@ from bench.reports.figures._elements import COLOURS, Figure, axis
 from bench.reports.figures._layout import text_width
 from bench.reports.figures._text import escaped
 from bench.reports.figures.study._common import complete, drawn
+from bench.results import many
 
 KIND = "importances"
 ID = "importances"
@@ -54,7 +55,7 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     }
     picture = drawn(
         f"Parameter importances from {len(trials)} trials",
-        f"for {'the Pareto front' if len(names) > 1 else names[0]} (PED-ANOVA)",
+        f"for {'the Pareto front' if len(names) > 1 else names[0]} (n = {many(len(trials), 'trial')}, PED-ANOVA)",
         axis("share of importance", tickformat=".0%", range=[0, 1.08 * max(found.values())]),
         axis("", tickvals=places, ticktext=[escaped(name) for name, _ in top], showgrid=False, ticks=""),
         [bars],

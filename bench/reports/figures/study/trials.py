@@ -46,7 +46,7 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     steps = [step for points in curves.values() for step, _ in points]
     return drawn(
         f"Learning curves of {many(len(curves), 'trial')}",
-        f"in colour: the best by {names[0]}",
+        f"n = {many(len(curves), 'trial')}; in colour: the best by {names[0]}",
         log_axis("step (optimizer updates)", min(steps), max(steps)),
         axis(escaped(curve), **({"tickformat": ".0%", "range": [-0.02, 1.02]} if shares else {})),
         traces,
