@@ -585,3 +585,23 @@ def test_curves_takes_a_band_by_name() -> None:
     with pytest.raises(RequestError, match="Unknown `band` 'deviation'"):
         showing.picture("curves", records=solving("mlp", 300), band="deviation")
     assert set(curves.BANDS) == {"quartiles", "range"}
+
+
+def test_an_unsolved_configuration_points_on_from_its_own_last_step() -> None:
+    short = [run("knn", seed, [0.2] * 4, steps=STEPS[:4]) for seed in range(2)]
+    picture = showing.picture("curves", records=[*solving("mlp", 300), *short])
+    assert marks(picture)["triangle-right"] == [400]
+
+
+def test_a_horizon_before_the_first_evaluation_is_one_line() -> None:
+    with pytest.raises(RequestError, match="no evaluation after step 0 up to the horizon"):
+        showing.picture("curves", records=solving("mlp", 300), horizon=1)
+
+
+def test_little_data_of_learners_without_steps_has_one_pair_of_axes() -> None:
+    closed = [
+        run("ridge", seed, [0.5], steps=(0,), budget=0, train_fraction=f) for seed in range(2) for f in (0.3, 0.5)
+    ]
+    layout = showing.picture("fraction", records=closed)["layout"]
+    assert "yaxis2" not in layout
+    assert layout["xaxis"]["title"]["text"] == "share of the pairs that train"

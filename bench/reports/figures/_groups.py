@@ -103,7 +103,8 @@ def _left_out(ranking: Ranking, n: int, most: int) -> list[str]:
 
 def _unread(groups: Sequence[Group]) -> list[str]:
     """A note on runs that were never evaluated."""
-    counts = Counter(run.status for group in groups for run in group.row.runs if run not in group.runs)
+    drawn = {run.id for group in groups for run in group.runs}
+    counts = Counter(run.status for group in groups for run in group.row.runs if run.id not in drawn)
     told = [f"{many(n, 'run')} that {_words(status)}" for status, n in counts.items()]
     return [f"Not drawn: {', '.join(told)}."] if told else []
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import RequestError
 from bench.ranking import Crossing, Question, Run, statistics
 from bench.reports.figures._groups import read
 
@@ -59,6 +60,18 @@ def curve_of(runs: Sequence[Run], part: str, question: Question, percentiles: tu
     found_3T = np.full((3, len(steps_T)), np.nan)
     found_3T[:, known_T] = np.nanpercentile(values_NT[:, known_T], [50, *percentiles], axis=0)
     return Curve(steps_T, *found_3T)
+
+
+def ends_of(curves: Sequence[Curve]) -> tuple[float, float]:
+    """The first and the last step of curves; step 0, of learners that take none, is not on a logarithmic axis.
+
+    :raises RequestError: where there is none.
+    """
+    known = np.concatenate([np.zeros(0, np.int64), *(curve.steps_T for curve in curves)])
+    known = known[known > 0]
+    if not len(known):
+        raise RequestError("There is no evaluation after step 0 up to the horizon.")
+    return float(known.min()), float(max(known.max(), 2 * known.min()))
 
 
 def evaluations(run: Run, part: str, question: Question) -> tuple[NDArray[np.int64], Floats]:

@@ -23,7 +23,7 @@ from bench.reports.figures._elements import (
     translucent,
 )
 from bench.reports.figures._groups import MOST, Group, groups_of, n_of
-from bench.reports.figures._over_seeds import Curve, Gap, curve_of, evaluations, gap_of
+from bench.reports.figures._over_seeds import Curve, Gap, curve_of, ends_of, evaluations, gap_of
 from bench.reports.figures._text import escaped
 from bench.results import many, percent
 
@@ -59,13 +59,13 @@ def draw(ranking: Ranking, *, most: int = MOST, band: str = "quartiles") -> Figu
     if not any(group.iterative for group in groups.members):
         raise RequestError("Learning curves need steps, and the learners of all these records take none.")
     curves = [[curve_of(g.runs, part, question, percentiles) for part in ("train", "test")] for g in groups.members]
-    ends = _ends([curve.steps_T for two in curves for curve in two])
+    ends = ends_of([curve for two in curves for curve in two])
     rows = sum(NAME + MARK * group.iterative for group in groups.members)
     data, notes, top = list[Trace](), list[Figure](), rows
     opacity = BAND if sum(group.iterative for group in groups.members) <= FEW else BAND / 2
     for place, (group, two) in enumerate(zip(groups.members, curves, strict=True)):
         gap = gap_of(group.runs, question)
-        data += [*_curve_traces(group, two, ends, place, opacity), *_row_traces(group, gap, top, ends)]
+        data += [*_curve_traces(group, two, ends, place, opacity), *_row_traces(group, gap, two[1], top, ends)]
         notes.append(_row_label(group, gap, two, top))
         top -= NAME + MARK * group.iterative
     several = any(len(group.runs) > 1 for group in groups.members)
@@ -76,13 +76,6 @@ def draw(ranking: Ranking, *, most: int = MOST, band: str = "quartiles") -> Figu
     )
     drawn["layout"]["meta"]["axis"] = 10  # no axis below the rows
     return drawn
-
-
-def _ends(steps: Sequence[np.ndarray]) -> tuple[float, float]:
-    """The first and the last step of all curves; step 0, of learners that take none, is not on the axis."""
-    known = np.concatenate(steps)
-    known = known[known > 0]
-    return float(known.min()), float(max(known.max(), 2 * known.min()))
 
 
 def _axes(ends: tuple[float, float], rows: float) -> Figure:
@@ -169,18 +162,22 @@ def _row_words(gap: Gap) -> str:
     return f"{first} → {gap.generalized:,.0f}" + (f" (× {ratio:.{0 if ratio >= 9.95 else 1}f})" if ratio else "")
 
 
-def _row_traces(group: Group, gap: Gap, top: float, ends: tuple[float, float]) -> list[Trace]:
-    """The symbol of a configuration beside its name; below, the marks of memorizing and generalizing."""
+def _row_traces(group: Group, gap: Gap, test: Curve, top: float, ends: tuple[float, float]) -> list[Trace]:
+    """The symbol of a configuration beside its name; below, the marks of memorizing and generalizing.
+
+    Where the test pairs are not solved, an arrow points on from the last step.
+    """
     colour, symbol, _ = group.style
     below = {"xaxis": "x2", "yaxis": "y2", "hoverinfo": "skip", "cliponaxis": False}
     left = ends[0] * (ends[1] / ends[0]) ** -0.01  # just inside the axis
     name = dots([left], [top - NAME / 2], colour, symbol, 9, **below)
-    if not group.iterative:
+    if not group.iterative or not len(test.steps_T):
         return [name]
-    level, solved = top - NAME - MARK / 2 + 4, math.isfinite(gap.generalized)
-    start, end = (min(max(step, ends[0]), ends[1]) for step in (gap.memorized, gap.generalized))
+    level, solved, memorized = top - NAME - MARK / 2 + 4, math.isfinite(gap.generalized), math.isfinite(gap.memorized)
+    end = gap.generalized if solved else float(test.steps_T[-1])
+    start = gap.memorized if memorized else end
     traces = [name, line([start, end], [level] * 2, colour, "solid" if solved else "dot", 3, **below)]
-    if math.isfinite(gap.memorized):
+    if memorized:
         traces.append(dots([start], [level], colour, f"{symbol}-open", 10, **below))
     return [*traces, dots([end], [level], colour, symbol if solved else "triangle-right", 10, **below)]
 

@@ -60,16 +60,20 @@ def draw(ranking: Ranking, *, most: int = MOST) -> Figure:
     low, high = min(steps, default=1.0), max(steps, default=10.0)
     ceiling = high * (high / low) ** 0.12 * 1.4
     data = [trace for group, points in lines for trace in _traces(group, points, low, ceiling)]
-    height, target = ACCURACY + BETWEEN + STEPS, f"{100 * question.target:g} %"
+    with_steps = any(group.iterative for group, _ in lines)
+    height, target = ACCURACY + (BETWEEN + STEPS) * with_steps, f"{100 * question.target:g} %"
     ends = [min(p.share for _, points in lines for p in points), max(p.share for _, points in lines for p in points)]
     room = 0.05 * (ends[1] - ends[0]) or 0.05
     across = {"range": [ends[0] - room, ends[1] + room], "tickformat": ".0%"}
+    name = "share of the pairs that train"
     layout = {
-        "xaxis": axis("", **across, matches="x2", anchor="y", showticklabels=False),
-        "xaxis2": axis("share of the pairs that train", **across, anchor="y2"),
+        "xaxis": axis("" if with_steps else name, **across, anchor="y", showticklabels=not with_steps),
         "yaxis": share_axis("test accuracy (share of pairs)", domain=[1 - ACCURACY / height, 1.0]),
-        "yaxis2": log_axis(f"steps to {target}", low * 0.8, ceiling * 1.1, domain=[0.0, STEPS / height], anchor="x2"),
     }
+    if with_steps:
+        layout["xaxis2"] = axis(name, **across, anchor="y2", matches="x")
+        up = log_axis(f"steps to {target}", low * 0.8, ceiling * 1.1, domain=[0.0, STEPS / height], anchor="x2")
+        layout["yaxis2"] = up
     caption = [*_caption(lines, question, target), *groups.notes]
     return figure(f"Little data: {groups.title}", caption, data, height, **layout)
 

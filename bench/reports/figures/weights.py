@@ -8,7 +8,7 @@ import numpy as np
 from bench.ranking import Ranking
 from bench.reports.figures._elements import Figure, Trace, area, axis, dots, entry, figure, line, log_axis
 from bench.reports.figures._groups import MOST, Group, groups_of, n_of
-from bench.reports.figures._over_seeds import Curve, Gap, curve_of, gap_of
+from bench.reports.figures._over_seeds import Curve, Gap, curve_of, ends_of, gap_of
 from bench.reports.figures._text import escaped
 
 KIND = "weights"
@@ -34,7 +34,7 @@ def draw(ranking: Ranking, *, most: int = MOST) -> Figure:
     groups = groups_of(ranking, most, lambda group: bool(_kept(group)), NOTHING)
     names = [name for name in VITALS if any(name in _kept(group) for group in groups.members)]
     curves = {name: [(g, curve_of(g.runs, name, question)) for g in groups.members] for name in names}
-    steps = np.concatenate([curve.steps_T for some in curves.values() for _, curve in some])
+    ends = ends_of([curve for some in curves.values() for _, curve in some])
     data: list[Trace] = []
     for number, name in enumerate(names):
         place = {"xaxis": f"x{number + 1}", "yaxis": f"y{number + 1}"} if number else {}
@@ -42,12 +42,12 @@ def draw(ranking: Ranking, *, most: int = MOST) -> Figure:
             data += _traces(group, curve, gap_of(group.runs, question), place) if len(curve.steps_T) else []
     data += [entry(group.label, group.style) for group in groups.members]
     height = len(names) * PLOT + (len(names) - 1) * BETWEEN
-    layout = _axes(names, (float(steps[steps > 0].min()), float(steps.max())), height)
+    layout = _axes(names, ends, height)
     target = f"{100 * question.target:g} %"
     caption = [
         f"Median over {n_of(len(group.runs) for group in groups.members)} seeds; band: interquartile range.",
         f"Open mark: {target} of the training pairs right for the first time; filled: of the test pairs"
-        f"{', to stay so' if question.crossing == 'sustained' else ''}. Silent: below 1 % of an example's largest.",
+        f"{', to stay so' if question.crossing == 'sustained' else ''}. A unit is silent below 1 % of the largest.",
         *groups.notes,
     ]
     return figure(f"Weights along training: {groups.title}", caption, data, height, **layout)

@@ -1,9 +1,8 @@
-"""Pictures of a study for its page in optuna-dashboard. Each public module of this folder is one picture.
+"""Pictures of a study, for `plot` and for its page in optuna-dashboard. Each public module of this folder is one.
 
-To add a picture, add a module with an ``ID``, under which the picture is stored, and a function ``draw(study, names,
-curve)``, which returns None where there is nothing to draw. It is found by its presence.
-
-Figures are plotly's plain dictionaries, so that nothing here needs plotly. Colours are legible on light and dark pages.
+To add a picture, add a module with a function ``draw(study, names, curve)``, which returns None where there is nothing
+to draw. With a name ``KIND`` and the words ``WANTS`` for what it needs, `plot` draws it; with an ``ID``, under which it
+is stored, it is on the study's page. It is found by its presence.
 """
 
 from collections.abc import Sequence
