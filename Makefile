@@ -9,6 +9,7 @@ READY := $(VENV)/.installed
 
 run: $(READY)
 	$(BIN)/python -m bench run --encoder cycle --learner mlp
+	$(BIN)/python -m bench plot curves --encoder cycle --learner mlp --output results/learning-curves.png
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

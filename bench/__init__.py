@@ -12,7 +12,23 @@ import os
 from importlib import import_module
 from typing import Any
 
-__all__ = ["pack", "plan", "plan_sweep", "plan_tune", "rank", "rerun", "run", "status", "sweep", "tune"]
+__all__ = [
+    *(
+        "load",
+        "pack",
+        "plan",
+        "plan_sweep",
+        "plan_tune",
+        "plot",
+        "rank",
+        "rerun",
+        "run",
+        "show",
+        "status",
+        "sweep",
+        "tune",
+    )
+]
 
 HOMES = {
     **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
@@ -20,7 +36,10 @@ HOMES = {
     "status": "bench.results.leases",
     "rank": "bench.ranking.league",
     "pack": "bench.results.packs.write",
+    "load": "bench.results.frames",
     "plan_tune": "bench.tuning.request",
+    "plot": "bench.showing.pictures",
+    "show": "bench.showing.record",
     "tune": "bench.tuning.tune",
 }
 

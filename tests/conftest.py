@@ -7,12 +7,16 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import hypothesis
+import optuna
 import pytest
 
+import bench
 from bench.cli._commands import exit_code
+from bench.tuning.storage.open import default_url, open_storage
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers the width of its own terminal; a pipe has none
 
@@ -76,3 +80,45 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
 
 SMALL = ("--learner", "mlp", "--set", "learner.hidden_layer_sizes=24", "--modulus", "7")
 """A learner and a task that train in milliseconds."""
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder of small runs: learners with steps and without, three tasks, two fractions, two studies."""
+    folder = tmp_path_factory.mktemp("real") / "results"
+    shared: dict[str, Any] = {"results": str(folder), "modulus": 7, "jobs": 1}
+    small = {"encoder": "onehot", "learner": "quadratic", "settings": {"learner.width": 16}, "steps": 40}
+    bench.run(**shared, **small, seeds=3)
+    bench.run(**shared, **small, seeds=2, train_fraction=0.8)
+    for task in ("add", "subtract", "multiply"):
+        for encoder, learner in (("phasor", "ridge"), ("onehot", "knn"), ("onehot", "ridge")):
+            bench.run(**shared, encoder=encoder, learner=learner, task=task, seeds=2)
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _search(folder)
+    optuna.logging.set_verbosity(before)
+    return folder
+
+
+def _search(folder: Path) -> None:
+    """Two studies as `tune` keeps them: "one" of steps, "two" of accuracy and data."""
+    storage = open_storage(default_url(folder))
+    one = optuna.create_study(study_name="one", storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
+    one.set_user_attr("what", json.dumps({"unit": "steps"}))
+    both = optuna.create_study(study_name="two", storage=storage, directions=["maximize", "minimize"])
+    for number in range(21):
+        trial = one.ask()
+        rate, kind = (
+            trial.suggest_float("lr", 1e-3, 1.0, log=True),
+            trial.suggest_categorical("decay", ["to-init", None]),
+        )
+        trial.set_user_attr("steps", 40)
+        if rate < 0.5:
+            trial.set_user_attr("held_steps_to_99", 10.0)
+        trial.report(rate**0.1, 10)
+        trial.report(1 - rate / 10, 100)
+        one.tell(trial, 100 * rate**0.5 + 10 * (kind is None))
+        if number < 5:
+            trial = both.ask()
+            share = trial.suggest_float("train_fraction", 0.1, 0.9)
+            both.tell(trial, [share**0.5, share])

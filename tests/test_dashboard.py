@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from bench.errors import RequestError, StoreError
 from bench.reports.figures import study as study_pictures
 from bench.reports.figures.study import study_figures
-from bench.reports.figures.study.learning_curves import POINTS
+from bench.reports.figures.study.trials import POINTS
 from bench.tuning.dashboard.server import keep_figures_drawn, redraw
 from bench.tuning.dashboard.study_page import attach_curve, update_page
 from bench.tuning.optuna_internals import trial_for_note
@@ -195,10 +195,15 @@ def test_a_deleted_artifact_comes_back_and_an_edited_note_stays(tmp_path: Path) 
 
 
 def test_a_picture_is_a_module_found_by_its_presence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a_new_picture.py").write_text("ID = 'new'\ndef draw(study, names, curve): return {'names': names}")
+    (tmp_path / "a_new_picture.py").write_text(
+        "from bench.reports.figures._elements import figure\nID = 'new'\n"
+        "def draw(study, names, curve): return figure(names[0], ['below'], [])"
+    )
     monkeypatch.setattr(study_pictures, "__path__", [*study_pictures.__path__, str(tmp_path)])
     study = optuna.create_study()
-    assert study_figures(study, ["value"], "accuracy") == {"new": {"names": ["value"]}}  # nothing else can be drawn yet
+    found = study_figures(study, ["<value>"], "accuracy")
+    assert list(found) == ["new"]  # nothing else can be drawn yet
+    assert found["new"]["layout"]["title"]["text"] == "<b>&lt;value&gt;</b><br><sup>below</sup>"
 
 
 def test_figures_show_every_trial_and_the_best_ones_above() -> None:
@@ -302,9 +307,10 @@ def test_many_curves_are_thinned_and_keep_their_ends() -> None:
 
 def test_importances_are_shares_of_what_varies() -> None:
     study = studied(None, trials=40)
-    [bars] = study_figures(study, [METRIC], "accuracy")["importances"]["data"]
-    assert set(bars["y"]) == {"lr", "width"}
-    assert bars["y"][-1] == "lr"
+    drawn = study_figures(study, [METRIC], "accuracy")["importances"]
+    [bars] = drawn["data"]
+    assert bars["y"] == drawn["layout"]["yaxis"]["tickvals"] == [0, 1]
+    assert drawn["layout"]["yaxis"]["ticktext"] == ["width", "lr"]  # the largest one above
     assert sum(bars["x"]) == pytest.approx(1, abs=1e-3)
 
 
@@ -314,8 +320,8 @@ def test_parameters_of_few_trials_have_importances_too() -> None:
     trial.suggest_float("lr", 1e-4, 1.0, log=True)
     trial.suggest_float("momentum", 0, 1)
     study.tell(trial, 1000.0)
-    [bars] = study_figures(study, [METRIC], "accuracy")["importances"]["data"]
-    assert set(bars["y"]) == {"lr", "width", "momentum"}
+    axis = study_figures(study, [METRIC], "accuracy")["importances"]["layout"]["yaxis"]
+    assert set(axis["ticktext"]) == {"lr", "width", "momentum"}
 
 
 def constant(study: optuna.Study) -> None:

@@ -2,19 +2,19 @@
 
 import copy
 import csv
-import hashlib
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Finished
+from records import STEPS, Made, blocks, ending, run, solving, stored
 from rich.console import Console
 
 from bench.cli import _print, _rank
@@ -25,73 +25,13 @@ from bench.ranking.places import compare
 from bench.ranking.runs import Run
 from bench.ranking.scores import KINDS
 from bench.ranking.statistics import Friedman, critical_difference
-from bench.results.curves import crossings
 from bench.results.store import Store
 
 Command = Callable[..., Finished]
-Made = dict[str, Any]
-BASE = json.loads((Path(__file__).parent / "record.json").read_text())
-STEPS = (100, 200, 300, 400, 500, 600, 700, 800, 900, 1000)
 CONTRACT = (
     *("rank", "rank_low", "rank_high", "label", "config", "encoder", "learner", "task", "protocol", "train_fraction"),
     *("n", "estimate", "low", "high", "level", "mean", "solved", "unconfirmed", "probes", "parameters", "seconds"),
 )
-
-
-def run(
-    learner: str = "mlp",
-    seed: int = 0,
-    accuracies: Sequence[float] = (0.5,) * len(STEPS),
-    *,
-    steps: Sequence[int] = STEPS,
-    status: str = "done",
-    budget: int | None = None,
-    encoder: str = "onehot",
-    flops: int | None = 10_000,
-    seconds: float = 2.0,
-    parameters: int | None = 1000,
-    probes: tuple[float, float] = (0.1, 0.2),
-    **spec: Any,
-) -> Made:
-    """A record with this curve of test accuracies."""
-    made = copy.deepcopy(BASE)
-    made["spec"] |= {
-        "encoder": {"name": encoder},
-        "learner": {"name": learner, "random_state": 7 + seed},
-        "seed": seed,
-        "split_seed": 100 + seed,
-        **spec,
-    }
-    curve = {"step": list(steps), "train_accuracy": list(accuracies), "test_accuracy": list(accuracies)}
-    curve["validation_accuracy"] = [None] * len(steps)
-    made |= crossings(curve, ("train", "validation", "test"))
-    last = (steps[-1], accuracies[-1]) if steps and status != "failed" else (None, None)
-    made["final"] |= {"step": last[0], "test_accuracy": last[1], "train_accuracy": last[1]}
-    made |= {"label": f"{encoder} → {learner}", "status": status, "curve": curve, "parameters": parameters}
-    made |= {"flops": flops, "probes": {"ridge": probes[0], "knn": probes[1]}}
-    made["seconds"]["train"] = seconds
-    made["budget"]["steps"] = budget if budget is not None else max(steps, default=1000)
-    made["id"] = hashlib.sha256(json.dumps(made["spec"], sort_keys=True).encode()).hexdigest()[:16]
-    return made
-
-
-def ending(learner: str, *accuracies: float, **more: Any) -> list[Made]:
-    """Runs over seeds that end with these accuracies."""
-    return [run(learner, seed, [0.1] * 9 + [a], **more) for seed, a in enumerate(accuracies)]
-
-
-def solving(learner: str, *steps: int | None, held: bool = True, **more: Any) -> list[Made]:
-    """Runs that cross 99 % at these steps, or never, and stay there or fall at the end."""
-    curves = [[1.0 if at is not None and s >= at else 0.2 for s in STEPS] for at in steps]
-    if not held:
-        curves = [[*curve[:-1], 0.2] for curve in curves]
-    return [run(learner, seed, curve, **more) for seed, curve in enumerate(curves)]
-
-
-def stored(folder: Path, records: Iterable[Made]) -> Path:
-    for record in records:
-        (folder / f"{record['id']}.json").write_text(json.dumps(record))
-    return folder
 
 
 def by_learner(ranking: Ranking) -> dict[str, Row]:
@@ -577,16 +517,6 @@ def test_rows_do_not_depend_on_the_order_of_records() -> None:
 # Blocks
 
 
-def blocks(tasks: Sequence[str], **learners: Sequence[float]) -> list[Made]:
-    """Learners with an accuracy in each task, of two seeds."""
-    return [
-        r
-        for learner, accuracies in learners.items()
-        for task, accuracy in zip(tasks, accuracies, strict=False)
-        for r in ending(learner, accuracy, accuracy, task=task)
-    ]
-
-
 def tuned(records: list[Made], study: str, trials: int | None, compute: float | None) -> list[Made]:
     spent = {"trials": trials or 40, "flops": 1e12, "seconds": 30.0}
     rule = {"trials": trials, "compute": compute}
@@ -733,7 +663,6 @@ def test_too_few_blocks_or_rows_are_one_line() -> None:
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_the_diagram_is_drawn(command: Command, tmp_path: Path, suffix: str) -> None:
-    pytest.importorskip("scikit_posthocs")
     folder = stored(tmp_path, blocks(("add", "cube", "quad", "subtract"), a=(0.9,) * 4, b=(0.8,) * 4, c=(0.4,) * 4))
     path = tmp_path / f"diagram.{suffix}"
     assert command("rank", "--results", folder, "--blocks", "--diagram", path).code == 0
@@ -744,11 +673,11 @@ def test_the_diagram_is_drawn(command: Command, tmp_path: Path, suffix: str) -> 
 def test_without_its_library_the_diagram_names_the_extra(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "scikit_posthocs", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     folder = stored(tmp_path, blocks(("add", "cube", "quad"), a=(0.9,) * 3, b=(0.8,) * 3, c=(0.4,) * 3))
     done = command("rank", "--results", folder, "--blocks", "--diagram", tmp_path / "a.svg")
     assert done.code == 2
-    assert "pip install 'mod97[diagram]'" in done.error
+    assert "pip install 'mod97[plot]'" in done.error
     assert command("rank", "--results", folder, "--blocks").code == 0
 
 
@@ -964,7 +893,7 @@ def test_the_table_fits_the_terminal(
         (("--parameters", "..3"), "--parameters ..3 leaves none of 1 row."),
         (("--blocks",), "--blocks compares at least 3 rows over at least 3 blocks"),
         (("--diagram", "a.svg"), "--diagram needs --blocks"),
-        (("--blocks", "--diagram", "a.pdf"), "--diagram must end in .svg or .png, got 'a.pdf'."),
+        (("--blocks", "--diagram", "a.gif"), "--diagram must end in .png, .svg, .pdf, .html, got 'a.gif'."),
         (("--blocks", "--diagram", "/nonexistent/a.svg"), "--diagram must be in a folder that exists"),
         (("--top", "0"), "--top must be ≥ 1, got 0."),
         (("--format", "html"), "Unknown --format 'html'"),

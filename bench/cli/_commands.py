@@ -15,8 +15,10 @@ from bench.cli._info import info
 from bench.cli._look import doctor, list_names
 from bench.cli._messages import with_options
 from bench.cli._new import new
+from bench.cli._plot import plot
 from bench.cli._rank import rank
 from bench.cli._run import rerun, run
+from bench.cli._show import show
 from bench.cli._speed import speed
 from bench.cli._status import status
 from bench.cli._sweep import sweep
@@ -77,7 +79,10 @@ def cli() -> None:
     """Hold all commands."""
 
 
-COMMANDS = (run, sweep, tune, status, rank, merge, pack, clean, rerun, speed, dashboard, list_names, info, doctor, new)
+COMMANDS = (
+    *(run, sweep, tune, status, rank, plot, show, merge, pack, clean, rerun),
+    *(speed, dashboard, list_names, info, doctor, new),
+)
 for command in COMMANDS:
     command.context_class = _Context
     cli.add_command(command)

@@ -7,64 +7,18 @@ import click
 
 from bench import ranking, reports
 from bench.cli._messages import with_options
-from bench.cli._options import debug_option, json_option, options_of, source_option, words
+from bench.cli._options import debug_option, json_option, words
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
+from bench.cli._question import question_options, span_of
 from bench.errors import RequestError, one_of
-from bench.ranking import CRITERIA, CROSSINGS
-from bench.specs import Request
 
-FILTERS = {
-    "encoder": "NAME,…",
-    "learner": "NAME,…",
-    "task": "NAME,…",
-    "pairs": "PROTOCOL,…",
-    "train_fraction": "FRACTION,…",
-    "modulus": "P,…",
-}
-"""Fields of which only some values are ranked, each with the placeholder of these."""
 FORMATS = ("table", "markdown", "csv")
 
 
 @click.command()
-@source_option
-@click.option(
-    "--by",
-    default="accuracy",
-    show_default=True,
-    metavar="|".join(CRITERIA),
-    shell_complete=words(*CRITERIA),
-    help="Test accuracy; or steps, seconds, FLOPs or the fraction of the pairs that it takes to the target.",
-)
-@click.option(
-    "--target", type=float, default=0.99, show_default=True, metavar="0.95|0.99", help="Test accuracy to reach."
-)
-@click.option(
-    "--crossing",
-    default="sustained",
-    show_default=True,
-    metavar="|".join(CROSSINGS),
-    shell_complete=words(*CROSSINGS),
-    help="Reached once, or reached and held.",
-)
-@click.option(
-    "--horizon",
-    type=float,
-    metavar="H",
-    help="Read all runs up to this step (seconds or FLOPs where rows are ranked by these), and nothing later.  "
-    "[default: in each block the smallest budget of a row]",
-)
-@options_of(
-    Request,
-    FILTERS,
-    several=FILTERS,
-    fixed=False,
-    **{name: {"help": "Only these.", "metavar": metavar, "show_default": False} for name, metavar in FILTERS.items()},
-)
-@click.option(
-    "--parameters", metavar="LOW..HIGH", help="Only rows of so many trainable numbers; either end may be left."
-)
+@question_options
 @click.option("--blocks", is_flag=True, help="Compare rows over all tasks, moduli, protocols and fractions: Friedman.")
-@click.option("--diagram", metavar="PATH.svg|png", help="With --blocks: draw the critical-difference diagram.")
+@click.option("--diagram", metavar="PATH.png|svg|pdf|html", help="With --blocks: draw the critical-difference diagram.")
 @click.option("--top", type=int, metavar="N", help="Show the best N rows of each block.")
 @click.option(
     "--format",
@@ -75,7 +29,6 @@ FORMATS = ("table", "markdown", "csv")
     shell_complete=words(*FORMATS),
     help="How to print the rows.",
 )
-@click.option("--skip-broken", is_flag=True, help="Leave out records that cannot be read, instead of stopping at one.")
 @json_option
 @debug_option
 def rank(
@@ -91,11 +44,10 @@ def rank(
     Tasks, moduli, protocols and fractions are ranked apart, unless --blocks compares the rows over all of them.
     """
     _check(request["blocks"], diagram, top, form, as_json)
-    league = ranking.rank(parameters=_span(parameters), **request)
+    league = ranking.rank(parameters=span_of(parameters), **request)
     league.caption[:] = map(with_options, league.caption)
     if diagram is not None and league.comparison is not None:
-        labels = [row.label for row in league.rows[: len(league.comparison.ranks)]]
-        reports.draw(labels, league.comparison, diagram)
+        reports.write_picture(reports.draw_picture(reports.kind_of("cd"), league), diagram)
     show = {"table": _print_tables, "markdown": _print_markdown, "csv": _print_csv}[form]
     (_print_json if as_json else show)(league, reports.tables_of(league, top))
     return 0
@@ -115,22 +67,7 @@ def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_jso
     if diagram is not None:
         if not blocks:
             raise RequestError("--diagram needs --blocks: it shows mean ranks over blocks.")
-        reports.check_diagram(diagram)
-
-
-def _span(text: str | None) -> tuple[float | None, float | None]:
-    """The two ends of "1000..1e6", "1000.." or "..1e6"."""
-    if text is None:
-        return None, None
-    low, dots, high = text.partition("..")
-    try:
-        ends = float(low) if low else None, float(high) if high else None
-    except ValueError:
-        ends = None, None
-    known = [end for end in ends if end is not None]
-    if not dots or not known or known != sorted(known):
-        raise RequestError(f"--parameters takes LOW..HIGH, LOW.. or ..HIGH, got {text!r}.")
-    return ends
+        reports.check_picture(diagram, "diagram")
 
 
 # Output

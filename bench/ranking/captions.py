@@ -89,7 +89,7 @@ def _horizons(question: Question, rows: Sequence[Row]) -> list[str]:
 def _estimate(question: Question, target: str, blocks: bool) -> str:
     kind = question.criterion.kind
     if blocks:
-        return f"over the blocks, in each of which rows are ranked {_by(question, target)}."
+        return f"over the blocks, in each of which rows are ranked {ranked_by(question)}."
     if kind == "fraction":
         return (
             "the smallest share of the pairs, of those that were tried, whose median test accuracy reaches "
@@ -125,7 +125,9 @@ def _spread(question: Question) -> dict[str, str]:
     }
 
 
-def _by(question: Question, target: str) -> str:
+def ranked_by(question: Question) -> str:
+    """What rows are ordered by, as "by median test accuracy"."""
+    target = f"{100 * question.target:g} %"
     return {
         "accuracy": "by median test accuracy",
         "cost": f"by the median {question.unit.words} to {target}",

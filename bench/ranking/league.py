@@ -16,6 +16,7 @@ from typing import Any
 
 from bench.errors import RequestError
 from bench.ranking.captions import caption, legend
+from bench.ranking.notebook import ranking_frame, ranking_html
 from bench.ranking.places import Comparison, placed, ranked_over_blocks
 from bench.ranking.question import FILTERS, Question
 from bench.ranking.reading import Reading, note_shared_splits, without_duplicates
@@ -39,6 +40,18 @@ class Ranking:
     caption: list[str]
     legend: dict[str, str]
     comparison: Comparison | None = None
+
+    def to_frame(self) -> Any:
+        """The rows as a `pandas.DataFrame`, with the columns of ``rank --format csv``.
+
+        :raises RequestError: where pandas is missing.
+        """
+        return ranking_frame(self.question, self.rows)
+
+    def _repr_html_(self) -> str:
+        """The tables as a notebook shows them."""
+        blocks = [] if self.comparison is None else self.comparison.blocks
+        return ranking_html(self.question, self.rows, self.caption, blocks)
 
 
 def rank(

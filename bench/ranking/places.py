@@ -191,4 +191,5 @@ def _over_blocks(group: Sequence[ScoredRow], *missing: str) -> Row:
         diverged=sum(row.diverged for row in rows),
         incomplete=[*missing, *reasons],
         fractions=[],
+        runs=[run for row in rows for run in row.runs],
     )

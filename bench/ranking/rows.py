@@ -47,6 +47,7 @@ class Row:
     :param remarks: what the median does not show, in words.
     :param board: the rule by which the row was tuned; "" for one that was not.
     :param tuning: the studies that chose the settings, with the cost of each.
+    :param runs: all runs of the config, those included that do not count.
     """
 
     label: str
@@ -92,6 +93,7 @@ class Row:
     rank_high: int | None = None
     rank_level: float | None = None
     improvement: float | None = None
+    runs: Sequence[Run] = field(default=(), repr=False, compare=False)
 
     @property
     def title(self) -> str:
@@ -102,9 +104,17 @@ class Row:
         ).title
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document, its rank first."""
+        """As in the JSON document, its rank first, without its runs."""
         first = ("rank", "rank_low", "rank_high", "rank_level")
-        return {name: getattr(self, name) for name in (*first, *(n for n in vars(self) if n not in first))}
+        others = (name for name in vars(self) if name not in (*first, "runs"))
+        return {name: getattr(self, name) for name in (*first, *others)}
+
+    def to_flat(self) -> dict[str, Any]:
+        """The same with a value for each probe, for the fewest and the most steps, and lists of words joined."""
+        row = self.to_dict()
+        probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
+        row |= {**probes, "fewest_steps": steps[0], "most_steps": steps[1]}
+        return row | {name: "; ".join(row[name]) for name in ("incomplete", "remarks")}
 
 
 @dataclass(frozen=True)
@@ -182,4 +192,5 @@ def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Que
         board=block.board,
         tuning=[same[0] for same in grouped((run.tuning for run in runs if run.tuning), lambda study: study["study"])],
         fractions=list(found.fractions),
+        runs=tuple(runs),
     )

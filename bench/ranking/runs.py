@@ -4,16 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.ranking.question import Block, Question
-from bench.results import Record, many
+from bench.results import PARTS, Record, many
 
 T = TypeVar("T")
 
+CURVE_KEYS = {"step", *(f"{part}_{kind}" for part in PARTS for kind in ("accuracy", "loss"))}
+"""The lists of a curve that every learner has."""
 PROBES = {"ridge": "ridge", "bilinear": "bilinear", "knn": "1-NN"}
 """Headings of the probes' columns, by the names that records have for them."""
 
@@ -22,11 +25,13 @@ class Curve(NamedTuple):
     """Test and train accuracy at each evaluation, NaN where there is none.
 
     :param steps_T: one array for all runs that were evaluated at the same steps.
+    :param vitals: what else a learner keeps of its training, by name, as "weight_norm".
     """
 
     steps_T: NDArray[np.int64]
     test_T: NDArray[np.float64]
     train_T: NDArray[np.float64]
+    vitals: Mapping[str, NDArray[np.float64]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +130,12 @@ def run_of(
 def _curve(curve: Mapping[str, Any], grids: dict[bytes, NDArray[np.int64]]) -> Curve:
     steps_T = np.array(curve["step"], np.int64)
     test_T, train_T = (np.array(curve[f"{part}_accuracy"], np.float64) for part in ("test", "train"))
-    if not len(steps_T) == len(test_T) == len(train_T):
+    named = {name: np.array(values, np.float64) for name, values in curve.items() if name not in CURVE_KEYS}
+    if {len(values) for values in (test_T, train_T, *named.values())} != {len(steps_T)}:
         raise ValueError("the parts of its curve are of different lengths")
     if (test_T < 0).any() or (test_T > 1).any():
         raise ValueError("an accuracy of its curve is not between 0 and 1")
-    return Curve(grids.setdefault(steps_T.tobytes(), steps_T), test_T, train_T)
+    return Curve(grids.setdefault(steps_T.tobytes(), steps_T), test_T, train_T, named)
 
 
 def _number(values: Mapping[str, Any], name: str) -> Any:

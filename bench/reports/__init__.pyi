@@ -1,7 +1,8 @@
-from .figures.critical_difference import check_diagram as check_diagram
-from .figures.critical_difference import draw as draw
+from .figures._elements import Figure as Figure
+from .figures._layout import THEMES as THEMES
+from .figures._trial_curve import curve_picture as curve_picture
+from .figures.errors import Predictions as Predictions
 from .figures.study import study_figures as study_figures
-from .figures.trial_curve import curve_picture as curve_picture
 from .league_table import columns_of as columns_of
 from .league_table import explained as explained
 from .league_table import footnotes as footnotes
@@ -11,3 +12,12 @@ from .league_table import tables_of as tables_of
 from .league_table import too_wide as too_wide
 from .markdown import league_markdown as league_markdown
 from .markdown import markdown_table as markdown_table
+from .pictures import FORMATS as FORMATS
+from .pictures import Kind as Kind
+from .pictures import as_plotly as as_plotly
+from .pictures import check_picture as check_picture
+from .pictures import draw_picture as draw_picture
+from .pictures import kind_of as kind_of
+from .pictures import picture_kinds as picture_kinds
+from .pictures import write_picture as write_picture
+from .terminal import text_chart as text_chart

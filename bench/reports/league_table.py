@@ -2,8 +2,7 @@
 
 import csv
 import json
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +11,21 @@ from itertools import groupby
 from string import ascii_letters
 from typing import Any, NamedTuple
 
-from bench.ranking import FEWEST, PROBES, Question, Ranking, Row, estimate_name, horizon_suffix
-from bench.results import exponential, four_digits, percent, short_duration
+from bench.ranking import (
+    FEWEST,
+    PROBES,
+    Ranking,
+    Row,
+    estimate_name,
+    estimate_text,
+    horizon_suffix,
+    interval_text,
+    shown_or_dash,
+    solved_text,
+    span_text,
+)
+from bench.reports.labels import short_labels
+from bench.results import exponential, percent, short_duration
 
 SHORTEST_LABEL = 20
 """Columns are left out before labels are wrapped to fewer characters than this."""
@@ -21,13 +33,8 @@ MOST_NEEDED = 8
 """Columns that are needed more than this are never left out."""
 MANY = 8
 """So many rows are named in a footnote."""
-NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
-MOST_DIGITS = 6
-"""Numbers in labels with more significant digits than this are shortened."""
 NESTED = ("config", "task_parameters", "fractions", "tuning")
 """Values of a row that are JSON in a CSV file."""
-
-Show = Callable[[float | None], str]
 
 
 class Table(NamedTuple):
@@ -61,7 +68,7 @@ def columns_of(ranking: Ranking, tables: Sequence[Table]) -> list[Column]:
     """The columns that are not empty."""
     names: dict[int, str] = {}
     for table in tables:
-        short = _short_labels(row.label for row in table.rows)
+        short = short_labels(row.label for row in table.rows)
         names |= {id(row): short[row.label] for row in table.rows}
     rows = [row for table in tables for row in table.rows]
     return [c for c in _columns(ranking, names) if any(c.cell(row) not in ("", "–") for row in rows)]
@@ -74,68 +81,32 @@ def _columns(ranking: Ranking, names: Mapping[int, str]) -> list[Column]:
     """
     question, mean_rank = ranking.question, ranking.comparison is not None
     of_accuracy = question.criterion.kind == "accuracy" and not mean_rank
-    score = partial(_shown, show="{:.2f}".format if mean_rank else question.criterion.shown)
+    score = partial(shown_or_dash, show="{:.2f}".format if mean_rank else question.criterion.shown)
     return [
-        Column("#", lambda row: _shown(row.rank, str)),
-        Column("ranks", lambda row: "–" if row.rank_low is None else _span(str(row.rank_low), str(row.rank_high)), 8),
+        Column("#", lambda row: shown_or_dash(row.rank, str)),
+        Column(
+            "ranks", lambda row: "–" if row.rank_low is None else span_text(str(row.rank_low), str(row.rank_high)), 8
+        ),
         Column("", lambda row: names[id(row)]),
         Column("group", _grouper(ranking)),
         Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}"),
-        Column(estimate_name(question, mean_rank), lambda row: _estimate(row, score, question)),
-        Column("best–worst" if mean_rank else "interval", lambda row: _interval(row, score)),
-        Column("conf.", lambda row: _shown(row.level, "{:.1%}".format), 8),
+        Column(estimate_name(question, mean_rank), lambda row: estimate_text(row, score, question)),
+        Column("best–worst" if mean_rank else "interval", lambda row: interval_text(row, score)),
+        Column("conf.", lambda row: shown_or_dash(row.level, "{:.1%}".format), 8),
         Column("mean", lambda row: "–" if mean_rank else score(row.mean), 5),
-        Column("beats next", lambda row: _shown(row.improvement, "{:.2f}".format), 6),
-        Column("solved", lambda row: _solved(row, mean_rank), 8),
+        Column("beats next", lambda row: shown_or_dash(row.improvement, "{:.2f}".format), 6),
+        Column("solved", lambda row: solved_text(row, mean_rank), 8),
         Column("P(solved)", _solved_interval, 7),
         Column("tried", _tried, 7),
         Column("test", lambda row: "" if of_accuracy else percent(row.test_accuracy), 4),
         Column("min–max", lambda row: _range(row) if of_accuracy else "", 4),
         *(Column(name, partial(_probed, probe=probe, target=question.target), 7) for probe, name in PROBES.items()),
         Column("a=b", lambda row: percent(row.diagonal), 2),
-        Column("params", lambda row: _shown(row.parameters, "{:,}".format), 3),
-        Column("steps", lambda row: "–" if row.steps is None else _span(*map("{:,}".format, row.steps)), 4),
-        Column("training", lambda row: _shown(row.seconds, short_duration), 6),
-        Column("FLOPs", lambda row: _shown(row.flops, exponential), 1),
+        Column("params", lambda row: shown_or_dash(row.parameters, "{:,}".format), 3),
+        Column("steps", lambda row: "–" if row.steps is None else span_text(*map("{:,}".format, row.steps)), 4),
+        Column("training", lambda row: shown_or_dash(row.seconds, short_duration), 6),
+        Column("FLOPs", lambda row: shown_or_dash(row.flops, exponential), 1),
     ]
-
-
-def _shown(value: float | None, show: Callable[[float], str]) -> str:
-    return "–" if value is None else show(value)
-
-
-def _span(low: str, high: str) -> str:
-    return low if low == high else f"{low}–{high}"
-
-
-def _estimate(row: Row, score: Show, question: Question) -> str:
-    """The estimate; where there is none, why."""
-    if row.estimate is not None or row.rank is None:
-        return score(row.estimate)
-    if question.criterion.kind == "fraction":
-        return "none of them"
-    maybe = round((row.solved or 0.0) * row.n) + row.unconfirmed
-    if 2 * maybe > row.n:
-        return "unconfirmed"
-    return "unknown" if 2 * (maybe + row.stopped) > row.n else "not reached"
-
-
-def _interval(row: Row, score: Show) -> str:
-    """As "98.1–99.2%", "400–∞"; "–" where there is none."""
-    if row.low is None and row.high is None:
-        return "–"
-    if row.high is None and row.fractions:
-        return f">{score(row.low)}"
-    low, high = "0" if row.low is None else score(row.low), "∞" if row.high is None else score(row.high)
-    shared = next((unit for unit in ("%", "min", "s") if low.endswith(unit) and high.endswith(unit)), "")
-    return _span(low.removesuffix(shared), high.removesuffix(shared)) + shared
-
-
-def _solved(row: Row, mean_rank: bool) -> str:
-    if mean_rank or row.solved is None:
-        return percent(row.solved)
-    more = f" +{row.unconfirmed}?" if row.unconfirmed else ""
-    return f"{round(row.solved * row.n)}/{row.n}{more}"
 
 
 def _solved_interval(row: Row) -> str:
@@ -146,12 +117,12 @@ def _solved_interval(row: Row) -> str:
 
 def _range(row: Row) -> str:
     """The lowest and the highest run."""
-    return "–" if row.lowest is None else _span(percent(row.lowest).removesuffix("%"), percent(row.highest))
+    return "–" if row.lowest is None else span_text(percent(row.lowest).removesuffix("%"), percent(row.highest))
 
 
 def _tried(row: Row) -> str:
     fractions = [f"{100 * one['train_fraction']:g}" for one in row.fractions]
-    return f"{_span(fractions[0], fractions[-1])}% ({len(fractions)})" if fractions else ""
+    return f"{span_text(fractions[0], fractions[-1])}% ({len(fractions)})" if fractions else ""
 
 
 def _probed(row: Row, probe: str, target: float) -> str:
@@ -167,31 +138,9 @@ def _grouper(ranking: Ranking) -> Callable[[Row], str]:
     return lambda row: "".join(letter for letter, members in groups.items() if places[id(row)] in members)
 
 
-def _short_labels(labels: Iterable[str]) -> dict[str, str]:
-    """Short labels by their labels; those that would look the same are left as they are."""
-    short = {label: _short(label) for label in labels}
-    counts = Counter(short.values())
-    return {label: shown if counts[shown] == 1 else label for label, shown in short.items()}
-
-
-def _short(label: str) -> str:
-    """A label with four significant digits of its long numbers; integers are left as they are.
-
-    >>> _short("onehot+concat → mlp(lr=0.020961900543150613, betas=[0.9, 0.98], seed=12345678)")
-    'onehot+concat → mlp(lr=0.02096, betas=[0.9, 0.98], seed=12345678)'
-    """
-
-    def shortened(found: re.Match[str]) -> str:
-        mantissa = found[0].partition("e")[0].replace(".", "").lstrip("0")
-        short = found[0].isdigit() or len(mantissa) <= MOST_DIGITS
-        return found[0] if short else four_digits(float(found[0]))
-
-    return NUMBER.sub(shortened, label)
-
-
 def footnotes(rows: Sequence[Row]) -> list[str]:
     """What the marks in a table stand for."""
-    names = _short_labels(row.label for row in rows)
+    names = short_labels(row.label for row in rows)
     reasons: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         if row.incomplete:
@@ -236,7 +185,7 @@ def too_wide(columns: Sequence[Column], tables: Sequence[Table], width: int, gap
 
 def league_csv(ranking: Ranking, tables: Sequence[Table]) -> str:
     """A line for each row, nested values as JSON."""
-    rows = [{"by": ranking.question.by, **_flat(row.to_dict())} for table in tables for row in table.rows]
+    rows = [{"by": ranking.question.by, **_with_json(row.to_flat())} for table in tables for row in table.rows]
     text = StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -244,8 +193,5 @@ def league_csv(ranking: Ranking, tables: Sequence[Table]) -> str:
     return text.getvalue()
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    probes, steps = row.pop("probes"), row.pop("steps") or [None, None]
-    row |= {**probes, "fewest_steps": steps[0], "most_steps": steps[1]}
-    row |= {name: "; ".join(row[name]) for name in ("incomplete", "remarks")}
+def _with_json(row: dict[str, Any]) -> dict[str, Any]:
     return row | {name: json.dumps(row[name], ensure_ascii=False) for name in NESTED}

@@ -15,6 +15,7 @@ from bench.ranking.statistics.comparisons import (
 )
 from bench.ranking.statistics.estimates import FEWEST, LEVEL, Estimate, median, median_interval, solved_interval
 from bench.ranking.statistics.ranks import Sample, rank_intervals, rank_level
+from bench.ranking.statistics.survival import Survival, kaplan_meier
 
 __all__ = [
     "FEWEST",
@@ -25,9 +26,11 @@ __all__ = [
     "Estimate",
     "Friedman",
     "Sample",
+    "Survival",
     "critical_difference",
     "friedman",
     "improvement",
+    "kaplan_meier",
     "median",
     "median_interval",
     "rank_intervals",

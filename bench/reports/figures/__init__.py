@@ -1,1 +1,7 @@
-"""Pictures, one in each file. To add one, add a file; a picture of a study goes into `study/`, where it is found."""
+"""Pictures, one in each file: a public module here is a kind of picture, and is found by its presence.
+
+To add one, add a module whose first sentence says what it shows, with its name ``KIND`` and a function ``draw(data)``
+that returns a picture made of the parts in `_elements`, or raises RequestError where there is nothing to draw. Keyword
+arguments of ``draw`` are options of the picture. Data is a ranking unless ``NEEDS`` says "record": then it is the
+predictions of one run. ``ASKS`` are arguments that the ranking must be asked with. `study/` has those of a study.
+"""

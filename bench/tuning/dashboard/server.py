@@ -17,7 +17,7 @@ import optuna
 from bench.errors import RequestError, one_of, optional_package
 from bench.tuning.dashboard.study_page import draw_figures
 from bench.tuning.optuna_internals import study_id_of
-from bench.tuning.storage.open import file_of, open_storage
+from bench.tuning.storage.open import open_existing
 
 REDRAW = 20.0
 """Seconds between two times that a server looks for finished trials."""
@@ -59,7 +59,7 @@ def serve(
     dashboard = optional_package("optuna_dashboard", "dashboard", "The dashboard")
     if not 0 <= port <= LARGEST_PORT:
         raise RequestError(f"`port` must be an integer in [0, {LARGEST_PORT}], got {port}.")
-    storage = _open(url)
+    storage = open_existing(url)
     page = _page(storage, study)
     with _listen(host, port) as server, keep_figures_drawn(storage):
         server.set_app(dashboard.wsgi(storage, artifact_store=_artifact_store(artifacts)))
@@ -68,14 +68,6 @@ def serve(
             server.serve_forever()
         except KeyboardInterrupt:  # the usual way to end it
             return
-
-
-def _open(url: str) -> optuna.storages.BaseStorage:
-    """Open a storage; a missing file is an error rather than an empty storage."""
-    path = file_of(url)
-    if path is not None and not path.exists():
-        raise RequestError(f"`storage` {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
-    return open_storage(url)
 
 
 def _page(storage: optuna.storages.BaseStorage, study: str | None) -> str:

@@ -118,10 +118,14 @@ def _write_trial_notes(
                 dashboard.save_note(trial_for_note(study, trial), of_trial(trial))
 
 
+def value_names(study: optuna.Study) -> list[str]:
+    """The names of a study's values."""
+    return study.metric_names or [f"value {i}" if i else "value" for i in range(len(study.directions))]
+
+
 def draw_figures(study: optuna.Study, plotly: Any) -> None:
     """Draw the figures of a study and store them for its page."""
-    names = study.metric_names or [f"value {i}" if i else "value" for i in range(len(study.directions))]
-    for id, figure in study_figures(study, names, CURVE).items():
+    for id, figure in study_figures(study, value_names(study), CURVE).items():
         layout = {"template": "none", **figure["layout"]}
         _store_figure(study, id, plotly.Figure({**figure, "layout": layout}).to_json())
 

@@ -76,6 +76,17 @@ def open_storage(url: str) -> Any:
     return _database(url) if path is None else open_journal(url, path)
 
 
+def open_existing(url: str) -> Any:
+    """Open a storage; a missing file is an error rather than an empty storage.
+
+    :raises RequestError: as `open_storage`, and if there is no file.
+    """
+    path = file_of(url)
+    if path is not None and not path.exists():
+        raise RequestError(f"`storage` {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
+    return open_storage(url)
+
+
 def close_storage(storage: Any) -> None:
     """Close the connections to a database; a journal has none."""
     engine = getattr(storage, "engine", None)

@@ -1,4 +1,4 @@
-"""What the pictures of a study share: which trials they show, colours, layout, lines."""
+"""What the pictures of a study share: which trials they show, axes, lines, and their layout on its page."""
 
 import math
 from collections.abc import Sequence
@@ -6,37 +6,62 @@ from typing import Any
 
 import optuna
 
-Figure = dict[str, Any]
+from bench.reports.figures._elements import Figure, Trace, axis, dots, figure, line, log_axis
+from bench.reports.figures._text import escaped
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Okabe and Ito's, which colour-blind readers can distinguish."""
+GREY, GRID, INK = "rgba(120, 120, 120, 0.35)", "#e5e5e5", "#333333"
+FAILED = "#7f7f7f"
+"""The colour of trials that failed, legible on a light and on a dark page."""
+WIDE = 20
+"""Values that differ by such a factor are shown on a logarithmic axis."""
 LEGEND = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0}
 """Below the plot: the page is narrow, and curves end at the right, where a legend would hide them."""
-GREY, GRID, INK = "rgba(120, 120, 120, 0.35)", "#e5e5e5", "#333333"
 
 
-def layout(title: str, below: str, x: Figure, y: Figure) -> Figure:
-    """A layout with a title, a smaller line below it, and two axes."""
+def drawn(title: str, below: str, x: Figure, y: Figure, data: Sequence[Figure], height: float = 380) -> Figure:
+    """A picture with a title, a line below it, and two axes."""
+    return figure(title, [below], data, height, xaxis=x, yaxis=y)
+
+
+def on_page(given: Figure) -> Figure:
+    """The picture as optuna-dashboard shows it, which decides its width and height."""
+    layout, meta = given["layout"], given["layout"]["meta"]
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": INK, "ticks": "outside", "automargin": True}
+    title, below = escaped(meta["title"]), " ".join(escaped(line) for line in meta["caption"])
     return {
-        "title": {"text": f"<b>{title}</b><br><sup>{below}</sup>", "x": 0.02, "font": {"size": 16}},
-        "font": {"color": INK},
-        "paper_bgcolor": "white",  # the page may be dark, which the dark text of this figure is not made for
-        "plot_bgcolor": "white",
-        "margin": {"l": 60, "r": 30, "t": 60, "b": 60},
-        "xaxis": axis | x,
-        "yaxis": axis | y,
-        "hovermode": "closest",
-        "legend": LEGEND,
-        "showlegend": True,
+        "data": given["data"],
+        "layout": {
+            **{name: value for name, value in layout.items() if name != "meta"},
+            **{name: axis | layout[name] for name in layout if name[1:5] == "axis"},
+            "title": {
+                "text": f"<b>{title}</b><br><sup>{below}</sup>",
+                "x": 0.02,
+                "font": {"size": 16},
+            },
+            "font": {"color": INK},
+            "paper_bgcolor": "white",  # the page may be dark, which the dark text of this figure is not made for
+            "plot_bgcolor": "white",
+            "margin": {"l": 60, "r": 30, "t": 60, "b": 60},
+            "hovermode": "closest",
+            "legend": LEGEND,
+            "showlegend": any(trace.get("showlegend", True) for trace in given["data"]),
+        },
     }
 
 
-def line(points: Sequence[tuple[float | None, float | None]], name: str, style: Figure) -> Figure:
-    """A trace through these points; None interrupts the line."""
+def value_axis(title: str, values: Sequence[float], log: bool = False) -> Figure:
+    """An axis of a study's values, logarithmic on request and where they are positive and differ by a large factor."""
+    wide = min(values) > 0 and (log or max(values) / min(values) >= WIDE)
+    if not wide:
+        return axis(title)
+    return log_axis(title, min(values), max(values), room=0.06)
+
+
+def through(points: Sequence[tuple[float | None, float | None]], colour: str, width: float, **more: Any) -> Trace:
+    """A line through points; None interrupts it. A line of one point is a mark, since it could not be seen."""
     xs, ys = ([point[axis] for point in points] for axis in (0, 1))
-    alone = sum(x is not None for x in xs) == 1  # a line of one point cannot be seen
-    return {"type": "scatter", "mode": "markers" if alone else "lines", "x": xs, "y": ys, "name": name, "line": style}
+    alone = sum(x is not None for x in xs) == 1
+    return dots(xs, ys, colour, size=5, **more) if alone else line(xs, ys, colour, width=width, **more)
 
 
 def is_timed(study: optuna.Study) -> bool:

@@ -5,10 +5,14 @@ from itertools import accumulate
 
 import optuna
 
-from bench.reports.figures.study._common import COLOURS, INK, Figure, complete, is_timed, layout, line, reached
+from bench.reports.figures._elements import COLOURS, Figure, Trace, axis, dots, line
+from bench.reports.figures._text import escaped
+from bench.reports.figures.study._common import FAILED, complete, drawn, is_timed, reached, value_axis
 from bench.results import many, shown
 
+KIND = "history"
 ID = "b-history"
+WANTS = "a study of one value, made by `tune`, of which a trial is complete"
 
 
 def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
@@ -33,22 +37,28 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
         "held, not confirmed yet": ([t for t in held if t not in sure], COLOURS[0], "circle-open", None),
         "not reached": ([t for t in never if not _diverged(t)], COLOURS[1], "triangle-up", above),
         "diverged": ([t for t in never if _diverged(t)], COLOURS[3], "x", above),
-        "failed": ([t for t in over if timed and t not in done], INK, "x-thin-open", high),
+        "failed": ([t for t in over if timed and t not in done], FAILED, "x-thin-open", high),
     }
     traces = [_marked(label, *mark) for label, mark in marks.items() if mark[0]]
+    heights = [y for trace in traces for y in trace["y"]]
+    last = max(trial.number for trial in over)
     best = _so_far(study, held)
     if best:
-        style = {"color": COLOURS[2], "width": 2, "shape": "hv"}
-        traces.append(line(best, "best so far", style) | {"mode": "lines"})
-    below = _below(len(held), len(over)) if timed else ""
-    x = {"title": {"text": "trial"}, "rangemode": "tozero"}
-    y = {"title": {"text": names[0]}, **({"type": "log"} if timed else {})}
-    return {"data": traces, "layout": layout("Trials", below, x, y)}
+        xs, ys = zip(*best, strict=True)
+        traces.append(line(xs, ys, COLOURS[2], shape="hv", name="best so far"))
+    below = _below(len(held), len(over)) if timed else f"n = {many(len(over), 'trial')}"
+    return drawn(
+        "Trials",
+        below,
+        axis("trial (number)", range=[-0.02 * last - 0.5, 1.02 * last + 0.5]),
+        value_axis(escaped(names[0]), heights, timed),
+        traces,
+    )
 
 
 def _below(held: int, over: int) -> str:
     if held:
-        return f"{held} of {over} trials reached it; marks above the others did not"
+        return f"{held} of {many(over, 'trial')} reached it; marks above the others did not"
     return f"none of {many(over, 'trial')} held 99 %: marks show what they count as"
 
 
@@ -58,12 +68,10 @@ def _diverged(trial: optuna.trial.FrozenTrial) -> bool:
 
 def _marked(
     label: str, trials: Sequence[optuna.trial.FrozenTrial], colour: str, symbol: str, height: float | None
-) -> Figure:
+) -> Trace:
     heights = [height or trial.values[0] for trial in trials]
     text = [f"trial {t.number}: {label if height else shown(t.values[0])}" for t in trials]
-    marker = {"color": colour, "size": 9, "symbol": symbol}
-    dots = {"x": [trial.number for trial in trials], "y": heights, "text": text, "hoverinfo": "text"}
-    return {"type": "scatter", "mode": "markers", "name": label, "marker": marker, **dots}
+    return dots([t.number for t in trials], heights, colour, symbol, 9, text=text, hoverinfo="text", name=label)
 
 
 def _so_far(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> list[tuple[int, float]]:

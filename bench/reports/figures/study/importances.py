@@ -6,12 +6,20 @@ from collections.abc import Sequence
 
 import optuna
 
-from bench.reports.figures.study._common import COLOURS, Figure, complete, layout
+from bench.reports.figures._elements import COLOURS, Figure, axis
+from bench.reports.figures._layout import text_width
+from bench.reports.figures._text import escaped
+from bench.reports.figures.study._common import complete, drawn
+from bench.results import many
 
+KIND = "importances"
 ID = "importances"
+WANTS = "a study of two parameters or more, of which at least 20 trials are complete, with differing values"
 FEWEST_TRIALS = 20
 """PED-ANOVA looks at the best tenth of the trials: with fewer trials than this it is a single one."""
 MOST_PARAMETERS = 15
+BAR = 26
+"""Pixels of a bar, with the space around it."""
 
 
 def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
@@ -31,20 +39,27 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     if not all(map(math.isfinite, found.values())):
         return None
     top = sorted(found.items(), key=lambda item: item[1])[-MOST_PARAMETERS:]
+    places = list(range(len(top)))
     bars = {
         "type": "bar",
         "orientation": "h",
         "x": [round(share, 4) for _, share in top],
-        "y": [name for name, _ in top],
-        "texttemplate": "%{x:.0%}",
+        "y": places,
+        "text": [f"{share:.0%}" for _, share in top],
         "textposition": "outside",
         "cliponaxis": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "width": 0.7,
         "marker": {"color": COLOURS[0]},
     }
-    shape = layout(
+    picture = drawn(
         f"Parameter importances from {len(trials)} trials",
-        f"for {'the Pareto front' if len(names) > 1 else names[0]} (PED-ANOVA)",
-        x={"title": {"text": "share of importance"}, "tickformat": ".0%", "rangemode": "tozero"},
-        y={"automargin": True},
+        f"for {'the Pareto front' if len(names) > 1 else names[0]} (n = {many(len(trials), 'trial')}, PED-ANOVA)",
+        axis("share of importance", tickformat=".0%", range=[0, 1.08 * max(found.values())]),
+        axis("", tickvals=places, ticktext=[escaped(name) for name, _ in top], showgrid=False, ticks=""),
+        [bars],
+        BAR * len(top),
     )
-    return {"data": [bars], "layout": shape | {"showlegend": False}}
+    picture["layout"]["meta"] |= {"left": round(max(text_width(name) for name, _ in top)) + 28, "right": 48}
+    return picture

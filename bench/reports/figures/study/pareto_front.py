@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import optuna
 
-from bench.reports.figures.study._common import COLOURS, GREY, Figure, complete, layout
-from bench.results import shown
+from bench.reports.figures._elements import COLOURS, Figure, Trace, dots
+from bench.reports.figures._text import escaped
+from bench.reports.figures.study._common import GREY, complete, drawn, value_axis
+from bench.results import many, shown
 
+KIND = "pareto-front"
 ID = "pareto-front"
-WIDE = 20
-"""Values that differ by such a factor are shown on a logarithmic axis."""
+WANTS = "a study of several values of which a trial is complete"
 
 
 def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
@@ -21,23 +23,19 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     on, off = ([t for t in trials if (t.number in front) is best] for best in (True, False))
     on.sort(key=lambda trial: trial.values)
     traces = [_dots(off, "beaten", GREY)] if off else []
-    lines = {"mode": "lines+markers", "line": {"dash": "dot", "width": 1}}
-    traces.append(_dots(on, "Pareto front", COLOURS[0]) | lines)
-    x, y = (_value_axis(study, names, trials, i) for i in (0, 1))
-    return {"data": traces, "layout": layout("Pareto front", f"{len(on)} of {len(trials)} trials", x, y)}
+    joined = {"mode": "lines+markers", "line": {"color": COLOURS[0], "dash": "dot", "width": 1}}
+    traces.append(_dots(on, "Pareto front", COLOURS[0]) | joined)
+    x, y = (value_axis(_name(study, names, i), [trial.values[i] for trial in trials]) for i in (0, 1))
+    return drawn("Pareto front", f"{len(on)} of {many(len(trials), 'trial')}", x, y, traces)
 
 
-def _dots(trials: Sequence[optuna.trial.FrozenTrial], name: str, colour: str) -> Figure:
+def _dots(trials: Sequence[optuna.trial.FrozenTrial], name: str, colour: str) -> Trace:
     xs, ys = ([trial.values[i] for trial in trials] for i in (0, 1))
-    text = ["<br>".join([f"trial {t.number}", *(f"{k} = {shown(v)}" for k, v in t.params.items())]) for t in trials]
-    marker = {"color": colour, "size": 8}
-    return {"type": "scatter", "mode": "markers", "x": xs, "y": ys, "text": text, "name": name, "marker": marker}
+    lines = [[f"trial {t.number}", *(f"{k} = {shown(v)}" for k, v in t.params.items())] for t in trials]
+    text = ["<br>".join(map(escaped, some)) for some in lines]
+    return dots(xs, ys, colour, size=8, text=text, hoverinfo="text", name=name)
 
 
-def _value_axis(
-    study: optuna.Study, names: Sequence[str], trials: Sequence[optuna.trial.FrozenTrial], i: int
-) -> Figure:
-    values = [trial.values[i] for trial in trials]
+def _name(study: optuna.Study, names: Sequence[str], i: int) -> str:
     better = "higher" if study.directions[i] == optuna.study.StudyDirection.MAXIMIZE else "lower"
-    wide = min(values) > 0 and max(values) / min(values) >= WIDE
-    return {"title": {"text": f"{names[i]} ({better} is better)"}} | ({"type": "log"} if wide else {})
+    return escaped(f"{names[i]} ({better} is better)")

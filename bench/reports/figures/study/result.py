@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import optuna
 
-from bench.reports.figures.study._common import GRID, Figure, best_first, complete, is_timed, layout, reached
+from bench.reports.figures._elements import Figure, figure
+from bench.reports.figures._text import escaped
+from bench.reports.figures.study._common import GRID, best_first, complete, is_timed, reached
 from bench.results import shown
 
 ID = "a-result"
@@ -25,7 +27,8 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     doubt = f"<br>NOTE: {unconfirmed} of its seeds held 99 %, but not yet to 1.5 times that step" if unconfirmed else ""
     rows = {
         "best trial": f"trial {best.number} of {len(trials)}: {worth}{doubt}",
-        "its setting": "<br>".join(f"{name} = {shown(value)}" for name, value in best.params.items()) or "all is fixed",
+        "its setting": "<br>".join(escaped(f"{name} = {shown(value)}") for name, value in best.params.items())
+        or "all is fixed",
         "fresh seeds": _unbold(study.user_attrs.get("tested", "not trained yet: the vault is closed")),
     }
     cells = {
@@ -37,13 +40,8 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
         "values": [[f"<b>{name}</b>" for name in rows], list(rows.values())],
     }
     table = {"type": "table", "columnwidth": [1, 4], "cells": cells, "header": {"height": 0, "values": ["", ""]}}
-    shape = layout(
-        "What came of it",
-        "trials are judged by validation pairs, fresh seeds are tested on pairs that no trial saw",
-        {},
-        {},
-    )
-    return {"data": [table], "layout": shape | {"showlegend": False}}
+    below = "trials are judged by validation pairs, fresh seeds are tested on pairs that no trial saw"
+    return figure("What came of it", [below], [table], showlegend=False)
 
 
 def _not_held(study: optuna.Study, name: str, best: optuna.trial.FrozenTrial) -> str:

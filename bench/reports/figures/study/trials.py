@@ -1,4 +1,4 @@
-"""The learning curves of a study's trials."""
+"""Learning curves of the trials of a study, the best ones in colour."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,14 @@ from itertools import chain
 
 import optuna
 
-from bench.reports.figures.study._common import COLOURS, GREY, Figure, best_first, layout, line, reached
-from bench.results import shown
+from bench.reports.figures._elements import COLOURS, Figure, Trace, axis, log_axis
+from bench.reports.figures._text import escaped
+from bench.reports.figures.study._common import GREY, best_first, drawn, reached, through
+from bench.results import many, shown
 
+KIND = "trials"
 ID = "learning-curves"
+WANTS = "a study of one value whose trials have reported values at steps"
 BEST = 5
 """So many trials are drawn in colour."""
 POINTS = 6000
@@ -36,18 +40,17 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     traces = [_others(others)] if others else []
     for place, trial in reversed(list(enumerate(best))):  # the best one is drawn last, above the others
         title = f"trial {trial.number}: {shown(trial.value) if reached(trial) else 'not reached'}"
-        style = {"color": COLOURS[place], "width": 2}
-        traces.append(line(curves[trial.number], title, style) | {"legendrank": place})
+        traces.append(through(curves[trial.number], COLOURS[place], 2, name=title, legendrank=place))
     heights = [value for points in curves.values() for _, value in points]
     shares = min(heights) >= 0 and max(heights) <= 1
-    noun = "trial" if len(curves) == 1 else "trials"
-    shape = layout(
-        f"Learning curves of {len(curves)} {noun}",
-        f"in colour: the best by {names[0]}",
-        x={"title": {"text": "step (optimizer updates)"}, "type": "log"},
-        y={"title": {"text": curve}} | ({"tickformat": ".0%", "range": [-0.02, 1.02]} if shares else {}),
+    steps = [step for points in curves.values() for step, _ in points]
+    return drawn(
+        f"Learning curves of {many(len(curves), 'trial')}",
+        f"n = {many(len(curves), 'trial')}; in colour: the best by {names[0]}",
+        log_axis("step (optimizer updates)", min(steps), max(steps)),
+        axis(escaped(curve), **({"tickformat": ".0%", "range": [-0.02, 1.02]} if shares else {})),
+        traces,
     )
-    return {"data": traces, "layout": shape}
 
 
 def _points(trial: optuna.trial.FrozenTrial, most: int) -> list[tuple[int, float]]:
@@ -56,8 +59,7 @@ def _points(trial: optuna.trial.FrozenTrial, most: int) -> list[tuple[int, float
     return [(step, float(f"{value:.4g}")) for step, value in whole[::-1][::every][::-1]]
 
 
-def _others(curves: Sequence[list[tuple[int, float]]]) -> Figure:
+def _others(curves: Sequence[list[tuple[int, float]]]) -> Trace:
     """All other curves as one trace with gaps: a legend of one line, and a document a third as long."""
-    points = chain.from_iterable([*curve, (None, None)] for curve in curves)
-    trace = line(list(points), "all others", {"color": GREY, "width": 1})
-    return trace | {"hoverinfo": "skip", "legendrank": BEST + 1}
+    points = list(chain.from_iterable([*curve, (None, None)] for curve in curves))
+    return through(points, GREY, 1, name="all others", hoverinfo="skip", legendrank=BEST + 1)

@@ -1,0 +1,89 @@
+"""Options of commands that ask a ranking: which records, ranked by what."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from bench.cli._options import options_of, source_option, words
+from bench.errors import RequestError
+from bench.ranking import CRITERIA, CROSSINGS
+from bench.specs import Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILTERS = {
+    "encoder": "NAME,…",
+    "learner": "NAME,…",
+    "task": "NAME,…",
+    "pairs": "PROTOCOL,…",
+    "train_fraction": "FRACTION,…",
+    "modulus": "P,…",
+}
+"""Fields of which only some values are read, each with the placeholder of these."""
+
+
+def question_options(command: F) -> F:
+    """The options of `bench.rank` but ``--blocks``; ``--parameters`` is still text, for `span_of`."""
+    filters = {
+        name: {"help": "Only these.", "metavar": metavar, "show_default": False} for name, metavar in FILTERS.items()
+    }
+    options = (
+        source_option,
+        click.option(
+            "--by",
+            default="accuracy",
+            show_default=True,
+            metavar="|".join(CRITERIA),
+            shell_complete=words(*CRITERIA),
+            help="Test accuracy; or steps, seconds, FLOPs or the fraction of the pairs that it takes to the target.",
+        ),
+        click.option(
+            "--target",
+            type=float,
+            default=0.99,
+            show_default=True,
+            metavar="0.95|0.99",
+            help="Test accuracy to reach.",
+        ),
+        click.option(
+            "--crossing",
+            default="sustained",
+            show_default=True,
+            metavar="|".join(CROSSINGS),
+            shell_complete=words(*CROSSINGS),
+            help="Reached once, or reached and held.",
+        ),
+        click.option(
+            "--horizon",
+            type=float,
+            metavar="H",
+            help="Read all runs up to this step (seconds or FLOPs where rows are ranked by these), and nothing later.  "
+            "[default: in each block the smallest budget of a row]",
+        ),
+        options_of(Request, FILTERS, several=FILTERS, fixed=False, **filters),
+        click.option(
+            "--parameters", metavar="LOW..HIGH", help="Only rows of so many trainable numbers; either end may be left."
+        ),
+        click.option(
+            "--skip-broken", is_flag=True, help="Leave out records that cannot be read, instead of stopping at one."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def span_of(text: str | None) -> tuple[float | None, float | None]:
+    """The two ends of "1000..1e6", "1000.." or "..1e6"."""
+    if text is None:
+        return None, None
+    low, dots, high = text.partition("..")
+    try:
+        ends = float(low) if low else None, float(high) if high else None
+    except ValueError:
+        ends = None, None
+    known = [end for end in ends if end is not None]
+    if not dots or not known or known != sorted(known):
+        raise RequestError(f"--parameters takes LOW..HIGH, LOW.. or ..HIGH, got {text!r}.")
+    return ends

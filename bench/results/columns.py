@@ -1,0 +1,155 @@
+"""The columns of the tables that `bench.load` makes of a results folder: type, unit, meaning, and their values."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from bench.results.curves import PARTS, TARGETS
+
+TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "Int64": int, "Float64": (int, float), "boolean": bool}
+"""What a record has where a column has this type of pandas."""
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    :param kind: the type of pandas, all of which can be missing.
+    :param unit: of its numbers; "" where they have none.
+    """
+
+    kind: str
+    unit: str
+    meaning: str
+    value: Callable[[Mapping[str, Any]], Any]
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise TypeError where a value of a record is of another type."""
+        if value is not None and (
+            (isinstance(value, bool) and self.kind != "boolean") or not isinstance(value, TYPES[self.kind])
+        ):
+            raise TypeError(f"its {name} is {value!r}")
+
+
+def _at(*keys: str) -> Callable[[Mapping[str, Any]], Any]:
+    """What stands in a record below these keys; None where an earlier version has not kept it."""
+
+    def value(record: Mapping[str, Any]) -> Any:
+        found: Any = record
+        for key in keys:
+            found = None if found is None else found.get(key)
+        return found
+
+    return value
+
+
+def _crossings() -> Iterator[tuple[str, Column]]:
+    words = {
+        "steps_to": "first step with {} of the pairs right",
+        "sustained_steps_to": "step from which on {} stay right",
+    }
+    for key, meaning in words.items():
+        for part in PARTS:
+            for target in TARGETS:
+                said = f"{meaning.format(f'{100 * target:g} %')} ({part}); missing: never, or not confirmed"
+                yield f"{part}_{key}_{100 * target:g}", Column("Int64", "updates", said, _at(key, part, str(target)))
+
+
+def _error(record: Mapping[str, Any]) -> str | None:
+    error = record["error"]
+    return None if error is None else f"{error['type']}: {error['message']}"
+
+
+RUN_COLUMNS: dict[str, Column] = {
+    "id": Column("string", "", "the record's id, a hash of spec and plugin versions", _at("id")),
+    "results": Column("string", "", "the folder that it was read from", _at("results")),
+    "label": Column("string", "", "the configuration without the seeds, by what differs from defaults", _at("label")),
+    "status": Column("string", "", "done, diverged, failed, timeout or interrupted", _at("status")),
+    "task": Column("string", "", "what is asked", _at("spec", "task")),
+    "modulus": Column("Int64", "", "p", _at("spec", "modulus")),
+    "protocol": Column("string", "", "which pairs there are, and whether twins stay together", _at("spec", "protocol")),
+    "train_fraction": Column("Float64", "share of pairs", "pairs that train", _at("spec", "train_fraction")),
+    "validation_fraction": Column(
+        "Float64", "share of pairs", "pairs that validate", _at("spec", "validation_fraction")
+    ),
+    "encoder": Column("string", "", "the encoder; encoder.NAME are its parameters", _at("spec", "encoder", "name")),
+    "combine": Column("string", "", "how the codes of the operands are combined", _at("spec", "combine")),
+    "sdr": Column("Int64", "features", "how many features of a slot are kept; missing: all", _at("spec", "sdr")),
+    "learner": Column("string", "", "the learner; learner.NAME are its parameters", _at("spec", "learner", "name")),
+    "precision": Column("string", "", "the arithmetic of the training", _at("spec", "precision")),
+    "seed": Column("Int64", "", "the seed", _at("spec", "seed")),
+    "split_seed": Column("Int64", "", "the seed of the split", _at("spec", "split_seed")),
+    "study": Column("string", "", "the study that chose the settings; missing: none", _at("tuning", "study")),
+    "budget_steps": Column("Int64", "updates", "the budget; 0 for a learner without steps", _at("budget", "steps")),
+    "budget_seconds": Column("Float64", "s", "the hard limit; missing: none", _at("budget", "seconds")),
+    "stop_when_solved": Column("boolean", "", "whether it stopped once solved", _at("budget", "stop_when_solved")),
+    "step": Column("Int64", "updates", "the last evaluation; missing where there was none", _at("final", "step")),
+    **{
+        f"{part}_accuracy": Column(
+            "Float64", "share of pairs", f"right at the end, {part}", _at("final", f"{part}_accuracy")
+        )
+        for part in PARTS
+    },
+    **{
+        f"{part}_loss": Column(
+            "Float64", "the learner's", f"mean loss at the end, {part}", _at("final", f"{part}_loss")
+        )
+        for part in PARTS
+    },
+    "diagonal_accuracy": Column(
+        "Float64", "share of pairs", "right at the end of the test pairs a = b", _at("test_accuracy_diagonal")
+    ),
+    **dict(_crossings()),
+    **{
+        f"seconds_{name}": Column("Float64", "s", f"{words}, the run's share of its fleet", _at("seconds", name))
+        for name, words in {
+            "train": "training",
+            "evaluate": "evaluation",
+            "compile": "compiling",
+            "probes": "probes",
+            "harness": "all else",
+            "total": "all of it",
+        }.items()
+    },
+    "flops": Column("Float64", "FLOPs", "arithmetic of the training; missing: unknown", _at("flops")),
+    "parameters": Column("Int64", "", "trainable numbers", _at("parameters")),
+    "peak_memory_bytes": Column("Int64", "bytes", "of its process or device", _at("peak_memory_bytes")),
+    "replicas": Column("Int64", "", "runs that were trained side by side, this one included", _at("replicas")),
+    **{
+        f"probe_{name}": Column("Float64", "share of test pairs", f"right by {words}", _at("probes", name))
+        for name, words in {
+            "ridge": "a linear readout of the codes",
+            "knn": "the nearest neighbour of the codes",
+            "bilinear": "a linear readout of products of the codes",
+        }.items()
+    },
+    "device": Column("string", "", "where it was trained", _at("environment", "device")),
+    "processor": Column("string", "", "its name", _at("environment", "processor")),
+    "threads": Column("Int64", "", "threads of the training", _at("environment", "threads")),
+    "git_commit": Column("string", "", "the commit of the program", _at("environment", "git_commit")),
+    "error": Column("string", "", "the exception that ended it; missing: none", _error),
+}
+"""The columns of ``runs``, a row for each record. Parameters of task, encoder and learner are columns besides:
+``task.NAME``, ``encoder.NAME``, ``learner.NAME``, missing where a record's plugin has no such parameter."""
+
+CURVE_COLUMNS: dict[str, tuple[str, str]] = {
+    "id": ("", "the record, as in `runs`"),
+    "step": ("updates", "when it was evaluated"),
+    **{f"{part}_accuracy": ("share of pairs", f"right, {part}") for part in PARTS},
+    **{f"{part}_loss": ("the learner's", f"mean loss, {part}") for part in PARTS},
+    "weight_norm": ("", "Euclidean norm of all weights; missing where a learner does not keep it"),
+    "activation_sparsity": ("share", "silent hidden units, below 1 % of the largest of an example; missing likewise"),
+}
+"""The columns of ``curves``, a row for each evaluation of each record: unit and meaning. What else a learner keeps of
+its training is a column besides."""
+
+
+def described_columns() -> str:
+    """Both tables of columns, as a part of a docstring."""
+    lines = ["    Columns of ``runs``:", ""]
+    lines += [f"    - ``{name}``{_unit(one.unit)}: {one.meaning}." for name, one in RUN_COLUMNS.items()]
+    lines += ["", "    Columns of ``curves``:", ""]
+    lines += [f"    - ``{name}``{_unit(unit)}: {meaning}." for name, (unit, meaning) in CURVE_COLUMNS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _unit(unit: str) -> str:
+    return f" ({unit})" if unit else ""
