@@ -32,7 +32,7 @@ def predictions_of(
     store = open_store(results)
     record = store.find(id)
     spec, step = remade_spec(record), record["final"]["step"] or 0
-    has_checkpoint = store.checkpoints.read(record["id"], step) is not None
+    has_checkpoint = store.checkpoints is not None and store.checkpoints.read(record["id"], step) is not None
     how = _how(record, step, has_checkpoint)
     say(how)
     with tempfile.TemporaryDirectory() as folder, open_channel() as channel:

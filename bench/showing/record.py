@@ -151,4 +151,5 @@ def errors_of(p: Predictions) -> Errors:
 
 def _is_quick(record: Record, results: str | Path) -> bool:
     step = record["final"]["step"]
-    return not step or open_store(results).checkpoints.has(record["id"], step)
+    checkpoints = open_store(results).checkpoints
+    return not step or (checkpoints is not None and checkpoints.has(record["id"], step))
