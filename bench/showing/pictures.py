@@ -53,7 +53,7 @@ def picture(
     most: int | None = None,
     band: str | None = None,
     cost: str | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    say: Callable[[str], None] | None = None,
     **request: Any,
 ) -> reports.Figure:
     """The picture as a plain dictionary without a layout, of which `bench.reports` makes files.

@@ -17,7 +17,7 @@ AGREE = 1e-9
 
 
 def predictions_of(
-    id: str, *, results: str | Path = "results", say: Callable[[str], None] = lambda line: None
+    id: str, *, results: str | Path = "results", say: Callable[[str], None] | None = None
 ) -> Predictions:
     """What the learner of a record answers to every pair of its split.
 
@@ -34,7 +34,8 @@ def predictions_of(
     spec, step = remade_spec(record), record["final"]["step"] or 0
     has_checkpoint = store.checkpoints is not None and store.checkpoints.read(record["id"], step) is not None
     how = _how(record, step, has_checkpoint)
-    say(how)
+    if say is not None:
+        say(how)
     with tempfile.TemporaryDirectory() as folder, open_channel() as channel:
         model = Path(folder) / "model.joblib"
         unit = WorkUnit(spec, Budget(step), record, model_only=True, model=str(model))

@@ -64,7 +64,7 @@ def show(
     *,
     results: str | Path = "results",
     errors: bool | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    say: Callable[[str], None] | None = None,
 ) -> Shown:
     """One record: the settings that differ from their defaults, milestones, where its learner errs, and the command.
 
