@@ -23,6 +23,7 @@ from bench.results import CURVE_COLUMNS, RUN_COLUMNS, Store
 from bench.specs import Spec, command_of, exact_request
 
 Command = Callable[..., Finished]
+ADD = {"task": "add", "train_fraction": 0.5}
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "html": b"<!DOCTYPE html>"}
 
 
@@ -51,7 +52,10 @@ def test_plot_names_the_file_that_it_has_written(command: Command, real: Path, p
 def test_plot_writes_four_formats(command: Command, real: Path, place: Path, form: str) -> None:
     done = command("plot", "heatmap", "--results", real, "--task", "add", "--train-fraction", "0.5", "-o", f"a.{form}")
     assert done.out == f"a.{form}\n"
-    assert (place / f"a.{form}").read_bytes().startswith(STARTS[form])
+    written = (place / f"a.{form}").read_bytes()
+    assert written.startswith(STARTS[form])
+    bench.plot("heatmap", results=str(real), **ADD, output=f"again.{form}")
+    assert (place / f"again.{form}").read_bytes() == written
     if form == "html":
         page = (place / "a.html").read_text("utf-8")
         assert "src=" not in page.partition("<body>")[0]

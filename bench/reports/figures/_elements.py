@@ -27,7 +27,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "
 DASHES = ("solid", "8px,3px", "2px,2px", "8px,3px,2px,3px", "14px,4px")
 GREY = "#7f7f7f"
 """Legible on a light and on a dark page."""
-FEW_DECADES, LEAST_DECADES = 1.7, 0.7
+FEW_DECADES, LEAST_DECADES = 2.3, 0.7
 """A logarithmic axis of fewer decades has ticks at 1, 2 and 5; one of fewer than the least is extended."""
 LARGE = 1e6
 """From here on, the numbers of a logarithmic axis are written as 1M, 1G."""

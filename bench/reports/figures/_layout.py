@@ -11,8 +11,8 @@ from bench.reports.figures._text import BREAK, escaped, plain
 FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 TEXT, SMALL, HEADING = 13, 11.5, 16
 """Sizes of letters in pixels: of axes and legend, of the caption, of the title."""
-LETTER = 0.53
-"""The mean width of a letter as a share of its size."""
+LETTER, BOLD, WIDE = 0.53, 0.63, 0.58
+"""The mean width of a letter as a share of its size: in text, in bold text, and in labels, which have many digits."""
 LEADING = 1.35
 """The height of a line of text as a share of the size of its letters."""
 ENTRY = 3
@@ -64,7 +64,7 @@ def laid_out(figure: Figure, width: int = 800, theme: str = "light", words: bool
     given, meta = figure["layout"], figure["layout"]["meta"]
     given = {**given, **_short_ticks(given, width)}
     left = min(meta.get("left", LEFT), SIDE * width + AXIS)
-    title = _wrapped(meta["title"], width, HEADING) if words else ""
+    title = _wrapped(meta["title"], width, HEADING, BOLD) if words else ""
     lines = [_wrapped(line, width, SMALL) for line in meta["caption"]] if words else []
     data = [_with_wrapped_name(trace, width) for trace in figure["data"]]
     angles, deeper = _turned(given, width - left - EDGE)
@@ -105,9 +105,9 @@ def laid_out(figure: Figure, width: int = 800, theme: str = "light", words: bool
     return {"data": data, "layout": layout}
 
 
-def letters(width: float, size: float = TEXT) -> int:
+def letters(width: float, size: float = TEXT, wide: float = LETTER) -> int:
     """How many letters fit into a width."""
-    return max(12, int(width / (LETTER * size)))
+    return max(12, int(width / (wide * size)))
 
 
 def text_width(text: str, size: float = TEXT) -> float:
@@ -115,8 +115,8 @@ def text_width(text: str, size: float = TEXT) -> float:
     return max((len(line) for line in plain(text).split("\n")), default=0) * LETTER * size
 
 
-def _wrapped(text: str, width: int, size: float) -> str:
-    return escaped(text, letters(width - 2 * EDGE, size), most=12)
+def _wrapped(text: str, width: int, size: float, wide: float = LETTER) -> str:
+    return escaped(text, letters(width - 2 * EDGE, size, wide), most=12)
 
 
 def _height(texts: Sequence[str], size: float) -> float:
@@ -136,7 +136,7 @@ def _label(given: Figure, width: float) -> Figure:
     if given.get("name") != "label":
         return given
     size = SMALL if width < NARROW else TEXT
-    text, room = given["text"], letters(width - given.get("xshift", 0), size)
+    text, room = given["text"], letters(width - given.get("xshift", 0), size, WIDE)
     return {**given, "text": escaped(_shortened(text, room)), "font": {"size": size}}
 
 

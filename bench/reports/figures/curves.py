@@ -200,7 +200,7 @@ def _caption(groups: Sequence[Group], question: Question, band: str) -> list[str
     until = "and stay so" if question.crossing == "sustained" else "for the first time"
     marks = (
         f"Below: from the step at which {target} of the training pairs are right for the first time (open mark) to "
-        f"that at which {target} of the test pairs are right {until} (filled), each the median over the seeds."
+        f"that at which {target} of the test pairs are right {until} (filled){', medians over the seeds' * bool(band)}."
     )
     alone = "n = 1: one seed shows what can happen, not what usually does."
     return [f"Lines: {lines}" if band else alone, marks, *_carried(groups, question)]
