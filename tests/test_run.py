@@ -694,7 +694,9 @@ def test_the_same_from_python() -> None:
         bench.run(encoder="cycle", results=None)
     with pytest.raises(RequestError, match="`encoder` takes a name"):
         bench.run(encoder=Cycle(), learner="mlp", results=None)  # type: ignore[arg-type]
-    assert set(dir(bench)) == {"run", "rerun", "plan", "rank", "sweep", "plan_sweep", "tune", "plan_tune", "pack"}
+    plans = {"plan", "plan_sweep", "plan_tune"}
+    shown = {"rank", "plot", "show", "load", "status"}
+    assert set(dir(bench)) == {"run", "rerun", "sweep", "tune", "pack", *plans, *shown}
 
 
 def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:

@@ -89,13 +89,14 @@ class Executor(ABC):
         before: dict[str, Mapping[str, Any]] = {u.spec.id: u.prior["seconds"] for u in job.units if u.prior}
         stored = {unit.spec.id for unit in job.units if unit.model_only}
         for result in results:
-            record = result.record
-            if record["id"] not in stored:  # of a stored record only the model was saved
-                spent: Mapping[str, Any] = record["seconds"]
-                earlier = before.get(record["id"], {})
-                self.spent.update({purpose: spent[purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
-            if record["status"] in ("failed", "timeout"):
-                self.failures[record["id"]] = (record["status"], record["error"] and record["error"]["message"])
             if result.problem:
                 self.problems.append(result.problem)
+            record = result.record
+            if record["id"] in stored:  # only its model was saved
+                continue
+            spent: Mapping[str, Any] = record["seconds"]
+            earlier = before.get(record["id"], {})
+            self.spent.update({purpose: spent[purpose] - earlier.get(purpose, 0.0) for purpose in PURPOSES})
+            if record["status"] in ("failed", "timeout"):
+                self.failures[record["id"]] = (record["status"], record["error"] and record["error"]["message"])
             on_record(record)

@@ -131,7 +131,7 @@ RUN_COLUMNS: dict[str, Column] = {
 ``task.NAME``, ``encoder.NAME``, ``learner.NAME``, missing where a record's plugin has no such parameter."""
 
 CURVE_COLUMNS: dict[str, tuple[str, str]] = {
-    "id": ("", "the record, as in `runs`"),
+    "id": ("", "the record, as in ``runs``"),
     "step": ("updates", "when it was evaluated"),
     **{f"{part}_accuracy": ("share of pairs", f"right, {part}") for part in PARTS},
     **{f"{part}_loss": ("the learner's", f"mean loss, {part}") for part in PARTS},

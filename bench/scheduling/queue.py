@@ -147,9 +147,10 @@ class CellQueue:
             self.problems.append(str(error))
             return None
         todo = "run" if record is None else action(record, budget)
-        if todo == "done" and self.model is None:
+        if todo == "done":
             self.done_elsewhere.add(id)
-            return None
+            if self.model is None:
+                return None
         spec = self.planned.spec(index)
         prior = record if todo in ("extend", "resume", "done") else None
         model = None if self.model is None else self.model.replace("{seed}", str(spec.seed))

@@ -12,7 +12,7 @@ from bench.results import many, shown
 
 KIND = "history"
 ID = "b-history"
-WANTS = "a study of one value, made by `tune`, of which a trial is complete"
+WANTS = "a study of one value, made by tune, of which a trial is complete"
 
 
 def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None:
