@@ -131,7 +131,7 @@ RUN_COLUMNS: dict[str, Column] = {
 ``task.NAME``, ``encoder.NAME``, ``learner.NAME``, missing where a record's plugin has no such parameter."""
 
 CURVE_COLUMNS: dict[str, tuple[str, str]] = {
-    "id": ("", "the record, as in ``runs``"),
+    "id": ("", "the record, as in the table of runs"),
     "step": ("updates", "when it was evaluated"),
     **{f"{part}_accuracy": ("share of pairs", f"right, {part}") for part in PARTS},
     **{f"{part}_loss": ("the learner's", f"mean loss, {part}") for part in PARTS},
@@ -144,7 +144,7 @@ its training is a column besides."""
 
 def described_columns() -> str:
     """Both tables of columns, as a part of a docstring."""
-    lines = ["    Columns of ``runs``:", ""]
+    lines = ["    Columns of *runs*:", ""]
     lines += [f"    - ``{name}``{_unit(one.unit)}: {one.meaning}." for name, one in RUN_COLUMNS.items()]
     lines += ["", "    Columns of ``curves``:", ""]
     lines += [f"    - ``{name}``{_unit(unit)}: {meaning}." for name, (unit, meaning) in CURVE_COLUMNS.items()]
