@@ -146,7 +146,7 @@ def described_columns() -> str:
     """Both tables of columns, as a part of a docstring."""
     lines = ["    Columns of *runs*:", ""]
     lines += [f"    - ``{name}``{_unit(one.unit)}: {one.meaning}." for name, one in RUN_COLUMNS.items()]
-    lines += ["", "    Columns of ``curves``:", ""]
+    lines += ["", "    Columns of *curves*:", ""]
     lines += [f"    - ``{name}``{_unit(unit)}: {meaning}." for name, (unit, meaning) in CURVE_COLUMNS.items()]
     return "\n".join(lines) + "\n"
 
