@@ -646,3 +646,11 @@ def test_progress_counts_records(place: Path) -> None:
 def test_errors_of_packs_are_errors_of_the_bench(place: Path) -> None:
     with pytest.raises(BenchError, match="needs at least one source"):
         bench.pack([], output="new.pack")
+
+
+def test_the_command_of_a_record_of_a_pack_trains_into_no_pack(league: Path, command: Command) -> None:
+    id = next(record["id"] for record in open_store(league).records() if record["status"] == "done")
+    shown = command("show", id, "--results", league)
+    assert shown.code == 0
+    assert f"Records: {league}" in shown.out.replace("\n", "")
+    assert "--results" not in shown.out.split("The command that computes it:")[1]

@@ -97,7 +97,8 @@ def show(
         return Shown(record, changed, milestones_of(record), found, None, notes)
     limits: dict[str, Any] = {"steps": record["budget"]["steps"] or None, "seconds": record["budget"]["seconds"]}
     limits["stop_when_solved"] = record["budget"]["stop_when_solved"]
-    folder = {} if str(results) == "results" else {"results": str(results)}
+    own = str(results) == "results" or Path(results).is_file()  # nothing is trained into a pack
+    folder = {} if own else {"results": str(results)}
     return Shown(record, changed, milestones_of(record), found, command_of({**request, **limits, **folder}), notes)
 
 

@@ -1,6 +1,7 @@
 """The plan and the results of a run, and the comparison of a rerun, as tables on stdout."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench import results, specs
@@ -238,7 +239,7 @@ def _footnotes(records: Records, finished: Records, folder: str | None) -> list[
     machine = f"{made['device']} ({made['processor']}), {many(made['threads'], 'thread')}"
     lines.append(machine if size is None else f"{machine} · {size:,} parameters")
     if folder is not None:
-        lines.append(f"Records: {folder}/ID….json")
+        lines.append(f"Records: {folder}" if Path(folder).is_file() else f"Records: {folder}/ID….json")
     return lines
 
 
