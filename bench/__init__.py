@@ -12,7 +12,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-__all__ = ["plan", "plan_sweep", "plan_tune", "plot", "rank", "rerun", "run", "sweep", "tune"]
+__all__ = ["plan", "plan_sweep", "plan_tune", "plot", "rank", "report", "rerun", "run", "sweep", "tune"]
 
 HOMES = {
     **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
@@ -20,6 +20,7 @@ HOMES = {
     "rank": "bench.ranking.league",
     "plan_tune": "bench.tuning.request",
     "plot": "bench.showing.pictures",
+    "report": "bench.showing.report",
     "tune": "bench.tuning.tune",
 }
 

@@ -16,6 +16,7 @@ from bench.cli._look import doctor, list_names
 from bench.cli._new import new
 from bench.cli._plot import plot
 from bench.cli._rank import rank
+from bench.cli._report import report
 from bench.cli._run import rerun, run
 from bench.cli._speed import speed
 from bench.cli._sweep import sweep
@@ -76,7 +77,23 @@ def cli() -> None:
     """Hold all commands."""
 
 
-for command in (run, sweep, tune, rank, plot, merge, clean, rerun, speed, dashboard, list_names, info, doctor, new):
+for command in (
+    run,
+    sweep,
+    tune,
+    rank,
+    plot,
+    report,
+    merge,
+    clean,
+    rerun,
+    speed,
+    dashboard,
+    list_names,
+    info,
+    doctor,
+    new,
+):
     command.context_class = _Context
     cli.add_command(command)
 

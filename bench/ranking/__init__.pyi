@@ -5,6 +5,7 @@ from .criteria import CRITERIA as CRITERIA
 from .criteria import CROSSINGS as CROSSINGS
 from .league import Ranking as Ranking
 from .league import rank as rank
+from .league import ranked_anew as ranked_anew
 from .observations import Crossing as Crossing
 from .observations import Observation as Observation
 from .observations import observe as observe

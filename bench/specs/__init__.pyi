@@ -5,6 +5,9 @@ from .budget import resolve_budget as resolve_budget
 from .budget import seeds_of as seeds_of
 from .cell import Cell as Cell
 from .cell import prepare as prepare
+from .commands import command_of as command_of
+from .commands import exact_request as exact_request
+from .commands import run_request as run_request
 from .docstrings import describe as describe
 from .docstrings import documentation as documentation
 from .fake_trials import RandomTrial as RandomTrial
@@ -29,6 +32,7 @@ from .spec import LARGEST_SEED as LARGEST_SEED
 from .spec import Budget as Budget
 from .spec import Family as Family
 from .spec import Spec as Spec
+from .spec import derive_seed as derive_seed
 from .spec import non_defaults as non_defaults
 from .splits import eligible as eligible
 from .splits import given_away as given_away
