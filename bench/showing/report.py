@@ -135,36 +135,36 @@ def _text(value: Any) -> str:
 
 def _pictures(league: Ranking) -> tuple[list[Picture], list[str]]:
     """All pictures that the runs of a league allow, and sentences on the others."""
-    pictures, undrawn = [], []
+    pictures, undrawn, titles = [], [], list(dict.fromkeys(row.title for row in league.rows))
     for kind in reports.picture_kinds().values():
-        if kind.needs != "ranking":
-            continue
-        try:
-            pictures += _drawn(kind, _asked(kind, league))
-        except RequestError as error:
-            undrawn.append(f"Not drawn, {kind.name}: {error}")
+        if kind.needs == "ranking":
+            try:
+                pictures += _drawn(kind, _asked(kind, league, len(titles)), titles)
+            except RequestError as error:
+                undrawn.append(f"Not drawn, {kind.name}: {error}")
     return pictures, undrawn
 
 
-def _asked(kind: Kind, league: Ranking) -> Ranking:
+def _asked(kind: Kind, league: Ranking, n_blocks: int) -> Ranking:
     """The league that a picture shows, of the same runs.
 
     :raises RequestError: where the runs do not answer what it asks.
     """
     by = kind.asks.get("by", "accuracy" if league.question.by == "fraction" else league.question.by)
-    blocks = bool(kind.asks.get("blocks"))
+    over_blocks = bool(kind.asks.get("blocks"))
+    if over_blocks and n_blocks < ranking.FEWEST_BLOCKS:  # said before all runs are ranked anew
+        raise RequestError(f"it compares configurations over {ranking.FEWEST_BLOCKS} tables or more, got {n_blocks}.")
     if by == "fraction" and len({run.fraction for row in league.rows for run in row.runs}) == 1:
-        raise RequestError("one fraction of the pairs was tried.")
-    same = by == league.question.by and not blocks
-    return league if same else ranking.ranked_anew(league, by=by, blocks=blocks)
+        raise RequestError("one share of the pairs was tried.")
+    same = by == league.question.by and not over_blocks
+    return league if same else ranking.ranked_anew(league, by=by, blocks=over_blocks)
 
 
-def _drawn(kind: Kind, league: Ranking) -> list[Picture]:
+def _drawn(kind: Kind, league: Ranking, titles: Sequence[str]) -> list[Picture]:
     """The picture; where it is of one block alone and there are several, one for each of the first.
 
     :raises RequestError: where there is nothing to draw.
     """
-    titles = list(dict.fromkeys(row.title for row in league.rows))
     try:
         return [Picture(kind.name, reports.draw_picture(kind, league))]
     except RequestError:

@@ -59,6 +59,6 @@ def curve_data(runs: Sequence[Run]) -> dict[str, Any]:
             places[id(steps_T)] = grids.place(steps_T.tolist())
         kept = thinned(steps_T, (train_T, test_T))
         gaps = np.diff(kept, prepend=0).tolist()
-        curves.append([places[id(steps_T)], gaps, *(ten_thousandths(of[kept].tolist()) for of in (train_T, test_T))])
+        curves.append([places[id(steps_T)], gaps, *(ten_thousandths(of[kept]) for of in (train_T, test_T))])
         long += len(kept) < len(steps_T)
     return {"grids": grids.values, "runs": curves, "most": MOST_POINTS, "thinned": long}

@@ -1,6 +1,7 @@
 // The league: a table that is sorted, filtered and chosen from. A row is a number, its place in the data.
 
-const MOST_ROWS = 500, MOST_PRINTED = 60; // the style sheet has the second one, too
+const CHUNK = 100; // rows that are drawn at a time: more when the reader scrolls to their end
+const MOST_PRINTED = 60; // as in the style sheet
 const league = { data: null, words: [], query: "", only: {}, sort: null, shown: new Set(), order: [] };
 /** The place of its style by chosen row: a row keeps its colour while others come and go. */
 const chosen = new Map();
@@ -13,6 +14,7 @@ function startLeague(data, onChoose, onDetails) {
   league.shown = new Set(data.columns.filter((column) => column[wanted]));
   startFilters(data);
   startColumnMenu(data);
+  $("table").parentElement.addEventListener("scroll", drawMore, { passive: true });
   $("csv").addEventListener("click", saveCsv);
   $("table").tBodies[0].addEventListener("keydown", moveBetweenRows);
   $("league").hidden = false;
@@ -96,14 +98,23 @@ function drawHead() {
 }
 
 function drawRows() {
-  const columns = shownColumns(), rows = league.order.slice(0, MOST_ROWS);
-  const none = element("td", { class: "text", colspan: columns.length + 1 }, "No row has all of this.");
-  $("table").tBodies[0].replaceChildren(...(rows.length ? rows.map((row) => rowOf(row, columns)) : [element("tr", {}, none)]));
+  const none = element("td", { class: "text", colspan: shownColumns().length + 1 }, "No row has all of this.");
+  $("table").tBodies[0].replaceChildren(...(league.order.length ? [] : [element("tr", {}, none)]));
+  $("table").parentElement.scrollTop = 0;
+  drawMore();
   const total = many(league.words.length, "row"), all = league.order.length === league.words.length;
   const found = all ? total : `${count(league.order.length)} of ${total}`;
-  $("count").textContent = league.order.length > MOST_ROWS ? `${found}; the first ${MOST_ROWS} are shown` : found;
-  $("printed").hidden = rows.length <= MOST_PRINTED;
+  $("count").textContent = league.order.length > CHUNK ? `${found}, drawn as you scroll` : found;
+  $("printed").hidden = league.order.length <= MOST_PRINTED;
   $("printed").textContent = `Printed are the first ${MOST_PRINTED} of ${found}.`;
+}
+
+/** Draw the next rows if the last one that is drawn is nearly in view. */
+function drawMore() {
+  const body = $("table").tBodies[0], { scrollTop, clientHeight, scrollHeight } = $("table").parentElement;
+  const drawn = body.querySelectorAll("[data-row]").length, columns = shownColumns();
+  if (drawn && scrollTop + 2 * clientHeight < scrollHeight) return;
+  body.append(...league.order.slice(drawn, drawn + CHUNK).map((row) => rowOf(row, columns)));
 }
 
 function rowOf(row, columns) {

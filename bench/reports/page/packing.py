@@ -4,8 +4,11 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 ROUNDED = 6
 """Significant digits of numbers in a page."""
@@ -70,14 +73,16 @@ def all_finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def ten_thousandths(accuracies: Sequence[float]) -> list[int | None]:
+def ten_thousandths(accuracies_T: NDArray[np.float64]) -> list[int | None]:
     """Accuracies in steps of 0.01 %; only exact ones are 0 or 10,000, and what is not a number is None.
 
-    >>> ten_thousandths([0.0, 0.00001, 0.12345, 0.99999, 1.0, float("nan")])
+    >>> ten_thousandths(np.array([0.0, 0.00001, 0.1234, 0.99999, 1.0, np.nan]))
     [0, 1, 1234, 9999, 10000, None]
     """
-    return [None if math.isnan(a) else round(10_000 * a) if a in (0, 1) else _inside(a) for a in accuracies]
-
-
-def _inside(accuracy: float) -> int:
-    return min(9_999, max(1, round(10_000 * accuracy)))
+    unknown_T = np.isnan(accuracies_T)
+    rounded_T = np.rint(10_000 * np.where(unknown_T, 0.0, accuracies_T)).astype(np.int64)
+    exact_T = unknown_T | (accuracies_T == 0) | (accuracies_T == 1)
+    found: list[int | None] = np.where(exact_T, rounded_T, rounded_T.clip(1, 9_999)).tolist()
+    for place in np.flatnonzero(unknown_T).tolist():
+        found[place] = None
+    return found

@@ -38,7 +38,7 @@ const onView = new IntersectionObserver((entries) => {
     onView.unobserve(target);
     draw(target);
   }
-}, { rootMargin: "400px" });
+}, { rootMargin: "100px" });
 
 const onResize = new ResizeObserver((entries) => {
   for (const { target } of entries) {
@@ -160,7 +160,7 @@ async function showChosen() {
   pictures.get($("curves")).picture = { ...curves.picture, data, names: { wide: [], narrow: [] }, range: reach };
   $("chips").replaceChildren(...rows.map(({ row, style }) => chipOf(row, style)));
   $("clear").hidden = !rows.length;
-  $("curves-note").textContent = rows.length ? noteOn(curves, look.thin) : "Tick rows of the table to see their curves.";
+  $("curves-note").textContent = rows.length ? noteOn(curves, look.thin) : "Tick rows to see their curves here.";
   await draw($("curves"));
 }
 
@@ -224,9 +224,10 @@ function settingsOf({ defaults, changed, absent, places }, row) {
   const isKnown = Object.keys(usual).length > 0, differing = Object.entries(own);
   const inWords = ([name, value]) => [name, written(value), name in usual ? written(usual[name]) : "–"];
   const table = (pairs) => tableOf(["setting", "value", "default"], pairs.map(inWords));
-  const none = isKnown ? "None: all are at their defaults." : "Not known: a plugin was not installed with this page's maker.";
+  const none = isKnown ? "None: all are at their defaults." : "Not known: a plugin was missing when the page was made.";
   const first = isKnown && differing.length ? table(differing) : element("p", { class: "muted" }, none);
-  const whole = element("details", { open: !isKnown }, element("summary", {}, `All ${all.length} settings`), table(all));
+  const more = element("summary", {}, `All ${all.length} settings`);
+  const whole = element("details", { open: !isKnown }, more, table(all));
   return [element("h4", {}, "Settings that differ from their defaults"), first, whole];
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 from bench.ranking import Row, Run
 from bench.reports.page.commands import Limits, commands_of
 from bench.reports.page.packing import Shared, short
-from bench.reports.page.settings import flat, settings_of
+from bench.reports.page.settings import flat, settings_data, settings_of
 from bench.results import Record, crossings
 
 TARGET = "0.99"
@@ -93,6 +93,7 @@ def run_data(rows: Sequence[Row], collected: Collected) -> dict[str, Any]:
     """The runs in the order of `runs_of`: those of row i stand from ``starts[i]`` up to ``starts[i + 1]``."""
     runs = runs_of(rows)
     kept = [collected.by_id[run.id] for run in runs]
+    settings = [settings_of(row) for row in rows]
     limits = {id: one.limits for id, one in collected.by_id.items()}
     return {
         "starts": [0, *accumulate(len(row.runs) for row in rows)],
@@ -108,6 +109,6 @@ def run_data(rows: Sequence[Row], collected: Collected) -> dict[str, Any]:
         "environments": collected.environments.values,
         "all_notices": collected.notices.values,
         "errors": collected.errors.values,
-        "settings": settings_of(rows),
-        "commands": [commands_of(row.runs, limits) for row in rows],
+        "settings": settings_data(settings),
+        "commands": [commands_of(row, one.changed, limits) for row, one in zip(rows, settings, strict=True)],
     }
