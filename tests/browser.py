@@ -3,11 +3,12 @@
 import base64
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,16 @@ from conftest import PATIENCE
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe")
+KEYS = {"Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40}
+TEXTS = {"Enter": "\r", " ": " "}
+BEGIN = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for place, end in enumerate(ends, 3):
+    os.dup2(end, place)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""Becomes the browser, which reads its commands from descriptor 3 and answers on 4."""
 
 
 class Tab:
@@ -27,8 +38,8 @@ class Tab:
     :ivar events: of the protocol, those of the page's whole life.
     """
 
-    def __init__(self, commands: Any, answers: Any) -> None:
-        self.commands, self.answers = commands, answers
+    def __init__(self, commands: int, answers: int) -> None:
+        self.commands, self.answers, self.rest = commands, answers, b""
         self.events: list[dict[str, Any]] = []
         self.number, self.session = 0, ""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
@@ -41,19 +52,23 @@ class Tab:
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
         message |= {"sessionId": self.session} if self.session else {}
-        self.commands.write(json.dumps(message).encode() + b"\0")
-        self.commands.flush()
+        with open(self.commands, "wb", closefd=False) as pipe:
+            pipe.write(json.dumps(message).encode() + b"\0")
         while (answer := self._read()).get("id") != self.number:
             self.events.append(answer)
         assert "error" not in answer, answer
         return dict(answer["result"])
 
     def _read(self) -> dict[str, Any]:
-        found = bytearray()
-        while (letter := self.answers.read(1)) != b"\0":
-            assert letter, "the browser has ended"
-            found += letter
-        return dict(json.loads(found))
+        """The next message of the browser."""
+        while b"\0" not in self.rest:
+            ready, _, _ = select.select([self.answers], [], [], PATIENCE)
+            assert ready, "the browser does not answer"
+            found = os.read(self.answers, 1 << 20)
+            assert found, "the browser has ended"
+            self.rest += found
+        message, _, self.rest = self.rest.partition(b"\0")
+        return dict(json.loads(message))
 
     def open(self, path: Path, width: int = 1400, height: int = 900) -> None:
         """Open a page in a window of a size, and wait until it says that it is ready."""
@@ -79,11 +94,11 @@ class Tab:
             assert time.monotonic() < until, f"did not happen: {expression}"
             time.sleep(0.02)
 
-    def press(self, key: str, text: str = "") -> None:
+    def press(self, key: str) -> None:
         """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
-            more = {"text": text} if text and kind == "keyDown" else {}
-            self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
+            more = {"text": TEXTS[key]} if key in TEXTS and kind == "keyDown" else {}
+            self.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=KEYS[key], **more)
 
     def picture(self, path: Path, whole: bool = False) -> None:
         """Write a picture of the window, or of the whole page."""
@@ -106,9 +121,8 @@ def tab() -> Iterator[Tab]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         (for_browser, commands), (answers, from_browser) = os.pipe(), os.pipe()
         line = [browser, *FLAGS, f"--user-data-dir={profile}"]
-        shell = ["sh", "-c", f'exec "$@" 3<&{for_browser} 4>&{from_browser}', "sh", *line]
         process = subprocess.Popen(
-            shell,
+            [sys.executable, "-c", BEGIN, str(for_browser), str(from_browser), *line],
             pass_fds=(for_browser, from_browser),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -117,13 +131,11 @@ def tab() -> Iterator[Tab]:
         )
         os.close(for_browser)
         os.close(from_browser)
-        limit = threading.Timer(PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
-        limit.start()
         try:
-            with open(commands, "wb") as writing, open(answers, "rb") as reading:
-                yield Tab(writing, reading)
+            yield Tab(commands, answers)
         finally:
-            limit.cancel()
+            os.close(commands)
+            os.close(answers)
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -15,10 +15,10 @@ from .markdown import markdown_table as markdown_table
 from .page.content import Content as Content
 from .page.content import Picture as Picture
 from .page.content import StudyPart as StudyPart
-from .page.document import page as page
 from .page.document import plotly_program as plotly_program
+from .page.document import report_page as report_page
 from .page.league import title_of as title_of
-from .page.markdown import page_markdown as page_markdown
+from .page.markdown import report_markdown as report_markdown
 from .page.runs import Collected as Collected
 from .pictures import FORMATS as FORMATS
 from .pictures import Kind as Kind

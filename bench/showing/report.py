@@ -17,6 +17,8 @@ from bench.results import Store, few_of
 from bench.tuning import PicturedStudy
 
 FORMS = ("html", "md")
+FIRST = ("curves", "heatmap", "survival", "cost")
+"""Kinds of pictures in the order in which a report has them; the others follow."""
 MOST_BLOCKS = 4
 """A picture of one block alone is drawn for the first so many."""
 MOST_STUDIES = 40
@@ -59,7 +61,7 @@ def report(
     content = _content(results, storage, title, path, request)
     try:
         if form == "html":
-            path.write_text(reports.page(content), "utf-8")
+            path.write_text(reports.report_page(content), "utf-8")
         else:
             _write_markdown(content, path)
     except OSError as error:
@@ -97,7 +99,7 @@ def _content(
     return Content(
         title=title or _title(league, studies),
         command="" if in_memory else _command({**asked, "storage": storage, "output": str(path), "title": title}),
-        where="memory" if in_memory else f"the folder {str(results)!r}",
+        folder=None if in_memory else str(results),
         ranking=league,
         collected=collected,
         pictures=pictures,
@@ -136,13 +138,18 @@ def _text(value: Any) -> str:
 def _pictures(league: Ranking) -> tuple[list[Picture], list[str]]:
     """All pictures that the runs of a league allow, and sentences on the others."""
     pictures, undrawn, titles = [], [], list(dict.fromkeys(row.title for row in league.rows))
-    for kind in reports.picture_kinds().values():
+    for kind in sorted(reports.picture_kinds().values(), key=_order):
         if kind.needs == "ranking":
             try:
                 pictures += _drawn(kind, _asked(kind, league, len(titles)), titles)
             except RequestError as error:
                 undrawn.append(f"Not drawn, {kind.name}: {error}")
     return pictures, undrawn
+
+
+def _order(kind: Kind) -> tuple[int, str]:
+    """What is looked at first comes first, then the others by name."""
+    return (FIRST.index(kind.name) if kind.name in FIRST else len(FIRST), kind.name)
 
 
 def _asked(kind: Kind, league: Ranking, n_blocks: int) -> Ranking:
@@ -207,4 +214,4 @@ def _write_markdown(content: Content, path: Path) -> None:
     folder.mkdir(exist_ok=True)
     for picture in [*content.pictures, *(one for part in content.studies for one in part.pictures)]:
         reports.write_picture(picture.figure, folder / f"{picture.name}.png")
-    path.write_text(reports.page_markdown(content, folder.name), "utf-8")
+    path.write_text(reports.report_markdown(content, folder.name), "utf-8")

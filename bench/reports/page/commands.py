@@ -1,5 +1,6 @@
 """The command lines that compute the runs of a row again."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +24,9 @@ class Limits(NamedTuple):
     stop_when_solved: bool
 
 
-def commands_of(row: Row, changed: Mapping[str, Any], limits: Mapping[str, Limits]) -> list[str]:
+def commands_of(
+    row: Row, changed: Mapping[str, Any], limits: Mapping[str, Limits], folder: str = "results"
+) -> list[str]:
     """The command lines that compute the runs of a row again: one, where they are seeds 0 … n − 1.
 
     For runs that no request makes, as those of a study, whose vault no other command keeps aside, or of plugins that
@@ -31,10 +34,12 @@ def commands_of(row: Row, changed: Mapping[str, Any], limits: Mapping[str, Limit
 
     :param changed: the settings of the row that differ from their defaults.
     :param limits: by the ids of the runs.
+    :param folder: of the records.
     """
     request = _request(row, changed)
     if request is None:
-        return [f"python -m bench rerun {run.id}" for run in row.runs][:MOST_LINES]
+        where = [] if folder == "results" else ["--results", folder]
+        return [shlex.join(["python", "-m", "bench", "rerun", run.id, *where]) for run in row.runs][:MOST_LINES]
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in row.runs:
         groups.setdefault((run.fraction, limits[run.id], _fixed_seeds(run)), []).append(run)

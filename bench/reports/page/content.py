@@ -40,8 +40,8 @@ class Content:
     """What a report shows.
 
     :param title: a line.
-    :param command: the command line that makes it.
-    :param where: the records, in words: "the folder results".
+    :param command: the command line that makes it; "" where none does.
+    :param folder: of the records; None where they are in memory.
     :param ranking: None where there are no records.
     :param collected: what the ranking does not keep of them.
     :param pictures: of the records.
@@ -50,7 +50,7 @@ class Content:
 
     title: str
     command: str
-    where: str
+    folder: str | None
     ranking: Ranking | None
     collected: Collected
     pictures: Sequence[Picture] = ()
@@ -60,7 +60,8 @@ class Content:
     @property
     def facts(self) -> list[list[str]]:
         """What was compared: names and values of a list of definitions."""
+        where = "memory" if self.folder is None else f"the folder {self.folder!r}"
         if self.ranking is None:
-            return [["records", f"none in {self.where}"]]
+            return [["records", f"none in {where}"]]
         runs = [run for row in self.ranking.rows for run in row.runs]
-        return [*facts_of(self.ranking, self.where), *self.collected.machine_facts(runs)]
+        return [*facts_of(self.ranking, where), *self.collected.machine_facts(runs)]

@@ -25,7 +25,7 @@ PROGRAM = ("basics.js", "league.js", "report.js")
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
-def page(content: Content) -> str:
+def report_page(content: Content) -> str:
     """The page.
 
     Data are in it as compressed text in letters that mean nothing in HTML, from which the program builds the page by
@@ -58,7 +58,7 @@ def _parts(content: Content) -> dict[str, Any]:
             "undrawn": [as_options(line) for line in content.undrawn],
             "league": None if ranking is None else league_data(ranking),
         },
-        "runs": run_data(rows, content.collected),
+        "runs": run_data(rows, content.collected, content.folder or "results"),
         "curves": {**curve_data(runs_of(rows)), "picture": chosen_curves()},
         "pictures": [picture_data(picture.figure) for picture in content.pictures],
         "studies": [study_data(part) for part in content.studies],

@@ -28,7 +28,7 @@ function startFilters(data) {
     league.query = $("query").value;
     update();
   });
-  startFilter("task", data.block, data.blocks);
+  startFilter("task", data.block, data.tasks);
   for (const kind of ["encoder", "learner"]) {
     const names = [...new Set(data.values[kind])].sort();
     startFilter(kind, data.values[kind].map((name) => names.indexOf(name)), names);
@@ -77,6 +77,9 @@ function sortBy(column) {
 
 // The table
 
+/** The label of a row, with its task where there are several. */
+const nameOf = (row) => league.data.labels[row] + (league.data.tasks.length > 1 ? ` · ${taskOf(row)}` : "");
+const taskOf = (row) => league.data.tasks[league.data.block[row]];
 const shownColumns = () => league.data.columns.filter((column) => league.shown.has(column));
 
 function update() {
@@ -118,14 +121,13 @@ function drawMore() {
 }
 
 function rowOf(row, columns) {
-  const name = `Curves of ${league.data.labels[row]}`;
-  const tick = element("input", { type: "checkbox", "aria-label": name, change: () => choose(row) });
+  const box = { type: "checkbox", "aria-label": `Curves of ${nameOf(row)}`, change: () => choose(row) };
   const details = { type: "button", class: "name", click: () => league.onDetails(row) };
   const cells = columns.map((column) => {
     const isName = column.name === "configuration", text = column.cells[row];
     return element("td", { class: column.text ? "text" : null }, isName ? element("button", details, text) : text);
   });
-  const line = element("tr", { "data-row": row }, element("td", { class: "tick" }, tick), ...cells);
+  const line = element("tr", { "data-row": row }, element("td", { class: "tick" }, element("input", box)), ...cells);
   mark(line);
   return line;
 }

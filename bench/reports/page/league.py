@@ -7,7 +7,7 @@ from bench.errors import as_options
 from bench.ranking import CRITERIA, PROBES, Question, Ranking, Row, Run, estimate_name
 from bench.reports.figures._elements import Style
 from bench.reports.league_table import columns_of, footnotes, tables_of
-from bench.reports.page.packing import Shared, short
+from bench.reports.page.packing import short
 from bench.results import many
 
 FIELDS = (
@@ -55,24 +55,39 @@ MOST_CHOSEN = 12
 def league_data(ranking: Ranking) -> dict[str, Any]:
     """What the page's table shows of a ranking."""
     tables, rows, question = tables_of(ranking), ranking.rows, ranking.question
-    columns, values, blocks = columns_of(ranking, tables), [_values(row) for row in rows], Shared()
-    of_block = [blocks.place(table.title) for table in tables for _ in table.rows]
+    columns, values = columns_of(ranking, tables), [_values(row) for row in rows]
+    of_block = [place for place, table in enumerate(tables) for _ in table.rows]
+    tasks = _short_titles([table.title for table in tables])
     shown = [
         _column(column.name or "configuration", [column.cell(row) for row in rows], ranking.legend, question)
         for column in columns
     ]
-    if len(blocks.values) > 1:
-        shown.insert(2, _column("task", [blocks.values[place] for place in of_block], ranking.legend, question))
+    if len(tables) > 1:  # another column of words leaves less room for numbers
+        for column in shown:
+            column["shown"] &= column["name"] != "training"
+        shown.insert(2, _column("task", [tasks[place] for place in of_block], ranking.legend, question))
     return {
         "labels": [row.label for row in rows],
         "block": of_block,
-        "blocks": blocks.values,
+        "blocks": [table.title for table in tables],
+        "tasks": tasks,
         "columns": shown,
         "values": {name: [value[name] for value in values] for name in values[0]},
         "styles": [Style.of(place) for place in range(MOST_CHOSEN)],
         "notes": [as_options(line) for line in ranking.caption],
-        "footnotes": [[table.title, notes] for table in tables if (notes := footnotes(table.rows))],
+        "footnotes": [[task, footnotes(table.rows)] for task, table in zip(tasks, tables, strict=True)],
     }
+
+
+def _short_titles(titles: Sequence[str]) -> list[str]:
+    """The titles of tables without what all of them have, but for what is asked.
+
+    >>> _short_titles(["add mod 97 · 50 % train · up to step 100", "add mod 97 · 30 % train · up to step 100"])
+    ['add mod 97 · 50 % train', 'add mod 97 · 30 % train']
+    """
+    parts = [title.split(" · ") for title in titles]
+    shared = {part for part in parts[0] if all(part in others for others in parts)}
+    return [" · ".join([first, *(part for part in others if part not in shared)]) for first, *others in parts]
 
 
 def _column(name: str, cells: Sequence[str], legend: Mapping[str, str], question: Question) -> dict[str, Any]:

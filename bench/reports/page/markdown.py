@@ -8,12 +8,12 @@ from bench.reports.page.content import Content, Picture
 from bench.reports.page.studies import study_facts
 
 
-def page_markdown(content: Content, folder: str) -> str:
+def report_markdown(content: Content, folder: str) -> str:
     """The document.
 
     :param folder: of the pictures, relative to the document: each is a PNG file of its name.
     """
-    return "\n".join(line.rstrip() for line in _lines(content, folder)) + "\n"
+    return "\n".join(line.rstrip(" ") for line in _lines(content, folder)) + "\n"
 
 
 def _lines(content: Content, folder: str) -> Iterator[str]:

@@ -116,7 +116,7 @@ function lineOf(row, part, steps, values, said, { style, dash, ends, thin }) {
     type: "scatter", mode: isTest ? "lines+markers" : "lines", x, y, showlegend: false, opacity: thin ? 0.75 : 1,
     line: { color: colour, dash: isTest ? "solid" : dash, width: thin ? 1.2 : isTest ? 2.5 : 1.5 },
     marker: { color: colour, symbol, size: thin ? 5 : 8, maxdisplayed: thin ? 4 : 8 },
-    hoverinfo: "text", text: x.map((step, i) => `${forPlotly(league.data.labels[row])}<br>${about(step, i)}`),
+    hoverinfo: "text", text: x.map((step, i) => `${forPlotly(nameOf(row))}<br>${about(step, i)}`),
   };
 }
 
@@ -130,12 +130,11 @@ function bandOf(steps, low, high, colour, opacity) {
   };
 }
 
-/** All traces of a row: a line for each seed, or medians with a band. Over several fractions there is no median. */
+/** All traces of a row: a line for each seed, or medians with a band. */
 function tracesOf(row, runs, look, band) {
-  const isMixed = new Set(runs.map((run) => run.share)).size > 1;
   return ["train", "test"].flatMap((part) => {
-    if (look.thin || isMixed) {
-      const said = (run) => `, seed ${run.seed}${isMixed ? `, ${100 * run.share} % train` : ""}`;
+    if (look.thin) {
+      const said = (run) => `, seed ${run.seed}, ${100 * run.share} % train`;
       return runs.map((run) => lineOf(row, part, run.steps, run[part], said(run), look));
     }
     const [steps, low, middle, high] = quartilesOf(runs, part), several = runs.length > 1;
@@ -153,8 +152,10 @@ async function showChosen() {
   });
   const steps = rows.flatMap((one) => one.runs.flatMap((run) => run.steps)).filter((step) => step > 0);
   const low = Math.min(...steps), ends = steps.length ? [low, Math.max(...steps, 2 * low)] : [1, 1000];
-  const look = { dash: curves.picture.train_dash, ends, thin: $("each").checked };
   const drawn = rows.filter((one) => one.runs.length);
+  const isMixed = drawn.some((one) => new Set(one.runs.map((run) => run.share)).size > 1); // has no sensible median
+  const look = { dash: curves.picture.train_dash, ends, thin: isMixed || $("each").checked };
+  $("each").disabled = isMixed;
   const data = drawn.flatMap((one) => tracesOf(one.row, one.runs, { ...look, style: one.style }, curves.picture.band));
   const reach = ends.map((end, i) => Math.log10(end) + (i ? 0.05 : -0.05));
   pictures.get($("curves")).picture = { ...curves.picture, data, names: { wide: [], narrow: [] }, range: reach };
@@ -172,7 +173,7 @@ function noteOn(curves, thin) {
 
 function chipOf(row, [colour, symbol]) {
   const mark = element("span", { "aria-hidden": "true", style: `color: ${colour}` }, MARKS[symbol] ?? "●");
-  const label = league.data.labels[row];
+  const label = nameOf(row);
   const remove = { type: "button", class: "quiet", "aria-label": `Remove ${label}`, click: () => choose(row) };
   return element("li", {}, mark, element("span", {}, label), element("button", remove, "×"));
 }

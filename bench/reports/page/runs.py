@@ -89,7 +89,7 @@ def runs_of(rows: Sequence[Row]) -> list[Run]:
     return [run for row in rows for run in sorted(row.runs, key=lambda run: (run.fraction, run.seeds[0] or 0, run.id))]
 
 
-def run_data(rows: Sequence[Row], collected: Collected) -> dict[str, Any]:
+def run_data(rows: Sequence[Row], collected: Collected, folder: str = "results") -> dict[str, Any]:
     """The runs in the order of `runs_of`: those of row i stand from ``starts[i]`` up to ``starts[i + 1]``."""
     runs = runs_of(rows)
     kept = [collected.by_id[run.id] for run in runs]
@@ -110,5 +110,5 @@ def run_data(rows: Sequence[Row], collected: Collected) -> dict[str, Any]:
         "all_notices": collected.notices.values,
         "errors": collected.errors.values,
         "settings": settings_data(settings),
-        "commands": [commands_of(row, one.changed, limits) for row, one in zip(rows, settings, strict=True)],
+        "commands": [commands_of(row, one.changed, limits, folder) for row, one in zip(rows, settings, strict=True)],
     }

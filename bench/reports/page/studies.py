@@ -47,7 +47,8 @@ def _search(study: optuna.Study) -> list[list[str]]:
     modulus = "" if what.get("modulus") is None else f" mod {what['modulus']}"
     return [
         ["searched", f"{encoder} × {learner} on {task}{modulus}"],
-        ["objective", f"{_listed(what.get('objective'))}, by {what.get('sampler')}, {what.get('seeds')} seeds a trial"],
+        ["objective", f"{_listed(what.get('objective'))}, by {what.get('sampler')}"],
+        ["seeds", f"{what.get('seeds')} of each trial"],
     ]
 
 
