@@ -20,7 +20,7 @@ HOMES = {
     "rank": "bench.ranking.league",
     "plan_tune": "bench.tuning.request",
     "plot": "bench.showing.pictures",
-    "report": "bench.showing.report",
+    "report": "bench.showing.pages",
     "tune": "bench.tuning.tune",
 }
 

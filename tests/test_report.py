@@ -256,6 +256,7 @@ def test_the_command_names_its_file(command: Command, tmp_path: Path) -> None:
         "report", "--results", folder, "-o", tmp_path / "r.html", "--title", "A <title>", "--encoder", "onehot"
     )
     assert (done.code, done.out) == (0, f"{tmp_path / 'r.html'}\n")
+    assert re.fullmatch(r"One file of [\d.]+ MB, which needs nothing else.\n", done.err)
     parts = data(tmp_path / "r.html")["league"]
     assert "<title>A &lt;title&gt;</title>" in (tmp_path / "r.html").read_text()
     assert set(parts["league"]["values"]["encoder"]) == {"onehot"}
@@ -275,7 +276,7 @@ def test_bad_requests_get_one_line(command: Command, tmp_path: Path, monkeypatch
         ("--results", "nowhere"): "There is no results folder 'nowhere'.",
         ("--results", "full", "--encoder", "onehto"): "--encoder in 'full': 'onehto'",
         ("--results", "full", "--by", "acuracy"): "Unknown --by 'acuracy': did you mean 'accuracy'?",
-        ("--results", "full", "--format", "pdf"): "Unknown --form 'pdf'",
+        ("--results", "full", "--format", "pdf"): "Unknown --format 'pdf'",
         ("--results", "full", "-o", "no/report.html"): "--output must be in a folder that exists",
         ("--results", "full", "-o", "empty"): "--output cannot be written to 'empty'.",
         (
@@ -285,7 +286,7 @@ def test_bad_requests_get_one_line(command: Command, tmp_path: Path, monkeypatch
             "a.md",
             "--format",
             "html",
-        ): "--output 'a.md' and --form 'html' exclude each other.",
+        ): "--output 'a.md' and --format 'html' exclude each other.",
         ("--results", "full", "--storage", "journal:///no"): "--storage journal:///no: there is no file",
     }.items():
         done = command("report", *arguments)
@@ -378,6 +379,8 @@ def test_rows_are_ranked_by_the_fraction_they_need(tmp_path: Path) -> None:
     titles = [picture["title"] for picture in parts["pictures"]]
     assert any(title.startswith("Little data") for title in titles)
     assert parts["league"]["command"] == ""
+    with pytest.raises(RequestError, match="`blocks` does not apply to a report"):
+        bench.report(tmp_path / "report.html", records=records, blocks=True)
 
 
 # The browser
@@ -594,6 +597,9 @@ def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Tab, tmp_pa
         text = browser.run("document.getElementById('details').textContent")
         assert text.count(labels[place]) > 5
         browser.run("document.getElementById('details').close()")
+    said = browser.run("document.getElementById('curves').data.flatMap(t => t.text ?? [])")
+    assert said
+    assert not [text for text in said if re.search(r"<(?!br>)", text)]
     for place in range(browser.run("document.querySelectorAll('figure').length")):
         browser.run(f"document.querySelectorAll('figure')[{place}].scrollIntoView()")
         browser.wait_for(f"document.querySelectorAll('figure .plot')[{place}].data")

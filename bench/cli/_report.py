@@ -10,7 +10,7 @@ from bench.cli._options import debug_option, words
 from bench.cli._question import question_options, span_of
 from bench.results import size
 
-FORMS = ("html", "md")
+FORMATS = ("html", "md")
 
 
 @click.command()
@@ -24,9 +24,8 @@ FORMS = ("html", "md")
 @click.option("--title", metavar="TEXT", help="The heading.  [default: what is compared]")
 @click.option(
     "--format",
-    "form",
-    metavar="|".join(FORMS),
-    shell_complete=words(*FORMS),
+    metavar="|".join(FORMATS),
+    shell_complete=words(*FORMATS),
     help="One page that works offline, or Markdown with its pictures in a folder.  [default: as FILE ends]",
 )
 @click.option("--open", "show", is_flag=True, help="Open it in a browser.")
@@ -38,7 +37,8 @@ def report(parameters: str | None, show: bool, **request: Any) -> int:
     and of each row its settings, its seeds and the command that repeats it. The page is one file, which works offline.
     """
     path = showing.report(parameters=span_of(parameters), **request)
-    click.echo(f"{size(os.path.getsize(path))}, in one file." if path.suffix != ".md" else "", err=True, nl=True)
+    if path.suffix == ".html":
+        click.echo(f"One file of {size(os.path.getsize(path))}, which needs nothing else.", err=True)
     click.echo(str(path))
     if show:
         click.launch(path.absolute().as_uri())

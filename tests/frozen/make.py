@@ -184,7 +184,22 @@ def guarded_sum(modulus=5):
 """A package of somebody else, which registers an encoder, two learners and a task."""
 
 COMMANDS = (
-    *("clean", "dashboard", "doctor", "info", "list", "merge", "new", "rank", "rerun", "run", "speed", "sweep", "tune"),
+    *(
+        "clean",
+        "dashboard",
+        "doctor",
+        "info",
+        "list",
+        "merge",
+        "new",
+        "plot",
+        "rank",
+        "report",
+        "rerun",
+        "run",
+        "speed",
+    ),
+    *("sweep", "tune"),
 )
 ENCODERS = ("binary", "cycle", "fourier", "onehot", "phasor", "random", "rdse", "residue", "scalar", "thermometer")
 LEARNERS = ("forward-forward", "knn", "mlp", "quadratic", "ridge", "torch-mlp", "transformer")

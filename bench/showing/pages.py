@@ -16,7 +16,7 @@ from bench.reports import Collected, Content, Kind, Picture, StudyPart
 from bench.results import Store, few_of
 from bench.tuning import PicturedStudy
 
-FORMS = ("html", "md")
+FORMATS = ("html", "md")
 FIRST = ("curves", "heatmap", "survival", "cost")
 """Kinds of pictures in the order in which a report has them; the others follow."""
 MOST_BLOCKS = 4
@@ -34,7 +34,7 @@ def report(
     results: str | Path = "results",
     storage: str | None = None,
     title: str | None = None,
-    form: str | None = None,
+    format: str | None = None,
     **request: Any,
 ) -> Path:
     """Write what a results folder and its studies hold as one page, which works offline and without a server.
@@ -49,16 +49,19 @@ def report(
     :param results: the results folder.
     :param storage: where the studies are; by default the journal in the results folder, if there is one.
     :param title: the heading, by default what is compared.
-    :param form: "html", or "md" for Markdown; by default as the file's name ends.
+    :param format: "html", or "md" for Markdown; by default as the file's name ends.
     :param request: arguments of `bench.rank`: filters, what rows are ranked by.
     :raises RequestError: for a request that is wrong; where there are neither records nor studies, or a library is
         missing.
     :raises StoreError: where the folder or a record in it cannot be used.
     """
-    path, form = _place(output, form)
+    path, form = _place(output, format)
     if form == "html":
         reports.plotly_program()
-    content = _content(results, storage, title, path, request)
+    if request.get("blocks"):
+        raise RequestError("`blocks` does not apply to a report, which compares rows over blocks in a picture.")
+    named = {"storage": storage, "output": str(path), "title": title, "format": format}
+    content = _content({"results": str(results), **request}, named)
     try:
         if form == "html":
             path.write_text(reports.report_page(content), "utf-8")
@@ -72,12 +75,12 @@ def report(
 def _place(output: str | Path | None, form: str | None) -> tuple[Path, str]:
     """The file and the form of a report, checked before anything is read."""
     known = str(Path(output or "").suffix).lower().removeprefix(".")
-    form = form or (known if known in FORMS else "html")
-    if form not in FORMS:
-        raise RequestError(one_of("`form`", form, FORMS))
+    form = form or (known if known in FORMATS else "html")
+    if form not in FORMATS:
+        raise RequestError(one_of("`format`", form, FORMATS))
     path = Path(output or f"report.{form}")
-    if known in FORMS and known != form:
-        raise RequestError(f"`output` {str(path)!r} and `form` {form!r} exclude each other.")
+    if known in FORMATS and known != form:
+        raise RequestError(f"`output` {str(path)!r} and `format` {form!r} exclude each other.")
     if not path.parent.is_dir():
         raise RequestError(f"`output` must be in a folder that exists, got {str(path)!r}.")
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -87,19 +90,24 @@ def _place(output: str | Path | None, form: str | None) -> tuple[Path, str]:
     return path, form
 
 
-def _content(
-    results: str | Path, storage: str | None, title: str | None, path: Path, request: Mapping[str, Any]
-) -> Content:
-    collected, in_memory = Collected(), request.get("records") is not None
-    studies = [] if in_memory and storage is None else _studies(results, storage)
-    asked = {"results": str(results), **request}
-    no_records = bool(studies) and not in_memory and not Store(results).ids()  # as after `tune` with `fresh` 0
-    league = None if no_records else ranking.rank(watch=collected.take, **asked)
+def _content(request: dict[str, Any], named: Mapping[str, Any]) -> Content:
+    """What the report shows.
+
+    :param request: arguments of `bench.rank`.
+    :param named: the other arguments of `report`.
+    """
+    folder, in_memory = request["results"], request.get("records") is not None
+    studies = [] if in_memory and named["storage"] is None else _studies(folder, named["storage"])
+    no_records = bool(studies) and not in_memory and not Store(folder).ids()  # as after `tune` with `fresh` 0
+    collected = Collected()
+    league = None if no_records else ranking.rank(watch=collected.take, **request)
     pictures, undrawn = ([], []) if league is None else _pictures(league)
+    if len(studies) > MOST_STUDIES:
+        undrawn.append(f"{MOST_STUDIES} of {len(studies)} studies are shown, the first by their names.")
     return Content(
-        title=title or _title(league, studies),
-        command="" if in_memory else _command({**asked, "storage": storage, "output": str(path), "title": title}),
-        folder=None if in_memory else str(results),
+        title=named["title"] or _title(league, studies),
+        command="" if in_memory else _command({**request, **named}),
+        folder=None if in_memory else folder,
         ranking=league,
         collected=collected,
         pictures=pictures,
@@ -184,7 +192,7 @@ def _drawn(kind: Kind, league: Ranking, titles: Sequence[str]) -> list[Picture]:
 # Studies
 
 
-def _studies(results: str | Path, storage: str | None) -> list[PicturedStudy]:
+def _studies(results: str, storage: str | None) -> list[PicturedStudy]:
     """The studies of a storage, or of the journal in the results folder, if there is one."""
     if storage is not None:
         return tuning.pictured_studies(storage)
