@@ -13,21 +13,8 @@ from importlib import import_module
 from typing import Any
 
 __all__ = [
-    *(
-        "load",
-        "pack",
-        "plan",
-        "plan_sweep",
-        "plan_tune",
-        "plot",
-        "rank",
-        "rerun",
-        "run",
-        "show",
-        "status",
-        "sweep",
-        "tune",
-    )
+    *("load", "pack", "plan", "plan_sweep", "plan_tune", "plot", "rank", "report"),
+    *("rerun", "run", "show", "status", "sweep", "tune"),
 ]
 
 HOMES = {
@@ -40,6 +27,7 @@ HOMES = {
     "plan_tune": "bench.tuning.request",
     "plot": "bench.showing.pictures",
     "show": "bench.showing.record",
+    "report": "bench.showing.pages",
     "tune": "bench.tuning.tune",
 }
 

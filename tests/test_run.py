@@ -695,7 +695,7 @@ def test_the_same_from_python() -> None:
     with pytest.raises(RequestError, match="`encoder` takes a name"):
         bench.run(encoder=Cycle(), learner="mlp", results=None)  # type: ignore[arg-type]
     plans = {"plan", "plan_sweep", "plan_tune"}
-    shown = {"rank", "plot", "show", "load", "status"}
+    shown = {"rank", "plot", "report", "show", "load", "status"}
     assert set(dir(bench)) == {"run", "rerun", "sweep", "tune", "pack", *plans, *shown}
 
 

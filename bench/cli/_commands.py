@@ -17,6 +17,7 @@ from bench.cli._messages import with_options
 from bench.cli._new import new
 from bench.cli._plot import plot
 from bench.cli._rank import rank
+from bench.cli._report import report
 from bench.cli._run import rerun, run
 from bench.cli._show import show
 from bench.cli._speed import speed
@@ -80,7 +81,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(run, sweep, tune, status, rank, plot, show, merge, pack, clean, rerun),
+    *(run, sweep, tune, status, rank, plot, report, show, merge, pack, clean, rerun),
     *(speed, dashboard, list_names, info, doctor, new),
 )
 for command in COMMANDS:

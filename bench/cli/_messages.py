@@ -9,7 +9,7 @@ from bench.specs import Request
 OTHERS = (
     *("device", "results", "jobs", "force", "save_model"),
     *("by", "target", "crossing", "horizon", "parameters", "blocks", "top", "skip_broken"),
-    *("older_than", "host", "port", "output", "curves", "cost", "theme", "width", "most", "band"),
+    *("older_than", "host", "port", "output", "curves", "cost", "theme", "width", "most", "band", "format"),
 )
 """What the library's messages name beside the fields of requests."""
 FIELDS = frozenset([*OTHERS, *(field.name for request in (Request, tuning.Search) for field in fields(request))])

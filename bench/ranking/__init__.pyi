@@ -11,9 +11,11 @@ from .criteria import CRITERIA as CRITERIA
 from .criteria import CROSSINGS as CROSSINGS
 from .league import Ranking as Ranking
 from .league import rank as rank
+from .league import ranked_anew as ranked_anew
 from .observations import Crossing as Crossing
 from .observations import Observation as Observation
 from .observations import observe as observe
+from .places import FEWEST_BLOCKS as FEWEST_BLOCKS
 from .places import Comparison as Comparison
 from .question import Question as Question
 from .rows import Row as Row

@@ -10,8 +10,8 @@ rows, too.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import RequestError
@@ -71,6 +71,7 @@ def rank(
     parameters: tuple[float | None, float | None] = (None, None),
     blocks: bool = False,
     skip_broken: bool = False,
+    watch: Callable[[Record], None] | None = None,
 ) -> Ranking:
     """Rank what a results folder or a pack holds, or these records.
 
@@ -84,13 +85,46 @@ def rank(
     :param parameters: the least and the most trainable numbers of a row.
     :param blocks: compare the rows that are in every block by their mean rank over blocks.
     :param skip_broken: leave out records that cannot be read.
+    :param watch: receives each record that passes the filters, as it is read: a reader of more than ranks need not read
+        the folder again, nor keep it in memory.
     :raises RequestError: for a request that is wrong, or that no record answers.
     :raises StoreError: where the folder or a record in it cannot be used.
     """
     question = Question(by, target, crossing, horizon).checked()
     asked = zip(FILTERS, (encoder, learner, task, pairs, train_fraction, modulus), strict=True)
-    reading = _read(question, {name: _listed(v) for name, v in asked if v is not None}, results, records, skip_broken)
+    wanted = {name: _listed(v) for name, v in asked if v is not None}
+    reading = _read(Reading(question, wanted, watch), results, records, skip_broken)
     runs, notes = without_duplicates(reading.runs)
+    return _ranked(question, runs, notes, blocks, parameters, reading.notes)
+
+
+def ranked_anew(ranking: Ranking, *, by: str, blocks: bool = False) -> Ranking:
+    """The runs of a ranking, which are not read again, ranked by another criterion or over all blocks.
+
+    :param by: the criterion. Another unit of the horizon than before takes the default horizon.
+    :raises RequestError: as `rank` does.
+    """
+    question, before = replace(ranking.question, by=by), ranking.question
+    if question.unit != before.unit:
+        question = replace(question, horizon=None)
+    configs: dict[str, dict[str, Any]] = {}
+    runs = [run.asked(question, configs) for row in ranking.rows for run in row.runs]
+    return _ranked(question.checked(), runs, [], blocks)
+
+
+def _ranked(
+    question: Question,
+    runs: list[Run],
+    notes: list[str],
+    blocks: bool,
+    parameters: tuple[float | None, float | None] = (None, None),
+    counts: Callable[[int, int], list[str]] = lambda n_rows, n_others: [],
+) -> Ranking:
+    """The ranking of runs none of which is there twice.
+
+    :param notes: on runs that were left out.
+    :param counts: notes on the number of rows, and of those left out by ``parameters``.
+    """
     if blocks:
         runs, left_out = _untuned(runs)
         notes += left_out
@@ -98,7 +132,7 @@ def rank(
     matched = [group for group in groups if _has_size(group, *parameters)]
     if not matched:
         raise RequestError(f"`parameters` {_span(*parameters)} leaves none of {many(len(groups), 'row')}.")
-    notes = [*reading.notes(len(matched), len(groups) - len(matched)), *notes, *note_shared_splits(matched)]
+    notes = [*counts(len(matched), len(groups) - len(matched)), *notes, *note_shared_splits(matched)]
     by_block = sorted(grouped(matched, lambda group: group[0].block), key=lambda some: some[0][0].block.sort_key)
     tables = [scored_rows(some, question) for some in by_block]
     if blocks:
@@ -109,15 +143,8 @@ def rank(
     return Ranking(question, rows, notes, legend(question, blocks), comparison)
 
 
-def _read(
-    question: Question,
-    filters: dict[str, list[Any]],
-    results: str,
-    records: Iterable[Record] | None,
-    skip_broken: bool,
-) -> Reading:
+def _read(reading: Reading, results: str, records: Iterable[Record] | None, skip_broken: bool) -> Reading:
     """The runs of these records, or of a folder."""
-    reading = Reading(question, filters)
     if records is None:
         source = open_store(results)
         source.check_curves("accuracy", "a ranking")

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
 
 from bench.errors import RequestError, one_of
@@ -84,16 +85,21 @@ class Block(NamedTuple):
     @property
     def title(self) -> str:
         """As "add mod 97 · unordered pairs · 50 % train · tuned: 64 trials"."""
-        modulus = "" if self.modulus is None else f" mod {self.modulus}"
-        usual = {None} if self.modulus is None else {None, self.modulus - 1}
-        values = json.loads(self.task_parameters)
-        parameters = "".join(f", {name}={value}" for name, value in values.items() if value not in usual)
-        fraction = "" if self.train_fraction is None else f" · {100 * self.train_fraction:g} % train"
-        board = f" · {self.board}" if self.board else ""
-        return f"{self.task}{modulus}{parameters} · {self.protocol} pairs{fraction}{board}"
+        return _title(self)
 
     @property
     def sort_key(self) -> tuple[str, int, str, float, str, str]:
         """Blocks are sorted by this: None cannot be compared."""
         fraction = self.train_fraction or 0.0
         return self.task, self.modulus or 0, self.protocol, fraction, self.task_parameters, self.board
+
+
+@cache
+def _title(block: Block) -> str:
+    modulus = "" if block.modulus is None else f" mod {block.modulus}"
+    usual = {None} if block.modulus is None else {None, block.modulus - 1}
+    values = json.loads(block.task_parameters)
+    parameters = "".join(f", {name}={value}" for name, value in values.items() if value not in usual)
+    fraction = "" if block.train_fraction is None else f" · {100 * block.train_fraction:g} % train"
+    board = f" · {block.board}" if block.board else ""
+    return f"{block.task}{modulus}{parameters} · {block.protocol} pairs{fraction}{board}"

@@ -5,7 +5,7 @@ split are named.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,16 @@ class Reading:
     """The runs of the records that pass all filters, and a count of the other records.
 
     :param wanted: by filter, the values that pass.
+    :param watch: receives each record whose run is kept.
     """
 
-    def __init__(self, question: Question, wanted: Mapping[str, Sequence[Any]]) -> None:
-        self.question, self.wanted = question, wanted
+    def __init__(
+        self,
+        question: Question,
+        wanted: Mapping[str, Sequence[Any]],
+        watch: Callable[[Record], None] | None = None,
+    ) -> None:
+        self.question, self.wanted, self.watch = question, wanted, watch or (lambda record: None)
         self.runs: list[Run] = []
         self.broken: list[str] = []
         self.left_out: Counter[str] = Counter()
@@ -53,7 +59,9 @@ class Reading:
         try:
             stopped_by = self._filtered(record["spec"])
             if stopped_by is None:
-                self.runs.append(run_of(record, self.question, self._configs, self._grids))
+                run = run_of(record, self.question, self._configs, self._grids)
+                self.watch(record)
+                self.runs.append(run)
             else:
                 self.left_out[stopped_by] += 1
         except (KeyError, TypeError, AttributeError, ValueError) as error:

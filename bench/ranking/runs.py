@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -89,6 +89,18 @@ class Run:
             return int(cost)
         total = getattr(self, unit)
         return int(cost * self.last / total * (1 + 1e-9)) if total else self.last
+
+    def asked(self, question: Question, configs: dict[str, dict[str, Any]]) -> "Run":
+        """The same run for another question: the fraction belongs to the run, or to its config and block.
+
+        :param configs: as in `run_of`.
+        """
+        fraction = None if question.criterion.kind == "fraction" else self.fraction
+        config = {name: value for name, value in self.config.items() if name != "train_fraction"}
+        config |= {} if fraction is None else {"train_fraction": fraction}
+        key = json.dumps(config, sort_keys=True)
+        block = self.block._replace(train_fraction=fraction)
+        return replace(self, block=block, key=key, config=configs.setdefault(key, config))
 
 
 def run_of(

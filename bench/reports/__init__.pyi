@@ -12,6 +12,14 @@ from .league_table import tables_of as tables_of
 from .league_table import too_wide as too_wide
 from .markdown import league_markdown as league_markdown
 from .markdown import markdown_table as markdown_table
+from .page.content import Content as Content
+from .page.content import Picture as Picture
+from .page.content import StudyPart as StudyPart
+from .page.document import plotly_program as plotly_program
+from .page.document import report_page as report_page
+from .page.league import title_of as title_of
+from .page.markdown import report_markdown as report_markdown
+from .page.runs import Collected as Collected
 from .pictures import FORMATS as FORMATS
 from .pictures import Kind as Kind
 from .pictures import as_plotly as as_plotly

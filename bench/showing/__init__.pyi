@@ -1,3 +1,4 @@
+from .pages import report as report
 from .pictures import picture as picture
 from .pictures import plot as plot
 from .predictions import predictions_of as predictions_of

@@ -33,6 +33,7 @@ from .spec import LARGEST_SEED as LARGEST_SEED
 from .spec import Budget as Budget
 from .spec import Family as Family
 from .spec import Spec as Spec
+from .spec import derive_seed as derive_seed
 from .spec import non_defaults as non_defaults
 from .splits import eligible as eligible
 from .splits import given_away as given_away

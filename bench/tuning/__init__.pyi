@@ -1,6 +1,8 @@
 from .dashboard.server import serve as serve
 from .dashboard.study_page import artifacts_folder as artifacts_folder
 from .objectives import LABELS as LABELS
+from .pictured import PicturedStudy as PicturedStudy
+from .pictured import pictured_studies as pictured_studies
 from .pictured import pictured_study as pictured_study
 from .progress import Verbosity as Verbosity
 from .request import plan_tune as plan_tune

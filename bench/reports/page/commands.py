@@ -1,0 +1,96 @@
+"""The command lines that compute the runs of a row again."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bench.errors import as_options
+from bench.ranking import Row, Run
+from bench.reports.page.settings import default_settings
+from bench.specs import Request, command_of, derive_seed, options
+
+MOST_LINES = 12
+"""Command lines of a row; where it would take more, the first ones are given."""
+PURPOSES = ("split", "encoder", "learner")
+"""Of the seeds of a run after its first one."""
+FIELDS = {"protocol": "pairs"}
+"""Fields of a spec that an option has another name for."""
+
+OF_RANKINGS = ("by", "target", "crossing", "horizon", "parameters", "blocks", "skip_broken", "most", "cost", "band")
+"""Fields that texts of a ranking and of pictures name, beside those of a request."""
+
+
+class Limits(NamedTuple):
+    """What ends a run, as in the budget of its record."""
+
+    steps: int
+    seconds: float | None
+    stop_when_solved: bool
+
+
+def commands_of(
+    row: Row, changed: Mapping[str, Any], limits: Mapping[str, Limits], folder: str = "results"
+) -> list[str]:
+    """The command lines that compute the runs of a row again: one, where they are seeds 0 … n − 1.
+
+    For runs that no request makes, as those of a study, whose vault no other command keeps aside, or of plugins that
+    are not installed, a line for each run that computes it from its record.
+
+    :param changed: the settings of the row that differ from their defaults.
+    :param limits: by the ids of the runs.
+    :param folder: of the records.
+    """
+    request = _request(row, changed)
+    if request is None:
+        where = [] if folder == "results" else ["--results", folder]
+        return [shlex.join(["python", "-m", "bench", "rerun", run.id, *where]) for run in row.runs][:MOST_LINES]
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in row.runs:
+        groups.setdefault((run.fraction, limits[run.id], _fixed_seeds(run)), []).append(run)
+    lines = (line for (_, limit, fixed), runs in groups.items() for line in _lines(request, runs, limit, fixed))
+    return list(lines)[:MOST_LINES]
+
+
+def _request(row: Row, changed: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arguments of `bench.run` for the runs of a row, without seeds and limits; None where none make them."""
+    usual = default_settings(row.encoder, row.learner, str(row.task), None)
+    if not usual or "vault" in row.config:
+        return None
+    request: dict[str, Any] = {"encoder": row.encoder, "learner": row.learner, "settings": {}}
+    request |= {} if row.task == "add" else {"task": row.task}
+    request |= {} if row.modulus == usual["modulus"] else {"modulus": row.modulus}
+    for name, value in changed.items():
+        owner, _, parameter = name.partition(".")
+        if parameter:
+            request["settings"][f"{owner.removesuffix('_parameters')}.{parameter}"] = value
+        else:
+            request[FIELDS.get(name, name)] = "off" if name == "sdr" and value is None else value
+    return request
+
+
+def _fixed_seeds(run: Run) -> tuple[int | None, ...]:
+    """The seeds of the split, the encoder and the learner where they do not follow from the run's seed."""
+    seed, *given = run.seeds
+    usual = (derive_seed(seed or 0, purpose) for purpose in PURPOSES)
+    return tuple(None if one in (None, own) else one for one, own in zip(given, usual, strict=True))
+
+
+def _lines(
+    request: Mapping[str, Any], runs: Sequence[Run], limits: Limits, fixed: Sequence[int | None]
+) -> Iterator[str]:
+    """One line for all seeds where they are 0 … n − 1, else a line for each seed."""
+    split, *states = fixed
+    owned = {f"{owner}.random_state": state for owner, state in zip(PURPOSES[1:], states, strict=True)}
+    settings = request["settings"] | {name: state for name, state in owned.items() if state is not None}
+    asked = {**request, "settings": settings, "split_seed": split, **limits._asdict(), "steps": limits.steps or None}
+    asked["train_fraction"] = runs[0].fraction  # of a row that is ranked by the fraction, the request has none
+    seeds = sorted(run.seeds[0] or 0 for run in runs)
+    if len(seeds) > 1 and seeds == list(range(len(seeds))):
+        yield command_of({**asked, "seeds": len(seeds)})
+    else:
+        yield from (command_of({**asked, "seed": seed}) for seed in seeds)
+
+
+def with_options(text: str) -> str:
+    """A text of the ranking, whose fields the page shows as options, since it shows commands."""
+    return as_options(text, (*OF_RANKINGS, *options(Request)))

@@ -1,0 +1,225 @@
+"""``bench.report``: what a results folder and its studies hold, as one page or as a Markdown document."""
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bench import ranking, reports, tuning
+from bench.errors import RequestError, one_of
+from bench.ranking import Ranking
+from bench.reports import Collected, Content, Kind, Picture, StudyPart
+from bench.results import few_of, open_store
+from bench.tuning import PicturedStudy
+
+FORMATS = ("html", "md")
+FIRST = ("curves", "heatmap", "survival", "cost")
+"""Kinds of pictures in the order in which a report has them; the others follow."""
+MOST_BLOCKS = 4
+"""A picture of one block alone is drawn for the first so many."""
+MOST_STUDIES = 40
+"""So many studies are in a report: each has up to five pictures."""
+USUAL = {"results": "results", "by": "accuracy", "target": 0.99, "crossing": "sustained", "output": "report.html"}
+USUAL |= {"parameters": (None, None), "skip_broken": False}
+"""Defaults, which a command line need not give."""
+
+
+def report(
+    output: str | Path | None = None,
+    *,
+    results: str | Path = "results",
+    storage: str | None = None,
+    title: str | None = None,
+    format: str | None = None,
+    **request: Any,
+) -> Path:
+    """Write what a results folder and its studies hold as one page, which works offline and without a server.
+
+    >>> import bench, tempfile
+    >>> records = bench.run(encoder="onehot", learner="ridge", modulus=7, results=None)
+    >>> bench.report(f"{tempfile.mkdtemp()}/report.html", records=records).name
+    'report.html'
+
+    :param output: the file; by default "report.html" or "report.md". The pictures of a Markdown document are files in
+        a folder beside it: "report_files".
+    :param results: the results folder.
+    :param storage: where the studies are; by default the journal in the results folder, if there is one.
+    :param title: the heading, by default what is compared.
+    :param format: "html", or "md" for Markdown; by default as the file's name ends.
+    :param request: arguments of `bench.rank`: filters, what rows are ranked by.
+    :raises RequestError: for a request that is wrong; where there are neither records nor studies, or a library is
+        missing.
+    :raises StoreError: where the folder or a record in it cannot be used.
+    """
+    path, form = _place(output, format)
+    if form == "html":
+        reports.plotly_program()
+    if request.get("blocks"):
+        raise RequestError("`blocks` does not apply to a report, which compares rows over blocks in a picture.")
+    named = {"storage": storage, "output": str(path), "title": title, "format": format}
+    content = _content({"results": str(results), **request}, named)
+    try:
+        if form == "html":
+            path.write_text(reports.report_page(content), "utf-8")
+        else:
+            _write_markdown(content, path)
+    except OSError as error:
+        raise RequestError(f"`output` cannot be written to {str(path)!r}: {error.strerror or error}.") from error
+    return path
+
+
+def _place(output: str | Path | None, form: str | None) -> tuple[Path, str]:
+    """The file and the form of a report, checked before anything is read."""
+    known = str(Path(output or "").suffix).lower().removeprefix(".")
+    form = form or (known if known in FORMATS else "html")
+    if form not in FORMATS:
+        raise RequestError(one_of("`format`", form, FORMATS))
+    path = Path(output or f"report.{form}")
+    if known in FORMATS and known != form:
+        raise RequestError(f"`output` {str(path)!r} and `format` {form!r} exclude each other.")
+    if not path.parent.is_dir():
+        raise RequestError(f"`output` must be in a folder that exists, got {str(path)!r}.")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise RequestError(f"`output` cannot be written to {str(path)!r}.")
+    if form == "md":
+        reports.check_picture(path.parent / "picture.png")
+    return path, form
+
+
+def _content(request: dict[str, Any], named: Mapping[str, Any]) -> Content:
+    """What the report shows.
+
+    :param request: arguments of `bench.rank`.
+    :param named: the other arguments of `report`.
+    """
+    folder, in_memory = request["results"], request.get("records") is not None
+    studies = [] if in_memory and named["storage"] is None else _studies(folder, named["storage"])
+    no_records = bool(studies) and not in_memory and not open_store(folder).ids()  # as after `tune` with `fresh` 0
+    collected = Collected()
+    league = None if no_records else ranking.rank(watch=collected.take, **request)
+    pictures, undrawn = ([], []) if league is None else _pictures(league)
+    if len(studies) > MOST_STUDIES:
+        undrawn.append(f"{MOST_STUDIES} of {len(studies)} studies are shown, the first by their names.")
+    return Content(
+        title=named["title"] or _title(league, studies),
+        command="" if in_memory else _command({**request, **named}),
+        folder=None if in_memory else folder,
+        ranking=league,
+        collected=collected,
+        pictures=pictures,
+        undrawn=undrawn,
+        studies=[_study_part(one) for one in studies[:MOST_STUDIES]],
+    )
+
+
+def _title(league: Ranking | None, studies: Sequence[PicturedStudy]) -> str:
+    if league is not None:
+        return reports.title_of(league)
+    names = [one.study.study_name for one in studies]
+    return f"{'Study' if len(names) == 1 else 'Studies'} {few_of(names)}"
+
+
+def _command(asked: Mapping[str, Any]) -> str:
+    """The command line of a request."""
+    words = ["python", "-m", "bench", "report"]
+    for name, value in asked.items():
+        if value is None or USUAL.get(name) == value:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        words += [flag] if value is True else [flag, _text(value)]
+    return shlex.join(words)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "..".join("" if end is None else f"{end:g}" for end in value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# Pictures
+
+
+def _pictures(league: Ranking) -> tuple[list[Picture], list[str]]:
+    """All pictures that the runs of a league allow, and sentences on the others."""
+    pictures, undrawn, titles = [], [], list(dict.fromkeys(row.title for row in league.rows))
+    for kind in sorted(reports.picture_kinds().values(), key=_order):
+        if kind.needs == "ranking":
+            try:
+                pictures += _drawn(kind, _asked(kind, league, len(titles)), titles)
+            except RequestError as error:
+                undrawn.append(f"Not drawn, {kind.name}: {error}")
+    return pictures, undrawn
+
+
+def _order(kind: Kind) -> tuple[int, str]:
+    """What is looked at first comes first, then the others by name."""
+    return (FIRST.index(kind.name) if kind.name in FIRST else len(FIRST), kind.name)
+
+
+def _asked(kind: Kind, league: Ranking, n_blocks: int) -> Ranking:
+    """The league that a picture shows, of the same runs.
+
+    :raises RequestError: where the runs do not answer what it asks.
+    """
+    by = kind.asks.get("by", "accuracy" if league.question.by == "fraction" else league.question.by)
+    over_blocks = bool(kind.asks.get("blocks"))
+    if over_blocks and n_blocks < ranking.FEWEST_BLOCKS:  # said before all runs are ranked anew
+        raise RequestError(f"it compares configurations over {ranking.FEWEST_BLOCKS} tables or more, got {n_blocks}.")
+    if by == "fraction" and len({run.fraction for row in league.rows for run in row.runs}) == 1:
+        raise RequestError("one share of the pairs was tried.")
+    same = by == league.question.by and not over_blocks
+    return league if same else ranking.ranked_anew(league, by=by, blocks=over_blocks)
+
+
+def _drawn(kind: Kind, league: Ranking, titles: Sequence[str]) -> list[Picture]:
+    """The picture; where it is of one block alone and there are several, one for each of the first.
+
+    :raises RequestError: where there is nothing to draw.
+    """
+    try:
+        return [Picture(kind.name, reports.draw_picture(kind, league))]
+    except RequestError:
+        if len(titles) == 1 or kind.asks:
+            raise
+    parts = [replace(league, rows=[row for row in league.rows if row.title == title]) for title in titles[:MOST_BLOCKS]]
+    return [Picture(f"{kind.name}-{place}", reports.draw_picture(kind, part)) for place, part in enumerate(parts, 1)]
+
+
+# Studies
+
+
+def _studies(results: str, storage: str | None) -> list[PicturedStudy]:
+    """The studies of a storage, or of the journal in the results folder, if there is one."""
+    if storage is not None:
+        return tuning.pictured_studies(storage)
+    return tuning.pictured_studies(tuning.default_url(results), required=False)
+
+
+def _study_part(found: PicturedStudy) -> StudyPart:
+    """A study with all pictures that its trials allow."""
+    pictures = []
+    for kind in reports.picture_kinds().values():
+        if kind.needs == "study":
+            with suppress(RequestError):  # what is not drawn needs other trials or objectives
+                drawn = reports.draw_picture(kind, found)
+                pictures.append(Picture(f"{_file_name(found.study.study_name)}-{kind.name}", drawn))
+    return StudyPart(*found, pictures)
+
+
+def _file_name(name: str) -> str:
+    """The name of a study as a part of the name of a file, different for different studies."""
+    plain = "".join(letter if (letter.isalnum() and letter.isascii()) or letter in "-." else "_" for letter in name)
+    return plain[:60] if plain == name and len(name) <= 60 else f"{plain[:60]}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _write_markdown(content: Content, path: Path) -> None:
+    """The document, and its pictures as files in a folder beside it."""
+    folder = path.with_name(f"{path.stem}_files")
+    folder.mkdir(exist_ok=True)
+    for picture in [*content.pictures, *(one for part in content.studies for one in part.pictures)]:
+        reports.write_picture(picture.figure, folder / f"{picture.name}.png")
+    path.write_text(reports.report_markdown(content, folder.name), "utf-8")
