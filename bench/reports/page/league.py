@@ -159,10 +159,11 @@ def _criterion(ranking: Ranking) -> str:
 
 
 def _seeds(rows: Iterable[Row]) -> str:
-    """As "10 seeds each" or "1 to 5 seeds each"."""
+    """As "10 seeds each", "1 to 5 seeds each" or, of one row, "1 seed"."""
     counts = [len({_seed(run) for run in row.runs}) for row in rows]
     low, high = min(counts), max(counts)
-    return f"{many(high, 'seed')} each" if low == high else f"{low} to {many(high, 'seed')} each"
+    said = many(high, "seed") if low == high else f"{low} to {many(high, 'seed')}"
+    return said if len(counts) == 1 else f"{said} each"
 
 
 def _seed(run: Run) -> int | None:

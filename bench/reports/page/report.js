@@ -60,8 +60,8 @@ function figureOf(picture) {
 function startPictures() {
   const again = () => [...pictures].forEach(([place, { width }]) => width && draw(place));
   startTheme(again);
-  const paper = { colours: "light", width: 640 };
-  addEventListener("beforeprint", () => [...pictures.keys()].forEach((place) => draw(place, paper)));
+  const onPaper = ([place, { picture }]) => picture && draw(place, { colours: "light", width: 640 });
+  addEventListener("beforeprint", () => [...pictures].forEach(onPaper));
   addEventListener("afterprint", again);
 }
 
@@ -181,8 +181,8 @@ function chipOf(row, [colour, symbol]) {
 /** At first the best rows that have curves are chosen. */
 async function startChosen() {
   const [{ grids, runs }, { starts }] = await Promise.all([dataOf("curves"), dataOf("runs")]);
-  const hasCurve = (row) => grids[runs[starts[row]]?.[0]]?.length > 1;
-  const best = range(0, league.words.length).filter(hasCurve).slice(0, 3);
+  const hasCurve = (row) => grids[runs[starts[row]]?.[0]]?.length > 1, all = range(0, league.words.length);
+  const best = (all.some(hasCurve) ? all.filter(hasCurve) : all).slice(0, 3);
   pictures.set($("curves"), { picture: null, width: 0 });
   onResize.observe($("curves"));
   $("each").addEventListener("change", showChosen);
