@@ -42,6 +42,7 @@ HOSTILE = (
     "\"'&\u2028<b>bold</b>",
     "=cmd()",
     "+1|2",
+    "w" * 200,
 )
 IDS = r"[0-9a-f]{16}"
 RESULTS = make.HERE / "results"
@@ -561,7 +562,9 @@ def test_all_pictures_are_drawn_in_both_themes(browser: Tab, page: Path, width: 
     assert browser.run(
         "[...document.querySelectorAll('.plot svg')].every(s => s.getBoundingClientRect().right <= innerWidth)"
     )
+    browser.run("addEventListener('beforeprint', () => (window.printed = true))")
     browser.send("Page.printToPDF")
+    assert browser.run("window.printed")
     check_quiet(browser)
 
 
@@ -614,4 +617,6 @@ def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Tab, tmp_pa
     assert "'=cmd()" in cells
     assert not [cell for cell in cells if re.match(r"[=+@]|-(?![\d.])", cell)]
     assert browser.run("window.hacked") is None
+    browser.resize(400, 900)
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
     check_quiet(browser)

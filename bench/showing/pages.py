@@ -64,7 +64,7 @@ def report(
     content = _content({"results": str(results), **request}, named)
     try:
         if form == "html":
-            path.write_text(reports.report_page(content), "utf-8")
+            path.write_text(reports.report_page(content), "utf-8", errors="replace")
         else:
             _write_markdown(content, path)
     except OSError as error:
@@ -222,4 +222,4 @@ def _write_markdown(content: Content, path: Path) -> None:
     folder.mkdir(exist_ok=True)
     for picture in [*content.pictures, *(one for part in content.studies for one in part.pictures)]:
         reports.write_picture(picture.figure, folder / f"{picture.name}.png")
-    path.write_text(reports.report_markdown(content, folder.name), "utf-8")
+    path.write_text(reports.report_markdown(content, folder.name), "utf-8", errors="replace")

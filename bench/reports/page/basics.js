@@ -1,4 +1,3 @@
-"use strict";
 // What all parts of the page use: elements, compressed data, values in words, the theme.
 // What records hold enters the page as text nodes and attributes only, never as HTML.
 

@@ -35,12 +35,12 @@ class Shared:
 
 
 def packed(value: Any) -> str:
-    """A value of JSON, compressed, in letters that mean nothing in HTML: the same text for the same value.
+    r"""A value of JSON, compressed, in letters that mean nothing in HTML: the same text for the same value.
 
-    >>> unpacked(packed({"</script>": None}))
-    {'</script>': None}
+    >>> unpacked(packed({"</script>": None, "half a letter": "\ud800"}))
+    {'</script>': None, 'half a letter': '\ud800'}
     """
-    return packed_text(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+    return packed_text(json.dumps(value, separators=(",", ":"), allow_nan=False))
 
 
 def packed_text(text: str) -> str:

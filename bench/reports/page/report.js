@@ -67,7 +67,8 @@ function startPictures() {
 
 // The curves of the chosen rows
 
-const MARKS = { circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", x: "✖", "triangle-down": "▼" };
+const MARKS = { circle: "●", square: "■", diamond: "◆", x: "✖", star: "★", cross: "✚" };
+Object.assign(MARKS, { "triangle-up": "▲", "triangle-down": "▼" });
 
 /** Text as plotly shows it letter by letter. */
 function forPlotly(text) {
