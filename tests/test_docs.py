@@ -27,8 +27,6 @@ PAGES = {
     if "_build" not in path.parts
 }
 MOST_LINES, MOST_WORDS = 120, 1200
-NOT_YET: set[str] = set()
-"""Commands that the pages name before they are there. As soon as one is, it is checked as all others."""
 PLANNED = {"run", "sweep", "tune"}
 """Commands with --dry-run, which checks plugins, parameters and grids, too."""
 OF_MEASUREMENTS = {"--repeats", "--kills", "--longest", "--threads"}
@@ -120,8 +118,6 @@ def test_commands_are_found() -> None:
 @pytest.mark.parametrize("command", dict.fromkeys(commands()), ids=str)
 def test_commands_can_be_run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = command.words[0]
-    if name in NOT_YET - cli.commands.keys():
-        pytest.skip(f"there is no {name} yet")
     parse(command.words)
     if name in PLANNED and "million.yaml" not in command.words:
         monkeypatch.chdir(ROOT)
@@ -143,7 +139,7 @@ def test_names_in_running_text_exist(page: Path) -> None:
     for code in re.findall(r"`([^`\n]+)`", without_fences(text)):
         assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", code)) <= known | OF_MEASUREMENTS, code
         if found := re.match(r"(?:python -m )?bench (\w+)", code):
-            assert found[1] in cli.commands.keys() | NOT_YET, code
+            assert found[1] in cli.commands, code
     for module in re.findall(r"bench\.recipes\.[\w.]*\w", text):
         assert any(word in module for word in PLACEHOLDERS) or find_spec(module), module
     for path in re.findall(r"\b(?:bench|encoders|learners|tests)/[\w/.-]+\.(?:py|pyi|yaml)\b", text):
