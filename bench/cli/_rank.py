@@ -67,7 +67,7 @@ def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_jso
     if diagram is not None:
         if not blocks:
             raise RequestError("--diagram needs --blocks: it shows mean ranks over blocks.")
-        reports.check_picture(diagram, "diagram")
+        reports.check_picture(diagram, "--diagram")
 
 
 # Output

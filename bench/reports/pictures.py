@@ -111,7 +111,7 @@ def as_plotly(figure: Figure, width: int = 800, theme: str = "light") -> Any:
     return _plotly().Figure(laid_out(figure, width, theme))
 
 
-def check_picture(path: str | Path, option: str = "output") -> str:
+def check_picture(path: str | Path, option: str = "`output`") -> str:
     """The format of a file that can be written.
 
     :param option: what errors call the path.
@@ -119,12 +119,12 @@ def check_picture(path: str | Path, option: str = "output") -> str:
     """
     form = Path(path).suffix.lower().removeprefix(".")
     if form not in FORMATS:
-        raise RequestError(f"`{option}` must end in {', '.join(f'.{f}' for f in FORMATS)}, got {str(path)!r}.")
+        raise RequestError(f"{option} must end in {', '.join(f'.{f}' for f in FORMATS)}, got {str(path)!r}.")
     folder = Path(path).parent
     if not folder.is_dir():
-        raise RequestError(f"`{option}` must be in a folder that exists, got {str(path)!r}.")
+        raise RequestError(f"{option} must be in a folder that exists, got {str(path)!r}.")
     if Path(path).is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
-        raise RequestError(f"`{option}` cannot be written to {str(path)!r}.")
+        raise RequestError(f"{option} cannot be written to {str(path)!r}.")
     _plotly() if form == "html" else _matplotlib()
     return form
 
