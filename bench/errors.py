@@ -65,18 +65,19 @@ def os_errors_as(kind: type[BenchError], what: str) -> Iterator[None]:
         raise kind(f"{what}: {error.strerror}.") from error
 
 
-def optional_package(name: str, extra: str, what: str) -> Any:
+def optional_package(name: str, extra: str, what: str, kind: type[BenchError] = RequestError) -> Any:
     """A module of a package that not every installation has.
 
+    :param name: the module, of which the first part names the package.
     :param extra: the extra of mod97 that brings it.
     :param what: what needs it, as in "The dashboard".
-    :raises RequestError: where it is missing.
+    :param kind: the error that is raised where it is missing.
     """
     try:
         return import_module(name)
     except ImportError as error:
-        package = name.replace("_", "-")
-        raise RequestError(f"{what} needs {package}: pip install 'mod97[{extra}]' ({error}).") from error
+        package = name.partition(".")[0].replace("_", "-")
+        raise kind(f"{what} needs {package}: pip install 'mod97[{extra}]' ({error}).") from error
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> str:

@@ -111,13 +111,19 @@ class Tab:
         return [event["params"] for event in self.events if event.get("method") in methods]
 
 
-@contextmanager
-def tab() -> Iterator[Tab]:
-    """A page in a browser of its own; the test is skipped where there is no browser."""
+def browser_path() -> str:
+    """The program of a browser; the test is skipped where there is none, but never in CI."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         assert not os.environ.get("CI"), "there is no browser, and here the test must not be skipped"
         pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)}")
+    return browser
+
+
+@contextmanager
+def tab() -> Iterator[Tab]:
+    """A page in a browser of its own; the test is skipped where there is no browser."""
+    browser = browser_path()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         (for_browser, commands), (answers, from_browser) = os.pipe(), os.pipe()
         line = [browser, *FLAGS, f"--user-data-dir={profile}"]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 
 import optuna
 import pytest
+from browser import browser_path
 from conftest import PATIENCE, Finished, wait_until
 from optuna.trial import TrialState
 
@@ -36,7 +36,6 @@ Command = Callable[..., Finished]
 
 NOTE = "**onehot × quadratic**, half of the pairs train.\n\n```\npython -m bench tune --trials 12\n```\n"
 METRIC = "steps to hold 99 % on validation"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(autouse=True)
@@ -618,11 +617,8 @@ def profile() -> Iterator[Path]:
 
 def page(address: str, profile: Path) -> str:
     """What a real browser makes of a page, as HTML."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)}")
     command = [
-        browser,
+        browser_path(),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import browser_path
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
@@ -186,9 +186,7 @@ def test_hostile_labels_are_drawn_literally(kind: str) -> None:
 
 
 def test_a_browser_shows_hostile_labels_and_runs_none(tmp_path: Path) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no browser")
+    browser = browser_path()
     path = tmp_path / "page.html"
     reports.write_picture(showing.picture("curves", records=hostile()), path)
     assert "<script>window.hacked" not in path.read_text("utf-8")

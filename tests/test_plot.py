@@ -307,7 +307,7 @@ def test_load_of_nothing_and_without_pandas(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(StoreError, match="There is no results folder"):
         bench.load(tmp_path / "nowhere")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(RequestError, match=r"need pandas: pip install 'mod97\[frames\]'"):
+    with pytest.raises(RequestError, match=r"needs pandas: pip install 'mod97\[frames\]'"):
         bench.load(tmp_path)
 
 
@@ -344,3 +344,41 @@ def test_frames_and_documents_agree_on_the_record(real: Path, command: Command) 
     assert json.loads(json.dumps(shown["record"])) == record
     assert row["label"] == record["label"]
     assert row["flops"] == record["flops"]
+
+
+def test_an_option_is_refused_before_a_learner_is_made_again() -> None:
+    said: list[str] = []
+    with pytest.raises(RequestError, match="`most` does not apply to the picture 'errors'"):
+        showing.picture("errors", id="0", most=3, say=said.append)
+    with pytest.raises(RequestError, match="Unknown `theme` 'drak'"):
+        bench.plot("errors", id="0", theme="drak")
+    assert said == []
+
+
+def test_of_equal_records_load_takes_the_first_as_a_merge_does(tmp_path: Path) -> None:
+    one = bench.run(encoder="onehot", learner="ridge", modulus=7, results=tmp_path / "a")[0]
+    other = {**one, "final": {**one["final"], "test_accuracy": 0.123}}
+    Store(tmp_path / "b", create=True).write(other)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / f"{one['id']}.json").write_text("no record")
+    runs, _ = bench.load([tmp_path / "a", tmp_path / "b", tmp_path / "c"], skip_broken=True)
+    assert runs.test_accuracy.tolist() == [one["final"]["test_accuracy"]]
+    assert runs.attrs["broken"] == []
+
+
+def test_a_modulus_that_the_task_gives_is_no_setting(tmp_path: Path) -> None:
+    for task in ("add", "s5"):
+        [record] = bench.run(encoder="phasor", learner="ridge", task=task, results=tmp_path, train_fraction=0.1)
+        shown = bench.show(record["id"], results=tmp_path)
+        assert "encoder.modulus" not in (shown.changed or {})
+        assert shown.command is not None
+        assert "encoder.modulus" not in shown.command
+
+
+def test_a_damaged_checkpoint_makes_show_train_nothing(tmp_path: Path) -> None:
+    [record] = bench.run(encoder="onehot", learner="quadratic", modulus=7, steps=3, results=tmp_path)
+    [checkpoint] = (tmp_path / "checkpoints").iterdir()
+    checkpoint.write_bytes(b"damaged")
+    said: list[str] = []
+    assert bench.show(record["id"], results=tmp_path, say=said.append).errors is None
+    assert said == []

@@ -620,3 +620,28 @@ def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Tab, tmp_pa
     browser.resize(400, 900)
     assert browser.run("document.documentElement.scrollWidth <= innerWidth")
     check_quiet(browser)
+
+
+def test_a_report_tells_no_password(tmp_path: Path) -> None:
+    from bench.showing.pages import _command
+
+    asked = {"storage": "postgresql://bench:secret@host/studies", "results": "results", "blocks": False, "title": None}
+    made = _command({**asked, "parameters": (1234567, None), "encoder": ("onehot", "cycle")})
+    assert "secret" not in made
+    assert made.startswith("python -m bench report --storage 'postgresql://bench:***@host/studies'")
+    assert made.endswith("--parameters 1234567.. --encoder onehot,cycle")
+
+
+def test_a_block_without_a_picture_costs_no_other_one_its_own(tmp_path: Path) -> None:
+    records = [
+        run("onehot", learner, 0, rising(5), spec={"modulus": modulus, "task_parameters": {"operand_max": modulus - 1}})
+        for modulus in (7, 11, 13, 17, 19)
+        for learner in ("mlp", "ridge")
+    ]
+    for one in records[2:4]:
+        one |= {"status": "failed", "final": dict.fromkeys(one["final"]), "curve": {k: [] for k in one["curve"]}}
+    made = data(bench.report(tmp_path / "report.html", records=records))["league"]["undrawn"]
+    assert [line.partition(":")[0] for line in made if "heatmap" in line] == [
+        "Not drawn, heatmap of add mod 11 · unordered pairs · 50 % train",
+        "Of 5 tables the first 4 have a picture heatmap.",
+    ]

@@ -8,7 +8,7 @@ import click
 
 from bench import results
 from bench.cli._messages import with_options
-from bench.cli._options import debug_option, json_option, quiet_option, results_option, words
+from bench.cli._options import debug_option, json_option, quiet_option, results_option, word_option
 from bench.cli._print import print_json
 from bench.results import many, size
 
@@ -55,14 +55,12 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
 @click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(), help="The file, usually named ….pack."
 )
-@click.option(
+@word_option(
     "--curves",
+    CURVES,
+    "How much of each curve: accuracy leaves out losses, norms and all else that no ranking reads, which is most of a "
+    "pack; none leaves a table that cannot be ranked.",
     default="all",
-    show_default=True,
-    metavar="|".join(CURVES),
-    shell_complete=words(*CURVES),
-    help="How much of each curve: accuracy leaves out losses, norms and all else that no ranking reads, which is "
-    "most of a pack; none leaves a table that cannot be ranked.",
 )
 @click.option("--force", is_flag=True, help="Replace the file where there is one.")
 @json_option
@@ -71,9 +69,9 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
 def pack(sources: tuple[str, ...], as_json: bool, quiet: bool, **request: Any) -> int:
     """Pack the records of results folders into one file, to send, publish or commit.
 
-    rank, rerun and merge read it like a folder; other tools read the tables in it: a zip archive of Parquet and JSON.
-    Checkpoints stay behind. Of several records of a cell the one of more steps is packed. Needs pyarrow. Exits with 1
-    where a record could not be used.
+    rank, plot, report, show, rerun and merge read it like a folder; other tools read the tables in it: a zip
+    archive of Parquet and JSON. Checkpoints stay behind. Of several records of a cell the one of more steps is
+    packed. Needs pyarrow. Exits with 1 where a record could not be used.
     """
     packed = results.pack(sources, **request, progress=_progress("records", quiet))
     for note in _notes(packed):

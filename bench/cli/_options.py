@@ -144,6 +144,17 @@ def words(*known: str) -> Callable[..., list[CompletionItem]]:
     return lambda context, parameter, incomplete: [CompletionItem(w) for w in known if w.startswith(incomplete)]
 
 
+def word_option(
+    flag: str, known: Collection[str], help: str, *name: str, default: str | None = None
+) -> Callable[[F], F]:
+    """An option that takes one of some words, which its placeholder lists and the shell completes.
+
+    :param name: of the argument, where it is not that of the option.
+    """
+    more: dict[str, Any] = {"metavar": "|".join(known), "shell_complete": words(*known), "show_default": True}
+    return click.option(flag, *name, default=default, help=help, **more)
+
+
 def name_completer(*kinds: Any) -> Callable[..., list[CompletionItem]]:
     """Complete names of encoders, learners or tasks, with their summaries."""
 

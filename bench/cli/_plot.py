@@ -47,12 +47,13 @@ def plot(
 ) -> int:
     """Draw a picture of what the results folder holds, and name the file.
 
-    KIND is one of those below; `errors` takes the ID of a record as well. The options of `rank` choose records and
-    their order; those of a study do not apply to others. What stands below the picture is printed, too.
+    KIND is one of those below; errors takes the ID of a record as well. The options of rank choose records and their
+    order; those of a study do not apply to others. What stands below the picture is printed, too.
     """
     found = reports.kind_of(kind)
     path = output or f"{found.name}.png"
     reports.check_picture(path)
+    reports.check_layout(width, theme)
     drawn = showing.picture(kind, id=id, parameters=span_of(parameters), say=_say, **request)
     reports.write_picture(drawn, path, width, theme)
     for line in drawn["layout"]["meta"]["caption"]:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bench.cli._options import options_of, source_option, words
+from bench.cli._options import options_of, source_option, word_option
 from bench.errors import RequestError
 from bench.ranking import CRITERIA, CROSSINGS
 from bench.specs import Request
@@ -30,13 +30,11 @@ def question_options(command: F) -> F:
     }
     options = (
         source_option,
-        click.option(
+        word_option(
             "--by",
+            CRITERIA,
+            "Test accuracy; or steps, seconds, FLOPs or the fraction of the pairs that it takes to the target.",
             default="accuracy",
-            show_default=True,
-            metavar="|".join(CRITERIA),
-            shell_complete=words(*CRITERIA),
-            help="Test accuracy; or steps, seconds, FLOPs or the fraction of the pairs that it takes to the target.",
         ),
         click.option(
             "--target",
@@ -46,14 +44,7 @@ def question_options(command: F) -> F:
             metavar="0.95|0.99",
             help="Test accuracy to reach.",
         ),
-        click.option(
-            "--crossing",
-            default="sustained",
-            show_default=True,
-            metavar="|".join(CROSSINGS),
-            shell_complete=words(*CROSSINGS),
-            help="Reached once, or reached and held.",
-        ),
+        word_option("--crossing", CROSSINGS, "Reached once, or reached and held.", default="sustained"),
         click.option(
             "--horizon",
             type=float,

@@ -7,7 +7,7 @@ import click
 
 from bench import ranking, reports
 from bench.cli._messages import with_options
-from bench.cli._options import debug_option, json_option, words
+from bench.cli._options import debug_option, json_option, word_option
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
 from bench.cli._question import question_options, span_of
 from bench.errors import RequestError, one_of
@@ -20,15 +20,7 @@ FORMATS = ("table", "markdown", "csv")
 @click.option("--blocks", is_flag=True, help="Compare rows over all tasks, moduli, protocols and fractions: Friedman.")
 @click.option("--diagram", metavar="PATH.png|svg|pdf|html", help="With --blocks: draw the critical-difference diagram.")
 @click.option("--top", type=int, metavar="N", help="Show the best N rows of each block.")
-@click.option(
-    "--format",
-    "form",
-    default="table",
-    show_default=True,
-    metavar="|".join(FORMATS),
-    shell_complete=words(*FORMATS),
-    help="How to print the rows.",
-)
+@word_option("--format", FORMATS, "How to print the rows.", "form", default="table")
 @json_option
 @debug_option
 def rank(

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from bench import showing
-from bench.cli._options import debug_option, words
+from bench.cli._options import debug_option, word_option
 from bench.cli._question import question_options, span_of
 from bench.results import size
 
@@ -22,11 +22,10 @@ FORMATS = ("html", "md")
     help="Where the studies are.  [default: journal:///RESULTS/studies.journal, if it exists]",
 )
 @click.option("--title", metavar="TEXT", help="The heading.  [default: what is compared]")
-@click.option(
+@word_option(
     "--format",
-    metavar="|".join(FORMATS),
-    shell_complete=words(*FORMATS),
-    help="One page that works offline, or Markdown with its pictures in a folder.  [default: as FILE ends]",
+    FORMATS,
+    "One page that works offline, or Markdown with its pictures in a folder.  [default: as FILE ends]",
 )
 @click.option("--open", "show", is_flag=True, help="Open it in a browser.")
 @debug_option

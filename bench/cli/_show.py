@@ -1,5 +1,6 @@
 """``bench show``: one record on the terminal."""
 
+import shlex
 from typing import Any
 
 import click
@@ -49,7 +50,7 @@ def show(id: str, as_json: bool, **request: Any) -> int:
         _print_settings(shown.changed)
     _print_curve(shown.record)
     _print_milestones(shown.milestones)
-    _print_errors(shown, request["results"])
+    _print_errors(shown, request["results"], bool(request["errors"]))
     for note in shown.notes:
         print_text(with_options(note))
     if shown.command is not None:
@@ -92,12 +93,12 @@ def _print_milestones(milestones: list[Any]) -> None:
         print_table(None, ["pairs", "right", "first", "held from"], rows)
 
 
-def _print_errors(shown: Any, folder: str) -> None:
-    more = "" if folder == "results" else f" --results {folder}"
-    picture = f"python -m bench plot errors {shown.record['id'][:8]}{more}"
+def _print_errors(shown: Any, folder: str, tried: bool) -> None:
+    named = [] if folder == "results" else ["--results", folder]
+    picture = shlex.join(["python", "-m", "bench", "plot", "errors", shown.record["id"][:8], *named])
     click.echo()
     if shown.errors is None:
-        if shown.record["final"]["step"] is not None:
+        if shown.record["final"]["step"] is not None and shown.changed is not None and not tried:
             print_text(f"Where it errs: --errors trains it anew to say so, {picture} draws it.")
         return
     wrong, pairs, worst = shown.errors

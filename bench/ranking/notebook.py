@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 from html import escape
-from importlib import import_module
 from itertools import groupby
 from typing import Any
 
-from bench.errors import RequestError
+from bench.errors import optional_package
 from bench.ranking.captions import estimate_name, horizon_suffix
 from bench.ranking.cells import estimate_text, interval_text, shown_or_dash, solved_text, span_text
 from bench.ranking.question import Question
@@ -66,8 +65,5 @@ def ranking_frame(question: Question, rows: Sequence[Row]) -> Any:
 
     :raises RequestError: where pandas is missing.
     """
-    try:
-        pandas = import_module("pandas")
-    except ImportError as error:
-        raise RequestError(f"Tables need pandas: pip install 'mod97[frames]' ({error}).") from error
+    pandas = optional_package("pandas", "frames", "A table")
     return pandas.DataFrame([{"by": question.by, **row.to_flat()} for row in rows])

@@ -1,5 +1,6 @@
 from .figures._elements import Figure as Figure
 from .figures._layout import THEMES as THEMES
+from .figures._layout import check_layout as check_layout
 from .figures._trial_curve import curve_picture as curve_picture
 from .figures.errors import Predictions as Predictions
 from .figures.study import study_figures as study_figures
@@ -12,6 +13,7 @@ from .league_table import tables_of as tables_of
 from .league_table import too_wide as too_wide
 from .markdown import league_markdown as league_markdown
 from .markdown import markdown_table as markdown_table
+from .page.commands import with_options as with_options
 from .page.content import Content as Content
 from .page.content import Picture as Picture
 from .page.content import StudyPart as StudyPart
@@ -23,6 +25,7 @@ from .page.runs import Collected as Collected
 from .pictures import FORMATS as FORMATS
 from .pictures import Kind as Kind
 from .pictures import as_plotly as as_plotly
+from .pictures import check_options as check_options
 from .pictures import check_picture as check_picture
 from .pictures import draw_picture as draw_picture
 from .pictures import kind_of as kind_of

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from bench.errors import RequestError, one_of
+from bench.errors import RequestError, one_of, optional_package
 from bench.reports.figures._elements import Figure
 from bench.reports.figures._layout import THEMES, laid_out
 
@@ -33,7 +33,7 @@ class Kind(NamedTuple):
 
     @property
     def module(self) -> ModuleType:
-        """The module, imported where a picture is drawn: its ``draw`` and, if it has them, ``NEEDS`` and ``ASKS``."""
+        """The module, imported where a picture is drawn: ``draw`` and perhaps ``NEEDS``, ``ASKS``, ``ONE_BLOCK``."""
         return import_module(self.place)
 
     @property
@@ -45,6 +45,11 @@ class Kind(NamedTuple):
     def asks(self) -> Mapping[str, Any]:
         """What the ranking must be asked, whatever the user asks for."""
         return getattr(self.module, "ASKS", {})
+
+    @property
+    def one_block(self) -> bool:
+        """Whether it shows one task, modulus, protocol and fraction alone."""
+        return getattr(self.module, "ONE_BLOCK", False)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -80,6 +85,14 @@ def kind_of(name: str) -> Kind:
     return known[name]
 
 
+def check_options(kind: Kind, options: Mapping[str, Any]) -> None:
+    """Raise RequestError for an option that is given and that the kind does not take."""
+    for name, value in options.items():
+        if value is not None and name not in kind.options:
+            known = ", ".join(kind.options) or "none"
+            raise RequestError(f"`{name}` does not apply to the picture {kind.name!r}, whose options are: {known}.")
+
+
 def draw_picture(kind: Kind, data: Any, **options: Any) -> Figure:
     """The picture of this kind, without a layout: see `bench.reports.figures._elements`.
 
@@ -89,10 +102,7 @@ def draw_picture(kind: Kind, data: Any, **options: Any) -> Figure:
     :raises RequestError: for an option that the kind does not take, or where there is nothing to draw.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    for name in given:
-        if name not in kind.options:
-            known = ", ".join(kind.options) or "none"
-            raise RequestError(f"`{name}` does not apply to the picture {kind.name!r}, whose options are: {known}.")
+    check_options(kind, given)
     several = kind.needs == "study"
     drawn: Figure | None = kind.module.draw(*(data if several else [data]), **given)
     if drawn is None:
@@ -170,16 +180,9 @@ def _page(figure: Figure, width: int, theme: str) -> str:
 
 
 def _plotly() -> Any:
-    return _library("plotly.graph_objects", "plotly")
+    return optional_package("plotly.graph_objects", "plot", "This picture")
 
 
 def _matplotlib() -> Any:
-    _library("matplotlib", "matplotlib")
+    optional_package("matplotlib", "plot", "This picture")
     return import_module("bench.reports.figures._matplotlib")
-
-
-def _library(module: str, name: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise RequestError(f"This picture needs {name}: pip install 'mod97[plot]' ({error}).") from error

@@ -4,13 +4,12 @@ It stands in this wing since the tables are the folder in another form: nothing 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.errors import RequestError, StoreError
+from bench.errors import StoreError, optional_package
 from bench.results.columns import CURVE_COLUMNS, RUN_COLUMNS, described_columns
 from bench.results.packs.read import open_store
 from bench.results.record import Record, goes_further
@@ -40,12 +39,13 @@ def load(results: str | Path | Sequence[str | Path] = "results", *, skip_broken:
     >>> runs.groupby("label").test_accuracy.median()  # doctest: +SKIP
     >>> curves.merge(runs[["id", "learner.lr"]], on="id")  # doctest: +SKIP
 
-    :param results: a folder or several; of a record that is in more than one, the one that goes further counts.
+    :param results: a folder or several; of a record that is in more than one, the one that goes further counts, and of
+        equal ones the first.
     :param skip_broken: leave out records that cannot be read.
     :raises RequestError: where pandas is missing, or a folder does not exist.
     :raises StoreError: where a record cannot be read.
     """
-    pandas = _pandas()
+    pandas = optional_package("pandas", "frames", "A table")
     folders = [results] if isinstance(results, str | Path) else list(results)
     records, broken = _read(folders, skip_broken)
     runs, curves = _runs(pandas, list(records.values())), _curves(pandas, list(records.values()))
@@ -54,13 +54,6 @@ def load(results: str | Path | Sequence[str | Path] = "results", *, skip_broken:
 
 
 load.__doc__ = f"{load.__doc__}\n{described_columns()}"
-
-
-def _pandas() -> Any:
-    try:
-        return import_module("pandas")
-    except ImportError as error:
-        raise RequestError(f"Tables need pandas: pip install 'mod97[frames]' ({error}).") from error
 
 
 def _read(folders: Iterable[str | Path], skip_broken: bool) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -75,13 +68,13 @@ def _read(folders: Iterable[str | Path], skip_broken: bool) -> tuple[dict[str, d
                 record = store.read(id)
                 if record is not None:
                     row = _checked(record, str(folder), str(store.path(id)))
-                    if id not in records or not goes_further(records[id], record):  # type: ignore[arg-type]
+                    if id not in records or goes_further(record, records[id]):  # type: ignore[arg-type]
                         records[id] = row
             except StoreError as error:
                 if not skip_broken:
                     raise StoreError(f"{error} `skip_broken` leaves it out.") from error
                 broken.append(id)
-    return records, broken
+    return records, [id for id in broken if id not in records]
 
 
 def _checked(record: Record, folder: str, path: str) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """``bench.report``: what a results folder and its studies hold, as one page or as a Markdown document."""
 
 import os
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from bench.errors import RequestError, one_of
 from bench.ranking import Ranking
 from bench.reports import Collected, Content, Kind, Picture, StudyPart
 from bench.results import few_of, open_store
+from bench.specs import command_of
 from bench.tuning import PicturedStudy
 
 FORMATS = ("html", "md")
@@ -23,9 +24,6 @@ MOST_BLOCKS = 4
 """A picture of one block alone is drawn for the first so many."""
 MOST_STUDIES = 40
 """So many studies are in a report: each has up to five pictures."""
-USUAL = {"results": "results", "by": "accuracy", "target": 0.99, "crossing": "sustained", "output": "report.html"}
-USUAL |= {"parameters": (None, None), "skip_broken": False}
-"""Defaults, which a command line need not give."""
 
 
 def report(
@@ -111,7 +109,7 @@ def _content(request: dict[str, Any], named: Mapping[str, Any]) -> Content:
         ranking=league,
         collected=collected,
         pictures=pictures,
-        undrawn=undrawn,
+        undrawn=[reports.with_options(line) for line in undrawn],
         studies=[_study_part(one) for one in studies[:MOST_STUDIES]],
     )
 
@@ -124,20 +122,13 @@ def _title(league: Ranking | None, studies: Sequence[PicturedStudy]) -> str:
 
 
 def _command(asked: Mapping[str, Any]) -> str:
-    """The command line of a request."""
-    words = ["python", "-m", "bench", "report"]
-    for name, value in asked.items():
-        if value is None or USUAL.get(name) == value:
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [flag, _text(value)]
-    return shlex.join(words)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "..".join("" if end is None else f"{end:g}" for end in value)
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    """The command line of a request, without the password of its storage and what is at its default."""
+    usual: dict[str, Any] = {name: p.default for name, p in signature(ranking.rank).parameters.items()}
+    usual["output"] = "report.html"
+    wanted = {name: value for name, value in asked.items() if name not in usual or value != usual[name]}
+    if wanted.get("parameters"):
+        wanted["parameters"] = "..".join("" if end is None else str(end) for end in wanted["parameters"])
+    return command_of(wanted | {"storage": asked["storage"] and tuning.shown_url(asked["storage"])}, "report")
 
 
 # Pictures
@@ -145,11 +136,12 @@ def _text(value: Any) -> str:
 
 def _pictures(league: Ranking) -> tuple[list[Picture], list[str]]:
     """All pictures that the runs of a league allow, and sentences on the others."""
-    pictures, undrawn, titles = [], [], list(dict.fromkeys(row.title for row in league.rows))
+    pictures, undrawn = list[Picture](), list[str]()
+    titles = list(dict.fromkeys(row.title for row in league.rows))
     for kind in sorted(reports.picture_kinds().values(), key=_order):
         if kind.needs == "ranking":
             try:
-                pictures += _drawn(kind, _asked(kind, league, len(titles)), titles)
+                pictures += _drawn(kind, _asked(kind, league, len(titles)), titles, undrawn)
             except RequestError as error:
                 undrawn.append(f"Not drawn, {kind.name}: {error}")
     return pictures, undrawn
@@ -175,18 +167,23 @@ def _asked(kind: Kind, league: Ranking, n_blocks: int) -> Ranking:
     return league if same else ranking.ranked_anew(league, by=by, blocks=over_blocks)
 
 
-def _drawn(kind: Kind, league: Ranking, titles: Sequence[str]) -> list[Picture]:
+def _drawn(kind: Kind, league: Ranking, titles: Sequence[str], undrawn: list[str]) -> Iterator[Picture]:
     """The picture; where it is of one block alone and there are several, one for each of the first.
 
+    :param undrawn: receives sentences on blocks that are left out.
     :raises RequestError: where there is nothing to draw.
     """
-    try:
-        return [Picture(kind.name, reports.draw_picture(kind, league))]
-    except RequestError:
-        if len(titles) == 1 or kind.asks:
-            raise
-    parts = [replace(league, rows=[row for row in league.rows if row.title == title]) for title in titles[:MOST_BLOCKS]]
-    return [Picture(f"{kind.name}-{place}", reports.draw_picture(kind, part)) for place, part in enumerate(parts, 1)]
+    if len(titles) == 1 or not kind.one_block:
+        yield Picture(kind.name, reports.draw_picture(kind, league))
+        return
+    for place, title in enumerate(titles[:MOST_BLOCKS], 1):
+        part = replace(league, rows=[row for row in league.rows if row.title == title])
+        try:
+            yield Picture(f"{kind.name}-{place}", reports.draw_picture(kind, part))
+        except RequestError as error:
+            undrawn.append(f"Not drawn, {kind.name} of {title}: {error}")
+    if len(titles) > MOST_BLOCKS:
+        undrawn.append(f"Of {len(titles)} tables the first {MOST_BLOCKS} have a picture {kind.name}.")
 
 
 # Studies

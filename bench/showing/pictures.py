@@ -37,6 +37,9 @@ def plot(
     :raises RequestError: for a request that is wrong, or that no record answers; where a library is missing.
     :raises StoreError: where the folder or a record in it cannot be used.
     """
+    reports.check_layout(width, theme)
+    if output is not None:
+        reports.check_picture(output)
     drawn = picture(kind, **request)
     if output is not None:
         reports.write_picture(drawn, output, width, theme)
@@ -71,6 +74,7 @@ def picture(
     found = reports.kind_of(kind)
     _check_request(found, {"id": id, "study": study, "storage": storage}, request)
     options = {"most": most, "band": band, "cost": cost}
+    reports.check_options(found, options)
     if found.needs == "record":
         if id is None:
             raise RequestError(f"The picture {kind!r} shows one run: it needs the id of a record.")

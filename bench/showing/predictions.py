@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import RequestError
 from bench.executors import Job, WorkUnit, open_channel, run_job
 from bench.reports import Predictions
-from bench.results import Record, about, many, open_store, percent
+from bench.results import Record, RecordSource, about, many, open_store, percent
 from bench.specs import Budget, Spec, prepare
 
 AGREE = 1e-9
@@ -32,7 +32,7 @@ def predictions_of(
     store = open_store(results)
     record = store.find(id)
     spec, step = remade_spec(record), record["final"]["step"] or 0
-    has_checkpoint = store.checkpoints is not None and store.checkpoints.read(record["id"], step) is not None
+    has_checkpoint = is_restorable(store, record)
     how = _how(record, step, has_checkpoint)
     if say is not None:
         say(how)
@@ -58,6 +58,12 @@ def predictions_of(
         n_classes=cell.task.n_classes,
         told=(how, *_differs(record, accuracy)),
     )
+
+
+def is_restorable(source: RecordSource, record: Record) -> bool:
+    """Whether a sound checkpoint of the record's last step is there."""
+    step = record["final"]["step"] or 0
+    return source.checkpoints is not None and source.checkpoints.read(record["id"], step) is not None
 
 
 def remade_spec(record: Record) -> Spec:
@@ -88,4 +94,4 @@ def _differs(record: Record, accuracy: float | None) -> list[str]:
     then = record["final"]["test_accuracy"]
     if then is None or accuracy is None or abs(then - accuracy) < AGREE:
         return []
-    return [f"Trained anew, {percent(accuracy)} of the test pairs are right; the record says {percent(then)}."]
+    return [f"Now {percent(accuracy)} of the test pairs are right; the record says {percent(then)}."]

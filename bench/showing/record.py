@@ -8,8 +8,8 @@ from bench import results as stored
 from bench.errors import BenchError
 from bench.reports import Predictions
 from bench.results import PARTS, Record, open_store
-from bench.showing.predictions import predictions_of, remade_spec
-from bench.specs import Request, Spec, command_of, defaults_of, exact_request, family, registry, run_request
+from bench.showing.predictions import is_restorable, predictions_of, remade_spec
+from bench.specs import Request, Spec, command_of, defaults_of, exact_request, family, in_folder, registry, run_request
 
 WORST = 3
 """So many operands and answers are named on which a learner errs most."""
@@ -97,9 +97,8 @@ def show(
         return Shown(record, changed, milestones_of(record), found, None, notes)
     limits: dict[str, Any] = {"steps": record["budget"]["steps"] or None, "seconds": record["budget"]["seconds"]}
     limits["stop_when_solved"] = record["budget"]["stop_when_solved"]
-    own = str(results) == "results" or Path(results).is_file()  # nothing is trained into a pack
-    folder = {} if own else {"results": str(results)}
-    return Shown(record, changed, milestones_of(record), found, command_of({**request, **limits, **folder}), notes)
+    command = command_of({**request, **limits, **in_folder(results)})
+    return Shown(record, changed, milestones_of(record), found, command, notes)
 
 
 def changed_settings(spec: Spec) -> dict[str, tuple[Any, Any]]:
@@ -110,8 +109,7 @@ def changed_settings(spec: Spec) -> dict[str, tuple[Any, Any]]:
     found = {}
     for key, value in request.pop("settings").items():
         owner, _, name = key.partition(".")
-        if key != "encoder.modulus" or value != spec.modulus:
-            found[key] = (value, defaults_of(owners[owner])[name])
+        found[key] = (value, defaults_of(owners[owner])[name])
     names = {"pairs": "protocol"}
     for name, value in request.items():
         if name not in ("encoder", "learner", "task"):
@@ -152,5 +150,4 @@ def errors_of(p: Predictions) -> Errors:
 
 def _is_quick(record: Record, results: str | Path) -> bool:
     step = record["final"]["step"]
-    checkpoints = open_store(results).checkpoints
-    return not step or (checkpoints is not None and checkpoints.has(record["id"], step))
+    return not step or is_restorable(open_store(results), record)

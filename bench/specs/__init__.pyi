@@ -7,6 +7,7 @@ from .cell import Cell as Cell
 from .cell import prepare as prepare
 from .commands import command_of as command_of
 from .commands import exact_request as exact_request
+from .commands import in_folder as in_folder
 from .commands import run_request as run_request
 from .docstrings import describe as describe
 from .docstrings import documentation as documentation

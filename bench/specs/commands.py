@@ -1,9 +1,11 @@
-"""The command line that trains a spec."""
+"""Command lines: the one that trains a spec, and those of other requests."""
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from bench.errors import FLAGS
 from bench.specs import registry
 from bench.specs.parameters import defaults_of
 from bench.specs.request import Request, options
@@ -22,6 +24,8 @@ def run_request(spec: Spec) -> dict[str, Any]:
         for name, default in defaults_of(maker(chosen["name"])).items():
             if name in chosen and name != "random_state" and listed(chosen[name]) != listed(default):
                 settings[f"{owner}.{name}"] = chosen[name]
+    if settings.get("encoder.modulus") == (spec.modulus or spec.make_task().n_operands):
+        del settings["encoder.modulus"]  # an encoder is told the task's unless the request says otherwise
     plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first
     wanted, usual = (
         {name: _field(one, name) for name in options(Request) if name not in APART} for one in (spec, plain)
@@ -44,8 +48,6 @@ def exact_request(spec: Spec) -> dict[str, Any] | None:
     if spec.validation_fraction:
         request["validation_fraction"] = spec.validation_fraction
     settings = request["settings"]
-    if settings.get("encoder.modulus") == (spec.modulus or spec.make_task().n_operands):
-        del settings["encoder.modulus"]  # an encoder is told the task's unless the request says otherwise
     made = family(Request.of(request), spec.seed).first
     for name, value in spec.task_parameters.items():
         if value != made.task_parameters.get(name):
@@ -58,22 +60,30 @@ def exact_request(spec: Spec) -> dict[str, Any] | None:
     return request if family(Request.of(request), spec.seed).first.id == spec.id else None
 
 
-def command_of(request: Mapping[str, Any]) -> str:
-    """The command line of `bench run` for these arguments.
+def command_of(request: Mapping[str, Any], command: str = "run") -> str:
+    """The command line for these arguments; those that are None or False are left out.
 
     >>> command_of({"encoder": "cycle", "learner": "mlp", "settings": {"learner.alpha": 0.1}, "sdr": "off", "seeds": 5})
     'python -m bench run --encoder cycle --learner mlp --set learner.alpha=0.1 --sdr off --seeds 5'
+    >>> command_of({"encoder": ["onehot", "cycle"], "at_once": 8, "quiet": True, "force": False}, "tune")
+    'python -m bench tune --encoder onehot,cycle --round 8 --quiet'
     """
-    words = ["python", "-m", "bench", "run"]
+    words = ["python", "-m", "bench", command]
     for name, value in request.items():
-        if name == "settings":
+        option = FLAGS.get(name, f"--{name.replace('_', '-')}")
+        if isinstance(value, Mapping):
             for key, one in value.items():
-                words += ["--set", f"{key}={_as_setting(one)}"]
+                words += [option, f"{key}={_as_setting(one)}"]
         elif value is True:
-            words.append(f"--{name.replace('_', '-')}")
+            words.append(option)
         elif value is not None and value is not False:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [option, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
     return shlex.join(words)
+
+
+def in_folder(results: str | Path) -> dict[str, str]:
+    """The argument that names the results folder of a command that trains: none for the usual one, and for a pack."""
+    return {} if str(results) == "results" or Path(results).is_file() else {"results": str(results)}
 
 
 def _as_setting(value: Any) -> str:

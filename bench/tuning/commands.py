@@ -1,10 +1,9 @@
 """Command lines: the one that makes a study, and the one that trains parameters that it found."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from bench.specs import Spec, command_of, run_request
+from bench.specs import Spec, command_of, in_folder, run_request
 from bench.tuning.space.ranges import Range
 from bench.tuning.storage.open import shown_url
 
@@ -17,26 +16,17 @@ def tune_command(asked: Mapping[str, Any]) -> str:
     >>> tune_command({"encoder": ["onehot", "cycle"], "learner": "ridge", "fix": {"learner.alpha": 1.0}, "trials": 8})
     'python -m bench tune --encoder onehot,cycle --learner ridge --fix learner.alpha=1.0 --trials 8'
     """
-    words = ["python", "-m", "bench", "tune"]
-    for name, value in asked.items():
-        if isinstance(value, Mapping):
-            for key, one in value.items():
-                words += _option(name, f"{key}={_text(one)}")
-        else:
-            words += _option(name, shown_url(value) if name == "storage" else value)
-    return shlex.join(words)
+    texts = {name: shown_url(value) if name == "storage" else _text(value) for name, value in asked.items()}
+    return command_of(texts, "tune")
 
 
-def _option(name: str, value: Any) -> list[str]:
-    """The words of an option; that of a flag has no value."""
-    option = "--round" if name == "at_once" else f"--{name.replace('_', '-')}"
-    return [option] if value is True else [option, _text(value)]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Range):
-        return f"{value.low}..{value.high}{':log' if value.log else ''}"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _text(value: Any) -> Any:
+    """A value whose ranges and lists are text."""
+    if isinstance(value, Mapping):
+        return {key: _text(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return f"{value.low}..{value.high}{':log' if value.log else ''}" if isinstance(value, Range) else value
 
 
 def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str) -> str:
@@ -44,5 +34,4 @@ def run_command(spec: Spec, limits: Mapping[str, Any], seeds: int, results: str)
 
     :param limits: steps, epochs and seconds of a cell, None for no limit.
     """
-    folder = {} if results == "results" else {"results": results}
-    return command_of({**run_request(spec), **limits, **folder, "seeds": seeds})
+    return command_of({**run_request(spec), **limits, **in_folder(results), "seeds": seeds})

@@ -49,6 +49,14 @@ NARROW = 500
 """In fewer pixels, labels are written in smaller letters."""
 
 
+def check_layout(width: int, theme: str) -> None:
+    """Raise RequestError for an unknown theme, or a width that leaves no room."""
+    if theme not in THEMES:
+        raise RequestError(one_of("`theme`", theme, THEMES))
+    if width < NARROWEST:
+        raise RequestError(f"`width` must be at least {NARROWEST} pixels, got {width}.")
+
+
 def laid_out(figure: Figure, width: int = 800, theme: str = "light", words: bool = True) -> Figure:
     """The picture with all that plotly and the renderer for print need; the picture given is not changed.
 
@@ -57,10 +65,7 @@ def laid_out(figure: Figure, width: int = 800, theme: str = "light", words: bool
     :param words: whether to write title and caption: a page may set them itself, from ``layout.meta``.
     :raises RequestError: for an unknown theme, or a width that leaves no room.
     """
-    if theme not in THEMES:
-        raise RequestError(one_of("`theme`", theme, THEMES))
-    if width < NARROWEST:
-        raise RequestError(f"`width` must be at least {NARROWEST} pixels, got {width}.")
+    check_layout(width, theme)
     given, meta = figure["layout"], figure["layout"]["meta"]
     given = {**given, **_short_ticks(given, width)}
     left = min(meta.get("left", LEFT), SIDE * width + AXIS)

@@ -22,6 +22,7 @@ from bench.reports.figures._text import escaped
 from bench.results import exponential, many, percent, short_duration
 
 KIND = "cost"
+ONE_BLOCK = True
 COSTS = {
     "seconds": ("seconds of training, a run's share of its fleet", short_duration),
     "flops": ("FLOPs of training", exponential),
@@ -132,7 +133,7 @@ def _caption(points: Sequence[Point], front: Sequence[Point], most: int) -> list
         "least as accurate. It is chosen by the test pairs that it shows."
     )
     if len(front) > most:
-        told.append(f"Named are the {most} most accurate of {len(front)}; the option most names more.")
+        told.append(f"Named are the {most} most accurate of {len(front)}; `most` names more.")
     return told
 
 

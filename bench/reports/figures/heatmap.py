@@ -12,6 +12,7 @@ from bench.reports.figures._text import escaped
 from bench.results import many, percent
 
 KIND = "heatmap"
+ONE_BLOCK = True
 SCALE = [[0.0, "#f4f8fb"], [0.25, "#c6dbef"], [0.5, "#7fb3d5"], [0.75, "#2f7fb8"], [1.0, "#08306b"]]
 """From light to dark in one hue: the order is the same in grey print and for colour-blind readers."""
 CELL = 34

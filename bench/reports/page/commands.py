@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from bench.errors import as_options
 from bench.ranking import Row, Run
 from bench.reports.page.settings import default_settings
-from bench.specs import Request, command_of, derive_seed, options
+from bench.specs import Request, command_of, derive_seed, in_folder, options
 
 MOST_LINES = 12
 """Command lines of a row; where it would take more, the first ones are given."""
@@ -43,12 +43,20 @@ def commands_of(
     request = _request(row, changed)
     if request is None:
         where = [] if folder == "results" else ["--results", folder]
-        return [shlex.join(["python", "-m", "bench", "rerun", run.id, *where]) for run in row.runs][:MOST_LINES]
+        lines = [shlex.join(["python", "-m", "bench", "rerun", run.id, *where]) for run in row.runs]
+        return _first(lines)
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in row.runs:
         groups.setdefault((run.fraction, limits[run.id], _fixed_seeds(run)), []).append(run)
-    lines = (line for (_, limit, fixed), runs in groups.items() for line in _lines(request, runs, limit, fixed))
-    return list(lines)[:MOST_LINES]
+    request |= in_folder(folder)
+    made = (line for (_, limit, fixed), runs in groups.items() for line in _lines(request, runs, limit, fixed))
+    return _first(list(made))
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many others there are, as a comment of the shell."""
+    rest = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], *([f"# and {rest:,} more, one for each of the other runs"] if rest > 0 else [])]
 
 
 def _request(row: Row, changed: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import optuna
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.ranking import Ranking
 from bench.reports.figures._elements import Figure
 from bench.reports.page.league import facts_of
 from bench.reports.page.runs import Collected
+
+if TYPE_CHECKING:
+    import optuna
 
 
 class Picture(NamedTuple):
@@ -29,7 +30,7 @@ class StudyPart(NamedTuple):
     :param curve: the name of its intermediate values.
     """
 
-    study: optuna.Study
+    study: "optuna.Study"
     names: Sequence[str]
     curve: str
     pictures: Sequence[Picture]

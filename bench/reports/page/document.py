@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench.errors import RequestError
-from bench.reports.page.commands import with_options
+from bench.errors import optional_package
 from bench.reports.page.content import Content
 from bench.reports.page.curves import curve_data
 from bench.reports.page.league import league_data
@@ -56,7 +54,7 @@ def _parts(content: Content) -> dict[str, Any]:
             "title": content.title,
             "command": content.command,
             "facts": content.facts,
-            "undrawn": [with_options(line) for line in content.undrawn],
+            "undrawn": content.undrawn,
             "league": None if ranking is None else league_data(ranking),
         },
         "runs": run_data(rows, content.collected, content.folder or "results"),
@@ -95,10 +93,7 @@ def plotly_program() -> str:
 
     :raises RequestError: where plotly is missing.
     """
-    try:
-        return str(import_module("plotly.offline").get_plotlyjs())
-    except ImportError as error:
-        raise RequestError(f"A report needs plotly: pip install 'mod97[plot]' ({error}).") from error
+    return str(optional_package("plotly.offline", "plot", "A report").get_plotlyjs())
 
 
 @cache

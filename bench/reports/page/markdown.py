@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.reports.league_table import tables_of
 from bench.reports.markdown import league_markdown, markdown_table
+from bench.reports.page.commands import with_options
 from bench.reports.page.content import Content, Picture
 from bench.reports.page.studies import study_facts
 
@@ -19,10 +20,10 @@ def report_markdown(content: Content, folder: str) -> str:
 def _lines(content: Content, folder: str) -> Iterator[str]:
     yield f"# {_plain(content.title)}\n"
     yield from _facts(content.facts)
-    yield f"\nMade by `{_plain(content.command)}`.\n"
+    yield f"\nMade by `{content.command}`.\n" if content.command else ""
     if content.ranking is not None:
         yield "## League\n"
-        yield from map(_plain, league_markdown(content.ranking, tables_of(content.ranking)))
+        yield from (_plain(with_options(line)) for line in league_markdown(content.ranking, tables_of(content.ranking)))
     if content.pictures:
         yield "\n## Pictures\n"
         yield from _pictures(content.pictures, folder)
