@@ -229,6 +229,10 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         return self._scores(validate_data(self, _dense(X), dtype=np.float32, reset=False))
 
+    def embed(self, codes: Codes) -> NDArray[np.floating] | None:
+        """The image of every code in each slot under the first linear map, (S, U, D); None where there is none."""
+        return None
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 

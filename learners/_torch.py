@@ -274,14 +274,25 @@ class TorchLearner(FleetLearner):
             s = scores - scores.amin(dim=-1, keepdim=True).clamp_max(0) + torch.finfo(scores.dtype).tiny
         return (s / s.sum(dim=-1, keepdim=True)).numpy()
 
+    def embed(self, codes: Codes) -> NDArray[np.floating] | None:
+        """The image of every code under the embedding, or the first layer, (S, U, D)."""
+        network = self._fitted_network(codes.n_features)
+        with torch.no_grad():
+            embedded = network.embed(torch.as_tensor(codes.table_UF, dtype=torch.float32), codes.n_slots)
+        return None if embedded is None else embedded.numpy()
+
     def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         n, slots = len(X), self.n_slots_
         table = torch.as_tensor(np.ascontiguousarray(X, dtype=np.float32).reshape(n * slots, -1))
         index = torch.arange(n * slots).reshape(n, slots)
-        network = self.network(slots, table.shape[1], len(self.classes_))
-        weights: dict[str, Tensor] = {name: torch.as_tensor(w) for name, w in self.model_.items()}
         with torch.no_grad():
-            return torch.func.functional_call(network, weights, (table, index, None))[0].numpy()
+            return self._fitted_network(table.shape[1])(table, index, None)[0].numpy()
+
+    def _fitted_network(self, n_features: int) -> Network:
+        """The module with its weights."""
+        network = self.network(self.n_slots_, n_features, len(self.classes_))
+        network.load_state_dict({name: torch.as_tensor(w) for name, w in self.model_.items()}, assign=True)
+        return network
 
 
 def _freeze(names: frozenset[str]) -> Transformation:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state
 
+from encoders import Codes
 from learners._base import Learner, Problem, Solitary, Solo, State
 from learners._hyperparameters import check_fields, hyperparameter
 
@@ -95,15 +96,24 @@ class MLP(Solitary):
         return _Epochs(self, problem)
 
     def losses(self, scores: NDArray[np.floating], y: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Squared error of the regressor, −log p(y) of the classifier."""
+        """Squared error of the regressor, −log p(y) of the classifier.
+
+        Scores that were changed, so that some are negative, are cut off at 0 and divided by their sum.
+        """
         if self.head == "regressor":
             return super().losses(scores, y)
+        if (scores < 0).any():
+            scores = np.maximum(scores, 0) / np.maximum(scores, 0).sum(axis=1, keepdims=True)
         return -np.log(np.maximum(scores[np.arange(len(y)), y].astype(np.float64), np.finfo(np.float32).tiny))
 
     def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         if isinstance(self.model_, MLPClassifier):
             return self.model_.predict_proba(X)
         return self.model_.predict(X).reshape(len(X), -1)
+
+    def embed(self, codes: Codes) -> NDArray[np.floating]:
+        """The image of every code under the first layer, (S, U, D)."""
+        return codes.table_UF @ self.model_.coefs_[0].reshape(codes.n_slots, codes.n_features, -1)
 
     def _network(self, n_train: int) -> MLPRegressor | MLPClassifier:
         network = MLPRegressor if self.head == "regressor" else MLPClassifier

@@ -106,6 +106,14 @@ class _Layers(Network):
         self.activation = ACTIVATIONS[activation]
         self.not_for_muon = frozenset({"hidden.0.weight", "readout.weight"})
 
+    def embed(self, table_UF: Tensor, n_slots: int) -> Tensor:
+        (n, width), first = table_UF.shape, [*self.hidden, self.readout][0]
+        placed_SUSF = table_UF.new_zeros(n_slots, n, n_slots, width)
+        for slot in range(n_slots):
+            placed_SUSF[slot, :, slot] = table_UF
+        x = placed_SUSF.flatten(2)
+        return first(x) - first(torch.zeros_like(x))
+
     def reset(self, generator: Generator, code_norm: float) -> None:
         for layer in (*self.hidden, self.readout):
             layer.reset(generator)

@@ -17,7 +17,12 @@ LINES_EVERY = 2.0
 """Seconds between two lines of progress."""
 NAMED = 20
 """At most this many disagreeing records are named."""
-KINDS = {"checkpoint": "checkpoint", "stray checkpoint": "checkpoint", "temporary": "temporary file"}
+KINDS = {
+    "checkpoint": "checkpoint",
+    "stray checkpoint": "checkpoint",
+    "state": "kept state",
+    "temporary": "temporary file",
+}
 """The kinds of removed files, and how each is called."""
 
 
@@ -91,7 +96,7 @@ def pack(sources: tuple[str, ...], as_json: bool, quiet: bool, **request: Any) -
 @quiet_option
 @debug_option
 def clean(as_json: bool, quiet: bool, **request: Any) -> int:
-    """Remove checkpoints, and temporary files that killed processes left an hour ago or earlier.
+    """Remove checkpoints, kept states, and temporary files that killed processes left an hour ago or earlier.
 
     Records stay, and so do files that are not ours. An extension goes on from a checkpoint: after this it trains anew
     from step 0. Checkpoints of cells that a running process has leased stay, and for an hour those of interrupted

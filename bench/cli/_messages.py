@@ -7,7 +7,7 @@ from bench.errors import as_options
 from bench.specs import Request
 
 OTHERS = (
-    *("device", "results", "jobs", "force", "save_model"),
+    *("device", "results", "jobs", "force", "keep_states", "save_model"),
     *("by", "target", "crossing", "horizon", "parameters", "blocks", "top", "skip_broken"),
     *("older_than", "host", "port", "output", "curves", "cost", "theme", "width", "most", "band", "format"),
 )

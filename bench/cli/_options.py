@@ -229,6 +229,13 @@ device_option = click.option(
 )
 
 
+keep_states_option = click.option(
+    "--keep-states",
+    type=Given(int),
+    default=0,
+    metavar="N",
+    help="Keep the states of N evaluations of each run, from which plot progress draws what happens inside.",
+)
 executor_option = click.option(
     "--executor",
     default="local",

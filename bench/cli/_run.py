@@ -14,6 +14,7 @@ from bench.cli._options import (
     device_option,
     executor_option,
     json_option,
+    keep_states_option,
     options_of,
     parse_settings,
     prepare,
@@ -36,6 +37,7 @@ from bench.specs import Request
 @executor_option
 @click.option("--jobs", type=Given(int), help="Worker processes.  [default: one for each core, or GPU]")
 @click.option("--save-model", metavar="PATH", help="Save the fitted pipeline, for joblib.load; {seed} for several.")
+@keep_states_option
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 @click.option("--force", is_flag=True, help="Compute anew what is stored.")

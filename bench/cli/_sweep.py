@@ -11,6 +11,7 @@ from bench.cli._options import (
     device_option,
     executor_option,
     json_option,
+    keep_states_option,
     options_of,
     parse_settings,
     parse_value,
@@ -44,6 +45,7 @@ SEVERAL = {name for name, (option, _) in options(Request).items() if option.seve
 @device_option
 @executor_option
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
+@keep_states_option
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show what would run, and about how long.")
 @click.option("--force", is_flag=True, help="Compute anew what is stored.")
@@ -58,6 +60,7 @@ def sweep(
     results: str,
     seconds: float | None,
     force: bool,
+    keep_states: int,
     jobs: int | None,
     executor: str,
     dry_run: bool,
@@ -76,7 +79,9 @@ def sweep(
     _check(grid, wanted)
     prepare(jobs, executor, device, results, dry_run)
     chosen = scheduling.read(grid) if grid is not None else scheduling.Grid.of(wanted, "the options")
-    planned = scheduling.plan_sweep(chosen, device=device, results=results, force=force, seconds=seconds)
+    planned = scheduling.plan_sweep(
+        chosen, device=device, results=results, force=force, keep_states=keep_states, seconds=seconds
+    )
     if dry_run:
         _tables.show_plan(planned, as_json, jobs)
         return 0

@@ -13,4 +13,5 @@ from .lifetime import begin_worker as begin_worker
 from .lifetime import graceful as graceful
 from .memory import keep_freed_memory as keep_freed_memory
 from .models import check_model_path as check_model_path
+from .worker import arithmetic as arithmetic
 from .worker import run_job as run_job

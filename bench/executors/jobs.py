@@ -31,6 +31,7 @@ class Job:
     :param threads: number of threads for arithmetic.
     :param results: the results folder; None stores nothing.
     :param force: whether stored records are replaced.
+    :param keep_states: the number of evaluations of each cell at which its state is kept.
     :param lease: the file of the lease on the cells, whose lock the worker shares.
     :param source: commit and state of the source, which the main process has read once.
     :param repeats: how many such jobs one worker will run; it decides whether compiling pays.
@@ -42,6 +43,7 @@ class Job:
     threads: int = 1
     results: str | None = None
     force: bool = False
+    keep_states: int = 0
     source: tuple[str | None, bool | None] = (None, None)
     lease: str | None = None
     repeats: int = 1

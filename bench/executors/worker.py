@@ -20,33 +20,40 @@ from bench.executors.memory import keep_freed_memory
 from bench.executors.models import save_model
 from bench.harness import CheckpointError, Clock, Outcome, empty_curve, restored_learner, train_cells, trained_record
 from bench.results import Environment, Record, State, Store, Trained, environment, sharing, source_digest
-from bench.specs import Cell, prepare, registry
+from bench.specs import Cell, Spec, prepare, registry
 
 
 def run_job(job: Job, channel: Channel) -> list[Result]:
     """Run one job; without any result if a stop is requested before it begins."""
     if channel.stop_requested():
         return []
-    keep_freed_memory()
-    with sharing(job.lease), _threads(job), threadpool_limits(job.threads), warnings.catch_warnings(), working_on_job():
-        warnings.simplefilter("ignore")
+    with sharing(job.lease), arithmetic(job.units[0].spec, job.threads), working_on_job():
         return _Runner(job, channel).run()
 
 
 @contextmanager
-def _threads(job: Job) -> Iterator[None]:
+def arithmetic(spec: Spec, threads: int) -> Iterator[None]:
+    """Arithmetic as cells are computed with: a number of threads, no warnings, freed memory kept."""
+    keep_freed_memory()
+    with _threads(spec, threads), threadpool_limits(threads), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _threads(spec: Spec, number: int) -> Iterator[None]:
     """Set the number of threads of torch and flush denormal numbers, if the learner uses torch.
 
     Some processors are slow with weights that have decayed below 1e-38: a quadratic network of width 512 (lr 0.083,
     decay 1.1) took 84 ms a step with them, 16 without, to the same accuracy (one core of an Intel Xeon).
     """
-    registry.learner(job.units[0].spec.learner["name"])  # imports torch if it uses it
+    registry.learner(spec.learner["name"])  # imports torch if it uses it
     torch = sys.modules.get("torch")
     if torch is None:
         yield
         return
     threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-40) * 1) == 0
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(number)
     torch.set_flush_denormal(True)
     try:
         yield
@@ -65,6 +72,7 @@ class _Runner:
         self.results: dict[str, Result] = {}
         self.store = Store(job.results) if job.results else None
         self.forced = {unit.spec.id for unit in job.units} if job.force else set()
+        self.not_kept: dict[str, str] = {}
 
     def run(self) -> list[Result]:
         """The results in the order of the units."""
@@ -99,18 +107,25 @@ class _Runner:
                 self._fail(unit, error)
         if not ready:
             return
+        priors = [self._prior(unit) for unit in ready]
+        if self.store is not None:
+            for unit, prior in zip(ready, priors, strict=True):
+                if prior is None:
+                    self.store.states.remove(unit.spec.id)
         try:
             train_cells(
                 cells,
                 [unit.budget for unit in ready],
                 lambda outcomes: self._finish([(ready[r], cells[r], outcome) for r, outcome in outcomes]),
-                [self._prior(unit) for unit in ready],
+                priors,
                 partial(self.channel.report, self.job.name),
                 self.channel.stop_requested,
                 self.clock,
                 self.device,
                 probe_cache=self.channel.folder,
                 repeats=self.job.repeats,
+                keep_states=self.job.keep_states,
+                keep=lambda r, step, state: self._keep(ready[r].spec.id, step, state),
             )
         except CheckpointError:
             raise
@@ -138,15 +153,23 @@ class _Runner:
         state = self.store.checkpoints.read(unit.spec.id, unit.prior["final"]["step"])
         return None if state is None else (unit.prior, state)
 
+    def _keep(self, id: str, step: int, state: State) -> None:
+        """Store a state along training; training goes on where that fails."""
+        try:
+            if self.store is not None:
+                self.store.states.write(id, step, state)
+        except StoreError as error:
+            self.not_kept.setdefault(id, f"Its state at step {step:,} is not kept: {error}")
+
     def _finish(self, some: Sequence[tuple[WorkUnit, Cell, Outcome]]) -> None:
         """Store records, then models, so that an error with a model cannot lose a record."""
         records = [self._described(outcome.record, unit) for unit, _, outcome in some]
         states = [outcome.state() if self.store else {} for _, _, outcome in some]
         problems = self._store(list(zip(records, states, strict=True)))
         for (unit, cell, outcome), record, problem in zip(some, records, problems, strict=True):
-            message = problem
+            message = problem or self.not_kept.get(unit.spec.id)
             if unit.model and record["status"] not in ("interrupted", "diverged"):
-                message = save_model(cell, outcome.fitted(), Path(unit.model)) or problem
+                message = save_model(cell, outcome.fitted(), Path(unit.model)) or message
             self.results[unit.spec.id] = Result(record, message)
 
     def _save_stored_model(self, unit: WorkUnit) -> None:

@@ -5,5 +5,6 @@ from .outcome import trained_record as trained_record
 from .pace import Clock as Clock
 from .replica import empty_curve as empty_curve
 from .replica import solved as solved
+from .train import learners_at as learners_at
 from .train import restored_learner as restored_learner
 from .train import train_cells as train_cells

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from bench.harness.probes import PROBES, Probes
-from bench.results import PARTS, Record, evaluation_steps, settled
+from bench.results import PARTS, Record, evaluation_steps, settled, spread
 from bench.specs import Budget, Cell
 
 SOLVED = 0.99
@@ -17,6 +17,7 @@ class Replica:
     """One cell in training.
 
     :param evaluation_steps: the steps at which it is evaluated, which do not depend on the other cells of its fleet.
+    :param kept_steps: those of them at which its state is kept.
     :param step: the number of steps that it is trained.
     :param passed: last step of the cells' common evaluation steps that this replica has passed.
     """
@@ -24,6 +25,7 @@ class Replica:
     cell: Cell
     budget: Budget
     evaluation_steps: frozenset[int]
+    kept_steps: frozenset[int]
     curve: dict[str, list[Any]]
     prior: Record | None
     step: int = 0
@@ -49,18 +51,22 @@ class Replica:
         return self.status == "running" and self.passed < step <= self.budget.steps
 
 
-def begin_replica(cell: Cell, budget: Budget, record: Record | None) -> Replica:
-    """A replica at step 0, or at the last step of the record that it continues."""
+def begin_replica(cell: Cell, budget: Budget, record: Record | None, keep_states: int = 0) -> Replica:
+    """A replica at step 0, or at the last step of the record that it continues.
+
+    :param keep_states: the number of its evaluations at which its state is kept.
+    """
     steps = _evaluation_steps(budget.steps, cell.learner.granularity(cell.n_train))
+    kept_steps = frozenset(spread(sorted(steps), keep_states) if keep_states else ())
     if record is None:
-        return Replica(cell, budget, steps, empty_curve(), None)
+        return Replica(cell, budget, steps, kept_steps, empty_curve(), None)
     # The last point of a shorter run may be none of these steps, and a run without an interruption would not have it.
     start, before = record["final"]["step"], cast("dict[str, list[Any]]", record["curve"])
     assert start is not None
     assert start < budget.steps
     kept = [i for i, step in enumerate(before["step"]) if step in steps]
     curve = {name: [values[i] for i in kept] for name, values in before.items()}
-    return Replica(cell, budget, steps, curve, record, start, start)
+    return Replica(cell, budget, steps, kept_steps, curve, record, start, start)
 
 
 @lru_cache

@@ -3,7 +3,7 @@
 Learners receive nothing from test pairs, and the decision to stop does not use them either.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -26,6 +26,8 @@ PROGRESS_EVERY = 0.2
 """Seconds between two reports of progress."""
 
 Save = Callable[[Sequence[tuple[int, Outcome]]], None]
+Keep = Callable[[int, int, State], None]
+"""Receives the number of a cell, a step and its state there."""
 
 
 def train_cells(
@@ -40,6 +42,8 @@ def train_cells(
     save_every: float = 60.0,
     probe_cache: Path | None = None,
     repeats: int = 1,
+    keep_states: int = 0,
+    keep: Keep = lambda r, step, state: None,
 ) -> None:
     """Train cells of equal structure side by side until each is over.
 
@@ -54,13 +58,15 @@ def train_cells(
     :param save_every: seconds between two saves of cells in training; more if a save takes long.
     :param probe_cache: a folder in which probes are cached for cells that share their encoding.
     :param repeats: the expected number of such trainings one after another, this one included.
+    :param keep_states: the number of evaluations of each cell, spread over the logarithm of the step, whose states
+        ``keep`` receives; a state's arrays may change as the training goes on.
     :raises CheckpointError: if a checkpoint does not fit its cell.
     """
     priors = list(priors) or [None] * len(cells)
     records = [prior and prior[0] for prior in priors]
-    replicas = [begin_replica(*each) for each in zip(cells, budgets, records, strict=True)]
+    replicas = [begin_replica(*each, keep_states) for each in zip(cells, budgets, records, strict=True)]
     with closing(Prober(replicas, device, probe_cache)) as prober:
-        run = _TrainingRun(replicas, prober, save, on_progress, clock or Clock())
+        run = _TrainingRun(replicas, prober, save, keep, on_progress, clock or Clock())
         run.begin(priors, device, repeats)
         run.train(should_stop, save_every)
 
@@ -75,10 +81,12 @@ class _TrainingRun:
         replicas: Sequence[Replica],
         prober: Prober,
         save: Save,
+        keep: Keep,
         on_progress: Callable[[Sequence[CellProgress]], None],
         clock: Clock,
     ) -> None:
-        self.replicas, self.prober, self.save, self.on_progress, self.clock = replicas, prober, save, on_progress, clock
+        self.replicas, self.prober, self.save, self.keep = replicas, prober, save, keep
+        self.on_progress, self.clock = on_progress, clock
         self.evaluation_steps = sorted(frozenset[int]().union(*(replica.evaluation_steps for replica in replicas)))
         self.evaluator = Evaluator([replica.cell for replica in replicas])
         self.pace = Pace()
@@ -96,7 +104,8 @@ class _TrainingRun:
             self.training = type(learners[0]).begin(learners, problems, setting)
             for r, prior in enumerate(priors):
                 if prior is not None:
-                    _restore(self.training, r, prior)
+                    record, state = prior
+                    _restore(self.training, r, record["id"], record["final"]["step"] or 0, state)
 
     def train(self, should_stop: Callable[[], bool], save_every: float) -> None:
         """Train, evaluate and save until every cell is over."""
@@ -133,6 +142,9 @@ class _TrainingRun:
             self._append_to_curves(active)
         for r in active:
             self.replicas[r].status = status_of(self.replicas[r], stop)
+        for r in active:
+            if self.replicas[r].status == "running" and self.replicas[r].step in self.replicas[r].kept_steps:
+                self.keep(r, self.replicas[r].step, self.training.state(r))
         over = [r for r in active if self.replicas[r].status != "running"]
         finished = all(replica.status != "running" for replica in self.replicas)
         if finished or self.clock.elapsed - self.reported_at > PROGRESS_EVERY:
@@ -174,21 +186,44 @@ class _TrainingRun:
         return Outcome(record, lambda: self.training.state(r), lambda: self.training.learner(r))
 
 
-def _restore(training: Training, r: int, prior: tuple[Record, State]) -> None:
+def _restore(training: Training, r: int, id: str, step: int, state: State) -> None:
     try:
-        training.restore(r, prior[1])
-        if int(prior[1]["step"]) != prior[0]["final"]["step"]:
+        training.restore(r, state)
+        if int(state["step"]) != step:
             raise ValueError("it is of another step")  # noqa: TRY301
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise CheckpointError(prior[0]["id"], error) from error
+        raise CheckpointError(id, error) from error
+
+
+def learners_at(
+    cell: Cell, steps: Sequence[int], stored: Callable[[int], State | None] = lambda step: None
+) -> Iterator[tuple[int, Learner]]:
+    """The fitted learner of a cell at each of these steps, on the CPU: the last one first, then in order.
+
+    It is one object, which changes from step to step.
+
+    :param steps: increasing.
+    :param stored: its state at a step; where that is None, it is trained from the step before, or anew.
+    :raises CheckpointError: where a state does not fit it.
+    """
+    training = type(cell.learner).begin([cell.learner], [cell.problem], Setting("cpu", cell.spec.precision, steps[-1]))
+    id, made, before = cell.spec.id, dict[int, State](), None
+    for step in steps:
+        if state := stored(step):
+            before = state
+            continue
+        if before is not None:
+            _restore(training, 0, id, int(before["step"]), before)
+        training.advance(step, [0])
+        before = None  # the training itself is there
+        if len(steps) > 1:
+            made[step] = {name: array.copy() for name, array in training.state(0).items()}
+    for step in [steps[-1], *steps[:-1]]:
+        if state := made.get(step) or stored(step):
+            _restore(training, 0, id, step, state)
+        yield step, training.learner(0)
 
 
 def restored_learner(cell: Cell, record: Record, state: State | None) -> Learner:
     """The fitted learner of a record: from its checkpoint, or trained again if that is gone."""
-    step = record["final"]["step"] or 0
-    training = type(cell.learner).begin([cell.learner], [cell.problem], Setting("cpu", cell.spec.precision, step))
-    if state:
-        _restore(training, 0, (record, state))
-    else:
-        training.advance(step, [0])
-    return training.learner(0)
+    return next(learners_at(cell, [record["final"]["step"] or 0], lambda step: state))[1]

@@ -32,3 +32,9 @@ from .pictures import kind_of as kind_of
 from .pictures import picture_kinds as picture_kinds
 from .pictures import write_picture as write_picture
 from .terminal import text_chart as text_chart
+from .views.grid import Grid as Grid
+from .views.grid import grid_of as grid_of
+from .views.inside import Inside as Inside
+from .views.inside import Look as Look
+from .views.inside import look_inside as look_inside
+from .views.spectrum import Part as Part

@@ -38,7 +38,7 @@ class Kind(NamedTuple):
 
     @property
     def needs(self) -> str:
-        """What it is drawn from: "ranking", "record" or "study"."""
+        """What it is drawn from: "ranking", "study", or of one run "record", "inside" or "states"."""
         return "study" if ".study." in self.place else getattr(self.module, "NEEDS", "ranking")
 
     @property
@@ -96,8 +96,8 @@ def check_options(kind: Kind, options: Mapping[str, Any]) -> None:
 def draw_picture(kind: Kind, data: Any, **options: Any) -> Figure:
     """The picture of this kind, without a layout: see `bench.reports.figures._elements`.
 
-    :param data: what the kind needs: a ranking, the predictions of a record, or a study with the names of its values
-        and of its intermediate values.
+    :param data: what the kind needs: a ranking, the predictions of a record, a look inside it, or a study with the
+        names of its values and of its intermediate values.
     :param options: arguments of its ``draw``; those that are None take their defaults.
     :raises RequestError: for an option that the kind does not take, or where there is nothing to draw.
     """

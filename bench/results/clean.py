@@ -5,12 +5,13 @@ import re
 import stat
 import time
 from collections.abc import Collection
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, StoreError
+from bench.results.checkpoints import STATES
 from bench.results.leases import leased
 from bench.results.merge import Progress, groups, silent
 from bench.results.store import Store
@@ -19,7 +20,9 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 
 _CHECKPOINT = re.compile(r"([0-9a-f]{16})-(\d+)\.npz")
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}(-\d+)?-[a-z0-9_]{8}\.tmp")
+_ID = re.compile(r"[0-9a-f]{16}")
+_STATE = re.compile(r"(\d+)\.npz")
+_TEMPORARY = re.compile(r"\.([0-9a-f]{16}(-\d+)?|\d+)-[a-z0-9_]{8}\.tmp")
 _TEMPORARY_LIST = re.compile(r"\.(\d+-[0-9a-f]{8}-)?[a-z0-9_]{8}\.tmp")
 """A list of leases; earlier versions put no name in front."""
 
@@ -28,7 +31,8 @@ _TEMPORARY_LIST = re.compile(r"\.(\d+-[0-9a-f]{8}-)?[a-z0-9_]{8}\.tmp")
 class File:
     """A file other than a record.
 
-    :param kind: "checkpoint", "stray checkpoint" (of a step that is not its record's last) or "temporary".
+    :param kind: "checkpoint", "stray checkpoint" (of a step that is not its record's last), "state" (kept along
+        training by ``--keep-states``) or "temporary".
     """
 
     path: str
@@ -68,13 +72,13 @@ def clean_folder(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Cleaned:
-    """Remove checkpoints, and temporary files of processes that were killed. Records and other files stay.
+    """Remove checkpoints, states that were kept along training, and temporary files of processes that were killed.
 
-    Two kinds of checkpoints stay: those of cells that a living process has leased, and those younger than an hour whose
-    record is "interrupted", because a cell in training writes such a pair from time to time. If any other checkpoint is
-    removed just before a process leases its cell, that cell is trained from step 0, and its record stays until the new
-    one has more steps. The folder is locked, so that nothing is removed after a checkpoint is written and before its
-    record is.
+    Records and other files stay. Checkpoints and states of cells stay that a living process has leased; so do
+    checkpoints younger than an hour whose record is "interrupted", because a cell in training writes such a pair from
+    time to time. If any other checkpoint is removed just before a process leases its cell, that cell is trained from
+    step 0, and its record stays until the new one has more steps. The folder is locked, so that nothing is removed
+    after a checkpoint is written and before its record is.
 
     :param older_than: keep files that are younger than this many days.
     :param dry_run: only report what would be removed.
@@ -97,11 +101,12 @@ def clean_folder(
 
 
 def _candidates(store: Store) -> list[Path]:
-    """Checkpoints and temporary files, recognized by their names."""
-    ours = {
+    """Checkpoints, states and temporary files, recognized by their names."""
+    ours: dict[Path, tuple[re.Pattern[str], ...]] = {
         store.folder: (_TEMPORARY,),
         store.checkpoints.folder: (_CHECKPOINT, _TEMPORARY),
         store.folder / "claims": (_TEMPORARY_LIST,),
+        **{path: (_STATE, _TEMPORARY) for path in sorted(store.states.folder.glob("*/")) if _ID.fullmatch(path.name)},
     }
     found: list[Path] = []
     for folder, names in ours.items():
@@ -125,7 +130,8 @@ def _sweep_away(path: Path, store: Store, least: float, ids: Collection[str], cl
     # The clock of a file server can be ahead: the age of a file from the future is 0.
     age = max(0.0, time.time() - found.st_mtime)
     kind, interrupted = _kind(path, store)
-    in_flight = kind == "checkpoint" and (path.name[:16] in ids or (interrupted and age < HOUR))
+    id = path.parent.name if kind == "state" else path.name[:16]
+    in_flight = kind in ("checkpoint", "state") and (id in ids or (interrupted and age < HOUR))
     file = File(str(path), kind, found.st_size)
     if in_flight:
         cleaned.in_flight.append(file)
@@ -140,7 +146,7 @@ def _kind(path: Path, store: Store) -> tuple[str, bool]:
     """The kind of a file, and whether its record is "interrupted"."""
     named = _CHECKPOINT.fullmatch(path.name)
     if named is None:
-        return "temporary", False
+        return "state" if _STATE.fullmatch(path.name) else "temporary", False
     try:
         record = store.read(named[1])
     except StoreError:
@@ -156,6 +162,9 @@ def _remove(path: Path, cleaned: Cleaned) -> None:
         return
     try:
         path.unlink(missing_ok=True)
+        if path.parent.parent.name == STATES:
+            with suppress(OSError):  # others are left in it
+                path.parent.rmdir()
     except OSError as error:
         gone = f" {len(cleaned.removed):,} files were removed before." if cleaned.removed else ""
         raise StoreError(f"{str(path)!r} cannot be removed: {error.strerror}.{gone}") from error

@@ -40,6 +40,21 @@ def evaluation_steps(budget: int, granularity: int) -> list[int]:
     return steps
 
 
+def spread(steps: Sequence[int], n: int) -> list[int]:
+    """At most n of these steps, spread evenly over their logarithms from the first to the last.
+
+    :param steps: increasing; positive but for the first one.
+
+    >>> spread([1, 2, 3, 4, 5, 6, 7, 8, 16], 4)
+    [1, 3, 6, 16]
+    """
+    if n >= len(steps):
+        return list(steps)
+    logs = np.log(np.maximum(steps, 1))
+    wanted = np.linspace(logs[0], logs[-1], n) if n > 1 else logs[-1:]
+    return [steps[i] for i in np.unique(np.abs(logs - wanted[:, np.newaxis]).argmin(axis=1))]
+
+
 def is_correct(scores_NC: NDArray[np.floating], y_N: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether the class with the highest score is right, (N,); of equal scores the first counts."""
     return scores_NC.argmax(1) == y_N

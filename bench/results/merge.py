@@ -194,7 +194,8 @@ def _stage_copy(target: Store, move: _Move) -> Staged | None:
     except FileNotFoundError:
         return None
     with source:
-        return target.checkpoints.stage_file(move.checkpoint.name, lambda file: shutil.copyfileobj(source, file, 2**20))
+        id, step = move.record["id"], move.record["final"]["step"]
+        return target.checkpoints.stage_file(id, step, lambda file: shutil.copyfileobj(source, file, 2**20))
 
 
 def _settle(move: _Move, state: Staged | None, record: Staged, target: Store, merged: Merged) -> None:
@@ -211,6 +212,7 @@ def _settle(move: _Move, state: Staged | None, record: Staged, target: Store, me
         target.checkpoints.path(id, step).unlink(missing_ok=True)
     record.settle()
     before = None if stored is None else stored["final"]["step"]
+    target.states.remove(id)  # of the run that this one replaces
     if before is not None:
         with suppress(OSError):
             target.checkpoints.path(id, before).unlink(missing_ok=True)

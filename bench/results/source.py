@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import RequestError, one_of
-from bench.results.checkpoints import Checkpoints
+from bench.results.checkpoints import Checkpoints, KeptStates
 from bench.results.record import Record
 
 LISTED = 20
@@ -20,11 +20,13 @@ class RecordSource(ABC):
 
     :ivar location: the folder or the file that holds them.
     :ivar checkpoints: the checkpoints beside them; None where there can be none.
+    :ivar states: likewise those of steps along training.
     :ivar curves: how much of each curve it holds, one of `CURVES`.
     """
 
     location: Path
     checkpoints: Checkpoints | None = None
+    states: KeptStates | None = None
     curves: str = "all"
 
     @abstractmethod

@@ -14,7 +14,7 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from bench.errors import FolderError, StoreError, os_errors_as
-from bench.results.checkpoints import Checkpoints, State
+from bench.results.checkpoints import Checkpoints, KeptStates, State
 from bench.results.files import Staged, stage
 from bench.results.locks import exclusive
 from bench.results.record import Record, fault_of_record, goes_further
@@ -71,12 +71,13 @@ class Store(RecordSource):
     """
 
     checkpoints: Checkpoints
+    states: KeptStates
 
     def __init__(self, folder: str | Path, create: bool = False) -> None:
         if not str(folder):
             raise FolderError("The results folder must have a name, got ''.")
         self.folder = self.location = Path(folder)
-        self.checkpoints = Checkpoints(self.folder)
+        self.checkpoints, self.states = Checkpoints(self.folder), KeptStates(self.folder)
         _refuse_pack(self.folder)
         if create:
             self._make_writable()

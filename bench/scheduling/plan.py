@@ -87,6 +87,7 @@ class Plan:
     :param groups: groups of cells that may train side by side.
     :param results: the results folder; None stores nothing.
     :param force: whether stored cells are computed again.
+    :param keep_states: the number of evaluations of each cell at which its state is kept.
     :param of_grid: whether it is the plan of a grid. The cells of a request may train in the main process if the start
         of worker processes would take longer.
     :param stored: steps and seconds of the records from which cells continue, by the index of the cell.
@@ -106,6 +107,7 @@ class Plan:
     groups: list[Group]
     results: str | None
     force: bool = False
+    keep_states: int = 0
     of_grid: bool = True
     stored: dict[int, tuple[int, float]] = field(default_factory=dict)
     durations: dict[tuple[str, str], Duration] = field(default_factory=dict)

@@ -24,19 +24,30 @@ KNOWN = 2
 """The number of prepared data sets that are cached: requests in a row often share theirs."""
 
 
-def plan(*, device: str = "auto", results: str | Path | None = "results", force: bool = False, **fields: Any) -> Plan:
+def plan(
+    *,
+    device: str = "auto",
+    results: str | Path | None = "results",
+    force: bool = False,
+    keep_states: int = 0,
+    **fields: Any,
+) -> Plan:
     """Resolve and validate a request, and look up which of its cells are done already.
 
     :param device: "auto", "cpu", "cuda" or "cuda:i".
     :param results: the results folder, or None.
     :param force: plan to compute stored cells again.
+    :param keep_states: the number of evaluations of each run, spread over the logarithm of the step, at which its state
+        is kept: from these, `bench.plot` draws what happens inside a learner.
     :param fields: the fields of `bench.specs.Request`: encoder, learner, task, seeds, steps and so on.
     :raises RequestError: if anything in the request is invalid.
     :raises StoreError: if a stored record cannot be read.
     """
     planner = _Planner(device, of_grid=False)
-    planner.add(Request.of(fields, others=("device", "results", "force", "save_model", "jobs", "display")))
-    return planner.plan("", results, force)
+    planner.add(
+        Request.of(fields, others=("device", "results", "force", "keep_states", "save_model", "jobs", "display"))
+    )
+    return planner.plan("", results, force, keep_states)
 
 
 def plan_sweep(
@@ -45,6 +56,7 @@ def plan_sweep(
     device: str = "auto",
     results: str | Path = "results",
     force: bool = False,
+    keep_states: int = 0,
     seconds: float | None = None,
 ) -> Plan:
     """Resolve and validate a grid, and look up which of its cells are done already.
@@ -53,6 +65,7 @@ def plan_sweep(
     :param device: "auto", "cpu", "cuda" or "cuda:i", for learners that support it.
     :param results: the results folder.
     :param force: plan to compute stored cells again.
+    :param keep_states: as of `plan`.
     :param seconds: the hard limit of cells whose request has none.
     :raises RequestError: if anything in the grid is invalid; the message names the combination.
     :raises StoreError: if a stored record cannot be read.
@@ -65,7 +78,7 @@ def plan_sweep(
             planner.add(_request(combination, seconds))
         except RequestError as error:
             raise RequestError(f"{combination.source}: {_named(combination)}{error}") from error
-    return planner.plan(grid.name, results, force)
+    return planner.plan(grid.name, results, force, keep_states)
 
 
 def _request(combination: Combination, seconds: float | None) -> Request:
@@ -138,10 +151,14 @@ class _Planner:
         self.entries.append(Entry(request, budget, device, self.numbers[group]))
         return len(self.entries) - 1
 
-    def plan(self, name: str, results: str | Path | None, force: bool) -> Plan:
+    def plan(self, name: str, results: str | Path | None, force: bool, keep_states: int) -> Plan:
         """The plan of all cells, each once; if a cell has two budgets, with the larger one."""
         if results is not None and not str(results):
             raise RequestError("`results` must name a folder, got ''.")
+        if not isinstance(keep_states, int) or keep_states < 0:
+            raise RequestError(f"`keep_states` must be an integer ≥ 0, got {keep_states!r}.")
+        if keep_states and results is None:
+            raise RequestError("`keep_states` needs a results folder, in which the states are kept.")
         ids = np.array(self.ids, dtype=np.uint64)
         entry = np.array(self.entry, dtype=np.int32)
         seed = np.array(self.seed, dtype=np.int64)
@@ -159,6 +176,7 @@ class _Planner:
             groups=self.groups,
             results=None if results is None else str(results),
             force=force,
+            keep_states=keep_states,
             of_grid=self.of_grid,
         )
         _look_up(planned)

@@ -133,6 +133,7 @@ class CellQueue:
             threads=self.threads[group],
             results=planned.results,
             force=planned.force,
+            keep_states=planned.keep_states,
             source=self.source,
             lease=None if self.lease is None else str(self.lease.path),
             repeats=self.repeats[group],

@@ -1,3 +1,4 @@
+from .inside import inside_of as inside_of
 from .pages import report as report
 from .pictures import picture as picture
 from .pictures import plot as plot

@@ -1,6 +1,7 @@
 """``bench.plot``: one picture of what a results folder or a study holds."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,16 @@ from typing import Any
 from bench import ranking, reports, tuning
 from bench.errors import RequestError, one_of
 from bench.reports import Kind
+from bench.showing.inside import inside_of
 from bench.showing.predictions import predictions_of
 
-SOURCES = {"ranking": (), "record": ("id",), "study": ("study", "storage")}
+OF_RUNS: dict[str, Callable[..., Any]] = {
+    "record": predictions_of,
+    "inside": inside_of,
+    "states": partial(inside_of, along=True),
+}
+"""How that is found of one run which a kind of picture needs."""
+SOURCES = {"ranking": (), "study": ("study", "storage"), **dict.fromkeys(OF_RUNS, ("id",))}
 """Arguments that name what a picture shows, by what its kind needs."""
 
 
@@ -75,10 +83,10 @@ def picture(
     _check_request(found, {"id": id, "study": study, "storage": storage}, request)
     options = {"most": most, "band": band, "cost": cost}
     reports.check_options(found, options)
-    if found.needs == "record":
+    if found.needs in OF_RUNS:
         if id is None:
             raise RequestError(f"The picture {kind!r} shows one run: it needs the id of a record.")
-        return reports.draw_picture(found, predictions_of(id, results=results, say=say), **options)
+        return reports.draw_picture(found, OF_RUNS[found.needs](id, results=results, say=say), **options)
     if found.needs == "study":
         url = tuning.default_url(results) if storage is None else storage
         return reports.draw_picture(found, tuning.pictured_study(url, study), **options)

@@ -8,7 +8,8 @@ from bench import results as stored
 from bench.errors import BenchError
 from bench.reports import Predictions
 from bench.results import PARTS, Record, open_store
-from bench.showing.predictions import is_restorable, predictions_of, remade_spec
+from bench.showing.learners import is_restorable, remade_spec
+from bench.showing.predictions import predictions_of
 from bench.specs import Request, Spec, command_of, defaults_of, exact_request, family, in_folder, registry, run_request
 
 WORST = 3

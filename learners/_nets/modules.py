@@ -66,6 +66,11 @@ class Network(nn.Module, ABC):
             if isinstance(module, Embedding):
                 module.onehot = onehot
 
+    def embed(self, table_UF: Tensor, n_slots: int) -> Tensor | None:
+        """The image of every code under the embedding, (S, U, D); None where there is none."""
+        found = next((module for module in self.modules() if isinstance(module, Embedding)), None)
+        return None if found is None else torch.stack([found.rows(table_UF, slot) for slot in range(n_slots)])
+
     @abstractmethod
     def reset(self, generator: Generator, code_norm: float) -> None:
         """Draw all weights.

@@ -1,0 +1,112 @@
+"""The learner of a stored record: from its checkpoints, or trained anew."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.errors import RequestError
+from bench.executors import arithmetic
+from bench.harness import CheckpointError, learners_at
+from bench.results import Record, RecordSource, State, about, evaluation_steps, many, open_store, spread
+from bench.specs import Cell, Spec, prepare
+from learners import Learner
+
+STEPS = 40
+"""Evaluations of a run that is trained anew, at which one looks inside its learner."""
+
+
+class Remade(NamedTuple):
+    """The learner of a record.
+
+    :param how: where it comes from, in a sentence.
+    :param learners: the learner at each step, as `bench.harness.learners_at` yields it: the last one first.
+    """
+
+    record: Record
+    cell: Cell
+    how: str
+    learners: Iterator[tuple[int, Learner]]
+
+    @property
+    def title(self) -> str:
+        """What was trained, in words."""
+        return f"{self.record['label']}, seed {self.record['spec']['seed']} · {self.cell.task.formula}"
+
+
+@contextmanager
+def remade(
+    id: str,
+    results: str | Path = "results",
+    say: Callable[[str], None] | None = None,
+    along: bool = False,
+    check: Callable[[Cell], object] = lambda cell: None,
+) -> Iterator[Remade]:
+    """The learner of a record, to be used within the context.
+
+    It comes from the checkpoint of the record, and with ``along`` from the states that `keep_states` has kept. Where
+    there is none, it is trained anew, on the CPU and alone: a run of a fleet or of a GPU then comes out the same up to
+    rounding. Nothing is stored.
+
+    :param id: the id of the record or an unambiguous beginning of it.
+    :param say: receives a line that says what is done, and how long it took before, ahead of the work.
+    :param along: the learner at steps along its training, too.
+    :param check: raises an error, before any work, where the cell is not fit for what is asked.
+    :raises RequestError: where the folder or the record does not exist, the run failed, or this version cannot make it.
+    :raises StoreError: where the record cannot be read.
+    """
+    source = open_store(results)
+    record = source.find(id)
+    spec, last = remade_spec(record), record["final"]["step"] or 0
+    cell = prepare(spec)
+    check(cell)
+    checkpoints, states = source.checkpoints, source.states
+    kept = [step for step in states.steps(spec.id) if 0 < step < last] if along and states is not None else []
+    steps = [*kept, last]
+    if along and last and not kept:
+        steps = spread(evaluation_steps(last, cell.learner.granularity(cell.n_train)), STEPS)
+
+    def stored(step: int) -> State | None:
+        if step == last:
+            return None if checkpoints is None else checkpoints.read(spec.id, step)
+        return states.read(spec.id, step) if states is not None and step in kept else None
+
+    how = _how(record, last, stored(last) is not None, len(kept), along)
+    if say is not None:
+        say(how)
+    with arithmetic(spec, record["environment"]["threads"]):
+        try:
+            yield Remade(record, cell, how, learners_at(cell, steps, stored))
+        except CheckpointError as error:
+            raise RequestError(f"The learner of {record['id']} cannot be made again: {error}") from error
+
+
+def is_restorable(source: RecordSource, record: Record) -> bool:
+    """Whether a sound checkpoint of the record's last step is there."""
+    step = record["final"]["step"] or 0
+    return source.checkpoints is not None and source.checkpoints.read(record["id"], step) is not None
+
+
+def remade_spec(record: Record) -> Spec:
+    """The spec of a record that this version can make again.
+
+    :raises RequestError: where the run failed, or other versions of its plugins made it.
+    """
+    if record["final"]["step"] is None:
+        raise RequestError(f"The record {record['id']!r} failed: there is no learner.")
+    spec = Spec.from_dict(record["spec"])
+    if spec.id != record["id"]:
+        raise RequestError(f"The record {record['id']!r} was made by other versions of its plugins: {spec.versions}.")
+    return spec
+
+
+def _how(record: Record, step: int, restorable: bool, kept: int, along: bool) -> str:
+    name, steps = f"Record {record['id'][:8]}", many(step, "step")
+    if not step:
+        return f"{name}, fitted anew: its learner takes no steps."
+    if restorable and (kept or not along):
+        more = f", and {many(kept, 'state')} along training" if kept else ""
+        return f"{name}, from its checkpoint at {steps}{more}."
+    took = about(record["seconds"].get("train", record["seconds"]["total"]))
+    want = "states along training" if along and restorable else "a checkpoint"
+    return f"{name}, trained anew for want of {want}: {steps}, which took {took} then."
