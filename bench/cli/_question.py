@@ -65,6 +65,16 @@ def question_options(command: F) -> F:
     return command
 
 
+def league_options(command: F) -> F:
+    """The options of `question_options`, and those of commands that show the league itself."""
+    option = click.option(
+        "--baseline",
+        metavar="LABEL",
+        help="Compare all rows with this one: a label, a learner, or encoder and learner.",
+    )
+    return question_options(option(command))
+
+
 def span_of(text: str | None) -> tuple[float | None, float | None]:
     """The two ends of "1000..1e6", "1000.." or "..1e6"."""
     if text is None:

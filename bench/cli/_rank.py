@@ -9,14 +9,14 @@ from bench import ranking, reports
 from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, word_option
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
-from bench.cli._question import question_options, span_of
+from bench.cli._question import league_options, span_of
 from bench.errors import RequestError, one_of
 
 FORMATS = ("table", "markdown", "csv")
 
 
 @click.command()
-@question_options
+@league_options
 @click.option("--blocks", is_flag=True, help="Compare rows over all tasks, moduli, protocols and fractions: Friedman.")
 @click.option("--diagram", metavar="PATH.png|svg|pdf|html", help="With --blocks: draw the critical-difference diagram.")
 @click.option("--top", type=int, metavar="N", help="Show the best N rows of each block.")
@@ -68,7 +68,9 @@ def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_jso
 def _print_json(league: Any, tables: Sequence[Any]) -> None:
     rows = [row.to_dict() for table in tables for row in table.rows]
     comparison = league.comparison and vars(league.comparison)
-    print_json(**vars(league.question), rows=rows, comparison=comparison, caption=league.caption, legend=league.legend)
+    more = {} if league.baseline is None else {"baseline": league.baseline}
+    about = {"comparison": comparison, "caption": league.caption, "legend": league.legend}
+    print_json(**vars(league.question), **more, rows=rows, **about)
 
 
 def _print_tables(league: Any, tables: Sequence[Any]) -> None:

@@ -2,13 +2,15 @@ from . import statistics as statistics
 from .captions import estimate_name as estimate_name
 from .captions import horizon_suffix as horizon_suffix
 from .captions import ranked_by as ranked_by
-from .cells import estimate_text as estimate_text
-from .cells import interval_text as interval_text
 from .cells import shown_or_dash as shown_or_dash
 from .cells import solved_text as solved_text
 from .cells import span_text as span_text
+from .columns import PAGE as PAGE
+from .columns import PHONE as PHONE
+from .columns import Column as Column
 from .criteria import CRITERIA as CRITERIA
 from .criteria import CROSSINGS as CROSSINGS
+from .labels import short_labels as short_labels
 from .league import Ranking as Ranking
 from .league import rank as rank
 from .league import ranked_anew as ranked_anew
