@@ -67,12 +67,17 @@ def question_options(command: F) -> F:
 
 def league_options(command: F) -> F:
     """The options of `question_options`, and those of commands that show the league itself."""
-    option = click.option(
-        "--baseline",
-        metavar="LABEL",
-        help="Compare all rows with this one: a label, a learner, or encoder and learner.",
+    options = (
+        click.option(
+            "--baseline",
+            metavar="LABEL",
+            help="Compare all rows with this one: a label, a learner, or encoder and learner.",
+        ),
+        click.option("--published", is_flag=True, help="Add published figures of the same tasks, with their sources."),
     )
-    return question_options(option(command))
+    for option in reversed(options):
+        command = option(command)
+    return question_options(command)
 
 
 def span_of(text: str | None) -> tuple[float | None, float | None]:

@@ -19,6 +19,11 @@ from .observations import Observation as Observation
 from .observations import observe as observe
 from .places import FEWEST_BLOCKS as FEWEST_BLOCKS
 from .places import Comparison as Comparison
+from .published import PUBLISHED_TITLE as PUBLISHED_TITLE
+from .published import Published as Published
+from .published import all_published as all_published
+from .published import published_notes as published_notes
+from .published import published_table as published_table
 from .question import Question as Question
 from .rows import Row as Row
 from .runs import PROBES as PROBES

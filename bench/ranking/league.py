@@ -21,6 +21,7 @@ from bench.ranking.captions import caption, legend
 from bench.ranking.columns import Column, shown_columns
 from bench.ranking.notebook import ranking_frame, ranking_html
 from bench.ranking.places import Comparison, placed, ranked_over_blocks
+from bench.ranking.published import Published, published_beside
 from bench.ranking.question import FILTERS, Question
 from bench.ranking.reading import Reading, note_shared_splits, without_duplicates
 from bench.ranking.rows import Row, scored_rows
@@ -37,6 +38,7 @@ class Ranking:
     :param legend: what each column means, by its name.
     :param comparison: of the rows over all blocks, where that was asked for.
     :param baseline: the label of the row that the others are compared with, where that was asked for.
+    :param published: figures from elsewhere on the same tasks, where these were asked for.
     """
 
     question: Question
@@ -45,6 +47,7 @@ class Ranking:
     legend: dict[str, str]
     comparison: Comparison | None = None
     baseline: str | None = None
+    published: list[Published] | None = None
 
     def columns(self, rows: Sequence[Row], named: Callable[[Row], str] = attrgetter("label")) -> list[Column]:
         """The columns of a table of some of the rows, in their order, but for those that are empty.
@@ -63,7 +66,9 @@ class Ranking:
     def _repr_html_(self) -> str:
         """The tables as a notebook shows them."""
         blocks = [] if self.comparison is None else self.comparison.blocks
-        return ranking_html(self.question, self.rows, self.columns(self.rows), self.caption, len(blocks))
+        return ranking_html(
+            self.question, self.rows, self.columns(self.rows), self.caption, len(blocks), self.published
+        )
 
 
 def rank(
@@ -83,6 +88,7 @@ def rank(
     parameters: tuple[float | None, float | None] = (None, None),
     blocks: bool = False,
     baseline: str | None = None,
+    published: bool = False,
     skip_broken: bool = False,
     watch: Callable[[Record], None] | None = None,
 ) -> Ranking:
@@ -99,6 +105,7 @@ def rank(
     :param blocks: compare the rows that are in every block by their mean rank over blocks.
     :param baseline: compare all rows with this one of their block: its label as tables print it, or a learner's name
         alone or behind an encoder's, where that is one row. `bench.ranking.baseline` says how.
+    :param published: add cited figures of the same tasks, which have no rank.
     :param skip_broken: leave out records that cannot be read.
     :param watch: receives each record that passes the filters, as it is read: a reader of more than ranks need not read
         the folder again, nor keep it in memory.
@@ -112,7 +119,11 @@ def rank(
     wanted = {name: _listed(v) for name, v in asked if v is not None}
     reading = _read(Reading(question, wanted, watch), results, records, skip_broken)
     runs, notes = without_duplicates(reading.runs)
-    return _ranked(question, runs, notes, blocks, parameters, reading.notes, baseline)
+    ranking = _ranked(question, runs, notes, blocks, parameters, reading.notes, baseline)
+    if not published:
+        return ranking
+    found = {run.block: None for row in ranking.rows for run in row.runs}
+    return replace(ranking, published=published_beside(list(found), question))
 
 
 def ranked_anew(ranking: Ranking, *, by: str, blocks: bool = False) -> Ranking:

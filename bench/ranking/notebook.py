@@ -8,6 +8,7 @@ from typing import Any
 from bench.errors import optional_package
 from bench.ranking.captions import horizon_suffix
 from bench.ranking.columns import Column
+from bench.ranking.published import PUBLISHED_TITLE, Published, published_notes, published_table
 from bench.ranking.question import Question
 from bench.ranking.rows import Row
 
@@ -16,9 +17,14 @@ MOST_ROWS = 100
 
 
 def ranking_html(
-    question: Question, rows: Sequence[Row], columns: Sequence[Column], caption: Sequence[str], n_blocks: int
+    question: Question,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    caption: Sequence[str],
+    n_blocks: int,
+    published: Sequence[Published] | None,
 ) -> str:
-    """A table for each block with the brief ones of the columns, and the caption. All text is escaped.
+    """A table for each block with the brief ones of the columns, the caption, and published figures. All is escaped.
 
     :param n_blocks: over which rows are compared; 0 where each block is ranked by itself.
     """
@@ -31,6 +37,9 @@ def ranking_html(
         if len(own) > MOST_ROWS:
             parts.append(f"<p>… and {len(own) - MOST_ROWS:,} more rows: to_frame() has all.</p>")
     parts += [f"<p>{escape(line)}</p>" for line in caption]
+    if published is not None:
+        parts += [_table(PUBLISHED_TITLE, *published_table(published))] if published else []
+        parts += [f"<p>{escape(line)}</p>" for line in published_notes(published)]
     return f"<div>{''.join(parts)}</div>"
 
 

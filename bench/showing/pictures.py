@@ -13,7 +13,7 @@ from bench.showing.predictions import predictions_of
 SOURCES = {"ranking": (), "record": ("id",), "study": ("study", "storage")}
 """Arguments that name what a picture shows, by what its kind needs."""
 
-OF_TABLES = ("baseline",)
+OF_TABLES = ("baseline", "published")
 """Arguments of `bench.rank` that change its table and no picture."""
 
 

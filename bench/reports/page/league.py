@@ -4,7 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.ranking import CRITERIA, PAGE, PHONE, PROBES, Column, Ranking, Row, Run
+from bench.ranking import (
+    CRITERIA,
+    PAGE,
+    PHONE,
+    PROBES,
+    PUBLISHED_TITLE,
+    Column,
+    Published,
+    Ranking,
+    Row,
+    Run,
+    published_notes,
+    published_table,
+)
 from bench.reports.figures._elements import Style
 from bench.reports.league_table import columns_of, footnotes, tables_of
 from bench.reports.page.commands import with_options
@@ -31,9 +44,10 @@ def league_data(ranking: Ranking) -> dict[str, Any]:
     of_block = [place for place, table in enumerate(tables) for _ in table.rows]
     tasks = _short_titles([table.title for table in tables])
     shown = [_column(replace(column, name=column.name or "configuration"), rows, ranking.legend) for column in columns]
-    if len(tables) > 1:  # another column of words leaves less room for numbers
+    if len(tables) > 1 or ranking.baseline is not None:  # another column leaves less room for others
         for column in shown:
             column["shown"] &= column["name"] != "training"
+    if len(tables) > 1:
         named = {id(row): tasks[place] for row, place in zip(rows, of_block, strict=True)}
         task = Column("task", lambda row: named[id(row)], seen=PAGE, rising=True, words=True)
         shown.insert(2, _column(task, rows, ranking.legend))
@@ -47,7 +61,14 @@ def league_data(ranking: Ranking) -> dict[str, Any]:
         "styles": [Style.of(place) for place in range(MOST_CHOSEN)],
         "notes": [with_options(line) for line in ranking.caption],
         "footnotes": [[task, footnotes(table.rows)] for task, table in zip(tasks, tables, strict=True)],
+        "published": None if ranking.published is None else _published(ranking.published),
     }
+
+
+def _published(rows: Sequence[Published]) -> dict[str, Any]:
+    """The table of published figures, which stands apart from the league."""
+    head, cells = published_table(rows)
+    return {"title": PUBLISHED_TITLE, "head": head, "rows": cells, "notes": published_notes(rows)}
 
 
 def _short_titles(titles: Sequence[str]) -> list[str]:
