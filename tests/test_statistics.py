@@ -297,7 +297,7 @@ def test_a_line_knows_that_it_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_study_has_a_line_for_every_interval_and_size() -> None:
     found = list(lines(1, 1))
     kinds = {line.interval for line in found}
-    assert kinds == {"median accuracy", "median of steps", "chance", "needs", "rank"}
+    assert kinds == {"median accuracy", "median of steps", "chance", "needs", "rank", "baseline"}
     assert {(line.interval, line.n) for line in found} == {(kind, n) for kind in kinds for n in SIZES}
     assert rank_level(5) == 0.9375
     assert rank_level(6) == 0.95

@@ -8,7 +8,7 @@ from bench.specs import Request
 
 OTHERS = (
     *("device", "results", "jobs", "force", "keep_states", "save_model"),
-    *("by", "target", "crossing", "horizon", "parameters", "blocks", "top", "skip_broken"),
+    *("by", "target", "crossing", "horizon", "parameters", "blocks", "baseline", "top", "skip_broken"),
     *("older_than", "host", "port", "output", "curves", "cost", "theme", "width", "most", "band", "format"),
 )
 """What the library's messages name beside the fields of requests."""

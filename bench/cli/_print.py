@@ -115,7 +115,7 @@ def print_table(
 
 def _is_number(cell: str) -> bool:
     """Whether a cell is a number, perhaps with a unit or an interval, or a dash."""
-    return cell[:1] in "0123456789–-<" and not re.search(r"[^\W\d_]{5}", cell)
+    return cell[:1] in "0123456789–-+<≤≥" and not re.search(r"[^\W\d_]{5}", cell)
 
 
 def _blocks(least: Sequence[int], room: int, gap: int) -> list[list[int]]:

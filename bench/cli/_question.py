@@ -65,6 +65,21 @@ def question_options(command: F) -> F:
     return command
 
 
+def league_options(command: F) -> F:
+    """The options of `question_options`, and those of commands that show the league itself."""
+    options = (
+        click.option(
+            "--baseline",
+            metavar="LABEL",
+            help="Compare all rows with this one: a label, a learner, or encoder and learner.",
+        ),
+        click.option("--published", is_flag=True, help="Add published figures of the same tasks, with their sources."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return question_options(command)
+
+
 def span_of(text: str | None) -> tuple[float | None, float | None]:
     """The two ends of "1000..1e6", "1000.." or "..1e6"."""
     if text is None:

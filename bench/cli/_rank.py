@@ -9,14 +9,14 @@ from bench import ranking, reports
 from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, word_option
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
-from bench.cli._question import question_options, span_of
+from bench.cli._question import league_options, span_of
 from bench.errors import RequestError, one_of
 
 FORMATS = ("table", "markdown", "csv")
 
 
 @click.command()
-@question_options
+@league_options
 @click.option("--blocks", is_flag=True, help="Compare rows over all tasks, moduli, protocols and fractions: Friedman.")
 @click.option("--diagram", metavar="PATH.png|svg|pdf|html", help="With --blocks: draw the critical-difference diagram.")
 @click.option("--top", type=int, metavar="N", help="Show the best N rows of each block.")
@@ -36,6 +36,8 @@ def rank(
     Tasks, moduli, protocols and fractions are ranked apart, unless --blocks compares the rows over all of them.
     """
     _check(request["blocks"], diagram, top, form, as_json)
+    if request["published"] and form == "csv":
+        raise RequestError("--published does not go with --format csv, whose lines are ranked rows: --json has both.")
     league = ranking.rank(parameters=span_of(parameters), **request)
     league.caption[:] = map(with_options, league.caption)
     if diagram is not None and league.comparison is not None:
@@ -68,7 +70,10 @@ def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_jso
 def _print_json(league: Any, tables: Sequence[Any]) -> None:
     rows = [row.to_dict() for table in tables for row in table.rows]
     comparison = league.comparison and vars(league.comparison)
-    print_json(**vars(league.question), rows=rows, comparison=comparison, caption=league.caption, legend=league.legend)
+    before = {} if league.baseline is None else {"baseline": league.baseline}
+    cited = {} if league.published is None else {"published": [one.to_dict() for one in league.published]}
+    about = {"comparison": comparison, "caption": league.caption, "legend": league.legend}
+    print_json(**vars(league.question), **before, rows=rows, **cited, **about)
 
 
 def _print_tables(league: Any, tables: Sequence[Any]) -> None:
@@ -88,6 +93,17 @@ def _print_tables(league: Any, tables: Sequence[Any]) -> None:
     if hidden:
         lines.append(f"Left out for want of room: {', '.join(c.name for c in hidden)}; --format csv has everything.")
     for line in lines:
+        print_text(line, "dim")
+    if league.published is not None:
+        _print_published(league.published)
+
+
+def _print_published(rows: Sequence[Any]) -> None:
+    """Cited figures, apart from the rows that are ranked."""
+    click.echo()
+    if rows:
+        print_table(ranking.PUBLISHED_TITLE, *ranking.published_table(rows), fold=True)
+    for line in ranking.published_notes(rows):
         print_text(line, "dim")
 
 

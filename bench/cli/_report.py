@@ -7,7 +7,7 @@ import click
 
 from bench import showing
 from bench.cli._options import debug_option, word_option
-from bench.cli._question import question_options, span_of
+from bench.cli._question import league_options, span_of
 from bench.results import size
 
 FORMATS = ("html", "md")
@@ -15,7 +15,7 @@ FORMATS = ("html", "md")
 
 @click.command()
 @click.option("-o", "--output", metavar="FILE.html|md", help="The file to write.  [default: report.html]")
-@question_options
+@league_options
 @click.option(
     "--storage",
     metavar="URL",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from bench.ranking.baseline import baseline_column
 from bench.ranking.places import Comparison
 from bench.ranking.question import Question
 from bench.ranking.rows import Row
@@ -37,8 +38,11 @@ def caption(
     return lines if comparison is None else [*lines, *_friedman(comparison)]
 
 
-def legend(question: Question, blocks: bool = False) -> dict[str, str]:
-    """What each column means, by its name."""
+def legend(question: Question, blocks: bool = False, baseline: bool = False) -> dict[str, str]:
+    """What each column means, by its name.
+
+    :param baseline: whether rows are compared with one.
+    """
     target = f"{100 * question.target:g} %"
     named = {estimate_name(question, blocks): _estimate(question, target, blocks)}
     if blocks:
@@ -52,6 +56,7 @@ def legend(question: Question, blocks: bool = False) -> dict[str, str]:
     return {
         **named,
         **_spread(question),
+        **(dict([baseline_column(question)]) if baseline else {}),
         **({} if question.criterion.kind == "fraction" else _solved(question, target)),
         "ranks": _places(question),
         "beats next": "probability that a run does better than one of the next row, ties half.",

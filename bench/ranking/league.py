@@ -12,12 +12,16 @@ rows, too.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from bench.errors import RequestError
+from bench.ranking.baseline import beside, check_baseline
 from bench.ranking.captions import caption, legend
+from bench.ranking.columns import Column, shown_columns
 from bench.ranking.notebook import ranking_frame, ranking_html
 from bench.ranking.places import Comparison, placed, ranked_over_blocks
+from bench.ranking.published import Published, published_beside
 from bench.ranking.question import FILTERS, Question
 from bench.ranking.reading import Reading, note_shared_splits, without_duplicates
 from bench.ranking.rows import Row, scored_rows
@@ -33,6 +37,8 @@ class Ranking:
     :param caption: lines for below the table.
     :param legend: what each column means, by its name.
     :param comparison: of the rows over all blocks, where that was asked for.
+    :param baseline: the label of the row that the others are compared with, where that was asked for.
+    :param published: figures from elsewhere on the same tasks, where these were asked for.
     """
 
     question: Question
@@ -40,6 +46,15 @@ class Ranking:
     caption: list[str]
     legend: dict[str, str]
     comparison: Comparison | None = None
+    baseline: str | None = None
+    published: list[Published] | None = None
+
+    def columns(self, rows: Sequence[Row], named: Callable[[Row], str] = attrgetter("label")) -> list[Column]:
+        """The columns of a table of some of the rows, in their order, but for those that are empty.
+
+        :param named: what stands for a row.
+        """
+        return shown_columns(self.question, rows, self.comparison, named)
 
     def to_frame(self) -> Any:
         """The rows as a `pandas.DataFrame`, with the columns of ``rank --format csv``.
@@ -51,7 +66,9 @@ class Ranking:
     def _repr_html_(self) -> str:
         """The tables as a notebook shows them."""
         blocks = [] if self.comparison is None else self.comparison.blocks
-        return ranking_html(self.question, self.rows, self.caption, blocks)
+        return ranking_html(
+            self.question, self.rows, self.columns(self.rows), self.caption, len(blocks), self.published
+        )
 
 
 def rank(
@@ -70,6 +87,8 @@ def rank(
     modulus: int | Sequence[int] | None = None,
     parameters: tuple[float | None, float | None] = (None, None),
     blocks: bool = False,
+    baseline: str | None = None,
+    published: bool = False,
     skip_broken: bool = False,
     watch: Callable[[Record], None] | None = None,
 ) -> Ranking:
@@ -84,6 +103,9 @@ def rank(
         ranked by those. None takes the smallest budget of a row in each block. Rows that were given less have no rank.
     :param parameters: the least and the most trainable numbers of a row.
     :param blocks: compare the rows that are in every block by their mean rank over blocks.
+    :param baseline: compare all rows with this one of their block: its label as tables print it, or a learner's name
+        alone or behind an encoder's, where that is one row. `bench.ranking.baseline` says how.
+    :param published: add cited figures of the same tasks, which have no rank.
     :param skip_broken: leave out records that cannot be read.
     :param watch: receives each record that passes the filters, as it is read: a reader of more than ranks need not read
         the folder again, nor keep it in memory.
@@ -91,11 +113,17 @@ def rank(
     :raises StoreError: where the folder or a record in it cannot be used.
     """
     question = Question(by, target, crossing, horizon).checked()
+    if baseline is not None:
+        check_baseline(question, blocks)
     asked = zip(FILTERS, (encoder, learner, task, pairs, train_fraction, modulus), strict=True)
     wanted = {name: _listed(v) for name, v in asked if v is not None}
     reading = _read(Reading(question, wanted, watch), results, records, skip_broken)
     runs, notes = without_duplicates(reading.runs)
-    return _ranked(question, runs, notes, blocks, parameters, reading.notes)
+    ranking = _ranked(question, runs, notes, blocks, parameters, reading.notes, baseline)
+    if not published:
+        return ranking
+    found = {run.block: None for row in ranking.rows for run in row.runs}
+    return replace(ranking, published=published_beside(list(found), question))
 
 
 def ranked_anew(ranking: Ranking, *, by: str, blocks: bool = False) -> Ranking:
@@ -119,6 +147,7 @@ def _ranked(
     blocks: bool,
     parameters: tuple[float | None, float | None] = (None, None),
     counts: Callable[[int, int], list[str]] = lambda n_rows, n_others: [],
+    baseline: str | None = None,
 ) -> Ranking:
     """The ranking of runs none of which is there twice.
 
@@ -135,12 +164,15 @@ def _ranked(
     notes = [*counts(len(matched), len(groups) - len(matched)), *notes, *note_shared_splits(matched)]
     by_block = sorted(grouped(matched, lambda group: group[0].block), key=lambda some: some[0][0].block.sort_key)
     tables = [scored_rows(some, question) for some in by_block]
+    if baseline is not None:
+        baseline, tables, compared = beside(tables, baseline, question)
+        notes += compared
     if blocks:
         rows, comparison = ranked_over_blocks([one for table in tables for one in table])
     else:
         rows, comparison = [row for table in tables for row in placed(table)], None
     notes += caption(question, rows, {run.device for run in runs}, comparison)
-    return Ranking(question, rows, notes, legend(question, blocks), comparison)
+    return Ranking(question, rows, notes, legend(question, blocks, baseline is not None), comparison, baseline)
 
 
 def _read(reading: Reading, results: str, records: Iterable[Record] | None, skip_broken: bool) -> Reading:

@@ -1,50 +1,45 @@
 """A ranking in a notebook: as HTML, and as a table of pandas."""
 
 from collections.abc import Sequence
-from functools import partial
 from html import escape
 from itertools import groupby
 from typing import Any
 
 from bench.errors import optional_package
-from bench.ranking.captions import estimate_name, horizon_suffix
-from bench.ranking.cells import estimate_text, interval_text, shown_or_dash, solved_text, span_text
+from bench.ranking.captions import horizon_suffix
+from bench.ranking.columns import Column
+from bench.ranking.published import PUBLISHED_TITLE, Published, published_notes, published_table
 from bench.ranking.question import Question
 from bench.ranking.rows import Row
-from bench.results import percent
 
 MOST_ROWS = 100
 """Rows of a table that are shown in HTML."""
 
 
-def ranking_html(question: Question, rows: Sequence[Row], caption: Sequence[str], blocks: Sequence[str]) -> str:
-    """A table for each block with what matters most, and the caption. All text is escaped.
+def ranking_html(
+    question: Question,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    caption: Sequence[str],
+    n_blocks: int,
+    published: Sequence[Published] | None,
+) -> str:
+    """A table for each block with the brief ones of the columns, the caption, and published figures. All is escaped.
 
-    :param blocks: those over which rows are compared; none where each block is ranked by itself.
+    :param n_blocks: over which rows are compared; 0 where each block is ranked by itself.
     """
-    over_blocks = bool(blocks)
-    score = partial(shown_or_dash, show="{:.2f}".format if over_blocks else question.criterion.shown)
-    header = ["#", "ranks", "configuration", "n", estimate_name(question, over_blocks), "interval", "solved", "test"]
+    brief = [column for column in columns if column.brief]
+    header = [column.name or "configuration" for column in brief]
     parts = []
-    for title, some in groupby(rows, key=lambda row: _title(row, question, len(blocks))):
+    for title, some in groupby(rows, key=lambda row: _title(row, question, n_blocks)):
         own = list(some)
-        lines = [
-            [
-                shown_or_dash(row.rank, str),
-                "–" if row.rank_low is None else span_text(str(row.rank_low), str(row.rank_high)),
-                row.label,
-                f"{row.n}{'*' if row.incomplete else ''}",
-                estimate_text(row, score, question),
-                interval_text(row, score),
-                solved_text(row, over_blocks),
-                percent(row.test_accuracy),
-            ]
-            for row in own[:MOST_ROWS]
-        ]
-        parts.append(_table(title, header, lines))
+        parts.append(_table(title, header, [[column.cell(row) for column in brief] for row in own[:MOST_ROWS]]))
         if len(own) > MOST_ROWS:
             parts.append(f"<p>… and {len(own) - MOST_ROWS:,} more rows: to_frame() has all.</p>")
     parts += [f"<p>{escape(line)}</p>" for line in caption]
+    if published is not None:
+        parts += [_table(PUBLISHED_TITLE, *published_table(published))] if published else []
+        parts += [f"<p>{escape(line)}</p>" for line in published_notes(published)]
     return f"<div>{''.join(parts)}</div>"
 
 

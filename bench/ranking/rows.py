@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.ranking import statistics
 from bench.ranking.observations import horizon_of, observe, row_budget
@@ -12,6 +12,30 @@ from bench.ranking.question import Block, Question
 from bench.ranking.runs import PROBES, Run, grouped
 from bench.ranking.scores import NO_SCORE, Score, score
 from bench.results import known_mean
+
+
+class Against(NamedTuple):
+    """How far a row is from the baseline of its block: `bench.ranking.baseline`.
+
+    :param measure: "ratio", of its cost to the baseline's, or "difference", of its accuracy from the baseline's.
+    :param value: the estimate; None where bounds of it are known at most.
+    :param least, most: the estimate lies between them; None for an end that is open.
+    :param low, high: its interval; None for no interval or an end that is open.
+    :param level: the confidence level of the interval.
+    """
+
+    measure: str
+    value: float | None = None
+    least: float | None = None
+    most: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+
+    def named(self) -> dict[str, float | None]:
+        """As in documents: "ratio", "ratio_least" and so on."""
+        ends = {f"{self.measure}_{name}": getattr(self, name) for name in ("least", "most", "low", "high", "level")}
+        return {self.measure: self.value, **ends}
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,7 @@ class Row:
     :param remarks: what the median does not show, in words.
     :param board: the rule by which the row was tuned; "" for one that was not.
     :param tuning: the studies that chose the settings, with the cost of each.
+    :param against: how far it is from the baseline; None for a ranking without one.
     :param runs: all runs of the config, those included that do not count.
     """
 
@@ -93,6 +118,7 @@ class Row:
     rank_high: int | None = None
     rank_level: float | None = None
     improvement: float | None = None
+    against: Against | None = None
     runs: Sequence[Run] = field(default=(), repr=False, compare=False)
 
     @property
@@ -104,10 +130,11 @@ class Row:
         ).title
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document, its rank first, without its runs."""
+        """As in the JSON document, its rank first, without its runs; beside a baseline with how far it is from that."""
         first = ("rank", "rank_low", "rank_high", "rank_level")
-        others = (name for name in vars(self) if name not in (*first, "runs"))
-        return {name: getattr(self, name) for name in (*first, *others)}
+        others = (name for name in vars(self) if name not in (*first, "against", "runs"))
+        values = {name: getattr(self, name) for name in (*first, *others)}
+        return values | ({} if self.against is None else self.against.named())
 
     def to_flat(self) -> dict[str, Any]:
         """The same with a value for each probe, for the fewest and the most steps, and lists of words joined."""

@@ -36,6 +36,8 @@ class Score(NamedTuple):
     :param fractions: the fractions that were tried, where rows are ranked by the one that they need.
     :param values: by which a run beats a run of another row; None where runs are not compared.
     :param sample: by which rows are tested for a difference; None likewise.
+    :param measured: accuracies or costs, by which a row is compared with a baseline, None likewise: first as they were
+        seen, those of runs that do not get there as bounds; then between the evaluations that enclose each.
     """
 
     estimate: statistics.Estimate
@@ -46,6 +48,7 @@ class Score(NamedTuple):
     fractions: Sequence[dict[str, Any]] = ()
     values: statistics.Bounds | None = None
     sample: statistics.Sample | None = None
+    measured: tuple[statistics.Bounds, statistics.Bounds] | None = None
 
 
 NO_SCORE = Score(statistics.Estimate(None), None, [])
@@ -76,6 +79,7 @@ def _by_accuracy(observations: Sequence[Observation], question: Question, horizo
         remarks=_outliers(middle.value, sorted(x.tolist())),
         values=statistics.Bounds(-x, -x),
         sample=statistics.Sample([one.key for one in observations], -x, -x, ACCURACY_SPACING),
+        measured=(statistics.Bounds(x, x), statistics.Bounds(x, x)),
     )
 
 
@@ -120,6 +124,10 @@ def _by_cost(observations: Sequence[Observation], question: Question, horizon: f
         remarks=_outcomes(crossings),
         values=statistics.Bounds(early, late),
         sample=statistics.Sample([one.key for one in observations], low, high, max(c.spacing for c in crossings)),
+        measured=(
+            statistics.Bounds(np.where(np.isfinite(early), early, after), late),
+            statistics.Bounds(after, late),
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.ranking import Ranking
+from bench.ranking import PUBLISHED_TITLE, Ranking, published_notes, published_table
 from bench.reports.league_table import Table, columns_of, explained, footnotes
 
 
@@ -26,3 +26,7 @@ def league_markdown(ranking: Ranking, tables: Sequence[Table]) -> Iterator[str]:
         )
         yield "".join("\n{}\n".format(note.replace("*", "\\*")) for note in footnotes(table.rows))
     yield from (f"- {line}" for line in [*ranking.caption, *explained(ranking, columns)])
+    if ranking.published is not None:
+        yield f"\n### {PUBLISHED_TITLE}\n"
+        yield from markdown_table(*published_table(ranking.published)) if ranking.published else ()
+        yield "".join(f"\n{note}\n" for note in published_notes(ranking.published))

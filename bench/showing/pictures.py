@@ -21,6 +21,9 @@ OF_RUNS: dict[str, Callable[..., Any]] = {
 SOURCES = {"ranking": (), "study": ("study", "storage"), **dict.fromkeys(OF_RUNS, ("id",))}
 """Arguments that name what a picture shows, by what its kind needs."""
 
+OF_TABLES = ("baseline", "published")
+"""Arguments of `bench.rank` that change its table and no picture."""
+
 
 def plot(
     kind: str,
@@ -102,6 +105,6 @@ def _check_request(kind: Kind, sources: Mapping[str, Any], request: Mapping[str,
     for name, value in request.items():
         if name not in defaults:
             raise RequestError(one_of("argument", name, {*defaults, *kind.options, *SOURCES[needs]}))
-        free = needs == "ranking" and name not in kind.asks
+        free = needs == "ranking" and name not in kind.asks and name not in OF_TABLES
         if not free and value is not None and value != defaults[name] and value != kind.asks.get(name):
             raise RequestError(f"`{name}` does not apply to the picture {kind.name!r}.")

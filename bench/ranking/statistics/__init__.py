@@ -15,6 +15,7 @@ from bench.ranking.statistics.comparisons import (
 )
 from bench.ranking.statistics.estimates import FEWEST, LEVEL, Estimate, median, median_interval, solved_interval
 from bench.ranking.statistics.ranks import Sample, rank_intervals, rank_level
+from bench.ranking.statistics.shifts import hodges_lehmann, mann_whitney, shift_interval
 from bench.ranking.statistics.survival import Survival, kaplan_meier
 
 __all__ = [
@@ -29,12 +30,15 @@ __all__ = [
     "Survival",
     "critical_difference",
     "friedman",
+    "hodges_lehmann",
     "improvement",
     "kaplan_meier",
+    "mann_whitney",
     "median",
     "median_interval",
     "rank_intervals",
     "rank_level",
+    "shift_interval",
     "sign_flip",
     "solved_interval",
 ]

@@ -5,10 +5,10 @@
 There is a line for every interval that `bench rank` prints, at n = 2, 3, 5, 10 and 20 runs, with its confidence level
 and its coverage: for medians of accuracies and of crossing times (with ties, saturated at 100 %, with two modes, with
 runs that never reach the target, with crossings that are known at evaluations only or are not confirmed), probabilities
-of being solved, the fraction that suffices, and ranks. In the simulated tables all rows are equal, so that a rank
-interval covers where it reaches from the first to the last rank. "–" stands where n is too small for an interval. A
-line whose coverage is below its level by more than three Monte Carlo errors is marked, and the command then ends with
-exit code 1.
+of being solved, the fraction that suffices, ranks, and ratios and differences to a baseline. In the simulated tables
+all rows are equal, so that a rank interval covers where it reaches from the first to the last rank, and that of a ratio
+where it holds 1. "–" stands where n is too small for an interval. A line whose coverage is below its level by more than
+three Monte Carlo errors is marked, and the command then ends with exit code 1.
 """
 
 import json
@@ -216,9 +216,7 @@ def rank_line(shape: str, n: int, rows: int, correlation: float, repeats: int) -
 def _table(
     rng: np.random.Generator, quantile: Quantile, times: bool, n: int, rows: int, correlation: float
 ) -> list[Sample]:
-    weight = max(0.0, correlation)
-    normal_Mn = math.sqrt(weight) * rng.standard_normal(n) + math.sqrt(1 - weight) * rng.standard_normal((rows, n))
-    values_Mn = quantile(special.ndtr(normal_Mn))
+    values_Mn = _values(rng, quantile, n, rows, correlation)
     keys = [range(n) if correlation >= 0 else range(m * n, m * n + n) for m in range(rows)]
     if not times:
         return [Sample(k, -x, -x, ACCURACY_SPACING) for k, x in zip(keys, values_Mn, strict=True)]
@@ -230,6 +228,37 @@ def _table(
         spacing = float(np.log(early[there] / np.maximum(after[there], early[there] / 2)).max(initial=0.0))
         table.append(Sample(k, low, high, spacing))
     return table
+
+
+def baseline_line(shape: str, n: int, correlation: float, repeats: int) -> Line:
+    """The interval of the ratio of two equal rows, or of the difference of their accuracies.
+
+    :param correlation: of the runs of two rows that share a seed.
+    """
+    rng, quantile, times = np.random.default_rng([n, len(shape), 11]), EQUAL_ROWS[shape], shape.startswith("steps")
+    held, level = 0, None
+    for _ in range(repeats):
+        row, baseline = (_measured(x, times) for x in _values(rng, quantile, n, 2, correlation))
+        found = statistics.shift_interval(row, baseline)
+        low, high = (end if known is None else known for end, known in ((-math.inf, found.low), (math.inf, found.high)))
+        held, level = held + (low <= 1e-9 and high >= -1e-9), level or found.level
+    name = f"{shape}; correlation {correlation:g}"
+    return Line("baseline", name, n, level, None if level is None else held / repeats, repeats)
+
+
+def _measured(values_n: Floats, times: bool) -> statistics.Bounds:
+    """Accuracies, or logarithms of times between the evaluations that enclose them."""
+    if not times:
+        return statistics.Bounds(values_n, values_n)
+    after, _, late = known_from_evaluations(values_n)
+    return statistics.Bounds(np.log(np.maximum(after, 1.0)), np.log(np.maximum(late, 1.0)))
+
+
+def _values(rng: np.random.Generator, quantile: Quantile, n: int, rows: int, correlation: float) -> Floats:
+    """Values of equal rows, (M, n), of which those of one seed are correlated."""
+    weight = max(0.0, correlation)
+    normal_Mn = math.sqrt(weight) * rng.standard_normal(n) + math.sqrt(1 - weight) * rng.standard_normal((rows, n))
+    return quantile(special.ndtr(normal_Mn))
 
 
 FRACTIONS = {
@@ -263,6 +292,12 @@ def lines(repeats: int, jobs: int, only: str = "") -> Iterator[Line]:
         joblib.delayed(rank_line)(shape, n, rows, -1.0, repeats)
         for shape in unpaired
         for rows in dict(TABLES)
+        for n in SIZES
+    ]
+    work += [
+        joblib.delayed(baseline_line)(shape, n, correlation, repeats)
+        for shape in equal
+        for correlation in (0.0, 0.5, 0.9)
         for n in SIZES
     ]
     yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(work)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from bench.errors import RequestError
-from bench.ranking import Observation, Question, Ranking, Row, Run, observe, ranked_by, statistics
+from bench.ranking import Observation, Question, Ranking, Row, Run, observe, ranked_by, short_labels, statistics
 from bench.reports.figures._elements import Style
-from bench.reports.labels import short_labels
 from bench.results import few_of, many
 
 MOST = 6

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from bench.errors import RequestError
-from bench.ranking import Comparison, Ranking
+from bench.ranking import Comparison, Ranking, short_labels
 from bench.reports.figures._elements import GREY, Figure, Style, Trace, axis, dots, figure, line, note
-from bench.reports.labels import short_labels
 from bench.results import few_of, many
 
 KIND = "cd"

@@ -1,9 +1,23 @@
 """The league as the page's table has it: columns of text, the values behind them, and what it says of itself."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from bench.ranking import CRITERIA, PROBES, Question, Ranking, Row, Run, estimate_name
+from bench.ranking import (
+    CRITERIA,
+    PAGE,
+    PHONE,
+    PROBES,
+    PUBLISHED_TITLE,
+    Column,
+    Published,
+    Ranking,
+    Row,
+    Run,
+    published_notes,
+    published_table,
+)
 from bench.reports.figures._elements import Style
 from bench.reports.league_table import columns_of, footnotes, tables_of
 from bench.reports.page.commands import with_options
@@ -17,35 +31,6 @@ FIELDS = (
     *("lowest", "highest", "train_accuracy", "diagonal", "parameters", "seconds", "flops", "diverged"),
 )
 """Values of a row in the CSV file that the page offers, as `rank --format csv` calls them; others are in `_values`."""
-SORTED_BY = {
-    "#": "rank",
-    "ranks": "rank_low",
-    "configuration": "label",
-    "n": "n",
-    "interval": "low",
-    "conf.": "level",
-    "mean": "mean",
-    "beats next": "improvement",
-    "solved": "solved",
-    "P(solved)": "solved_low",
-    "test": "test_accuracy",
-    "min–max": "lowest",
-    "a=b": "diagonal",
-    "params": "parameters",
-    "steps": "fewest_steps",
-    "training": "seconds",
-    "FLOPs": "flops",
-    **{heading: probe for probe, heading in PROBES.items()},
-}
-"""The value by which each column is sorted; a column that is not here is sorted by its text."""
-RISING = ("#", "ranks", "configuration", "task", "group", "steps", "training", "FLOPs", "params")
-"""Columns of which a first click puts the smallest first; of the others the largest."""
-WORDS = ("configuration", "task", "group")
-"""Columns of text."""
-FIRST = ("#", "configuration", "task", "n", "interval", "solved", "steps", "training")
-"""Columns that are shown before a reader chooses, with the one that rows are ordered by."""
-PHONE = ("#", "configuration", "n")
-"""The same on a narrow screen."""
 NAMED = 12
 """So many names are listed in the headline."""
 MOST_CHOSEN = 12
@@ -54,18 +39,18 @@ MOST_CHOSEN = 12
 
 def league_data(ranking: Ranking) -> dict[str, Any]:
     """What the page's table shows of a ranking."""
-    tables, rows, question = tables_of(ranking), ranking.rows, ranking.question
+    tables, rows = tables_of(ranking), ranking.rows
     columns, values = columns_of(ranking, tables), [_values(row) for row in rows]
     of_block = [place for place, table in enumerate(tables) for _ in table.rows]
     tasks = _short_titles([table.title for table in tables])
-    shown = [
-        _column(column.name or "configuration", [column.cell(row) for row in rows], ranking.legend, question)
-        for column in columns
-    ]
-    if len(tables) > 1:  # another column of words leaves less room for numbers
+    shown = [_column(replace(column, name=column.name or "configuration"), rows, ranking.legend) for column in columns]
+    if len(tables) > 1 or ranking.baseline is not None:  # another column leaves less room for others
         for column in shown:
             column["shown"] &= column["name"] != "training"
-        shown.insert(2, _column("task", [tasks[place] for place in of_block], ranking.legend, question))
+    if len(tables) > 1:
+        named = {id(row): tasks[place] for row, place in zip(rows, of_block, strict=True)}
+        task = Column("task", lambda row: named[id(row)], seen=PAGE, rising=True, words=True)
+        shown.insert(2, _column(task, rows, ranking.legend))
     return {
         "labels": [row.label for row in rows],
         "block": of_block,
@@ -76,7 +61,14 @@ def league_data(ranking: Ranking) -> dict[str, Any]:
         "styles": [Style.of(place) for place in range(MOST_CHOSEN)],
         "notes": [with_options(line) for line in ranking.caption],
         "footnotes": [[task, footnotes(table.rows)] for task, table in zip(tasks, tables, strict=True)],
+        "published": None if ranking.published is None else _published(ranking.published),
     }
+
+
+def _published(rows: Sequence[Published]) -> dict[str, Any]:
+    """The table of published figures, which stands apart from the league."""
+    head, cells = published_table(rows)
+    return {"title": PUBLISHED_TITLE, "head": head, "rows": cells, "notes": published_notes(rows)}
 
 
 def _short_titles(titles: Sequence[str]) -> list[str]:
@@ -90,19 +82,17 @@ def _short_titles(titles: Sequence[str]) -> list[str]:
     return [" · ".join([first, *(part for part in others if part not in shared)]) for first, *others in parts]
 
 
-def _column(name: str, cells: Sequence[str], legend: Mapping[str, str], question: Question) -> dict[str, Any]:
+def _column(column: Column, rows: Sequence[Row], legend: Mapping[str, str]) -> dict[str, Any]:
     """A column of cells, with the value that it is sorted by."""
-    estimate = estimate_name(question, blocks=False)
-    rising = question.criterion.kind != "accuracy" if name == estimate else name in RISING
     return {
-        "name": name,
-        "meaning": with_options(legend.get(name, "")),
-        "key": "estimate" if name == estimate else SORTED_BY.get(name),
-        "text": name in WORDS,
-        "rising": rising,
-        "shown": name in (*FIRST, estimate),
-        "phone": name in (*PHONE, estimate),
-        "cells": cells,
+        "name": column.name,
+        "meaning": with_options(legend.get(column.name, "")),
+        "key": column.key,
+        "text": column.words,
+        "rising": column.rising,
+        "shown": column.seen >= PAGE,
+        "phone": column.seen >= PHONE,
+        "cells": [column.cell(row) for row in rows],
     }
 
 
@@ -112,6 +102,7 @@ def _values(row: Row) -> dict[str, Any]:
     return {
         **{name: short(getattr(row, name)) for name in FIELDS},
         **{probe: short(row.probes[probe]) for probe in PROBES},
+        **({} if row.against is None else {name: short(value) for name, value in row.against.named().items()}),
         "fewest_steps": fewest,
         "most_steps": most,
         "incomplete": "; ".join(row.incomplete),

@@ -275,6 +275,14 @@ function showNotes(data) {
   $("notes").hidden = false;
 }
 
+/** Figures from elsewhere, which cannot be sorted into the league. */
+function showPublished({ title, head, rows, notes }) {
+  $("published-heading").textContent = title;
+  $("published").querySelector("div").append(...(rows.length ? [tableOf(head, rows)] : []));
+  $("published").querySelector("ul").append(...notes.map((line) => element("li", {}, line)));
+  $("published").hidden = false;
+}
+
 async function showPictures(undrawn) {
   const found = await dataOf("pictures");
   $("pictures").querySelector(".grid").append(...found.map(figureOf));
@@ -300,6 +308,7 @@ async function start() {
   if (content.league) {
     startLeague(content.league, showChosen, showDetails);
     showNotes(content.league);
+    if (content.league.published) showPublished(content.league.published);
   }
   $("message").hidden = true;
   await Promise.all([content.league && startChosen(), showPictures(content.undrawn), showStudies()]);

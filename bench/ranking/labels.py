@@ -13,15 +13,15 @@ MOST_DIGITS = 6
 
 def short_labels(labels: Iterable[str]) -> dict[str, str]:
     """Short labels by their labels; those that would look the same are left as they are."""
-    short = {label: _short(label) for label in labels}
+    short = {label: short_label(label) for label in labels}
     counts = Counter(short.values())
     return {label: shown if counts[shown] == 1 else label for label, shown in short.items()}
 
 
-def _short(label: str) -> str:
+def short_label(label: str) -> str:
     """A label with four significant digits of its long numbers; integers are left as they are.
 
-    >>> _short("onehot+concat → mlp(lr=0.020961900543150613, betas=[0.9, 0.98], seed=12345678)")
+    >>> short_label("onehot+concat → mlp(lr=0.020961900543150613, betas=[0.9, 0.98], seed=12345678)")
     'onehot+concat → mlp(lr=0.02096, betas=[0.9, 0.98], seed=12345678)'
     """
 
