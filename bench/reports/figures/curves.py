@@ -154,7 +154,7 @@ def _last(curve: Curve) -> float | None:
 
 
 def _row_words(gap: Gap) -> str:
-    """As "174 → 3,904 (× 22)"."""
+    """As "174 → 3,091 (× 18)"."""
     first = f"{gap.memorized:,.0f}" if math.isfinite(gap.memorized) else "not memorized"
     if not math.isfinite(gap.generalized):
         return f"{first} → {gap.doubt or 'not reached'}"
