@@ -22,7 +22,6 @@ from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 from learners import Quadratic, TorchMLP, Transformer
 
-
 FLEET = {"rates": [40.0], "flops": 1, "compiled": False, "compile": 0.0, "memory": None}
 """What a fleet of one process might be measured at."""
 
