@@ -16,6 +16,7 @@ from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
+from .files import check_output as check_output
 from .leases import Activity as Activity
 from .leases import Lease as Lease
 from .leases import leased as leased
