@@ -20,7 +20,7 @@ from bench import reports, showing
 from bench.errors import RequestError, StoreError
 from bench.reports.terminal import text_chart
 from bench.results import CURVE_COLUMNS, RUN_COLUMNS, Store
-from bench.specs import Spec, command_of, exact_request
+from bench.specs import Spec, command_of, exact_request, run_request
 
 Command = Callable[..., Finished]
 ADD = {"task": "add", "train_fraction": 0.5}
@@ -373,6 +373,16 @@ def test_a_modulus_that_the_task_gives_is_no_setting(tmp_path: Path) -> None:
         assert "encoder.modulus" not in (shown.changed or {})
         assert shown.command is not None
         assert "encoder.modulus" not in shown.command
+
+
+def test_settings_of_the_task_are_shown_and_trained_again(tmp_path: Path) -> None:
+    asked = {"pairs": "ordered", "sdr": "off", "settings": {"task.operand_max": 5, "encoder.n": 40}}
+    [record] = bench.run(encoder="cycle", learner="ridge", modulus=7, results=tmp_path, **asked)
+    shown = bench.show(record["id"], results=tmp_path)
+    changed = {"modulus": 7, "pairs": "ordered", "sdr": "off", "task.operand_max": 5, "encoder.n": 40}
+    assert {name: value for name, (value, _) in (shown.changed or {}).items()} == changed
+    request = run_request(Spec.from_dict(record["spec"]))
+    assert request == {"encoder": "cycle", "learner": "ridge", "modulus": 7, **asked}
 
 
 def test_a_damaged_checkpoint_makes_show_train_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.reports import Predictions
 from bench.results import PARTS, Record, open_store
 from bench.showing.predictions import is_restorable, predictions_of, remade_spec
-from bench.specs import Request, Spec, command_of, defaults_of, exact_request, family, in_folder, registry, run_request
+from bench.specs import Spec, changed_settings, command_of, exact_request, in_folder
 
 WORST = 3
 """So many operands and answers are named on which a learner errs most."""
@@ -99,24 +99,6 @@ def show(
     limits["stop_when_solved"] = record["budget"]["stop_when_solved"]
     command = command_of({**request, **limits, **in_folder(results)})
     return Shown(record, changed, milestones_of(record), found, command, notes)
-
-
-def changed_settings(spec: Spec) -> dict[str, tuple[Any, Any]]:
-    """The settings of a spec that differ from those of its encoder, learner and task, without seeds."""
-    request = run_request(spec)
-    plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first
-    owners = {"encoder": registry.encoder(spec.encoder["name"]), "learner": registry.learner(spec.learner["name"])}
-    found = {}
-    for key, value in request.pop("settings").items():
-        owner, _, name = key.partition(".")
-        found[key] = (value, defaults_of(owners[owner])[name])
-    names = {"pairs": "protocol"}
-    for name, value in request.items():
-        if name not in ("encoder", "learner", "task"):
-            found[name] = (value, getattr(plain, names.get(name, name)))
-    if spec.validation_fraction:
-        found["validation_fraction"] = (spec.validation_fraction, 0.0)
-    return found
 
 
 def milestones_of(record: Record) -> list[Milestone]:
