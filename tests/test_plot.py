@@ -18,8 +18,10 @@ from records import Made, blocks, ending, run, solving, stored
 import bench
 from bench import reports, showing
 from bench.errors import RequestError, StoreError
+from bench.reports.figures._layout import THEMES
 from bench.reports.terminal import text_chart
-from bench.results import CURVE_COLUMNS, RUN_COLUMNS, Store
+from bench.results import Store
+from bench.results.columns import CURVE_COLUMNS, RUN_COLUMNS
 from bench.specs import Spec, command_of, exact_request, run_request
 
 Command = Callable[..., Finished]
@@ -121,7 +123,7 @@ def test_without_its_libraries_plot_names_the_extra(
 def test_plot_from_python(real: Path, place: Path) -> None:
     drawn = bench.plot("curves", results=str(real), task="add", train_fraction=0.5, theme="dark", output="a.svg")
     assert type(drawn).__name__ == "Figure"
-    assert drawn.layout.paper_bgcolor == reports.THEMES["dark"].paper
+    assert drawn.layout.paper_bgcolor == THEMES["dark"].paper
     assert (place / "a.svg").read_bytes().startswith(STARTS["svg"])
     with pytest.raises(RequestError, match="Unknown argument 'lerner': did you mean 'learner'"):
         bench.plot("curves", results=str(real), lerner="mlp")

@@ -1,8 +1,6 @@
 from . import environment as environment
 from .checkpoints import State as State
 from .clean import clean_folder as clean_folder
-from .columns import CURVE_COLUMNS as CURVE_COLUMNS
-from .columns import RUN_COLUMNS as RUN_COLUMNS
 from .curves import CONFIRMATION as CONFIRMATION
 from .curves import PARTS as PARTS
 from .curves import TARGETS as TARGETS
