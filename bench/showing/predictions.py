@@ -30,7 +30,11 @@ def predictions_of(
     :raises StoreError: where the record cannot be read.
     """
     store = open_store(results)
-    record = store.find(id)
+    return predicted(store, store.find(id), say)
+
+
+def predicted(store: RecordSource, record: Record, say: Callable[[str], None] | None = None) -> Predictions:
+    """The same for a record of a source that is open."""
     spec, step = remade_spec(record), record["final"]["step"] or 0
     has_checkpoint = is_restorable(store, record)
     how = _how(record, step, has_checkpoint)
@@ -40,7 +44,9 @@ def predictions_of(
         model = Path(folder) / "model.joblib"
         unit = WorkUnit(spec, Budget(step), record, model_only=True, model=str(model))
         threads = record["environment"]["threads"]
-        [result] = run_job(Job((unit,), threads=threads, results=str(results) if has_checkpoint else None), channel)
+        [result] = run_job(
+            Job((unit,), threads=threads, results=str(store.location) if has_checkpoint else None), channel
+        )
         if result.problem:
             raise RequestError(f"The learner of {record['id']} cannot be made again: {result.problem}")
         cell = prepare(spec)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from bench import results as stored
 from bench.errors import BenchError
 from bench.reports import Predictions
-from bench.results import PARTS, Record, open_store
-from bench.showing.predictions import is_restorable, predictions_of, remade_spec
+from bench.results import PARTS, Record, RecordSource, open_store
+from bench.showing.predictions import is_restorable, predicted, remade_spec
 from bench.specs import Spec, changed_settings, command_of, exact_request, in_folder
 
 WORST = 3
@@ -76,7 +76,8 @@ def show(
     :raises RequestError: where the folder or the record does not exist.
     :raises StoreError: where the record cannot be read.
     """
-    record = open_store(results).find(id)
+    store = open_store(results)
+    record = store.find(id)
     notes: list[str] = []
     try:
         spec = Spec.from_dict(record["spec"])
@@ -86,10 +87,10 @@ def show(
     found = None
     if record["final"]["step"] is None:
         notes.append("It failed: there is no learner.")
-    elif errors or (errors is None and _is_quick(record, results)):
+    elif errors or (errors is None and _is_quick(record, store)):
         try:
             remade_spec(record)
-            found = errors_of(predictions_of(id, results=results, say=say))
+            found = errors_of(predicted(store, record, say))
         except BenchError as error:
             notes.append(str(error))
     if request is None:
@@ -130,6 +131,5 @@ def errors_of(p: Predictions) -> Errors:
     return Errors(int(wrong.sum()), int(held.sum()), {name: counts[name] for name in order[:WORST]})
 
 
-def _is_quick(record: Record, results: str | Path) -> bool:
-    step = record["final"]["step"]
-    return not step or is_restorable(open_store(results), record)
+def _is_quick(record: Record, store: RecordSource) -> bool:
+    return not record["final"]["step"] or is_restorable(store, record)
