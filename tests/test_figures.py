@@ -469,6 +469,12 @@ def test_cost_is_the_median_at_the_end_of_each_budget() -> None:
         showing.picture("cost", records=cheap, cost="dollars")
 
 
+def test_one_configuration_whose_seeds_are_alike_is_drawn_without_a_warning(tmp_path: Path) -> None:
+    alike = [run("mlp", seed, [0.0] * len(STEPS), seconds=0.0009049813343153801) for seed in range(6)]
+    reports.write_picture(showing.picture("cost", records=alike), tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").stat().st_size > 1000
+
+
 def test_a_cell_of_the_heat_map_is_the_best_median_of_its_configurations() -> None:
     wide = ending("mlp", 0.9, 0.8, 0.1)
     for record in wide:

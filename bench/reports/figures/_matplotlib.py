@@ -97,6 +97,8 @@ def _axes(page: Page, figure: Figure) -> dict[tuple[str, str], Any]:
         own.margins(0.04)
         own.set_xscale(across.get("type", "linear"))
         own.set_yscale(up.get("type", "linear"))
+        own.set_autoscalex_on("range" not in across)  # it cannot find limits for equal numbers on a logarithmic axis
+        own.set_autoscaley_on("range" not in up)
     return found
 
 
