@@ -85,7 +85,7 @@ class ForwardForward(TorchLearner):
 
     version = 1
     precisions = ("float32",)  # one layer has hardly a product that other arithmetic would speed up
-    example: ClassVar = {"width": 32, "steps": 100, "random_state": 0}
+    example: ClassVar = {"width": 32, "steps": 20, "random_state": 0}
 
     depth: int = 1
     width: int = 256

@@ -37,7 +37,7 @@ class Quadratic(TorchLearner):
     """
 
     version = 1
-    example: ClassVar = {"width": 32, "steps": 60, "random_state": 0}
+    example: ClassVar = {"width": 32, "steps": 20, "random_state": 0}
 
     inapplicable_checks: ClassVar = {
         "check_classifiers_train": "without bias the net is an even function: it scores x and −x alike"

@@ -40,7 +40,7 @@ class TorchMLP(TorchLearner):
     """
 
     version = 1
-    example: ClassVar = {"hidden_layer_sizes": (32,), "lr": 0.01, "weight_decay": 0.01, "steps": 60, "random_state": 0}
+    example: ClassVar = {"hidden_layer_sizes": (32,), "lr": 0.01, "weight_decay": 0.01, "steps": 20, "random_state": 0}
 
     hidden_layer_sizes: tuple[int, ...] = (256, 256)
     activation: Activation = "relu"

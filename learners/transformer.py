@@ -67,7 +67,7 @@ class Transformer(TorchLearner):
         "depth": 1,
         "lr": 0.01,
         "weight_decay": 0.1,
-        "steps": 60,
+        "steps": 20,
         "random_state": 0,
     }
 

@@ -16,6 +16,7 @@ import pytest
 
 import bench
 from bench.cli._commands import exit_code
+from bench.executors.local import _ThisProcess
 from bench.tuning.storage.open import default_url, open_storage
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers the width of its own terminal; a pipe has none
@@ -76,6 +77,12 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
         return Finished(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run at once, in this process, where a worker process would take seconds to start."""
+    monkeypatch.setattr("bench.executors.warm.process", lambda device: _ThisProcess())
 
 
 SMALL = ("--learner", "mlp", "--set", "learner.hidden_layer_sizes=24", "--modulus", "7")

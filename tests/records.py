@@ -22,28 +22,34 @@ def run(
     steps: Sequence[int] = STEPS,
     status: str = "done",
     budget: int | None = None,
-    encoder: str = "onehot",
+    encoder: str | Made = "onehot",
+    train: Sequence[float] | None = None,
     flops: int | None = 10_000,
     seconds: float = 2.0,
     parameters: int | None = 1000,
     probes: tuple[float, float] = (0.1, 0.2),
     **spec: Any,
 ) -> Made:
-    """A record with this curve of test accuracies."""
-    made = copy.deepcopy(BASE)
+    """A record with this curve of test accuracies.
+
+    :param encoder: its name, or its name and settings.
+    :param train: accuracies on training pairs; None takes those of test pairs.
+    """
+    made, code = copy.deepcopy(BASE), {"name": encoder} if isinstance(encoder, str) else encoder
+    train = accuracies if train is None else train
     made["spec"] |= {
-        "encoder": {"name": encoder},
+        "encoder": code,
         "learner": {"name": learner, "random_state": 7 + seed},
         "seed": seed,
         "split_seed": 100 + seed,
         **spec,
     }
-    curve = {"step": list(steps), "train_accuracy": list(accuracies), "test_accuracy": list(accuracies)}
+    curve = {"step": list(steps), "train_accuracy": list(train), "test_accuracy": list(accuracies)}
     curve["validation_accuracy"] = [None] * len(steps)
     made |= crossings(curve, ("train", "validation", "test"))
-    last = (steps[-1], accuracies[-1]) if steps and status != "failed" else (None, None)
-    made["final"] |= {"step": last[0], "test_accuracy": last[1], "train_accuracy": last[1]}
-    made |= {"label": f"{encoder} → {learner}", "status": status, "curve": curve, "parameters": parameters}
+    last = (steps[-1], accuracies[-1], train[-1]) if steps and status != "failed" else (None,) * 3
+    made["final"] |= {"step": last[0], "test_accuracy": last[1], "train_accuracy": last[2]}
+    made |= {"label": f"{code['name']} → {learner}", "status": status, "curve": curve, "parameters": parameters}
     made |= {"flops": flops, "probes": {"ridge": probes[0], "knn": probes[1]}}
     made["seconds"]["train"] = seconds
     made["budget"]["steps"] = budget if budget is not None else max(steps, default=1000)

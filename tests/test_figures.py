@@ -26,6 +26,7 @@ from bench.reports.figures._groups import groups_of, read
 from bench.reports.figures._layout import laid_out
 from bench.reports.figures._over_seeds import curve_of, gap_of
 from bench.reports.figures._text import escaped, plain
+from bench.showing.pictures import SOURCES
 
 KINDS = sorted(reports.picture_kinds())
 ADD = {"task": "add", "train_fraction": 0.5}
@@ -54,7 +55,7 @@ def drawn(real: Path) -> Callable[[str], Figure]:
 
     def draw(kind: str) -> Figure:
         request = dict(REQUESTS.get(kind, {}))
-        if reports.kind_of(kind).needs == "record":
+        if SOURCES[reports.kind_of(kind).needs] == ("id",):
             request["id"] = next(run.id for run in rank(results=str(real), learner="quadratic").rows[0].runs)
         return showing.picture(kind, results=str(real), **request)
 
@@ -118,7 +119,7 @@ def test_every_kind_says_in_a_sentence_what_it_is() -> None:
     for kind in reports.picture_kinds().values():
         assert kind.summary.endswith(".")
         assert kind.module.draw.__doc__
-        assert kind.needs in ("ranking", "record", "study")
+        assert kind.needs in SOURCES
         assert kind.needs != "study" or kind.module.WANTS
 
 
@@ -467,6 +468,12 @@ def test_cost_is_the_median_at_the_end_of_each_budget() -> None:
     assert steps["layout"]["xaxis"]["title"]["text"] == "steps (optimizer updates)"
     with pytest.raises(RequestError, match="Unknown `cost` 'dollars'"):
         showing.picture("cost", records=cheap, cost="dollars")
+
+
+def test_one_configuration_whose_seeds_are_alike_is_drawn_without_a_warning(tmp_path: Path) -> None:
+    alike = [run("mlp", seed, [0.0] * len(STEPS), seconds=0.0009049813343153801) for seed in range(6)]
+    reports.write_picture(showing.picture("cost", records=alike), tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").stat().st_size > 1000
 
 
 def test_a_cell_of_the_heat_map_is_the_best_median_of_its_configurations() -> None:

@@ -70,7 +70,9 @@ EVERY = {
     "transformer-cosine": Transformer(width=8, heads=2, depth=1, schedule="cosine", decay_steps=9, batch_size=9),
     "transformer-pre": Transformer(width=8, heads=2, depth=1, norm="pre", activation="gelu", bias=True, batch_size=9),
     "transformer-residual": Transformer(width=8, heads=2, norm="residual", positions="learned", batch_size=9),
-    "transformer-equation": Transformer(width=8, heads=2, norm="none", layout="equation", tied=False, batch_size=9),
+    "transformer-equation": Transformer(
+        width=8, heads=2, depth=1, norm="none", layout="equation", tied=False, batch_size=9
+    ),
     "transformer-loops": Transformer(width=8, heads=2, depth=1, shared_blocks=True, loops=3, batch_size=9),
     "transformer-tied-readout": Transformer(width=8, heads=2, depth=1, tied_readout=True, dropout=0.1, batch_size=9),
 }
@@ -442,9 +444,9 @@ def test_embeddings_start_equal_whatever_the_scale_of_the_codes() -> None:
 @every_learner
 def test_starts_of_their_own_do_not_part_a_fleet(name: str) -> None:
     starts = with_role(type(EVERY[name]), "start")
-    learners = [configured(name, seed, **dict.fromkeys(starts, scale)) for seed, scale in enumerate((0.02, 0.02, 0.3))]
-    fleet = FleetTraining(learners, [problem(seed) for seed in range(3)], dtype=torch.float64)
-    fleet.advance(4, range(3))
+    learners = [configured(name, seed, **dict.fromkeys(starts, scale)) for seed, scale in enumerate((0.02, 0.3))]
+    fleet = FleetTraining(learners, [problem(seed) for seed in range(2)], dtype=torch.float64)
+    fleet.advance(4, range(2))
     for seed, learner in enumerate(learners):
         lone = FleetTraining([learner], [problem(seed)], dtype=torch.float64)
         lone.advance(4, [0])

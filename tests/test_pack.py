@@ -606,9 +606,9 @@ def test_a_file_is_replaced_by_force_alone(place: Path, command: Command) -> Non
         (["", "-o", "new.pack"], "A source of a pack must be a results folder or a pack, got ''."),
         (["empty", "-o", "new.pack"], "The source 'empty' holds no records."),
         (["league.pack", "-o", "league.pack", "--force"], "must be none of its sources, got 'league.pack' as both."),
-        (["league.pack", "-o", "no/new.pack"], "--output must be a file in a folder that exists, got 'no/new.pack'."),
-        (["league.pack", "-o", "empty"], "--output must be a file in a folder that exists, got 'empty'."),
-        (["league.pack", "-o", ""], "--output must be a file in a folder that exists, got ''."),
+        (["league.pack", "-o", "no/new.pack"], "--output must be in a folder that exists, got 'no/new.pack'."),
+        (["league.pack", "-o", "empty"], "--output cannot be written to 'empty'."),
+        (["league.pack", "-o", ""], "--output cannot be written to ''."),
         (
             ["league.pack", "-o", "new.pack", "--curves", "acuracy"],
             "Unknown --curves 'acuracy': did you mean 'accuracy'?",

@@ -18,9 +18,11 @@ from records import Made, blocks, ending, run, solving, stored
 import bench
 from bench import reports, showing
 from bench.errors import RequestError, StoreError
+from bench.reports.figures._layout import THEMES
 from bench.reports.terminal import text_chart
-from bench.results import CURVE_COLUMNS, RUN_COLUMNS, Store
-from bench.specs import Spec, command_of, exact_request
+from bench.results import Store
+from bench.results.columns import CURVE_COLUMNS, RUN_COLUMNS
+from bench.specs import Spec, command_of, exact_request, run_request
 
 Command = Callable[..., Finished]
 ADD = {"task": "add", "train_fraction": 0.5}
@@ -121,7 +123,7 @@ def test_without_its_libraries_plot_names_the_extra(
 def test_plot_from_python(real: Path, place: Path) -> None:
     drawn = bench.plot("curves", results=str(real), task="add", train_fraction=0.5, theme="dark", output="a.svg")
     assert type(drawn).__name__ == "Figure"
-    assert drawn.layout.paper_bgcolor == reports.THEMES["dark"].paper
+    assert drawn.layout.paper_bgcolor == THEMES["dark"].paper
     assert (place / "a.svg").read_bytes().startswith(STARTS["svg"])
     with pytest.raises(RequestError, match="Unknown argument 'lerner': did you mean 'learner'"):
         bench.plot("curves", results=str(real), lerner="mlp")
@@ -373,6 +375,16 @@ def test_a_modulus_that_the_task_gives_is_no_setting(tmp_path: Path) -> None:
         assert "encoder.modulus" not in (shown.changed or {})
         assert shown.command is not None
         assert "encoder.modulus" not in shown.command
+
+
+def test_settings_of_the_task_are_shown_and_trained_again(tmp_path: Path) -> None:
+    asked = {"pairs": "ordered", "sdr": "off", "settings": {"task.operand_max": 5, "encoder.n": 40}}
+    [record] = bench.run(encoder="cycle", learner="ridge", modulus=7, results=tmp_path, **asked)
+    shown = bench.show(record["id"], results=tmp_path)
+    changed = {"modulus": 7, "pairs": "ordered", "sdr": "off", "task.operand_max": 5, "encoder.n": 40}
+    assert {name: value for name, (value, _) in (shown.changed or {}).items()} == changed
+    request = run_request(Spec.from_dict(record["spec"]))
+    assert request == {"encoder": "cycle", "learner": "ridge", "modulus": 7, **asked}
 
 
 def test_a_damaged_checkpoint_makes_show_train_nothing(tmp_path: Path) -> None:

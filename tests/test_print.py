@@ -4,15 +4,19 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 
 import click
 import pytest
 from conftest import Finished
 
+import bench
 from bench.cli._commands import cli
 from bench.cli._messages import FIELDS, OTHERS, with_options
 from bench.cli._print import console, print_notes, print_table
+from bench.reports.page.commands import with_options as on_page
+from bench.reports.pictures import picture_kinds
 from bench.results.numbers import significant
 from bench.specs import Request
 from bench.tuning import Search
@@ -110,6 +114,14 @@ def test_every_field_that_a_message_names_is_an_option() -> None:
     parameters = [one for command in cli.commands.values() for one in command.params if isinstance(one, click.Option)]
     options = {option for parameter in parameters for option in parameter.opts}
     assert {with_options(f"`{name}`") for name in FIELDS} <= options
+
+
+def test_arguments_of_rankings_and_pictures_are_options_in_texts_of_commands_and_of_pages() -> None:
+    arguments = {*signature(bench.rank).parameters} - {"records", "watch", "published"}  # no message names the last
+    arguments |= {name for kind in picture_kinds().values() for name in kind.options}
+    assert arguments > {"by", "horizon", "skip_broken", "most", "band", "cost", "pairs"}
+    for name in arguments:
+        assert on_page(f"`{name}`") == with_options(f"`{name}`") == f"--{name.replace('_', '-')}"
 
 
 def test_words_of_plugins_and_other_libraries_stay(capsys: pytest.CaptureFixture[str]) -> None:

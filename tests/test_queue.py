@@ -67,6 +67,7 @@ def test_a_few_closed_forms_need_no_process_unless_it_is_asked_for(seeds: int, j
     assert CellQueue(plan(**RIDGE, seeds=seeds, results=None), None, jobs).in_process == inside
 
 
+@pytest.mark.usefixtures("inline")
 def test_threads_of_a_sweep_do_not_depend_on_what_is_left(tmp_path: Path) -> None:
     grid = {"encoder": "onehot", "learner": "quadratic", "steps": 9, "modulus": 7, "seeds": 2}
     list(bench.sweep(grid | {"seeds": 1}, results=tmp_path, jobs=1))
@@ -116,6 +117,7 @@ def test_what_another_process_has_computed_is_returned(stored: Record, tmp_path:
     assert run_plan(planned) == [stored]
 
 
+@pytest.mark.usefixtures("inline")
 def test_a_queue_keeps_no_records_of_other_processes(tmp_path: Path) -> None:
     grid = RIDGE | {"seeds": 3}
     planned = plan_sweep(grid, results=tmp_path)

@@ -1,7 +1,6 @@
 """The report: what is in the page, and what a real browser makes of it."""
 
 import base64
-import copy
 import csv
 import gzip
 import hashlib
@@ -20,6 +19,8 @@ import pytest
 from browser import Tab, tab
 from conftest import Finished, wait_until
 from frozen import make
+from records import BASE, Made
+from records import run as recorded
 
 import bench
 from bench.errors import RequestError, StoreError
@@ -28,13 +29,11 @@ from bench.reports.figures._over_seeds import curve_of
 from bench.reports.page import document
 from bench.reports.page.curves import MOST_POINTS, curve_data, thinned
 from bench.reports.page.packing import unpacked
-from bench.results.curves import TARGETS, crossings, first_crossing, held
+from bench.results.curves import TARGETS, first_crossing, held
 from bench.results.store import Store
 from bench.tuning.storage.open import default_url, open_storage
 
 Command = Callable[..., Finished]
-Made = dict[str, Any]
-BASE = json.loads((Path(__file__).parent / "record.json").read_text())
 STEPS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 HOSTILE = (
     '<img src=x onerror="window.hacked=1">',
@@ -49,25 +48,9 @@ RESULTS = make.HERE / "results"
 """Records that earlier code has written."""
 
 
-def run(encoder: str, learner: str, seed: int, accuracies: Sequence[float], **more: Any) -> Made:
+def run(encoder: str | Made, learner: str, seed: int, accuracies: Sequence[float], **more: Any) -> Made:
     """A record of these test accuracies, whose training pairs are memorized at once."""
-    made = copy.deepcopy(BASE)
-    made["spec"] |= {
-        "encoder": {"name": encoder},
-        "learner": {"name": learner, "random_state": 7 + seed},
-        "seed": seed,
-        "split_seed": 100 + seed,
-        **more.pop("spec", {}),
-    }
-    curve = {"step": STEPS, "train_accuracy": [1.0] * len(STEPS), "test_accuracy": list(accuracies)}
-    curve["validation_accuracy"] = [None] * len(STEPS)
-    made |= crossings(curve, ("train", "validation", "test"))
-    made["final"] |= {"step": STEPS[-1], "test_accuracy": accuracies[-1], "train_accuracy": 1.0}
-    made |= {"label": f"{encoder} → {learner}", "status": "done", "curve": curve}
-    made["budget"]["steps"] = STEPS[-1]
-    made |= more
-    made["id"] = hashlib.sha256(json.dumps(made["spec"], sort_keys=True).encode()).hexdigest()[:16]
-    return made
+    return recorded(learner, seed, accuracies, encoder=encoder, steps=STEPS, train=[1.0] * len(STEPS), **more)
 
 
 def rising(at: int, top: float = 1.0) -> list[float]:
@@ -90,7 +73,7 @@ def some() -> Iterator[Made]:
         yield run("cycle", "mlp", seed, rising(3, 0.9))
         yield run("cycle", "ridge", seed, rising(9, 0.5))
         yield run("random", "mlp", seed, rising(8, 0.3 + seed / 10))
-        yield run("onehot", "mlp", seed, rising(6, 0.7), spec={"task": "subtract"})
+        yield run("onehot", "mlp", seed, rising(6, 0.7), task="subtract")
 
 
 def data(page: Path) -> dict[str, Any]:
@@ -369,7 +352,7 @@ def test_markdown_has_the_league_and_its_pictures(command: Command, tmp_path: Pa
 def test_rows_are_ranked_by_the_fraction_they_need(tmp_path: Path) -> None:
     shares = {0.3: 0.5, 0.5: 1.0, 0.7: 1.0}
     records = [
-        run("onehot", "mlp", seed, rising(5, top), spec={"train_fraction": share})
+        run("onehot", "mlp", seed, rising(5, top), train_fraction=share)
         for share, top in shares.items()
         for seed in range(3)
     ]
@@ -572,7 +555,7 @@ def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Tab, tmp_pa
     records = []
     for place, name in enumerate(HOSTILE):
         records += [
-            run(name, name, seed, rising(5), spec={"encoder": {"name": name, name: name}, "protocol": name})
+            run({"name": name, name: name}, name, seed, rising(5), protocol=name)
             | {
                 "label": name,
                 "notices": [name],
@@ -634,7 +617,7 @@ def test_a_report_tells_no_password(tmp_path: Path) -> None:
 
 def test_a_block_without_a_picture_costs_no_other_one_its_own(tmp_path: Path) -> None:
     records = [
-        run("onehot", learner, 0, rising(5), spec={"modulus": modulus, "task_parameters": {"operand_max": modulus - 1}})
+        run("onehot", learner, 0, rising(5), modulus=modulus, task_parameters={"operand_max": modulus - 1})
         for modulus in (7, 11, 13, 17, 19)
         for learner in ("mlp", "ridge")
     ]

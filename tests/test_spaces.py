@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 import pytest
 from conftest import Finished
-from test_tune import Inline, trials_of
+from test_tune import trials_of
 
 import bench
 from bench.cli._tune import _choices, _worth
@@ -33,11 +33,6 @@ MLP = ONEHOT | {
     "epochs": 5,
     "fix": {"learner.depth": 1, "learner.head": "classifier", "learner.width": 20},
 }
-
-
-@pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.executors.warm.ProcessPoolExecutor", Inline)
 
 
 def study_in(folder: Path) -> Any:

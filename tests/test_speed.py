@@ -13,6 +13,7 @@ from conftest import wait_until
 from torch.nn import functional as F
 
 from bench.errors import RequestError
+from bench.recipes.measurements import fleet_rates
 from bench.recipes.measurements.fleet_rates import WINDOWS, ProcessPoolExecutor, Subject, fleets, rates_of
 from bench.recipes.measurements.plain_script import PlainTransformer, Script, plain_module
 from bench.recipes.measurements.speed import _row, measure
@@ -20,6 +21,15 @@ from bench.scheduling.devices import fleet_parts
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 from learners import Quadratic, TorchMLP, Transformer
+
+FLEET = {"rates": [40.0], "flops": 1, "compiled": False, "compile": 0.0, "memory": None}
+"""What a fleet of one process might be measured at."""
+
+
+@pytest.fixture(autouse=True)
+def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate of a device is told by smaller matrices than usual, which take milliseconds."""
+    monkeypatch.setitem(fleet_rates.SIDES, "cpu", (128, 256))
 
 
 def cell(learner: str, **settings: Any) -> Any:
@@ -101,7 +111,7 @@ def test_what_nobody_wrote_plainly_is_refused(learner: Any, message: str) -> Non
 
 def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.recipes.measurements.speed.RUN_STEPS", 40)
-    quick = ("--seconds", 0.05, "--replicas", "1,2", "--precision", "float32", "--eager", "--device", "cpu")
+    quick = ("--seconds", 0.02, "--replicas", "1,2", "--precision", "float32", "--eager", "--device", "cpu")
     small = ("--learner", "quadratic", "--set", "learner.width=8")
     done = command("speed", *small, *quick, "--json", "--quiet")
     assert done.code == 0
@@ -117,6 +127,12 @@ def test_speed_prints_one_document(command: Any, monkeypatch: pytest.MonkeyPatch
         assert 0 < row["of_product_rate"] < 1
     shares = found["run"]["shares"]
     assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_speed_prints_a_table(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.recipes.measurements.speed.fleets", lambda *arguments: [FLEET])
+    quick = ("--seconds", 0.02, "--replicas", "1,2", "--precision", "float32", "--eager", "--device", "cpu")
+    small = ("--learner", "quadratic", "--set", "learner.width=8")
     brief = command("speed", *small, *quick, "--no-run")
     assert "fleet of 2" in brief.out
     assert "A run of" not in brief.out
@@ -146,8 +162,7 @@ def test_a_row_is_of_medians_summed_over_processes() -> None:
 def test_scripts_are_timed_before_and_after_the_fleets(monkeypatch: pytest.MonkeyPatch) -> None:
     told = iter([[5.0, 1.0], [9.0, 7.0], [3.0, 1.0], [7.0, 7.0]])  # usual and lean, before and after
     monkeypatch.setattr("bench.recipes.measurements.speed.rates_of", lambda run, device, seconds: next(told))
-    fleet = {"rates": [40.0], "flops": 1, "compiled": False, "compile": 0.0, "memory": None}
-    monkeypatch.setattr("bench.recipes.measurements.speed.fleets", lambda *arguments: [fleet])
+    monkeypatch.setattr("bench.recipes.measurements.speed.fleets", lambda *arguments: [FLEET])
     found = measure("quadratic", device="cpu", replicas=[1], precisions=["float32"], whole_run=False)
     assert found.usual_script_steps_per_second == 2.0
     assert found.script_ranges == {"usual": (1.0, 5.0), "lean": (7.0, 9.0)}
@@ -208,10 +223,7 @@ def test_an_interrupted_measurement_is_none(command: Any, monkeypatch: pytest.Mo
         return [{"status": "interrupted"}]
 
     monkeypatch.setattr("bench.run", interrupted)
-    monkeypatch.setattr(
-        "bench.recipes.measurements.speed.fleets",
-        lambda *arguments: [{"flops": 1, "rates": [1.0], "compiled": False, "compile": 0.0, "memory": None}],
-    )
+    monkeypatch.setattr("bench.recipes.measurements.speed.fleets", lambda *arguments: [FLEET])
     done = command("speed", "--learner", "quadratic", "--seconds", 0.01, "--replicas", 1, "--device", "cpu", "--json")
     assert done.code == 130
     assert not done.out
@@ -271,6 +283,7 @@ def test_programs_of_the_fleets_are_kept_where_all_are(monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setattr("bench.recipes.measurements.speed.fleets", lambda *arguments: [FLEET])
     found = measure("quadratic", device="cpu", replicas=[1], seconds=0.01, compile=False, whole_run=False)
     assert [row.replicas for row in found.rows] == [1, 1]
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mod97" / "programs")

@@ -74,6 +74,7 @@ def test_a_folder_that_is_full_costs_the_status_alone(tmp_path: Path, monkeypatc
     lease.close()
 
 
+@pytest.mark.usefixtures("inline")
 def test_a_sweep_tells_other_processes_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "PUBLISHED_EVERY", 0.0)
     seen: list[Activity] = []
@@ -90,6 +91,7 @@ def test_a_sweep_tells_other_processes_how_far_it_is(tmp_path: Path, monkeypatch
     assert bench.status(tmp_path) == []
 
 
+@pytest.mark.usefixtures("inline")
 def test_a_search_tells_other_processes_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "PUBLISHED_EVERY", 0.0)
     seen: list[Activity] = []

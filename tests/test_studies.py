@@ -54,12 +54,11 @@ def test_a_run_sees_the_first_so_many_gpus(seen: str | None, expected: str, monk
     assert "MOD97_ONLY_GPU" not in gpus.environment(2)
 
 
-def test_the_sweep_of_the_gpus_study_is_one_that_can_be_asked_for(tmp_path: Any) -> None:
-    command = gpus.command(Namespace(precision="bfloat16", steps=7, seeds=64), str(tmp_path))
-    plan = [*command[: command.index("--device")], "--results", str(tmp_path), "--dry-run"]
-    done = subprocess.run(plan, capture_output=True, text=True, timeout=PATIENCE)
-    assert command[0] == sys.executable
-    assert "1,024 cells, 0 done already" in done.stdout + done.stderr
+def test_the_sweep_of_the_gpus_study_is_one_that_can_be_asked_for(tmp_path: Any, command: Any) -> None:
+    words = gpus.command(Namespace(precision="bfloat16", steps=7, seeds=64), str(tmp_path))
+    assert words[:3] == [sys.executable, "-m", "bench"]
+    done = command(*words[3 : words.index("--device")], "--results", tmp_path, "--dry-run")
+    assert "1,024 cells, 0 done already" in done.out + done.err
 
 
 def test_a_sweep_on_gpus_is_summed_up() -> None:
@@ -113,6 +112,7 @@ def call(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> No
     module.main()
 
 
+@pytest.mark.usefixtures("inline")
 def test_grokking_says_what_is_under_way_keeps_it_and_goes_on(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,17 +169,22 @@ def test_studies_announce_what_they_do_before_they_begin(
 @pytest.mark.parametrize(
     ("study", "arguments", "words"),
     [
-        ("gpus", ["99"], "N must be a number of the GPUs that are here"),
-        ("gpus", ["0"], "got 0"),
-        ("search_speed", ["--trials", "2"], "--trials must be an integer ≥ 3, got 2."),
-        ("search_speed", ["--learner", "nope"], "Unknown learner 'nope'"),
+        (gpus, ["99"], "N must be a number of the GPUs that are here"),
+        (gpus, ["0"], "got 0"),
+        (search_speed, ["--trials", "2"], "--trials must be an integer ≥ 3, got 2."),
+        (search_speed, ["--learner", "nope"], "Unknown learner 'nope'"),
     ],
 )
-def test_wrong_requests_are_told(study: str, arguments: list[str], words: str) -> None:
-    command = [sys.executable, "-m", f"bench.recipes.measurements.{study}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 2
-    assert words in done.stderr.splitlines()[-1]
+def test_wrong_requests_are_told(
+    study: Any,
+    arguments: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        call(study, monkeypatch, *arguments)
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_league_is_of_one_block(tmp_path: Any) -> None:

@@ -52,6 +52,7 @@ def script(*arguments: Any) -> list[str]:
     return [sys.executable, "-m", "bench", "sweep", *map(str, arguments)]
 
 
+@pytest.mark.usefixtures("inline")
 def test_every_cell_once_and_none_again(tmp_path: Path) -> None:
     grid = SMALL | {"learner": ["ridge", "knn", {"mlp": {"hidden_layer_sizes": [[8]], "epochs": 2}}]}
     records = list(bench.sweep(grid, results=tmp_path, jobs=1))
@@ -79,6 +80,7 @@ def test_the_same_records_as_by_run(tmp_path: Path) -> None:
         assert one["probes"] == other["probes"]
 
 
+@pytest.mark.usefixtures("inline")
 def test_fleets_of_different_settings_and_encoders_of_one_shape(tmp_path: Path) -> None:
     grid = {
         "encoder": "onehot",
@@ -93,6 +95,7 @@ def test_fleets_of_different_settings_and_encoders_of_one_shape(tmp_path: Path) 
     assert max(record["replicas"] for record in records) > 2
 
 
+@pytest.mark.usefixtures("inline")
 def test_a_larger_budget_extends(tmp_path: Path) -> None:
     grid = {"encoder": "onehot", "learner": [MLP], "modulus": 7, "seeds": 2}
     list(bench.sweep(grid | {"epochs": 3}, results=tmp_path, jobs=1))
@@ -195,6 +198,7 @@ def test_an_executor_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.Mo
         executor_class("elsewere")
 
 
+@pytest.mark.usefixtures("inline")
 def test_an_extension_that_fails_is_told_and_what_there_was_is_kept(tmp_path: Path) -> None:
     grid = {"encoder": "onehot", "learner": [MLP], "modulus": 7, "seeds": 2}
     before = list(bench.sweep(grid | {"epochs": 3}, results=tmp_path / "r", jobs=1))
@@ -326,6 +330,7 @@ def test_planning_is_quick(tmp_path: Path) -> None:
     assert calls[1] - calls[0] < 16 * 500 * 20
 
 
+@pytest.mark.usefixtures("inline")
 def test_dry_run(tmp_path: Path, command: Command) -> None:
     options = ("--encoder", "onehot,phasor", "--learner", "ridge,knn", "--modulus", 7, "--seeds", 3)
     done = command("sweep", *options, "--dry-run", "--results", tmp_path)
@@ -397,6 +402,7 @@ def test_what_a_learner_cannot_learn_is_said_before_anything_runs(tmp_path: Path
         plan_sweep(Grid.of({"encoder": "onehot", "learner": learners}, "mine"), results=tmp_path)
 
 
+@pytest.mark.usefixtures("inline")
 def test_a_corrupt_record_is_named_before_anything_runs(tmp_path: Path) -> None:
     planned = plan_sweep(SMALL, results=tmp_path)
     (tmp_path / f"{planned.id(0)}.json").write_text("{")
@@ -588,6 +594,7 @@ def test_a_process_that_died_while_idle_is_replaced(tmp_path: Path, monkeypatch:
     assert pids[0] != pids[1]
 
 
+@pytest.mark.usefixtures("inline")
 def test_what_a_job_has_kept_before_it_fails_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     list(bench.sweep(SMALL, results=tmp_path, jobs=1))
 
@@ -616,6 +623,7 @@ def test_what_a_job_raises_fails_its_cells_at_once(tmp_path: Path, monkeypatch: 
     assert all("in raising" in record["error"]["traceback"] for record in records)
 
 
+@pytest.mark.usefixtures("inline")
 def test_where_the_time_went(tmp_path: Path, command: Command) -> None:
     planned = plan_sweep({"encoder": "phasor", "learner": [MLP], "modulus": 7, "epochs": 5}, results=tmp_path)
     assert execute(planned, 1)
@@ -629,6 +637,7 @@ def test_where_the_time_went(tmp_path: Path, command: Command) -> None:
     assert "Time of worker processes" in shown.out
 
 
+@pytest.mark.usefixtures("inline")
 def test_progress_says_how_long_the_rest_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from bench.cli._progress.sweep import sweep_progress
 
@@ -678,6 +687,7 @@ def test_what_is_under_way_is_said_whenever_nothing_was_said_for_a_while(
         assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("inline")
 def test_cells_of_one_label_are_told_apart_by_what_differs_within_the_sweep(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -692,6 +702,7 @@ def test_cells_of_one_label_are_told_apart_by_what_differs_within_the_sweep(
     assert said == "onehot+concat → ridge, 30 % train, mod 7, seeds 0–2: running for 10 s"
 
 
+@pytest.mark.usefixtures("inline")
 def test_after_a_stop_no_time_is_left_and_interrupted_cells_are_not_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -723,6 +734,7 @@ def test_slots_tell_what_they_are_at(tmp_path: Path) -> None:
     assert [moment.id for moment in job.progress] == [units[1].spec.id]
 
 
+@pytest.mark.usefixtures("inline")
 def test_longer_cells_are_told_to_take_longer_only_where_steps_count(tmp_path: Path) -> None:
     """Each cell takes 10 s once, above all for a program, and a third of a second a step; three are done."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 2}
@@ -768,6 +780,7 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.scheduling.progress.time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
+@pytest.mark.usefixtures("inline")
 def test_how_long_a_learner_takes_is_told_by_other_cells_of_the_folder(tmp_path: Path, command: Command) -> None:
     grid = {"learner": "quadratic", "modulus": 7, "steps": 9}
     for record in list(bench.sweep(grid | {"encoder": "onehot", "seeds": 3}, results=tmp_path, jobs=1)):
@@ -777,6 +790,7 @@ def test_how_long_a_learner_takes_is_told_by_other_cells_of_the_folder(tmp_path:
     assert "no cell of these learners is stored here" in said
 
 
+@pytest.mark.usefixtures("inline")
 def test_cells_that_were_trained_for_longer_are_told_of(tmp_path: Path, command: Command) -> None:
     cells = ("--encoder", "onehot", "--learner", "quadratic", "--modulus", 7, "--results", tmp_path)
     assert command("run", *cells, "--steps", 30).code == 0
@@ -801,7 +815,7 @@ def test_what_would_run_would_not_in_a_folder_that_cannot_be(verb: str, tmp_path
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.usefixtures("stopped_clock")
+@pytest.mark.usefixtures("stopped_clock", "inline")
 def test_cells_that_end_with_nothing_do_not_spoil_the_time_left(tmp_path: Path) -> None:
     """Three cells of 100 s are stored, and one of ten fails at once, as does one whose process was ended."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 9}
@@ -833,7 +847,7 @@ def test_a_cell_whose_process_was_ended_at_its_limit_is_told_of(
     assert (record["status"], record["final"]["step"]) == ("timeout", None)
 
 
-@pytest.mark.usefixtures("stopped_clock")
+@pytest.mark.usefixtures("stopped_clock", "inline")
 def test_time_left_is_by_slots_from_the_beginning(tmp_path: Path) -> None:
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 9}
     for record in list(bench.sweep(grid | {"seeds": 1}, results=tmp_path, jobs=1)):
@@ -843,7 +857,7 @@ def test_time_left_is_by_slots_from_the_beginning(tmp_path: Path) -> None:
         assert PlanProgress(planned, slots).seconds_left()[0] == pytest.approx(left)
 
 
-@pytest.mark.usefixtures("stopped_clock")
+@pytest.mark.usefixtures("stopped_clock", "inline")
 def test_cells_that_go_on_are_told_to_take_what_is_left_of_them(tmp_path: Path) -> None:
     """Of 100 steps 60 are stored: the rest of each cell takes 1 s once, and 0.1 s for each of 40 steps."""
     grid = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "seeds": 3}
@@ -903,6 +917,7 @@ def test_fleets_of_a_group_are_of_one_size_whatever_is_left(tmp_path: Path) -> N
     assert planned.fleet_size(0, 9, 2) == 5
 
 
+@pytest.mark.usefixtures("inline")
 def test_files_of_others_in_the_claims_folder_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "note.json").write_text("hi")

@@ -45,6 +45,11 @@ class CellProgress:
     note: str = ""
     over: bool = False
 
+    @property
+    def how_far(self) -> str:
+        """As "step 60 of 100 (compiling)"."""
+        return f"step {self.step:,} of {self.budget:,}{f' ({self.note})' if self.note else ''}"
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -1,5 +1,4 @@
 from .figures._elements import Figure as Figure
-from .figures._layout import THEMES as THEMES
 from .figures._layout import check_layout as check_layout
 from .figures._trial_curve import curve_picture as curve_picture
 from .figures.errors import Predictions as Predictions

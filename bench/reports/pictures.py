@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from bench.errors import RequestError, one_of, optional_package
 from bench.reports.figures._elements import Figure
 from bench.reports.figures._layout import THEMES, laid_out
+from bench.results import check_output
 
 FOLDER = Path(__file__).parent / "figures"
 FORMATS = ("png", "svg", "pdf", "html")
@@ -130,11 +130,7 @@ def check_picture(path: str | Path, option: str = "`output`") -> str:
     form = Path(path).suffix.lower().removeprefix(".")
     if form not in FORMATS:
         raise RequestError(f"{option} must end in {', '.join(f'.{f}' for f in FORMATS)}, got {str(path)!r}.")
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise RequestError(f"{option} must be in a folder that exists, got {str(path)!r}.")
-    if Path(path).is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
-        raise RequestError(f"{option} cannot be written to {str(path)!r}.")
+    check_output(path, option)
     _plotly() if form == "html" else _matplotlib()
     return form
 

@@ -1,8 +1,6 @@
 from . import environment as environment
 from .checkpoints import State as State
 from .clean import clean_folder as clean_folder
-from .columns import CURVE_COLUMNS as CURVE_COLUMNS
-from .columns import RUN_COLUMNS as RUN_COLUMNS
 from .curves import CONFIRMATION as CONFIRMATION
 from .curves import PARTS as PARTS
 from .curves import TARGETS as TARGETS
@@ -17,6 +15,7 @@ from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
+from .files import check_output as check_output
 from .leases import Activity as Activity
 from .leases import Lease as Lease
 from .leases import leased as leased

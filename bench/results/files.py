@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and whether one can be written."""
 
 import os
 import tempfile
@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.errors import StoreError
+from bench.errors import RequestError, StoreError
+
+
+def check_output(path: str | Path, option: str = "`output`") -> None:
+    """Raise RequestError where a file cannot be written, before the work that it is the result of.
+
+    :param option: what errors call the path.
+    """
+    file = Path(path)
+    if not file.parent.is_dir():
+        raise RequestError(f"{option} must be in a folder that exists, got {str(path)!r}.")
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise RequestError(f"{option} cannot be written to {str(path)!r}.")
 
 
 @dataclass

@@ -4,7 +4,6 @@ from .devices import device_kind as device_kind
 from .devices import fleet_parts as fleet_parts
 from .devices import gpus as gpus
 from .devices import resolve_device as resolve_device
-from .durations import Duration as Duration
 from .fleets import fleets_of as fleets_of
 from .fleets import structure_of as structure_of
 from .grid import Grid as Grid

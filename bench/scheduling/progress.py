@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench.executors import Executor, RunningJob
-from bench.harness import CellProgress
 from bench.results import Record, about, many, percent, ranges
 from bench.scheduling.durations import Duration
 from bench.scheduling.plan import Plan
@@ -145,7 +144,8 @@ def describe_job(job: RunningJob, name_of: Callable[[Spec], str]) -> str:
     slowest = min(job.progress, key=lambda moment: (moment.step, moment.id), default=None)
     tests = [moment.test_accuracy for moment in job.progress if moment.test_accuracy is not None]
     accuracy = f", test {accuracy_range(tests)}" if tests else ""
-    return f"{who}: {_how_far(slowest)} for {job.seconds:.0f} s{accuracy}"
+    how_far = slowest.how_far if slowest is not None and slowest.budget else "running"
+    return f"{who}: {how_far} for {job.seconds:.0f} s{accuracy}"
 
 
 def accuracy_range(accuracies: Sequence[float | None]) -> str:
@@ -153,10 +153,3 @@ def accuracy_range(accuracies: Sequence[float | None]) -> str:
     known = [accuracy for accuracy in accuracies if accuracy is not None]
     ends = [percent(min(known)), percent(max(known))] if known else [percent(None)]
     return " to ".join(dict.fromkeys(ends))
-
-
-def _how_far(slowest: CellProgress | None) -> str:
-    if slowest is None or not slowest.budget:
-        return "running"
-    note = f" ({slowest.note})" if slowest.note else ""
-    return f"step {slowest.step:,} of {slowest.budget:,}{note}"

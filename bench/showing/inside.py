@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.errors import RequestError
 from bench.reports import Grid, Inside, Look, Part, grid_of, look_inside
+from bench.results import open_store
 from bench.showing.learners import remade
 from bench.specs import Cell
 from learners import Learner
@@ -30,7 +31,8 @@ def inside_of(
         make it, or its task has no spectrum.
     :raises StoreError: where the record cannot be read.
     """
-    with remade(id, results, say, along, lambda cell: grid_of(cell.task)) as found:
+    source = open_store(results)
+    with remade(source, source.find(id), say, along, lambda cell: grid_of(cell.task)) as found:
         cell = found.cell
         grid = grid_of(cell.task)
         looks = (_look(cell, grid, step, learner) for step, learner in found.learners)

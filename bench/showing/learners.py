@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import RequestError
 from bench.executors import arithmetic
 from bench.harness import CheckpointError, learners_at
-from bench.results import Record, RecordSource, State, about, evaluation_steps, many, open_store, spread
+from bench.results import Record, RecordSource, State, about, evaluation_steps, many, spread
 from bench.specs import Cell, Spec, prepare
 from learners import Learner
 
@@ -36,8 +35,8 @@ class Remade(NamedTuple):
 
 @contextmanager
 def remade(
-    id: str,
-    results: str | Path = "results",
+    source: RecordSource,
+    record: Record,
     say: Callable[[str], None] | None = None,
     along: bool = False,
     check: Callable[[Cell], object] = lambda cell: None,
@@ -48,15 +47,12 @@ def remade(
     there is none, it is trained anew, on the CPU and alone: a run of a fleet or of a GPU then comes out the same up to
     rounding. Nothing is stored.
 
-    :param id: the id of the record or an unambiguous beginning of it.
+    :param source: where the record is.
     :param say: receives a line that says what is done, and how long it took before, ahead of the work.
     :param along: the learner at steps along its training, too.
     :param check: raises an error, before any work, where the cell is not fit for what is asked.
-    :raises RequestError: where the folder or the record does not exist, the run failed, or this version cannot make it.
-    :raises StoreError: where the record cannot be read.
+    :raises RequestError: where the run failed, or this version cannot make it.
     """
-    source = open_store(results)
-    record = source.find(id)
     spec, last = remade_spec(record), record["final"]["step"] or 0
     cell = prepare(spec)
     check(cell)

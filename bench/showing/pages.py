@@ -1,6 +1,5 @@
 """``bench.report``: what a results folder and its studies hold, as one page or as a Markdown document."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ from bench import ranking, reports, tuning
 from bench.errors import RequestError, one_of
 from bench.ranking import Ranking
 from bench.reports import Collected, Content, Kind, Picture, StudyPart
-from bench.results import few_of, open_store
+from bench.results import check_output, few_of, open_store
 from bench.specs import command_of
 from bench.tuning import PicturedStudy
 
@@ -79,10 +78,7 @@ def _place(output: str | Path | None, form: str | None) -> tuple[Path, str]:
     path = Path(output or f"report.{form}")
     if known in FORMATS and known != form:
         raise RequestError(f"`output` {str(path)!r} and `format` {form!r} exclude each other.")
-    if not path.parent.is_dir():
-        raise RequestError(f"`output` must be in a folder that exists, got {str(path)!r}.")
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise RequestError(f"`output` cannot be written to {str(path)!r}.")
+    check_output(path)
     if form == "md":
         reports.check_picture(path.parent / "picture.png")
     return path, form

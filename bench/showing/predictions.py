@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.reports import Predictions
-from bench.results import Record, percent
+from bench.results import Record, RecordSource, open_store, percent
 from bench.showing.learners import remade
 
 AGREE = 1e-9
@@ -22,7 +22,13 @@ def predictions_of(
     :raises RequestError: where the folder or the record does not exist, the run failed, or this version cannot make it.
     :raises StoreError: where the record cannot be read.
     """
-    with remade(id, results, say) as found:
+    source = open_store(results)
+    return predicted(source, source.find(id), say)
+
+
+def predicted(source: RecordSource, record: Record, say: Callable[[str], None] | None = None) -> Predictions:
+    """The same for a record of a source that is open."""
+    with remade(source, record, say) as found:
         split, task = found.cell.split, found.cell.task
         rows = np.concatenate([split.train, split.validation, split.test])
         [(_, learner)] = found.learners

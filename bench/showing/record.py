@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from bench import results as stored
 from bench.errors import BenchError
 from bench.reports import Predictions
-from bench.results import PARTS, Record, open_store
+from bench.results import PARTS, Record, RecordSource, open_store
 from bench.showing.learners import is_restorable, remade_spec
-from bench.showing.predictions import predictions_of
-from bench.specs import Request, Spec, command_of, defaults_of, exact_request, family, in_folder, registry, run_request
+from bench.showing.predictions import predicted
+from bench.specs import Spec, changed_settings, command_of, exact_request, in_folder
 
 WORST = 3
 """So many operands and answers are named on which a learner errs most."""
@@ -77,7 +77,8 @@ def show(
     :raises RequestError: where the folder or the record does not exist.
     :raises StoreError: where the record cannot be read.
     """
-    record = open_store(results).find(id)
+    store = open_store(results)
+    record = store.find(id)
     notes: list[str] = []
     try:
         spec = Spec.from_dict(record["spec"])
@@ -87,10 +88,10 @@ def show(
     found = None
     if record["final"]["step"] is None:
         notes.append("It failed: there is no learner.")
-    elif errors or (errors is None and _is_quick(record, results)):
+    elif errors or (errors is None and _is_quick(record, store)):
         try:
             remade_spec(record)
-            found = errors_of(predictions_of(id, results=results, say=say))
+            found = errors_of(predicted(store, record, say))
         except BenchError as error:
             notes.append(str(error))
     if request is None:
@@ -100,24 +101,6 @@ def show(
     limits["stop_when_solved"] = record["budget"]["stop_when_solved"]
     command = command_of({**request, **limits, **in_folder(results)})
     return Shown(record, changed, milestones_of(record), found, command, notes)
-
-
-def changed_settings(spec: Spec) -> dict[str, tuple[Any, Any]]:
-    """The settings of a spec that differ from those of its encoder, learner and task, without seeds."""
-    request = run_request(spec)
-    plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first
-    owners = {"encoder": registry.encoder(spec.encoder["name"]), "learner": registry.learner(spec.learner["name"])}
-    found = {}
-    for key, value in request.pop("settings").items():
-        owner, _, name = key.partition(".")
-        found[key] = (value, defaults_of(owners[owner])[name])
-    names = {"pairs": "protocol"}
-    for name, value in request.items():
-        if name not in ("encoder", "learner", "task"):
-            found[name] = (value, getattr(plain, names.get(name, name)))
-    if spec.validation_fraction:
-        found["validation_fraction"] = (spec.validation_fraction, 0.0)
-    return found
 
 
 def milestones_of(record: Record) -> list[Milestone]:
@@ -149,6 +132,5 @@ def errors_of(p: Predictions) -> Errors:
     return Errors(int(wrong.sum()), int(held.sum()), {name: counts[name] for name in order[:WORST]})
 
 
-def _is_quick(record: Record, results: str | Path) -> bool:
-    step = record["final"]["step"]
-    return not step or is_restorable(open_store(results), record)
+def _is_quick(record: Record, store: RecordSource) -> bool:
+    return not record["final"]["step"] or is_restorable(store, record)

@@ -5,9 +5,13 @@ from .budget import resolve_budget as resolve_budget
 from .budget import seeds_of as seeds_of
 from .cell import Cell as Cell
 from .cell import prepare as prepare
+from .commands import changed_settings as changed_settings
 from .commands import command_of as command_of
+from .commands import default_settings as default_settings
 from .commands import exact_request as exact_request
+from .commands import flat as flat
 from .commands import in_folder as in_folder
+from .commands import request_of as request_of
 from .commands import run_request as run_request
 from .docstrings import describe as describe
 from .docstrings import documentation as documentation

@@ -2,44 +2,87 @@
 
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.errors import FLAGS
-from bench.specs import registry
-from bench.specs.parameters import defaults_of
-from bench.specs.request import Request, options
+from bench.specs.request import Request
 from bench.specs.resolve import family
-from bench.specs.spec import Spec, listed
+from bench.specs.spec import Spec
 
-APART = ("encoder", "learner", "seeds", "seed", "split_seed", "validation_fraction")
-"""Fields of a request that are no difference from a default."""
+ASKED = {"protocol": "pairs", "task_parameters": "task"}
+"""Fields of a spec that a request has other names for."""
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested values by names with dots.
+
+    >>> flat({"versions": {"torch": "2.11"}, "threads": 1})
+    {'versions.torch': '2.11', 'threads': 1}
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return found
+
+
+def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a spec, as in a record, by names with dots and without seeds."""
+    seeds = ("seed", "split_seed", "encoder.random_state", "learner.random_state")
+    return {name: value for name, value in flat(spec).items() if name not in seeds}
+
+
+@cache
+def default_settings(encoder: str, learner: str, task: str, modulus: int | None = None) -> Mapping[str, Any]:
+    """The settings of a run for which only encoder, learner, task and modulus are given.
+
+    :param modulus: None takes that of the task.
+    :raises RequestError: where one of them is not installed.
+    """
+    request = Request(encoder=encoder, learner=learner, task=task, modulus=modulus)
+    return settings_of(family(request).first.to_dict())
+
+
+def request_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `bench.run` that give settings of a spec.
+
+    >>> request_of({"protocol": "ordered", "sdr": None, "task_parameters.operand_max": 3})
+    {'settings': {'task.operand_max': 3}, 'pairs': 'ordered', 'sdr': 'off'}
+    """
+    request: dict[str, Any] = {"settings": {}}
+    for name, value in settings.items():
+        (request["settings"] if "." in name else request)[_asked(name)] = _as_asked(name, value)
+    return request
+
+
+def _asked(name: str) -> str:
+    """The name that a request has for a setting of a spec."""
+    owner, dot, parameter = name.partition(".")
+    return f"{ASKED.get(owner, owner)}{dot}{parameter}"
+
+
+def _as_asked(name: str, value: Any) -> Any:
+    return "off" if name == "sdr" and value is None else value
+
+
+def changed_settings(spec: Spec) -> dict[str, tuple[Any, Any]]:
+    """The settings of a spec that differ from those of its encoder, learner and task, each with its default.
+
+    They are named as in a request.
+    """
+    own = settings_of(spec.to_dict() | {"vault": {}})
+    chosen = spec.encoder["name"], spec.learner["name"], spec.task
+    usual = {**default_settings(*chosen, spec.modulus), "modulus": default_settings(*chosen)["modulus"]}
+    changed = {name: (value, usual.get(name)) for name, value in own.items() if value != usual.get(name)}
+    return {_asked(name): (_as_asked(name, one), _as_asked(name, other)) for name, (one, other) in changed.items()}
 
 
 def run_request(spec: Spec) -> dict[str, Any]:
     """The arguments of `bench.run` by which a spec differs from the default, without seeds and validation pairs."""
-    settings: dict[str, Any] = {}
-    for owner, maker in (("encoder", registry.encoder), ("learner", registry.learner)):
-        chosen = getattr(spec, owner)
-        for name, default in defaults_of(maker(chosen["name"])).items():
-            if name in chosen and name != "random_state" and listed(chosen[name]) != listed(default):
-                settings[f"{owner}.{name}"] = chosen[name]
-    if settings.get("encoder.modulus") == (spec.modulus or spec.make_task().n_operands):
-        del settings["encoder.modulus"]  # an encoder is told the task's unless the request says otherwise
-    plain = family(Request(encoder=spec.encoder["name"], learner=spec.learner["name"], task=spec.task)).first
-    wanted, usual = (
-        {name: _field(one, name) for name in options(Request) if name not in APART} for one in (spec, plain)
-    )
-    usual["task"] = Request.task
-    changed = {name: value for name, value in wanted.items() if value != usual[name]}
-    return {"encoder": spec.encoder["name"], "learner": spec.learner["name"], "settings": settings, **changed}
-
-
-def _field(spec: Spec, name: str) -> Any:
-    """The value of a field of a request in a spec; None for a field that does not decide a result."""
-    if name == "sdr":
-        return spec.sdr or "off"
-    return getattr(spec, "protocol" if name == "pairs" else name, None)
+    task = {} if spec.task == Request.task else {"task": spec.task}
+    changed = {name: value for name, (value, _) in changed_settings(spec).items() if name != "validation_fraction"}
+    return {"encoder": spec.encoder["name"], "learner": spec.learner["name"], **task, **request_of(changed)}
 
 
 def exact_request(spec: Spec) -> dict[str, Any] | None:
@@ -49,9 +92,6 @@ def exact_request(spec: Spec) -> dict[str, Any] | None:
         request["validation_fraction"] = spec.validation_fraction
     settings = request["settings"]
     made = family(Request.of(request), spec.seed).first
-    for name, value in spec.task_parameters.items():
-        if value != made.task_parameters.get(name):
-            settings[f"task.{name}"] = value
     for owner in ("encoder", "learner"):
         if getattr(spec, owner).get("random_state") != getattr(made, owner).get("random_state"):
             settings[f"{owner}.random_state"] = getattr(spec, owner)["random_state"]

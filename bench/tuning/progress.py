@@ -89,10 +89,7 @@ def in_training(moments: Sequence[CellProgress]) -> str:
     running = [moment for moment in moments if not moment.over]
     if not running:
         return ""
-    slowest = min(running, key=_share)
-    note = f" ({slowest.note})" if slowest.note else ""
-    where = f"the slowest at step {slowest.step:,} of {slowest.budget:,}{note}"
-    return f"{many(len(running), 'cell')} in training, {where}"
+    return f"{many(len(running), 'cell')} in training, the slowest at {min(running, key=_share).how_far}"
 
 
 def _share(moment: CellProgress) -> float:

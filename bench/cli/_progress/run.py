@@ -93,7 +93,7 @@ def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[
             accuracies = (
                 f"test {accuracy_range([m.test_accuracy for m in moments])}" if several else _accuracies(moments[0])
             )
-            progress = note or f"step {step:,} of {budget:,}, about {left:.0f} s left, {accuracies}"
+            progress = note or f"{moments[0].how_far}, about {left:.0f} s left, {accuracies}"
             say(f"seed{'s' if several else ''} {ranges([seeds[m.id] for m in moments])}: {progress}")
 
     def finished(record: Record) -> None:

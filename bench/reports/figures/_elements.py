@@ -5,7 +5,7 @@ uses a small part, so that plotly shows it on a screen and `bench.reports.figure
 
 - traces ``scatter`` (lines, markers and text, error bars, closed areas), ``bar`` and ``heatmap``;
 - axes on linear and logarithmic scales, several of them with a ``domain`` each;
-- ``shapes`` that are lines or rectangles, ``annotations`` without arrows, one legend;
+- ``annotations`` without arrows, one legend;
 - ``layout.meta``: ``title`` (a line), ``caption`` (lines) and ``height`` (of the axes, in pixels), from which
   `bench.reports.figures._layout` makes margins, title, legend and caption.
 

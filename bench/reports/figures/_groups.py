@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from typing import Any
 
 from bench.errors import RequestError
 from bench.ranking import Observation, Question, Ranking, Row, Run, observe, ranked_by, short_labels, statistics
-from bench.reports.figures._elements import Style
+from bench.reports.figures._elements import Style, Trace, dots, whiskers
 from bench.results import few_of, many
 
 MOST = 6
@@ -122,6 +123,18 @@ def bars_of(medians: Iterable[statistics.Estimate]) -> str:
     """What the error bars of medians are, as the end of a sentence; "" where there are none."""
     levels = [one.level for one in medians if one.level is not None]
     return f"; bars: {min(levels):.1%} interval of the median, by order statistics" if levels else ""
+
+
+def medians(
+    xs: Sequence[Any], estimates: Sequence[statistics.Estimate], colour: str, symbol: str, size: float, said: list[str]
+) -> Trace:
+    """Marks at medians, with their intervals.
+
+    :param said: what is said of each where the pointer is.
+    """
+    middles = [one.value or 0.0 for one in estimates]
+    marks = dots(xs, middles, colour, symbol, size, text=said, hoverinfo="text")
+    return marks | whiskers("y", middles, [(one.low, one.high) for one in estimates], colour)
 
 
 def read(runs: Sequence[Run], question: Question, by: str) -> list[Observation]:

@@ -68,8 +68,6 @@ def render(figure: Figure) -> Page:
         _finish(own, layout[f"xaxis{x[1:]}"], "x", layout["font"])
         _finish(own, layout[f"yaxis{y[1:]}"], "y", layout["font"])
     place = _Places(layout, axes)
-    for shape in layout.get("shapes", ()):
-        _draw_shape(page, place, shape)
     for one in layout.get("annotations", ()):
         _write(page, place, one, layout["font"])
     title = layout["title"]
@@ -99,6 +97,8 @@ def _axes(page: Page, figure: Figure) -> dict[tuple[str, str], Any]:
         own.margins(0.04)
         own.set_xscale(across.get("type", "linear"))
         own.set_yscale(up.get("type", "linear"))
+        own.set_autoscalex_on("range" not in across)  # it cannot find limits for equal numbers on a logarithmic axis
+        own.set_autoscaley_on("range" not in up)
     return found
 
 
@@ -115,25 +115,18 @@ class _Places:
         across = margin["l"] + x * (width - margin["l"] - margin["r"])
         return across / width, (margin["b"] + y * (height - margin["t"] - margin["b"])) / height
 
-    def of(self, given: Mapping[str, Any], x: str = "x", y: str = "y") -> tuple[float, float]:
-        """A point whose coordinates refer to the part inside the margins ("paper") or to axes ("x2").
-
-        :param x, y: the keys of its coordinates.
-        """
-        across, up = given.get("xref", "x"), given.get("yref", "y")
-        found = list(self.inside(*(given[key] if ref == "paper" else 0.0 for key, ref in ((x, across), (y, up)))))
-        for i, (key, ref) in enumerate(((x, across), (y, up))):
+    def of(self, given: Mapping[str, Any]) -> tuple[float, float]:
+        """A point whose coordinates refer to the part inside the margins ("paper") or to axes ("x2")."""
+        refs = {key: given.get(f"{key}ref", key) for key in ("x", "y")}
+        found = list(self.inside(*(given[key] if ref == "paper" else 0.0 for key, ref in refs.items())))
+        for i, (key, ref) in enumerate(refs.items()):
             if ref != "paper":
                 own = next(own for pair, own in self.axes.items() if pair[i] == ref)
                 point = [1.0, 1.0]
-                point[i] = self._number(given, key, ref)
+                log = self.layout[f"{ref[0]}axis{ref[1:]}"].get("type") == "log"  # there plotly writes logarithms
+                point[i] = 10 ** given[key] if log else given[key]
                 found[i] = own.transData.transform(point)[i] / self.size[i]
         return found[0], found[1]
-
-    def _number(self, given: Mapping[str, Any], key: str, ref: str) -> float:
-        """A coordinate; plotly writes those of annotations, but not of shapes, on logarithmic axes as logarithms."""
-        log = self.layout[f"{ref[0]}axis{ref[1:]}"].get("type") == "log"
-        return float(10 ** given[key] if log and "text" in given else given[key])
 
 
 def _finish(own: Any, given: Figure, name: str, font: Figure) -> None:
@@ -158,7 +151,7 @@ def _finish(own: Any, given: Figure, name: str, font: Figure) -> None:
     axis.set_tick_params(which="minor", length=2 * POINT if marks and log else 0)
     axis.set_tick_params(
         **{f"label{near}": given.get("showticklabels", True), near: marks, f"label{far}": False, far: False},
-        labelsize=given.get("tickfont", font).get("size", font["size"]) * 0.92 * POINT,
+        labelsize=font["size"] * 0.92 * POINT,
         labelcolor=font["color"],
     )
     if given.get("tickangle"):
@@ -203,15 +196,7 @@ def number(value: float, form: str) -> str:
     return f"{value:,.6g}" if abs(value) < 1e6 or not form else f"{value:,.0f}"
 
 
-# Shapes and text
-
-
-def _draw_shape(page: Page, place: _Places, shape: Figure) -> None:
-    """A line, or the edge of a rectangle."""
-    (x0, y0), (x1, y1) = place.of(shape, "x0", "y0"), place.of(shape, "x1", "y1")
-    corners = [(x0, y0), (x1, y1)] if shape["type"] == "line" else [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
-    xs, ys = zip(*corners, strict=True)
-    page.add_artist(Line2D(xs, ys, transform=page.transFigure, **line_style(shape["line"])))
+# Text
 
 
 def _write(page: Page, place: _Places, one: Figure, font: Figure) -> None:
@@ -220,8 +205,7 @@ def _write(page: Page, place: _Places, one: Figure, font: Figure) -> None:
     x += one.get("xshift", 0) / place.size[0]
     y += one.get("yshift", 0) / place.size[1]
     sides = {"ha": ANCHORS[one.get("xanchor", "center")], "va": ANCHORS[one.get("yanchor", "middle")]}
-    aligned = {"multialignment": one.get("align", "center"), "rotation": -one.get("textangle", 0)}
-    _text(page, (x, y), one["text"], font | one.get("font", {}), **sides, **aligned)
+    _text(page, (x, y), one["text"], font | one.get("font", {}), **sides, multialignment=one.get("align", "center"))
 
 
 def _text(page: Page, at: tuple[float, float], text: str, font: Figure, **more: Any) -> None:

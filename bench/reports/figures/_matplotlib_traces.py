@@ -109,7 +109,7 @@ def _write_texts(axes: Any, trace: Trace, x: Any, y: Any, layout: Figure) -> Non
     vertical, _, side = trace.get("textposition", "middle center").partition(" ")
     shift = {"left": -1, "center": 0, "right": 1}[side], {"bottom": -1, "middle": 0, "top": 1}[vertical]
     gap = (trace["marker"]["size"] / 2 if "marker" in trace else 0) + 3
-    font = layout["font"] | trace.get("textfont", {})
+    font = layout["font"]
     for across, up, text in zip(x, y, trace["text"], strict=True):
         axes.annotate(
             plain(text),
@@ -171,7 +171,7 @@ def draw_heatmap(axes: Any, trace: Trace, order: int, layout: Figure) -> None:
 
 def _write_cells(axes: Any, trace: Trace, mesh: Any, values: Any, layout: Figure) -> None:
     """The texts of cells, dark on light colours and white on dark ones."""
-    size = (layout["font"] | trace.get("textfont", {}))["size"] * POINT
+    size = layout["font"]["size"] * POINT
     for row, (up, texts) in enumerate(zip(trace["y"], trace["text"], strict=True)):
         for column, (across, text) in enumerate(zip(trace["x"], texts, strict=True)):
             if math.isnan(values[row, column]):

@@ -54,7 +54,8 @@ def curve_of(runs: Sequence[Run], part: str, question: Question, percentiles: tu
     if not used:
         return Curve(np.zeros(0, np.int64), *np.zeros((3, 0)))
     steps_T = np.unique(np.concatenate([steps_T for steps_T, _ in used]))
-    steps_T = _thinned(steps_T[steps_T >= max(own_T[0] for own_T, _ in used)])
+    steps_T = steps_T[steps_T >= max(own_T[0] for own_T, _ in used)]
+    steps_T = steps_T[evenly(steps_T, MOST_POINTS)]
     values_NT = np.stack([values_T[np.searchsorted(own_T, steps_T, side="right") - 1] for own_T, values_T in used])
     known_T = ~np.isnan(values_NT).all(0)
     found_3T = np.full((3, len(steps_T)), np.nan)
@@ -88,12 +89,12 @@ def evaluations(run: Run, part: str, question: Question) -> tuple[NDArray[np.int
     return steps_T[:count], values_T[:count]
 
 
-def _thinned(steps_T: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At most `MOST_POINTS` steps, the first and the last among them."""
-    if len(steps_T) <= MOST_POINTS:
-        return steps_T
-    wanted = np.geomspace(max(1, steps_T[0]), steps_T[-1], MOST_POINTS)
-    return np.unique(steps_T[np.clip(np.searchsorted(steps_T, wanted), 0, len(steps_T) - 1)])
+def evenly(steps_T: NDArray[np.int64], most: int) -> NDArray[np.intp]:
+    """The places of at most so many steps, the first and the last among them, evenly over the logarithm of the step."""
+    if len(steps_T) <= most:
+        return np.arange(len(steps_T))
+    wanted = np.geomspace(max(1, steps_T[0]), steps_T[-1], most)
+    return np.unique(np.clip(np.searchsorted(steps_T, wanted), 0, len(steps_T) - 1))
 
 
 def gap_of(runs: Sequence[Run], question: Question) -> Gap:

@@ -2,7 +2,9 @@
 
 import html
 import re
+from collections.abc import Sequence
 from textwrap import wrap
+from typing import Any
 from unicodedata import east_asian_width
 
 BREAK = "<br>"
@@ -27,6 +29,11 @@ def escaped(text: str, width: int = 0, most: int = 4) -> str:
     width = width * len(printable) // (len(printable) + wide) if wide else width
     lines = wrap(printable, width, max_lines=most, placeholder=" …") if width else [printable]
     return BREAK.join(line.translate(_SPECIAL) for line in lines)
+
+
+def named_ticks(names: Sequence[str]) -> dict[str, list[Any]]:
+    """Ticks of an axis at 0, 1, … with names."""
+    return {"tickvals": list(range(len(names))), "ticktext": [escaped(name) for name in names]}
 
 
 def plain(text: str) -> str:

@@ -15,9 +15,8 @@ from bench.reports.figures._elements import (
     line,
     log_axis,
     share_axis,
-    whiskers,
 )
-from bench.reports.figures._groups import Group, bars_of, check_one_block, groups_of, n_of, read
+from bench.reports.figures._groups import Group, bars_of, check_one_block, groups_of, medians, n_of, read
 from bench.reports.figures._text import escaped
 from bench.results import exponential, many, percent, short_duration
 
@@ -116,13 +115,10 @@ def _named(front: Sequence[Point], most: int, shown: Callable[[float], str]) -> 
 
 def _marks(points: Sequence[Point], colour: str, symbol: str, size: int, shown: Callable[[float], str]) -> Trace:
     """Marks with their intervals, without a place in the legend."""
-    middles = [point.accuracy.value or 0.0 for point in points]
     said = [
         f"{escaped(p.group.label, 80)}<br>{percent(p.accuracy.value)} for {shown(p.cost)}, n = {p.n}" for p in points
     ]
-    ends = [(p.accuracy.low, p.accuracy.high) for p in points]
-    marks = dots([p.cost for p in points], middles, colour, symbol, size, text=said, hoverinfo="text")
-    return marks | whiskers("y", middles, ends, colour)
+    return medians([p.cost for p in points], [p.accuracy for p in points], colour, symbol, size, said)
 
 
 def _caption(points: Sequence[Point], front: Sequence[Point], most: int) -> list[str]:

@@ -29,7 +29,7 @@ def draw(inside: Inside) -> Figure:
     }
     caption = [
         "Share in the variance of the embedded operands, over all units. "
-        f"{percent(float(shares_K[[k - 1 for k in keys]].sum()))} is at the key frequencies of the scores. One run.",
+        f"{percent(float(shares_K[[k - 1 for k in keys]].sum()))} is at the key frequencies of the scores. n = 1 run.",
         *key_caption(inside),
         *inside.told,
     ]

@@ -16,9 +16,8 @@ from bench.reports.figures._elements import (
     line,
     log_axis,
     share_axis,
-    whiskers,
 )
-from bench.reports.figures._groups import MOST, Group, bars_of, groups_of, n_of, read
+from bench.reports.figures._groups import MOST, Group, bars_of, groups_of, medians, n_of, read
 from bench.reports.figures._over_seeds import middle_crossing
 from bench.reports.figures._text import escaped
 from bench.results import percent
@@ -95,8 +94,7 @@ def _traces(group: Group, points: Sequence[Point], low: float, ceiling: float) -
     name, shares = escaped(group.label), [point.share for point in points]
     middles = [point.accuracy.value or 0.0 for point in points]
     said = [f"{name}<br>{percent(p.accuracy.value)} with {100 * p.share:g}% of the pairs, n = {p.n}" for p in points]
-    ends = [(p.accuracy.low, p.accuracy.high) for p in points]
-    marks = dots(shares, middles, colour, symbol, 9, text=said, hoverinfo="text") | whiskers("y", middles, ends, colour)
+    marks = medians(shares, [p.accuracy for p in points], colour, symbol, 9, said)
     traces = [line(shares, middles, colour, dash, 2, hoverinfo="skip"), marks, entry(group.label, group.style)]
     if not group.iterative:
         return traces

@@ -8,7 +8,7 @@ from bench.ranking import Ranking, Row, statistics
 from bench.reports.figures._elements import Figure, axis, figure
 from bench.reports.figures._groups import Group, check_one_block, groups_of, n_of, read
 from bench.reports.figures._layout import TEXT, text_width
-from bench.reports.figures._text import escaped
+from bench.reports.figures._text import escaped, named_ticks
 from bench.results import many, percent
 
 KIND = "heatmap"
@@ -65,8 +65,8 @@ def draw(ranking: Ranking) -> Figure:
     }
     plain_axis = {"showgrid": False, "showline": False, "ticklen": 6, "tickcolor": "rgba(0, 0, 0, 0)"}
     layout = {
-        "xaxis": axis("learner", **_ticks(learners), **plain_axis),
-        "yaxis": axis("encoder", **_ticks(encoders), **plain_axis, autorange="reversed"),
+        "xaxis": axis("learner", **named_ticks(learners), **plain_axis),
+        "yaxis": axis("encoder", **named_ticks(encoders), **plain_axis, autorange="reversed"),
     }
     title = f"Test accuracy in percent: {groups.title}"
     drawn = figure(
@@ -105,10 +105,6 @@ def _best_first(cells: dict[tuple[str, str], Cell], side: int) -> list[str]:
     for key, cell in cells.items():
         accuracies.setdefault(key[side], []).append(cell.accuracy)
     return sorted(accuracies, key=lambda name: (-sum(accuracies[name]) / len(accuracies[name]), name))
-
-
-def _ticks(names: Sequence[str]) -> dict[str, object]:
-    return {"tickvals": list(range(len(names))), "ticktext": [escaped(name) for name in names]}
 
 
 def _hover(cell: Cell | None) -> str:

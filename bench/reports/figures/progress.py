@@ -57,7 +57,7 @@ def draw(inside: Inside) -> Figure:
         )
     caption = [
         f"Shares of the key frequencies in the variance of {' and '.join(of_keys)}, and the learner's own loss, at "
-        f"{len(views)} steps of one run.",
+        f"{len(views)} steps; n = 1 run.",
         *key_caption(inside),
         *inside.told,
     ]

@@ -29,7 +29,7 @@ def draw(inside: Inside) -> Figure:
     caption = [
         f"Share in the variance of the scores over all pairs: {percent(float(end.spectrum.sum_K.sum()))} depends on "
         f"{grid.first} + {grid.second} alone, {percent(float(end.spectrum.difference_K.sum()))} on "
-        f"{grid.first} − {grid.second} alone. One run.",
+        f"{grid.first} − {grid.second} alone. n = 1 run.",
         *key_caption(inside),
         *inside.told,
     ]

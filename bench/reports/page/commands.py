@@ -2,22 +2,22 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from inspect import signature
 from typing import Any, NamedTuple
 
 from bench.errors import as_options
-from bench.ranking import Row, Run
-from bench.reports.page.settings import default_settings
-from bench.specs import Request, command_of, derive_seed, in_folder, options
+from bench.ranking import Row, Run, rank
+from bench.reports.page.settings import usual_settings
+from bench.reports.pictures import picture_kinds
+from bench.specs import Request, command_of, derive_seed, in_folder, options, request_of
 
 MOST_LINES = 12
 """Command lines of a row; where it would take more, the first ones are given."""
 PURPOSES = ("split", "encoder", "learner")
 """Of the seeds of a run after its first one."""
-FIELDS = {"protocol": "pairs"}
-"""Fields of a spec that an option has another name for."""
-
-OF_RANKINGS = ("by", "target", "crossing", "horizon", "parameters", "blocks", "skip_broken", "most", "cost", "band")
-"""Fields that texts of a ranking and of pictures name, beside those of a request."""
+FROM_PYTHON = {"records", "watch"}
+"""Arguments of `bench.rank` that are no options."""
 
 
 class Limits(NamedTuple):
@@ -61,19 +61,13 @@ def _first(lines: Sequence[str]) -> list[str]:
 
 def _request(row: Row, changed: Mapping[str, Any]) -> dict[str, Any] | None:
     """The arguments of `bench.run` for the runs of a row, without seeds and limits; None where none make them."""
-    usual = default_settings(row.encoder, row.learner, str(row.task), None)
+    usual = usual_settings(row.encoder, row.learner, str(row.task))
     if not usual or "vault" in row.config:
         return None
-    request: dict[str, Any] = {"encoder": row.encoder, "learner": row.learner, "settings": {}}
-    request |= {} if row.task == "add" else {"task": row.task}
-    request |= {} if row.modulus == usual["modulus"] else {"modulus": row.modulus}
-    for name, value in changed.items():
-        owner, _, parameter = name.partition(".")
-        if parameter:
-            request["settings"][f"{owner.removesuffix('_parameters')}.{parameter}"] = value
-        else:
-            request[FIELDS.get(name, name)] = "off" if name == "sdr" and value is None else value
-    return request
+    named: dict[str, Any] = {"encoder": row.encoder, "learner": row.learner}
+    named |= {} if row.task == Request.task else {"task": row.task}
+    named |= {} if row.modulus == usual["modulus"] else {"modulus": row.modulus}
+    return named | request_of(changed)
 
 
 def _fixed_seeds(run: Run) -> tuple[int | None, ...]:
@@ -101,4 +95,11 @@ def _lines(
 
 def with_options(text: str) -> str:
     """A text of the ranking, whose fields the page shows as options, since it shows commands."""
-    return as_options(text, (*OF_RANKINGS, *options(Request)))
+    return as_options(text, _option_names())
+
+
+@cache
+def _option_names() -> set[str]:
+    """The fields of requests, and the arguments of rankings and pictures."""
+    of_pictures = {name for kind in picture_kinds().values() for name in kind.options}
+    return {*options(Request), *of_pictures, *signature(rank).parameters} - FROM_PYTHON

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.ranking import Run
+from bench.reports.figures._over_seeds import evenly
 from bench.reports.page.packing import Shared, ten_thousandths
 from bench.results import TARGETS
 
@@ -15,9 +16,7 @@ MOST_POINTS = 64
 falls and recovers within a few evaluations may not be seen."""
 
 
-def thinned(
-    steps_T: NDArray[np.int64], parts: Sequence[NDArray[np.float64]], most: int = MOST_POINTS
-) -> NDArray[np.intp]:
+def thinned(steps_T: NDArray[np.int64], parts: Sequence[NDArray[np.float64]]) -> NDArray[np.intp]:
     """The places of the evaluations that are kept, in order: all where they are few.
 
     Kept are the first and the last one; of each part and target the first crossing, and the evaluation from which on
@@ -26,14 +25,13 @@ def thinned(
     :param parts: accuracies at the steps, (T,) each.
     """
     n = len(steps_T)
-    if n <= most:
+    if n <= MOST_POINTS:
         return np.arange(n)
     kept = {0, n - 1}
     for values_T in parts:
         for target in TARGETS:
             kept |= _crossings(values_T >= target)
-    wanted = np.geomspace(max(1, steps_T[0]), steps_T[-1], max(2, most - len(kept)))
-    return np.unique([*kept, *np.clip(np.searchsorted(steps_T, wanted), 0, n - 1)])
+    return np.unique([*kept, *evenly(steps_T, max(2, MOST_POINTS - len(kept)))])
 
 
 def _crossings(reached_T: NDArray[np.bool_]) -> set[int]:

@@ -1,25 +1,15 @@
 """The settings of rows: what differs from the defaults, and the defaults, which many rows share."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 from bench.errors import BenchError
 from bench.ranking import Row
 from bench.reports.page.packing import Shared
-from bench.specs import Request, family
+from bench.specs import default_settings, flat
 
-
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested values by names with dots.
-
-    >>> flat({"versions": {"torch": "2.11"}, "threads": 1})
-    {'versions.torch': '2.11', 'threads': 1}
-    """
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
-    return found
+NONE: Mapping[str, Any] = {}
+"""One object, by which rows without defaults are known to share them."""
 
 
 class Settings(NamedTuple):
@@ -36,7 +26,7 @@ class Settings(NamedTuple):
 
 def settings_of(row: Row) -> Settings:
     """The settings of a row beside the defaults of its encoder, learner, task and modulus."""
-    usual, own = default_settings(row.encoder, row.learner, str(row.task), row.modulus), flat(row.config)
+    usual, own = usual_settings(row.encoder, row.learner, str(row.task), row.modulus), flat(row.config)
     changed = {name: value for name, value in own.items() if name not in usual or usual[name] != value}
     return Settings(usual, changed, [name for name in usual if name not in own])
 
@@ -54,16 +44,9 @@ def _distinct(settings: Sequence[Settings]) -> Iterable[Settings]:
     return {id(one.defaults): one for one in settings}.values()
 
 
-@cache
-def default_settings(encoder: str, learner: str, task: str, modulus: int | None) -> Mapping[str, Any]:
-    """The settings of a run for which only encoder, learner, task and modulus are given; none where that fails.
-
-    :param modulus: None takes that of the task.
-    """
+def usual_settings(encoder: str, learner: str, task: str, modulus: int | None = None) -> Mapping[str, Any]:
+    """The settings of a run for which only these are given; none where a plugin is not installed."""
     try:
-        spec = family(Request(encoder=encoder, learner=learner, task=task, modulus=modulus)).first.to_dict()
+        return default_settings(encoder, learner, task, modulus)
     except (BenchError, TypeError):
-        return {}
-    for owner in ("encoder", "learner"):
-        spec[owner] = {name: value for name, value in spec[owner].items() if name != "random_state"}
-    return flat({name: value for name, value in spec.items() if name not in ("seed", "split_seed")})
+        return NONE

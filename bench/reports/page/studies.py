@@ -7,8 +7,7 @@ from typing import Any
 
 import optuna
 
-from bench.reports.figures._text import plain
-from bench.reports.figures.study import result
+from bench.reports.figures.study.result import outcome
 from bench.reports.page.content import StudyPart
 from bench.reports.page.pictures import picture_data
 
@@ -27,11 +26,7 @@ def study_facts(part: StudyPart) -> list[list[str]]:
     counts = Counter(trial.state.name.lower() for trial in part.study.get_trials(deepcopy=False))
     trials = ", ".join(f"{n:,} {state}" for state, n in counts.items())
     facts = [*_search(part.study), ["trials", trials or "none yet"]]
-    found = result.draw(part.study, part.names, part.curve)
-    if found is None:
-        return facts
-    headings, texts = found["data"][0]["cells"]["values"]
-    return [*facts, *([plain(heading), plain(text)] for heading, text in zip(headings, texts, strict=True))]
+    return [*facts, *map(list, (outcome(part.study, part.names) or {}).items())]
 
 
 def _search(study: optuna.Study) -> list[list[str]]:

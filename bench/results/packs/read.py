@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
-from bench.errors import FolderError
+from bench.errors import FolderError, optional_package
 from bench.results.packs.archive import CURVES, LAYOUT, RUNS, damaged, read_archive
 from bench.results.packs.columns import Column, built, plan_of
 from bench.results.record import Record, fault_of_record
@@ -40,10 +40,9 @@ class PackedStore(RecordSource):
 
     def __init__(self, path: str | Path) -> None:
         self.location = Path(path)
-        try:
-            from bench.results.packs import from_parquet
-        except ImportError as error:
-            raise FolderError(f"The pack {str(path)!r} needs pyarrow: pip install 'mod97[pack]' ({error}).") from error
+        optional_package("pyarrow", "pack", f"The pack {str(path)!r}", FolderError)
+        from bench.results.packs import from_parquet
+
         self._faults = from_parquet.FAULTS
         self._group, self._getters = range(0), list[from_parquet.Getter]()
         archive = read_archive(self.location)

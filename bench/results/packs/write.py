@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from bench.errors import RequestError, StoreError, one_of
+from bench.errors import RequestError, StoreError, one_of, optional_package
 from bench.results import environment
 from bench.results.choice import Disagreement, disagreements, furthest, opened_sources, owners_of, read_sound
-from bench.results.files import stage
+from bench.results.files import check_output, stage
 from bench.results.merge import Progress, silent
 from bench.results.packs.archive import CURVES, LAYOUT, RUNS, write_archive
 from bench.results.packs.columns import Columns, Layouts
@@ -105,17 +105,14 @@ def pack(
 
 def _checked(output: str | Path, curves: str, force: bool) -> Any:
     """The room that needs pyarrow, if it is there and the request is right."""
-    path = Path(output)
     if curves not in LEVELS:
         raise RequestError(one_of("`curves`", curves, LEVELS))
-    if not str(output) or path.is_dir() or not path.absolute().parent.is_dir():
-        raise RequestError(f"`output` must be a file in a folder that exists, got {str(output)!r}.")
-    if path.exists() and not force:
+    check_output(output)
+    if Path(output).exists() and not force:
         raise RequestError(f"{str(output)!r} exists: `force` replaces it.")
-    try:
-        from bench.results.packs import to_parquet
-    except ImportError as error:
-        raise RequestError(f"A pack needs pyarrow: pip install 'mod97[pack]' ({error}).") from error
+    optional_package("pyarrow", "pack", "A pack")
+    from bench.results.packs import to_parquet
+
     return to_parquet
 
 

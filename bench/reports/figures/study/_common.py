@@ -9,9 +9,7 @@ import optuna
 from bench.reports.figures._elements import Figure, Trace, axis, dots, figure, line, log_axis
 from bench.reports.figures._text import escaped
 
-GREY, GRID, INK = "rgba(120, 120, 120, 0.35)", "#e5e5e5", "#333333"
-FAILED = "#7f7f7f"
-"""The colour of trials that failed, legible on a light and on a dark page."""
+FAINT, GRID, INK = "rgba(120, 120, 120, 0.35)", "#e5e5e5", "#333333"
 WIDE = 20
 """Values that differ by such a factor are shown on a logarithmic axis."""
 LEGEND = {"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0}

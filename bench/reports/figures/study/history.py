@@ -5,9 +5,9 @@ from itertools import accumulate
 
 import optuna
 
-from bench.reports.figures._elements import COLOURS, Figure, Trace, axis, dots, line
+from bench.reports.figures._elements import COLOURS, GREY, Figure, Trace, axis, dots, line
 from bench.reports.figures._text import escaped
-from bench.reports.figures.study._common import FAILED, complete, drawn, is_timed, reached, value_axis
+from bench.reports.figures.study._common import complete, drawn, is_timed, reached, value_axis
 from bench.results import many, shown
 
 KIND = "history"
@@ -37,7 +37,7 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
         "held, not confirmed yet": ([t for t in held if t not in sure], COLOURS[0], "circle-open", None),
         "not reached": ([t for t in never if not _diverged(t)], COLOURS[1], "triangle-up", above),
         "diverged": ([t for t in never if _diverged(t)], COLOURS[3], "x", above),
-        "failed": ([t for t in over if timed and t not in done], FAILED, "x-thin-open", high),
+        "failed": ([t for t in over if timed and t not in done], GREY, "x-thin-open", high),
     }
     traces = [_marked(label, *mark) for label, mark in marks.items() if mark[0]]
     heights = [y for trace in traces for y in trace["y"]]

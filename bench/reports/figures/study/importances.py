@@ -8,7 +8,7 @@ import optuna
 
 from bench.reports.figures._elements import COLOURS, Figure, axis
 from bench.reports.figures._layout import text_width
-from bench.reports.figures._text import escaped
+from bench.reports.figures._text import named_ticks
 from bench.reports.figures.study._common import complete, drawn
 from bench.results import many
 
@@ -39,12 +39,11 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     if not all(map(math.isfinite, found.values())):
         return None
     top = sorted(found.items(), key=lambda item: item[1])[-MOST_PARAMETERS:]
-    places = list(range(len(top)))
     bars = {
         "type": "bar",
         "orientation": "h",
         "x": [round(share, 4) for _, share in top],
-        "y": places,
+        "y": list(range(len(top))),
         "text": [f"{share:.0%}" for _, share in top],
         "textposition": "outside",
         "cliponaxis": False,
@@ -57,7 +56,7 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
         f"Parameter importances from {len(trials)} trials",
         f"for {'the Pareto front' if len(names) > 1 else names[0]} (n = {many(len(trials), 'trial')}, PED-ANOVA)",
         axis("share of importance", tickformat=".0%", range=[0, 1.08 * max(found.values())]),
-        axis("", tickvals=places, ticktext=[escaped(name) for name, _ in top], showgrid=False, ticks=""),
+        axis("", **named_ticks([name for name, _ in top]), showgrid=False, ticks=""),
         [bars],
         BAR * len(top),
     )

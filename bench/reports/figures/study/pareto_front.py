@@ -6,7 +6,7 @@ import optuna
 
 from bench.reports.figures._elements import COLOURS, Figure, Trace, dots
 from bench.reports.figures._text import escaped
-from bench.reports.figures.study._common import GREY, complete, drawn, value_axis
+from bench.reports.figures.study._common import FAINT, complete, drawn, value_axis
 from bench.results import many, shown
 
 KIND = "pareto-front"
@@ -22,7 +22,7 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     front = {trial.number for trial in study.best_trials}
     on, off = ([t for t in trials if (t.number in front) is best] for best in (True, False))
     on.sort(key=lambda trial: trial.values)
-    traces = [_dots(off, "beaten", GREY)] if off else []
+    traces = [_dots(off, "beaten", FAINT)] if off else []
     joined = {"mode": "lines+markers", "line": {"color": COLOURS[0], "dash": "dot", "width": 1}}
     traces.append(_dots(on, "Pareto front", COLOURS[0]) | joined)
     x, y = (value_axis(_name(study, names, i), [trial.values[i] for trial in trials]) for i in (0, 1))

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import optuna
 
 from bench.reports.figures._elements import COLOURS, Figure, Trace, axis, dots, figure, log_axis
-from bench.reports.figures._text import escaped
-from bench.reports.figures.study._common import GREY, best_first, is_timed, reached, value_axis
+from bench.reports.figures._text import escaped, named_ticks
+from bench.reports.figures.study._common import FAINT, best_first, is_timed, reached, value_axis
 from bench.results import many, shown
 
 KIND = "slices"
@@ -85,7 +85,7 @@ def _looks(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> l
     never, held = ([trial for trial in trials if trial not in held], held) if held else ([], list(trials))
     count = max(1, round(BEST * len(trials)))
     return [
-        Look("others", held[count:], GREY, "circle", 6),
+        Look("others", held[count:], FAINT, "circle", 6),
         Look("not reached", never, COLOURS[1], "triangle-up-open", 7, 1.5 * max(t.values[0] for t in held)),
         Look("best tenth", held[:count], COLOURS[0], "circle", 8),
     ]
@@ -105,8 +105,9 @@ def _across(name: str, trials: Sequence[optuna.trial.FrozenTrial]) -> tuple[Call
     values = [trial.params[name] for trial in own]
     if any(isinstance(value, bool | str) or value is None for value in values):
         choices = list(dict.fromkeys(map(str, values)))
-        ticks = {"tickvals": list(range(len(choices))), "ticktext": [escaped(one) for one in choices]}
-        return lambda value: choices.index(str(value)), axis(escaped(name), range=[-0.5, len(choices) - 0.5], **ticks)
+        return lambda value: choices.index(str(value)), axis(
+            escaped(name), range=[-0.5, len(choices) - 0.5], **named_ticks(choices)
+        )
     if getattr(own[0].distributions[name], "log", False):
         return float, log_axis(escaped(name), min(values), max(values), room=0.05)
     return float, axis(escaped(name))

@@ -8,7 +8,7 @@ import optuna
 
 from bench.reports.figures._elements import COLOURS, Figure, Trace, axis, log_axis
 from bench.reports.figures._text import escaped
-from bench.reports.figures.study._common import GREY, best_first, drawn, reached, through
+from bench.reports.figures.study._common import FAINT, best_first, drawn, reached, through
 from bench.results import many, shown
 
 KIND = "trials"
@@ -62,4 +62,4 @@ def _points(trial: optuna.trial.FrozenTrial, most: int) -> list[tuple[int, float
 def _others(curves: Sequence[list[tuple[int, float]]]) -> Trace:
     """All other curves as one trace with gaps: a legend of one line, and a document a third as long."""
     points = list(chain.from_iterable([*curve, (None, None)] for curve in curves))
-    return through(points, GREY, 1, name="all others", hoverinfo="skip", legendrank=BEST + 1)
+    return through(points, FAINT, 1, name="all others", hoverinfo="skip", legendrank=BEST + 1)
