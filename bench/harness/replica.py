@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from bench.harness.probes import PROBES, Probes
-from bench.results import PARTS, Record, evaluation_steps, settled, spread
+from bench.results import PARTS, Record, evaluation_steps, evenly, settled
 from bench.specs import Budget, Cell
 
 SOLVED = 0.99
@@ -57,7 +57,8 @@ def begin_replica(cell: Cell, budget: Budget, record: Record | None, keep_states
     :param keep_states: the number of its evaluations at which its state is kept.
     """
     steps = _evaluation_steps(budget.steps, cell.learner.granularity(cell.n_train))
-    kept_steps = frozenset(spread(sorted(steps), keep_states) if keep_states else ())
+    ordered = sorted(steps)
+    kept_steps = frozenset(ordered[place] for place in evenly(ordered, keep_states)) if keep_states else frozenset()
     if record is None:
         return Replica(cell, budget, steps, kept_steps, empty_curve(), None)
     # The last point of a shorter run may be none of these steps, and a run without an interruption would not have it.

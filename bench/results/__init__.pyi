@@ -7,10 +7,10 @@ from .curves import TARGETS as TARGETS
 from .curves import confirmed as confirmed
 from .curves import crossings as crossings
 from .curves import evaluation_steps as evaluation_steps
+from .curves import evenly as evenly
 from .curves import finite as finite
 from .curves import is_correct as is_correct
 from .curves import settled as settled
-from .curves import spread as spread
 from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory

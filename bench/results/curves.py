@@ -40,19 +40,16 @@ def evaluation_steps(budget: int, granularity: int) -> list[int]:
     return steps
 
 
-def spread(steps: Sequence[int], n: int) -> list[int]:
-    """At most n of these steps, spread evenly over their logarithms from the first to the last.
+def evenly(steps: Sequence[int] | NDArray[np.int64], most: int) -> NDArray[np.intp]:
+    """The places of at most so many steps, the last among them, evenly over the logarithm of the step.
 
-    :param steps: increasing; positive but for the first one.
-
-    >>> spread([1, 2, 3, 4, 5, 6, 7, 8, 16], 4)
-    [1, 3, 6, 16]
+    >>> evenly([1, 2, 3, 4, 5, 6, 7, 8, 16], 4)
+    array([0, 2, 6, 8])
     """
-    if n >= len(steps):
-        return list(steps)
-    logs = np.log(np.maximum(steps, 1))
-    wanted = np.linspace(logs[0], logs[-1], n) if n > 1 else logs[-1:]
-    return [steps[i] for i in np.unique(np.abs(logs - wanted[:, np.newaxis]).argmin(axis=1))]
+    if len(steps) <= most:
+        return np.arange(len(steps))
+    wanted = np.geomspace(max(1, steps[0]), steps[-1], most) if most > 1 else steps[-1:]
+    return np.unique(np.clip(np.searchsorted(steps, wanted), 0, len(steps) - 1))
 
 
 def is_correct(scores_NC: NDArray[np.floating], y_N: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bench.errors import RequestError
 from bench.executors import arithmetic
 from bench.harness import CheckpointError, learners_at
-from bench.results import Record, RecordSource, State, about, evaluation_steps, many, spread
+from bench.results import Record, RecordSource, State, about, evaluation_steps, evenly, many
 from bench.specs import Cell, Spec, prepare
 from learners import Learner
 
@@ -60,7 +60,8 @@ def remade(
     kept = [step for step in states.steps(spec.id) if 0 < step < last] if along and states is not None else []
     steps = [*kept, last]
     if along and last and not kept:
-        steps = spread(evaluation_steps(last, cell.learner.granularity(cell.n_train)), STEPS)
+        all_steps = evaluation_steps(last, cell.learner.granularity(cell.n_train))
+        steps = [all_steps[place] for place in evenly(all_steps, STEPS)]
 
     def stored(step: int) -> State | None:
         if step == last:

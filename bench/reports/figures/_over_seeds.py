@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bench.errors import RequestError
 from bench.ranking import Crossing, Question, Run, statistics
 from bench.reports.figures._groups import read
+from bench.results import evenly
 
 Floats = NDArray[np.float64]
 
@@ -87,14 +88,6 @@ def evaluations(run: Run, part: str, question: Question) -> tuple[NDArray[np.int
         return steps_T, values_T
     count = int(np.searchsorted(steps_T, run.steps_within(question.horizon, question.unit.name), side="right"))
     return steps_T[:count], values_T[:count]
-
-
-def evenly(steps_T: NDArray[np.int64], most: int) -> NDArray[np.intp]:
-    """The places of at most so many steps, the first and the last among them, evenly over the logarithm of the step."""
-    if len(steps_T) <= most:
-        return np.arange(len(steps_T))
-    wanted = np.geomspace(max(1, steps_T[0]), steps_T[-1], most)
-    return np.unique(np.clip(np.searchsorted(steps_T, wanted), 0, len(steps_T) - 1))
 
 
 def gap_of(runs: Sequence[Run], question: Question) -> Gap:

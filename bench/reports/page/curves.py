@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.ranking import Run
-from bench.reports.figures._over_seeds import evenly
 from bench.reports.page.packing import Shared, ten_thousandths
-from bench.results import TARGETS
+from bench.results import TARGETS, evenly
 
 MOST_POINTS = 64
 """Points of a curve. Between crossings they are evenly spread over the logarithm of the step, so that an accuracy that
