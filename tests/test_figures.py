@@ -470,6 +470,20 @@ def test_cost_is_the_median_at_the_end_of_each_budget() -> None:
         showing.picture("cost", records=cheap, cost="dollars")
 
 
+def test_a_label_that_is_shortened_is_whole_under_the_pointer() -> None:
+    records = [run("mlp", seed) | {"label": f"onehot → mlp(alpha={'x' * 30})"} for seed in range(2)]
+    drawn = showing.picture("curves", records=records)
+    [given] = [one for one in drawn["layout"]["annotations"] if one["name"] == "label"]
+    narrow, wide = (
+        next(one for one in laid_out(drawn, width)["layout"]["annotations"] if one["name"] == "label")
+        for width in (400, 1100)
+    )
+    assert "…" in narrow["text"]
+    assert plain(narrow["hovertext"]).replace("\n", "").replace(" ", "") == given["text"].replace(" ", "")
+    assert plain(wide["text"]) == given["text"]
+    assert "hovertext" not in wide
+
+
 def test_one_configuration_whose_seeds_are_alike_is_drawn_without_a_warning(tmp_path: Path) -> None:
     alike = [run("mlp", seed, [0.0] * len(STEPS), seconds=0.0009049813343153801) for seed in range(6)]
     reports.write_picture(showing.picture("cost", records=alike), tmp_path / "cost.png")

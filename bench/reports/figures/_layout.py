@@ -44,6 +44,8 @@ ANGLE = 40
 """Degrees by which names along a horizontal axis are turned where they are too long."""
 LONGEST, SIDE = 30, 0.4
 """The most letters of a name along a horizontal axis, and the largest share of the width beside a vertical one."""
+HOVER = 40
+"""Letters of a line under the pointer, which fit into the narrowest picture."""
 NARROWEST = 320
 NARROW = 500
 """In fewer pixels, labels are written in smaller letters."""
@@ -137,12 +139,13 @@ def _with_wrapped_name(trace: Figure, width: int) -> Figure:
 
 
 def _label(given: Figure, width: float) -> Figure:
-    """An annotation; a label is shortened in its middle to one line of this width."""
+    """An annotation; a label is shortened in its middle to one line of this width, and whole under the pointer."""
     if given.get("name") != "label":
         return given
     size = SMALL if width < NARROW else TEXT
     text, room = given["text"], letters(width - given.get("xshift", 0), size, WIDE)
-    return {**given, "text": escaped(_shortened(text, room)), "font": {"size": size}}
+    whole = {"hovertext": escaped(text, HOVER, most=8)} if len(text) > room else {}
+    return {**given, "text": escaped(_shortened(text, room)), "font": {"size": size}, **whole}
 
 
 def _shortened(text: str, room: int) -> str:
