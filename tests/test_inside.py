@@ -135,9 +135,9 @@ def test_products_are_sums_of_exponents(task: str, words: str) -> None:
     inside = look_inside("", order, [Look(1, np.eye(13)[answers], None)], *[Part(a[:1] * 0, a[:1])] * 2, _first)
     assert inside.main == words
     assert spectrum.main.sum() == pytest.approx(1)
-    places = order.places(found.pairs_N2)
-    assert ((places < 0) == (found.pairs_N2 == 0).any(1)).all()
-    assert (order.pairs()[places[places >= 0]] == found.pairs_N2[places >= 0]).all()
+    places = order.places(found.operands_NK)
+    assert ((places < 0) == (found.operands_NK == 0).any(1)).all()
+    assert (order.pairs()[places[places >= 0]] == found.operands_NK[places >= 0]).all()
 
 
 def _first(scores: NDArray[np.floating], y: NDArray[np.integer]) -> NDArray[np.floating]:

@@ -28,11 +28,11 @@ from bench.tasks.modular import Task
 
 def triple(modulus=5):
     triples = np.stack(np.meshgrid(*[np.arange(modulus)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    return Task("triple", "a + b + c", triples, triples.sum(axis=1) % modulus, modulus, True, modulus, modulus)
+    return Task("triple", "a + b + c", triples, triples.sum(axis=1) % modulus, modulus, (modulus,) * 2, modulus)
 
 def growing(modulus=5, k=2):
     rows = np.stack(np.meshgrid(*[np.arange(modulus)] * k, indexing="ij"), axis=-1).reshape(-1, k)
-    return Task("growing", "a + …", rows, rows.sum(axis=1) % modulus, modulus, True, modulus, modulus)
+    return Task("growing", "a + …", rows, rows.sum(axis=1) % modulus, modulus, (modulus,) * k, modulus)
 
 def nothing(modulus=5):
     return {"pairs": []}
@@ -60,7 +60,7 @@ class NoSuggest(ClosedForm):
     def _parameters(self): return 0
 '''
 REFUSED = {
-    ("task", "triple"): "The task 'triple' must have exactly 2 operands, got 3",
+    ("task", "triple"): "The task 'triple' must have questions of 2 operands, one for each size, got (125, 3)",
     ("task", "nothing"): "it must make a bench.tasks.Task, got dict",
     ("task", "needy"): "its parameter 'modulus' must have a default",
     ("encoder", "no-check"): "it lacks check and suggest",
@@ -125,12 +125,12 @@ def test_nothing_runs(command: Command, tmp_path: Path, kind: str, name: str, ve
 
 
 @pytest.mark.usefixtures("incomplete")
-def test_a_task_whose_parameter_adds_an_operand_is_refused_as_it_is_asked_for(command: Command, tmp_path: Path) -> None:
+def test_a_task_of_another_package_has_any_number_of_operands(command: Command, tmp_path: Path) -> None:
     run = ("run", "--encoder", "onehot", "--learner", "ridge", "--task", "growing", "--results", tmp_path, "--quiet")
-    assert command(*run, "--json").json["cells"][0]["status"] == "done"
-    done = command(*run, "--set", "task.k=3")
-    assert done.code == 2
-    assert done.error == "The task 'growing' must have exactly 2 operands, got 3."
+    for k in (1, 2, 3):
+        [cell] = command(*run, "--set", f"task.k={k}", "--json").json["cells"]
+        assert (cell["status"], cell["test_accuracy_diagonal"] is None) == ("done", k != 2)
+        assert cell["spec"]["protocol"] == ("unordered" if k > 1 else "ordered")
 
 
 @pytest.mark.usefixtures("incomplete")
@@ -141,29 +141,34 @@ def test_all_leaves_incomplete_ones_out(command: Command, tmp_path: Path) -> Non
     assert found.json["cells"] == len(registry.listings("encoder")) - 1
 
 
-def made(pairs: Any, answers: Any, n_operands: int = 3, n_classes: int = 3) -> Task:
-    return Task("mine", "a ∘ b", np.array(pairs), np.array(answers), n_classes, False, n_operands, None)
+def made(operands: Any, answers: Any, sizes: tuple[int, ...] = (3, 3), **more: Any) -> Task:
+    return Task("mine", "a ∘ b", np.array(operands), np.array(answers), 3, sizes, **more)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, 1], [0, 1]), "must have exactly 2 operands, got the shape (2,)"),
-        (([[0]], [0]), "must have exactly 2 operands, got 1"),
-        (([[0, 1, 2]], [0]), "must have exactly 2 operands, got 3"),
+        (([0, 1], [0, 1]), "must have questions of 2 operands, one for each size, got (2,)"),
+        (([[0]], [0]), "must have questions of 2 operands, one for each size, got (1, 1)"),
+        (([[0, 1, 2]], [0]), "must have questions of 2 operands, one for each size, got (1, 3)"),
         (([[0, 1]], [0, 1]), "must have an answer for each of its 1 questions, got the shape (2,)"),
         ((np.empty((0, 2), dtype=int), np.empty(0, dtype=int)), "must have at least one question, got 0"),
-        (([[0, 3]], [0]), "must have operands in [0, 3), got 3"),
+        (([[0, 3]], [0]), "must have operands at place 1 in [0, 3), got 3"),
+        (([[-1, 0]], [0]), "must have operands at place 0 in [0, 3), got -1"),
+        (([[0, 1], [2, 0], [0, 1]], [0, 1, 2]), "must have questions that are all different, got 1 repeated"),
         (([[0, 1]], [-1]), "must have answers in [0, 3), got -1"),
-        (([[0.0, 1.0]], [0]), "must have integers as operands, got float64"),
+        (([[0.0, 1.0]], [0]), "must have integers as questions, got float64"),
+        (([[0, 1]], [0], (3, 3), ((0, 2),)), "must have groups of different places below 2 to exchange, got ((0, 2),)"),
+        (([[0, 1]], [0], (3, 3), ((0, 0),)), "must have groups of different places below 2 to exchange, got ((0, 0),)"),
     ],
 )
-def test_a_task_is_a_table_of_two_operands_and_one_answer(arguments: Any, message: str) -> None:
+def test_a_task_is_a_table_of_questions_and_answers(arguments: Any, message: str) -> None:
+    operands, answers, *more = arguments
     with pytest.raises(ValueError, match="The task 'mine' ") as raised:
-        made(*arguments)
+        made(operands, answers, *more[:1], **({"exchange": more[1]} if more[1:] else {}))
     assert message in str(raised.value)
     assert made([[0, 1]], [2]).n_operands == 3
-    assert maker("s5")().pairs_N2.shape == (14400, 2)
+    assert maker("s5")().operands_NK.shape == (14400, 2)
 
 
 @pytest.mark.parametrize("kind", ["encoder", "learner"])

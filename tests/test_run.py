@@ -751,7 +751,7 @@ def test_probes_and_the_diagonal_are_of_test_pairs() -> None:
     assert 0 < right.mean() < 1
     assert record["probes"]["knn"] == pytest.approx(right.mean())
     assert record["final"]["test_accuracy"] == pytest.approx(right.mean())
-    diagonal = cell.task.pairs_N2[test, 0] == cell.task.pairs_N2[test, 1]
+    diagonal = cell.task.operands_NK[test, 0] == cell.task.operands_NK[test, 1]
     assert diagonal.any()
     assert record["test_accuracy_diagonal"] == pytest.approx(right[diagonal].mean())
     poisoned = trained(poison(cell), Budget(0)).record

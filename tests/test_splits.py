@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_tasks import exchanged
 
 from bench.specs.budget import count_train
 from bench.specs.cell import draw_split
@@ -14,9 +15,10 @@ from bench.specs.registry import listings
 from bench.specs.registry import task as maker
 from bench.specs.resolve import resolve
 from bench.specs.splits import PROTOCOLS, Protocol, Split, default_protocol, draw_vault, eligible, given_away, split
-from bench.tasks._base import Task
+from bench.tasks._base import Task, sampled
 from bench.tasks.modular import OPERATIONS
 
+THREE = ("add-three", "divide-twice")
 tasks = st.sampled_from(["add", "subtract", "divide", "quad", "cube-y"])
 protocols = st.sampled_from(PROTOCOLS)
 moduli = st.integers(7, 13)
@@ -38,23 +40,23 @@ def parts(s: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_no_mirrored_twin_crosses_where_it_must_not(
     name: str, protocol: str, p: int, seed: int, fraction: float, validation: float
 ) -> None:
-    pairs = maker(name)(modulus=p).pairs_N2
-    s = split(pairs, protocol, fraction, validation, np.random.default_rng(seed))
-    train, held, test = (twins(pairs, rows) for rows in parts(s))
+    task = maker(name)(modulus=p)
+    s = split(task, protocol, fraction, validation, np.random.default_rng(seed))
+    train, held, test = (twins(task.operands_NK, rows) for rows in parts(s))
     if protocol != "ordered":
         assert not train & held
         assert not train & test
         assert not held & test
     rows = np.concatenate(parts(s))
-    assert np.array_equal(np.sort(rows), eligible(pairs, protocol))  # disjoint, and nothing is lost
+    assert np.array_equal(np.sort(rows), eligible(task, protocol))  # disjoint, and nothing is lost
 
 
 @settings(max_examples=100, deadline=None)
 @given(tasks, protocols, moduli, seeds, fractions)
 def test_fractions_count_pairs(name: str, protocol: str, p: int, seed: int, fraction: float) -> None:
-    pairs = maker(name)(modulus=p).pairs_N2
-    s = split(pairs, protocol, fraction, 0.2, np.random.default_rng(seed))
-    n = len(eligible(pairs, protocol))
+    task = maker(name)(modulus=p)
+    s = split(task, protocol, fraction, 0.2, np.random.default_rng(seed))
+    n = len(eligible(task, protocol))
     slack = 1 if protocol == "grouped" else 0
     assert round(fraction * n) - slack <= len(s.train) <= round(fraction * n)
     assert abs(len(s.validation) - round(0.2 * n)) <= slack
@@ -63,29 +65,29 @@ def test_fractions_count_pairs(name: str, protocol: str, p: int, seed: int, frac
 @settings(max_examples=100, deadline=None)
 @given(tasks, protocols, moduli, seeds, seeds)
 def test_nothing_touches_the_vault(name: str, protocol: str, p: int, seed: int, other: int) -> None:
-    pairs = maker(name)(modulus=p).pairs_N2
-    vault = draw_vault(pairs, protocol, 0.3, np.random.default_rng(seed))
-    closed = split(pairs, protocol, 0.4, 0.2, np.random.default_rng(other), vault)
+    task = maker(name)(modulus=p)
+    vault = draw_vault(task, protocol, 0.3, np.random.default_rng(seed))
+    closed = split(task, protocol, 0.4, 0.2, np.random.default_rng(other), vault)
     seen = np.concatenate([closed.train, closed.validation])
     assert not np.intersect1d(seen, vault).size
     if protocol != "ordered":
-        assert not twins(pairs, seen) & twins(pairs, vault)
+        assert not twins(task.operands_NK, seen) & twins(task.operands_NK, vault)
     assert not closed.test.size
-    opened = split(pairs, protocol, 0.4, 0.2, np.random.default_rng(other), vault, open_vault=True)
+    opened = split(task, protocol, 0.4, 0.2, np.random.default_rng(other), vault, open_vault=True)
     assert np.array_equal(opened.test, vault)
     assert np.array_equal(opened.train, closed.train)
 
 
 def test_ordered_leaks_and_says_so_by_its_name() -> None:
-    pairs = maker("add")().pairs_N2
-    s = split(pairs, "ordered", 0.5, 0.0, np.random.default_rng(0))
-    leaked = twins(pairs, s.train) & twins(pairs, s.test)
+    task = maker("add")()
+    s = split(task, "ordered", 0.5, 0.0, np.random.default_rng(0))
+    leaked = twins(task.operands_NK, s.train) & twins(task.operands_NK, s.test)
     assert 2200 < len(leaked) < 2450  # half of the 4,656
 
 
 def test_sizes_of_the_protocols() -> None:
-    pairs = maker("add")().pairs_N2
-    assert {q: len(eligible(pairs, q)) for q in PROTOCOLS} == {
+    task = maker("add")()
+    assert {q: len(eligible(task, q)) for q in PROTOCOLS} == {
         "ordered": 9409,
         "grouped": 9409,
         "unordered": 4753,
@@ -94,35 +96,35 @@ def test_sizes_of_the_protocols() -> None:
 
 
 def test_same_seed_same_split_other_seed_other_split() -> None:
-    pairs = maker("add")(modulus=11).pairs_N2
-    first, again, other = (split(pairs, "grouped", 0.5, 0.0, np.random.default_rng(seed)) for seed in (4, 4, 5))
+    task = maker("add")(modulus=11)
+    first, again, other = (split(task, "grouped", 0.5, 0.0, np.random.default_rng(seed)) for seed in (4, 4, 5))
     assert np.array_equal(first.train, again.train)
     assert not np.array_equal(first.train, other.train)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_impossible_fractions(fraction: float) -> None:
-    pairs = maker("add")(modulus=11).pairs_N2
+    task = maker("add")(modulus=11)
     with pytest.raises(ValueError, match=r"`train_fraction` must be in \(0, 1\)"):
-        split(pairs, "ordered", fraction, 0.0, np.random.default_rng(0))
+        split(task, "ordered", fraction, 0.0, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(("train", "validation"), [(0.5, 0.5), (0.6, 0.4), (0.7, 0.6), (0.001, 0.0), (0.999, 0.0)])
 def test_empty_parts(train: float, validation: float) -> None:
-    pairs = maker("add")(modulus=5).pairs_N2
+    task = maker("add")(modulus=5)
     with pytest.raises(ValueError, match="leave"):
-        split(pairs, "ordered", train, validation, np.random.default_rng(0))
+        split(task, "ordered", train, validation, np.random.default_rng(0))
 
 
 def test_a_vault_leaves_room_or_says_so() -> None:
-    pairs = maker("add")(modulus=11).pairs_N2
-    vault = draw_vault(pairs, "grouped", 0.5, np.random.default_rng(0))
+    task = maker("add")(modulus=11)
+    vault = draw_vault(task, "grouped", 0.5, np.random.default_rng(0))
     with pytest.raises(ValueError, match="do not fit beside a vault"):
-        split(pairs, "grouped", 0.5, 0.2, np.random.default_rng(0), vault)
+        split(task, "grouped", 0.5, 0.2, np.random.default_rng(0), vault)
     with pytest.raises(ValueError, match="`vault` must be"):
-        draw_vault(pairs, "grouped", 1.0, np.random.default_rng(0))
+        draw_vault(task, "grouped", 1.0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="holds none"):
-        draw_vault(pairs, "grouped", 0.001, np.random.default_rng(0))
+        draw_vault(task, "grouped", 0.001, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("vault", [None, {"fraction": 0.3, "seed": 3, "open": False}])
@@ -139,18 +141,21 @@ def test_training_pairs_are_counted_once_for_splits_of_one_size(
 
 
 def leaked(task: Task, s: Split) -> int:
-    """Test pairs with a twin of the same answer in training, counted pair by pair."""
-    answers = {(int(a), int(b)): int(y) for (a, b), y in zip(task.pairs_N2, task.answers_N, strict=True)}
-    train, test = ({tuple(map(int, task.pairs_N2[row])) for row in rows} for rows in (s.train, s.test))
-    return sum(a != b and (b, a) in train and answers[b, a] == answers[a, b] for a, b in test)
+    """Test questions with a twin of the same answer in training, counted one by one."""
+    answers = {tuple(q.tolist()): int(y) for q, y in zip(task.operands_NK, task.answers_N, strict=True)}
+    train, test = ({tuple(task.operands_NK[row].tolist()) for row in rows} for rows in (s.train, s.test))
+    return sum(any(twin in train and answers[twin] == answers[q] for twin in exchanged(q, task.groups)) for q in test)
 
 
 def every_task() -> list[Task]:
     """Of several moduli, and with operands beyond the modulus."""
     groups = [name for name in listings("task") if name.startswith("s5")]
-    modular = [maker(name) for name in listings("task") if name not in groups]
+    others = [maker("sparse-parity")(bits=8, examples=200), maker("sparse-parity")(bits=6, examples=0)]
+    three = [maker(name)(modulus=p, examples=n) for name in THREE for p, n in ((3, 0), (5, 0), (7, 150))]
+    modular = [maker(name) for name in OPERATIONS]
     small = [make(modulus=p) for make in modular for p in (5, 8, 11, 12)]
-    return [*(maker(name)() for name in groups), *small, *(make(modulus=6, operand_max=13) for make in modular)]
+    larger = [make(modulus=6, operand_max=13) for make in modular]
+    return [*(maker(name)() for name in groups), *others, *three, *small, *larger]
 
 
 def test_a_default_protocol_leaves_no_twin_of_the_same_answer_on_the_other_side() -> None:
@@ -162,21 +167,29 @@ def test_a_default_protocol_leaves_no_twin_of_the_same_answer_on_the_other_side(
         s = draw_split(spec, spec.make_task())
         assert leaked(task, s) == 0, task
         found[task.name, task.modulus, task.n_operands] = protocol
-        ordered = split(task.pairs_N2, "ordered", 0.5, 0.0, np.random.default_rng(0))
+        ordered = split(task, "ordered", 0.5, 0.0, np.random.default_rng(0))
         assert given_away(task, ordered) == leaked(task, ordered)
     assert found["subtract", 11, 11] == found["quad-x", 11, 11] == "ordered"  # no two twins agree: nothing to group
     assert found["subtract", 8, 8] == "grouped"  # a − b = b − a where they are half of the modulus apart
     assert found["divide", 11, 11] == "grouped"  # a / b = b / a where a = −b
     assert found["even-add-odd-multiply", 11, 11] == found["even-add-odd-subtract", 11, 11] == "grouped"
     assert found["s5", None, 120] == "grouped"  # some permutations commute
-    commuting = {name for name, operation in OPERATIONS.items() if operation.commutative}
+    assert found["add-three", 7, 7] == found["divide-twice", 7, 7] == "unordered"
+    assert found["sparse-parity", None, 2] == "ordered"
+    commuting = {"add", "multiply", "sum-of-squares", "quad", "random-of-sum"}
     assert {protocol for (name, _, _), protocol in found.items() if name in commuting} == {"unordered"}
 
 
 def asked(task: Task) -> dict[str, Any]:
-    if task.modulus is None:
-        return {"task": task.name}
-    return {"task": task.name, "modulus": task.modulus, "settings": {"task.operand_max": task.n_operands - 1}}
+    settings: dict[str, Any] = {}
+    if task.name == "sparse-parity":
+        settings = {"bits": len(task.sizes), "examples": 200 if len(task.sizes) == 8 else 0}
+    elif task.name in THREE:
+        settings = {"examples": 150 if task.modulus == 7 else 0}
+    elif task.modulus is not None:
+        settings = {"operand_max": task.n_operands - 1}
+    modulus = {} if task.modulus is None else {"modulus": task.modulus}
+    return {"task": task.name, **modulus, "settings": {f"task.{name}": value for name, value in settings.items()}}
 
 
 def test_ordered_pairs_of_twins_that_agree_were_a_leak() -> None:
@@ -184,14 +197,43 @@ def test_ordered_pairs_of_twins_that_agree_were_a_leak() -> None:
     shares = []
     for name in ("even-add-odd-multiply", "even-add-odd-subtract", "subtract"):
         task = maker(name)()
-        s = split(task.pairs_N2, "ordered", 0.5, 0.0, np.random.default_rng(0))
+        s = split(task, "ordered", 0.5, 0.0, np.random.default_rng(0))
         shares.append(given_away(task, s) / len(s.test))
     assert shares == [pytest.approx(0.243, abs=0.02), pytest.approx(0.126, abs=0.02), 0.0]
 
 
-def test_a_task_that_does_not_know_that_it_commutes_is_grouped() -> None:
+def test_a_task_that_says_nothing_of_twins_is_found_to_be_symmetric() -> None:
     add = maker("add")(modulus=11)
-    assert default_protocol(replace(add, commutative=False)) == "grouped"
+    assert default_protocol(replace(add, exchange=None)) == "unordered"
+    assert default_protocol(replace(add, exchange=())) == "ordered"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.integers(2, 4), protocols, seeds, st.data())
+def test_no_twin_of_any_number_of_operands_crosses(K: int, size: int, protocol: Protocol, seed: int, data: Any) -> None:
+    """Of a complete table or a sample, with any groups of places to exchange."""
+    places = list(data.draw(st.permutations(range(K))))
+    cut = data.draw(st.integers(0, K))
+    examples = data.draw(st.sampled_from([0, size**K // 2 + 1]))
+    operands = sampled((size,) * K, examples, seed)
+    answers = np.random.default_rng(seed).integers(0, 2, len(operands))
+    task = Task("mine", "", operands, answers, 2, (size,) * K, None, (tuple(places[:cut]), tuple(places[cut:])))
+    rows = eligible(task, protocol)
+    questions = [tuple(q) for q in operands[rows].tolist()]
+    if protocol in ("unordered", "distinct"):
+        assert all(len(exchanged(q, task.groups) & set(questions)) == 1 for q in questions)
+        different = [all(len({q[k] for k in g}) == len(g) for g in task.groups) for q in map(tuple, operands.tolist())]
+        orbits = {frozenset(exchanged(tuple(q), task.groups)) for q in operands[different].tolist()}
+        if protocol == "distinct":
+            assert len(rows) == len(orbits)
+    try:
+        s = split(task, protocol, 0.4, 0.2, np.random.default_rng(seed))
+    except ValueError:
+        return
+    sides = [{tuple(q) for q in operands[part].tolist()} for part in parts(s)]
+    if protocol != "ordered":
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            assert not any(exchanged(q, task.groups) & sides[other] for q in sides[one])
 
 
 def test_twins_are_counted_once_for_all_cells_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,10 +241,11 @@ def test_twins_are_counted_once_for_all_cells_of_a_task(monkeypatch: pytest.Monk
     sort = np.sort
 
     def counting(x: np.ndarray, **how: Any) -> np.ndarray:
-        counted.append(len(x))
+        if x.ndim == 1:
+            counted.append(len(x))
         return sort(x, **how)
 
     monkeypatch.setattr(np, "sort", counting)
     for fraction in (0.3, 0.4, 0.5):
         resolve(encoder="onehot", learner="ridge", task="cube", modulus=61, train_fraction=fraction, seeds=range(3))
-    assert counted == [61 * 60]
+    assert counted == [61 * 61]

@@ -287,7 +287,7 @@ def test_a_closed_vault_leaves_no_test_pairs_and_an_open_one_the_same_training()
     closed, opened = draw_split(shut, task), draw_split(wide, task)
     assert closed.test.size == 0
     np.testing.assert_array_equal(closed.train, opened.train)
-    vault = draw_vault(task.pairs_N2, "unordered", 0.2, np.random.default_rng(3))
+    vault = draw_vault(task, "unordered", 0.2, np.random.default_rng(3))
     np.testing.assert_array_equal(opened.test, vault)
     assert not set(vault) & {*opened.train, *opened.validation}
 
@@ -339,7 +339,7 @@ def test_nothing_of_the_vault_reaches_the_search(
 
     def swapped(spec: Spec) -> Any:
         task = made(spec)
-        vault = draw_vault(task.pairs_N2, spec.protocol, 0.2, np.random.default_rng(4))  # type: ignore[arg-type]
+        vault = draw_vault(task, spec.protocol, 0.2, np.random.default_rng(4))  # type: ignore[arg-type]
         task.answers_N[vault] = (task.answers_N[vault] + 1) % task.n_classes
         return task
 

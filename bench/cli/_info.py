@@ -49,9 +49,9 @@ def _about_task(maker: Any) -> dict[str, Any]:
     task = maker()
     return {
         "documentation": task.formula,
-        "commutative": task.commutative,
+        "commutative": task.symmetric,
         "classes": task.n_classes,
-        "pairs": len(task.pairs_N2),
+        "pairs": len(task.operands_NK),
         "parameters": [
             {"name": k, "default": v, "searched": None} for k, v in specs.defaults_of(maker).items() if k != "name"
         ],

@@ -102,8 +102,9 @@ def _evaluated_parts(cell: Cell) -> list[Any]:
 def _kinds(cell: Cell, parts: Sequence[Any]) -> Any:
     """The kind of each row."""
     kinds = np.repeat(np.arange(len(PARTS)), [len(rows) for rows in parts])
-    pairs = cell.task.pairs_N2[np.concatenate(parts)]
-    kinds[(kinds == PARTS.index("test")) & (pairs[:, 0] == pairs[:, 1])] = DIAGONAL
+    if len(cell.task.sizes) == 2:
+        a, b = cell.task.operands_NK[np.concatenate(parts)].T
+        kinds[(kinds == PARTS.index("test")) & (a == b)] = DIAGONAL
     return kinds
 
 

@@ -42,7 +42,7 @@ def probes(cell: Cell) -> Probes:
     return {
         "ridge": _accuracy(Ridge(), problem, rows, truth),
         "knn": _accuracy(KNN(), problem, rows, truth),
-        "bilinear": _accuracy(Ridge(), *_multiplied(cell, rows), truth),
+        "bilinear": _accuracy(Ridge(), *_multiplied(cell, rows), truth) if problem.codes.n_slots <= 2 else None,
     }
 
 
@@ -59,7 +59,7 @@ def _multiplied(cell: Cell, rows: NDArray[np.intp]) -> tuple[Problem, NDArray[np
     used = np.concatenate([train, rows])
     slots_SNF = [codes.table_UF[slot] for slot in codes.index_NS[used].T]
     blocks_F = cell.encoder.encoder_.feature_blocks()
-    products = Codes(matched_products(slots_SNF, blocks_F, cell.task.commutative), np.arange(len(used))[:, np.newaxis])
+    products = Codes(matched_products(slots_SNF, blocks_F, cell.task.symmetric), np.arange(len(used))[:, np.newaxis])
     n = len(train)
     return Problem(products, np.arange(n), cell.problem.y, cell.problem.n_classes), np.arange(n, len(used))
 

@@ -57,5 +57,5 @@ def _look(cell: Cell, grid: Grid, step: int, learner: Learner) -> Look:
 
 def _part(cell: Cell, grid: Grid, rows: np.ndarray) -> Part:
     """Those of these pairs that are in the grid."""
-    places = grid.places(cell.task.pairs_N2[rows])
+    places = grid.places(cell.task.operands_NK[rows])
     return Part(places[places >= 0], cell.task.answers_N[rows][places >= 0])

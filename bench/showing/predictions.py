@@ -32,12 +32,12 @@ def predicted(source: RecordSource, record: Record, say: Callable[[str], None] |
         split, task = found.cell.split, found.cell.task
         rows = np.concatenate([split.train, split.validation, split.test])
         [(_, learner)] = found.learners
-        predicted_N = np.asarray(learner.predict(found.cell.encoder.codes(task.pairs_N2[rows])), np.int64)
+        predicted_N = np.asarray(learner.predict(found.cell.encoder.codes(task.operands_NK[rows])), np.int64)
     test = slice(len(rows) - len(split.test), None)
     accuracy = float((predicted_N[test] == task.answers_N[rows[test]]).mean()) if len(split.test) else None
     return Predictions(
         title=found.title,
-        pairs_N2=task.pairs_N2[rows],
+        operands_NK=task.operands_NK[rows],
         answers_N=task.answers_N[rows],
         predicted_N=predicted_N,
         trained_N=np.arange(len(rows)) < len(split.train),

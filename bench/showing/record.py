@@ -122,10 +122,11 @@ def errors_of(p: Predictions) -> Errors:
     """How many held-out pairs are wrong, and on which operands and answers most of them are."""
     held = ~p.trained_N
     wrong = held & p.wrong
+    pairs = p.operands_NK.shape[1] == 2
     groups = {
-        **{f"a or b = {n}": (p.pairs_N2 == n).any(1) for n in range(p.n_operands)},
+        **{f"{'a or b' if pairs else 'any'} = {n}": (p.operands_NK == n).any(1) for n in range(p.n_operands)},
         **{f"answer {n}": p.answers_N == n for n in range(p.n_classes)},
-        "a = b": p.pairs_N2[:, 0] == p.pairs_N2[:, 1],
+        **({"a = b": p.operands_NK[:, 0] == p.operands_NK[:, 1]} if pairs else {}),
     }
     counts = {name: (int((wrong & rows).sum()), int((held & rows).sum())) for name, rows in groups.items()}
     order = sorted((name for name, (n, _) in counts.items() if n), key=lambda name: -counts[name][0] / counts[name][1])

@@ -61,13 +61,13 @@ def draw_split(spec: Spec, task: Task) -> Split:
 
     :raises ValueError: where the fractions do not fit.
     """
-    pairs, protocol, vault = task.pairs_N2, spec.protocol, None
+    protocol, vault = spec.protocol, None
     if spec.vault is not None:
         rng = np.random.default_rng(spec.vault["seed"])
-        vault = draw_vault(pairs, protocol, spec.vault["fraction"], rng)  # type: ignore[arg-type]
+        vault = draw_vault(task, protocol, spec.vault["fraction"], rng)  # type: ignore[arg-type]
     rng = np.random.default_rng(spec.split_seed)
     opened = spec.vault is not None and spec.vault["open"]
-    return split(pairs, protocol, spec.train_fraction, spec.validation_fraction, rng, vault, opened)  # type: ignore[arg-type]
+    return split(task, protocol, spec.train_fraction, spec.validation_fraction, rng, vault, opened)  # type: ignore[arg-type]
 
 
 def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]] | None = None) -> Cell:
@@ -93,8 +93,8 @@ def _build(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
     task = spec.make_task()
     parts = draw_split(spec, task)
     # Fitted on all operands, since a small training set may lack some of them.
-    encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.pairs_N2)  # type: ignore[arg-type]
-    codes = encoder.codes(task.pairs_N2)
+    encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.operands_NK)  # type: ignore[arg-type]
+    codes = encoder.codes(task.operands_NK)
     _check_nonzero(spec, codes, np.concatenate([parts.train, parts.validation, parts.test]))
     return task, parts, encoder, codes
 

@@ -1,17 +1,18 @@
-"""Splits: which pairs train, which validate, which test, and which lie in the vault.
+"""Splits: which questions train, which validate, which test, and which lie in the vault.
 
-The vault: test pairs that a study keeps sealed until its winner is known.
+The vault: test questions that a study keeps sealed until its winner is known.
 
-Four protocols define which pairs are used and whether mirrored twins may be on different sides of a split:
+Four protocols define which questions are used and whether twins may be on different sides of a split. Twins are of one
+orbit: they have the same operands in another order, as far as the task lets operands be exchanged.
 
-========== ================================ ======================================
-protocol   pairs                            twins (a, b), (b, a)
-========== ================================ ======================================
-ordered    all                              split at random: the literature's leak
-grouped    all                              always on one side
-unordered  a ≤ b                            only one of the two exists
-distinct   a < b                            only one of the two exists
-========== ================================ ======================================
+========== ================================ ================= ======================================
+protocol   questions                        of pairs          twins, such as (a, b), (b, a)
+========== ================================ ================= ======================================
+ordered    all                              all               split at random: the literature's leak
+grouped    all                              all               always on one side
+unordered  the first one of each orbit      a ≤ b             only one of them exists
+distinct   likewise, of different operands  a < b             only one of them exists
+========== ================================ ================= ======================================
 
 A learner that answers (a, b) as it was taught to answer (b, a) is right wherever twins have one answer. The default
 protocol of a task keeps such twins on one side (`default_protocol`).
@@ -29,7 +30,6 @@ Protocol = Literal["ordered", "grouped", "unordered", "distinct"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 Rows = NDArray[np.intp]
-Pairs = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,33 +42,34 @@ class Split:
 
 
 def default_protocol(task: Task) -> Protocol:
-    """Unordered for commutative tasks, grouped where any two twins have one answer, ordered where none have."""
-    if task.commutative:
+    """Unordered where all twins have one answer, grouped where any two of them have, ordered where none have."""
+    if task.symmetric:
         return "unordered"
     return "grouped" if task.twins_agree else "ordered"
 
 
-def eligible(pairs_N2: Pairs, protocol: Protocol) -> Rows:
-    """Rows of the pairs that a protocol uses."""
-    a, b = pairs_N2[:, 0], pairs_N2[:, 1]
-    if protocol == "unordered":
-        return np.flatnonzero(a <= b)
+def eligible(task: Task, protocol: Protocol) -> Rows:
+    """Rows of the questions that a protocol uses."""
+    if protocol not in ("unordered", "distinct"):
+        return np.arange(len(task.operands_NK))
+    rows = np.sort(np.unique(task.orbits, return_index=True)[1])
     if protocol == "distinct":
-        return np.flatnonzero(a < b)
-    return np.arange(len(pairs_N2))
+        for group in task.groups:
+            operands = np.sort(task.operands_NK[rows][:, group], axis=1)
+            rows = rows[(operands[:, 1:] != operands[:, :-1]).all(axis=1)]
+    return rows
 
 
-def _units(pairs_N2: Pairs, rows: Rows, protocol: Protocol) -> NDArray[np.intp]:
+def _units(task: Task, rows: Rows, protocol: Protocol) -> NDArray[np.intp]:
     """For each row the number of its unit: rows of one unit are never split."""
     if protocol != "grouped":
         return np.arange(len(rows))
-    twins = np.sort(pairs_N2[rows], axis=1)
-    return np.unique(twins, axis=0, return_inverse=True)[1].reshape(-1)
+    return np.unique(task.orbits[rows], return_inverse=True)[1]
 
 
-def _shuffled(pairs_N2: Pairs, rows: Rows, protocol: Protocol, rng: np.random.Generator) -> tuple[Rows, Rows]:
+def _shuffled(task: Task, rows: Rows, protocol: Protocol, rng: np.random.Generator) -> tuple[Rows, Rows]:
     """The rows in random order, unit by unit, and the number of rows up to the end of each unit."""
-    units = _units(pairs_N2, rows, protocol)
+    units = _units(task, rows, protocol)
     place = rng.permutation(units.max() + 1)
     order = np.argsort(place[units], kind="stable")
     return rows[order], np.cumsum(np.bincount(place[units]))
@@ -80,13 +81,13 @@ def _whole_units(ends: Rows, wanted: int) -> int:
     return int(ends[fitting - 1]) if fitting else 0
 
 
-def draw_vault(pairs_N2: Pairs, protocol: Protocol, fraction: float, rng: np.random.Generator) -> Rows:
+def draw_vault(task: Task, protocol: Protocol, fraction: float, rng: np.random.Generator) -> Rows:
     """Rows of a random share of the pairs, which are not used for training, tuning or evaluation until the end.
 
     :raises ValueError: for a fraction outside (0, 1), or one that holds no pair.
     """
     _check_fraction("vault", fraction)
-    rows, ends = _shuffled(pairs_N2, eligible(pairs_N2, protocol), protocol, rng)
+    rows, ends = _shuffled(task, eligible(task, protocol), protocol, rng)
     vault = rows[: _whole_units(ends, round(fraction * len(rows)))]
     if not vault.size:
         raise ValueError(f"A vault_fraction of {fraction} of {len(rows)} pairs holds none.")
@@ -94,7 +95,7 @@ def draw_vault(pairs_N2: Pairs, protocol: Protocol, fraction: float, rng: np.ran
 
 
 def split(
-    pairs_N2: Pairs,
+    task: Task,
     protocol: Protocol,
     train_fraction: float,
     validation_fraction: float,
@@ -112,11 +113,11 @@ def split(
     _check_fraction("train_fraction", train_fraction)
     if validation_fraction:
         _check_fraction("validation_fraction", validation_fraction)
-    rows = eligible(pairs_N2, protocol)
+    rows = eligible(task, protocol)
     n = len(rows)
     if vault is not None:
         rows = np.setdiff1d(rows, vault)
-    shuffled, ends = _shuffled(pairs_N2, rows, protocol, rng)
+    shuffled, ends = _shuffled(task, rows, protocol, rng)
     wanted = round(train_fraction * n)
     n_train = _whole_units(ends, wanted)
     n_seen = _whole_units(ends, wanted + round(validation_fraction * n))
@@ -141,15 +142,9 @@ def split(
 
 
 def given_away(task: Task, drawn: Split) -> int:
-    """Test pairs (a, b), a ≠ b, whose twin (b, a) has the same answer and is in training."""
-    seen, asked = (_keys(task, rows) for rows in (drawn.train, drawn.test))
-    return int((np.isin(asked[:, 1], seen[:, 0]) & (asked[:, 0] != asked[:, 1])).sum())
-
-
-def _keys(task: Task, rows: Rows) -> NDArray[np.int64]:
-    """A number for the pair and its answer, and one for its twin and the same answer, (N, 2)."""
-    (a, b), base = task.pairs_N2[rows].T, int(task.pairs_N2.max()) + 1
-    return np.stack([a * base + b, b * base + a], axis=1) * task.n_classes + task.answers_N[rows, np.newaxis]
+    """Test questions of which a twin with the same answer is in training."""
+    seen, asked = (task.orbits[rows] * task.n_classes + task.answers_N[rows] for rows in (drawn.train, drawn.test))
+    return int(np.isin(asked, seen).sum())
 
 
 def _check_fraction(name: str, fraction: float) -> None:

@@ -1,2 +1,5 @@
+from ._base import Maker as Maker
 from ._base import Task as Task
+from ._base import complete as complete
+from ._base import sampled as sampled
 from ._makers import TASKS as TASKS

@@ -1,6 +1,6 @@
 """Arithmetic modulo p.
 
-Operations of Power et al. 2022 (arXiv 2201.02177) and its code, and one control of ours.
+Operations of Power et al. 2022 (arXiv 2201.02177) and its code, modular exponentiation, and two controls of ours.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from math import gcd
 
 import numpy as np
 
-from bench.tasks._base import MAX_OPERANDS, Booleans, Integers, Maker, Task, all_pairs
+from bench.tasks._base import MAX_OPERANDS, Booleans, Integers, Maker, Task, complete
 
 LABELLING = 1997
 """Seed of the random labelling, fixed: it is part of the task."""
@@ -22,11 +22,10 @@ class Operation:
 
     formula: str
     answer: Callable[[Integers, Integers, int], Integers]
-    commutative: bool = False
     defined: Callable[[Integers, Integers, int], Booleans] = lambda a, b, p: np.ones(len(a), dtype=bool)
 
 
-def _inverses(p: int) -> Integers:
+def inverses(p: int) -> Integers:
     """x⁻¹ mod p where it exists, 0 elsewhere; (p,)."""
     return np.array([pow(x, -1, p) if gcd(x, p) == 1 else 0 for x in range(p)], dtype=np.int64)
 
@@ -36,7 +35,7 @@ def _invertible(a: Integers, b: Integers, p: int) -> Booleans:
 
 
 def _divide(a: Integers, b: Integers, p: int) -> Integers:
-    return a * _inverses(p)[b % p] % p
+    return a * inverses(p)[b % p] % p
 
 
 def _random_of_sum(a: Integers, b: Integers, p: int) -> Integers:
@@ -44,20 +43,35 @@ def _random_of_sum(a: Integers, b: Integers, p: int) -> Integers:
     return labels[a + b]
 
 
+def _random(a: Integers, b: Integers, p: int) -> Integers:
+    n = int(max(a.max(), b.max())) + 1
+    return np.random.default_rng(LABELLING).integers(0, p, size=(n, n))[a, b]
+
+
+def _power(a: Integers, b: Integers, p: int) -> Integers:
+    powers = np.ones((p, int(b.max()) + 1), np.int64)
+    for exponent in range(1, powers.shape[1]):
+        powers[:, exponent] = powers[:, exponent - 1] * np.arange(p) % p
+    return powers[a % p, b]
+
+
 def _even(a: Integers) -> Booleans:
     return a % 2 == 0
 
 
 OPERATIONS: dict[str, Operation] = {
-    "add": Operation("a + b", lambda a, b, p: (a + b) % p, commutative=True),
+    "add": Operation("a + b", lambda a, b, p: (a + b) % p),
     "subtract": Operation("a − b", lambda a, b, p: (a - b) % p),
-    "multiply": Operation("a · b", lambda a, b, p: a * b % p, commutative=True),
+    "multiply": Operation("a · b", lambda a, b, p: a * b % p),
     "divide": Operation("a / b", _divide, defined=_invertible),
-    "sum-of-squares": Operation("a² + b²", lambda a, b, p: (a * a + b * b) % p, commutative=True),
-    "quad": Operation("a² + ab + b²", lambda a, b, p: (a * a + a * b + b * b) % p, commutative=True),
+    "sum-of-squares": Operation("a² + b²", lambda a, b, p: (a * a + b * b) % p),
+    "quad": Operation("a² + ab + b²", lambda a, b, p: (a * a + a * b + b * b) % p),
     "quad-x": Operation("a² + ab + b² + a", lambda a, b, p: (a * a + a * b + b * b + a) % p),
     "cube": Operation("a³ + ab", lambda a, b, p: (a**3 + a * b) % p),
     "cube-y": Operation("a³ + ab² + b", lambda a, b, p: (a**3 + a * b * b + b) % p),
+    "square-add": Operation("a² + b", lambda a, b, p: (a * a + b) % p),
+    "cube-add": Operation("a³ + b", lambda a, b, p: (a**3 + b) % p),
+    "power": Operation("a ^ b", _power),
     "divide-or-subtract": Operation(
         "a / b where b is odd, else a − b",
         lambda a, b, p: np.where(_even(b), (a - b) % p, _divide(a, b, p)),
@@ -69,7 +83,8 @@ OPERATIONS: dict[str, Operation] = {
     "even-add-odd-subtract": Operation(
         "a + b where a is even, else a − b", lambda a, b, p: np.where(_even(a), a + b, a - b) % p
     ),
-    "random-of-sum": Operation("f(a + b), f a fixed random labelling of the integer sum", _random_of_sum, True),
+    "random": Operation("f(a, b), f a fixed random function: nobody may beat chance", _random),
+    "random-of-sum": Operation("f(a + b), f a fixed random labelling of the integer sum", _random_of_sum),
 }
 
 
@@ -86,11 +101,11 @@ def modular(name: str, modulus: int = 97, operand_max: int | None = None) -> Tas
     if not 2 <= n_operands <= MAX_OPERANDS:
         raise ValueError(f"The largest operand must be in [1, {MAX_OPERANDS - 1}], got {n_operands - 1}.")
     operation = OPERATIONS[name]
-    pairs = all_pairs(n_operands)
+    pairs = complete(n_operands, n_operands)
     pairs = pairs[operation.defined(pairs[:, 0], pairs[:, 1], modulus)]
     answers = operation.answer(pairs[:, 0], pairs[:, 1], modulus)
-    formula = operation.formula if name == "random-of-sum" else f"{operation.formula} mod {modulus}"
-    return Task(name, formula, pairs, answers, modulus, operation.commutative, n_operands, modulus)
+    formula = operation.formula if name.startswith("random") else f"{operation.formula} mod {modulus}"
+    return Task(name, formula, pairs, answers, modulus, (n_operands, n_operands), modulus)
 
 
 TASKS = {name: Maker(operation.formula, partial(modular, name)) for name, operation in OPERATIONS.items()}

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import numpy as np
 
-from bench.tasks._base import Integers, Maker, Task, all_pairs
+from bench.tasks._base import Integers, Maker, Task, complete
 
 
 def _s5_table() -> Integers:
@@ -22,11 +22,11 @@ def s5(name: str) -> Task:
     """One of `FORMULAS` over the symmetric group of five: no modulus, 120 operands, 120 answers."""
     table = _s5_table()
     inverse = table.argmin(axis=1)  # the identity comes first
-    pairs = all_pairs(len(table))
+    pairs = complete(len(table), len(table))
     a, b = pairs[:, 0], pairs[:, 1]
     product = table[a, b]
     answers = {"s5": product, "s5-conjugate": table[product, inverse[a]], "s5-aba": table[product, a]}[name]
-    return Task(name, FORMULAS[name], pairs, answers, len(table), False, len(table), None)
+    return Task(name, FORMULAS[name], pairs, answers, len(table), (len(table), len(table)))
 
 
 TASKS = {name: Maker(formula, partial(s5, name)) for name, formula in FORMULAS.items()}

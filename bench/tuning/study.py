@@ -231,9 +231,9 @@ class StudyPlan:
             if choice.name == "train_fraction":
                 count_train(spec)
             elif not choice.name.startswith("learner."):
-                pairs_N2 = spec.make_task().pairs_N2
-                # One pair is enough: codes of all pairs can take long.
-                PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(pairs_N2).codes(pairs_N2[:1])  # type: ignore[arg-type]
+                operands_NK = spec.make_task().operands_NK
+                # One question is enough: codes of all can take long.
+                PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(operands_NK).codes(operands_NK[:1])  # type: ignore[arg-type]
         except REFUSALS as error:
             return str(error) or type(error).__name__
         return None

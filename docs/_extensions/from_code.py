@@ -85,10 +85,10 @@ class Tasks(SphinxDirective):
         """Tabulate their names, formulas and pairs."""
         tasks = [(listing, specs.registry.task(listing.name)()) for listing in _own("task")]
         rows = [
-            (f"`{listing.name}`", listing.summary, f"{len(task.pairs_N2):,}", "yes" if task.commutative else "no")
+            (f"`{listing.name}`", listing.summary, f"{len(task.operands_NK):,}", "yes" if task.symmetric else "no")
             for listing, task in tasks
         ]
-        return self.parse_text_to_nodes(_table(("task", "answer", "ordered pairs", "commutes"), rows))
+        return self.parse_text_to_nodes(_table(("task", "answer", "questions", "symmetric"), rows))
 
 
 class RequestFields(SphinxDirective):

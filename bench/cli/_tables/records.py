@@ -48,11 +48,12 @@ def _value(value: Any, verbose: bool) -> str:
 
 def _question(spec: Spec) -> str:
     task = spec.make_task()
-    n = len(specs.eligible(task.pairs_N2, spec.protocol))  # type: ignore[arg-type]
+    n = len(specs.eligible(task, spec.protocol))  # type: ignore[arg-type]
     usual = {None, task.n_operands - 1} if spec.modulus == task.n_operands else {None}
     parameters = "".join(f", {k}={v}" for k, v in spec.task_parameters.items() if v not in usual)
     validation = f", {100 * spec.validation_fraction:g} % validate" if spec.validation_fraction else ""
-    pairs = f"{n:,} {spec.protocol} pairs ({PROTOCOL_PAIRS[spec.protocol]})"
+    two = len(task.sizes) == 2
+    pairs = f"{n:,} {spec.protocol} {'pairs' if two else 'questions'}{f' ({PROTOCOL_PAIRS[spec.protocol]})' * two}"
     vault = f", {100 * spec.vault['fraction']:g} % vault" if spec.vault else ""
     return f"{task.formula}{parameters} · {pairs} · {100 * spec.train_fraction:g} % train{validation}{vault}"
 

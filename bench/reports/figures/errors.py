@@ -25,13 +25,13 @@ class Predictions:
     """What the learner of a record answers to every pair of its split.
 
     :param title: what was trained, in words.
-    :param pairs_N2: operands (a, b).
+    :param operands_NK: of each question.
     :param trained_N: whether the pair was trained on.
     :param told: sentences on where the learner came from.
     """
 
     title: str
-    pairs_N2: NDArray[np.int64]
+    operands_NK: NDArray[np.int64]
     answers_N: NDArray[np.int64]
     predicted_N: NDArray[np.int64]
     trained_N: NDArray[np.bool_]
@@ -51,6 +51,8 @@ def draw(predictions: Predictions) -> Figure:
     :raises RequestError: for a task of more than 400 operands, or without held-out pairs.
     """
     p = predictions
+    if p.operands_NK.shape[1] != 2:
+        raise RequestError(f"A table of pairs cannot show questions of {p.operands_NK.shape[1]} operands.")
     if p.n_operands > MOST_OPERANDS:
         raise RequestError(f"A table of {p.n_operands:,} × {p.n_operands:,} pairs is too large to be seen.")
     held = ~p.trained_N
@@ -87,10 +89,10 @@ def wrong_by_answer(p: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64
 def _table(p: Predictions) -> Trace:
     """The table of all pairs, a cell each; pairs that the protocol does not have are blank."""
     z_AA = np.full((p.n_operands, p.n_operands), np.nan)
-    z_AA[tuple(p.pairs_N2.T)] = kinds_of(p)
+    z_AA[tuple(p.operands_NK.T)] = kinds_of(p)
     said_AA = np.full(z_AA.shape, "", dtype=object)
     for (a, b), answer, predicted in zip(
-        p.pairs_N2.tolist(), p.answers_N.tolist(), p.predicted_N.tolist(), strict=True
+        p.operands_NK.tolist(), p.answers_N.tolist(), p.predicted_N.tolist(), strict=True
     ):
         said_AA[a, b] = f"a = {a}, b = {b}: {predicted}" + ("" if predicted == answer else f", not {answer}")
     steps = [(i / 4, (i + 1) / 4, colour) for i, colour in enumerate(COLOURS)]

@@ -48,6 +48,8 @@ def grid_of(task: Task) -> Grid:
     :raises RequestError: where the operands are not all residues of a modulus, or there are too many of them.
     """
     p = task.modulus
+    if len(task.sizes) != 2:
+        raise RequestError(f"A spectrum is over pairs: the task {task.name!r} has {len(task.sizes)} operands.")
     if p is None or task.n_operands != p:
         raise RequestError(
             f"A spectrum is over all residues of a modulus: the task {task.name!r} has "
@@ -66,7 +68,7 @@ def _multiplies(task: Task, p: int) -> bool:
     """Whether the answers are products or quotients of the operands modulo a prime."""
     if any(p % n == 0 for n in range(2, int(p**0.5) + 1)):
         return False
-    (a, b), c = task.pairs_N2.T, task.answers_N
+    (a, b), c = task.operands_NK.T, task.answers_N
     return bool((c == a * b % p).all() or (c * b % p == a).all())
 
 
