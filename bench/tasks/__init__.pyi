@@ -1,2 +1,3 @@
 from ._base import Task as Task
 from ._makers import TASKS as TASKS
+from .modular import OPERATIONS as OPERATIONS
