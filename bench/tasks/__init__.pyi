@@ -3,3 +3,4 @@ from ._base import Task as Task
 from ._base import complete as complete
 from ._base import sampled as sampled
 from ._makers import TASKS as TASKS
+from .modular import OPERATIONS as OPERATIONS
