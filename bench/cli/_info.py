@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bench import specs
-from bench.cli._options import debug_option, json_option, name_completer
+from bench.cli._options import debug_option, json_option, name_completer, word_option
 from bench.cli._print import WIDE, console, print_json, print_table, print_text
 from bench.errors import RequestError, one_of
 
@@ -26,15 +26,24 @@ FEW = 10
 
 @click.command()
 @click.argument("name", shell_complete=name_completer("encoder", "learner", "task"))
+@word_option("--kind", specs.KINDS, "What it is, where several things have the name.")
 @json_option
 @debug_option
-def info(name: str, as_json: bool) -> int:
+def info(name: str, kind: str | None, as_json: bool) -> int:
     """What NAME is: its formula, source, parameters with defaults and ranges."""
+    if kind is not None and kind not in specs.KINDS:
+        raise RequestError(one_of("--kind", kind, specs.KINDS))
     registry, wanted = specs.registry, specs.canonical(name)
-    kinds = {known: kind for kind in reversed(specs.KINDS) for known in specs.listings(kind)}
-    if wanted not in kinds:
-        raise RequestError(one_of("name", name, kinds))
-    kind = kinds[wanted]
+    known = {one: specs.listings(one) for one in specs.KINDS if kind in (None, one)}
+    found = [one for one, listings in known.items() if wanted in listings]
+    if not found:
+        raise RequestError(one_of(kind or "name", name, sorted({name for names in known.values() for name in names})))
+    kind, *others = found
+    for other in others:
+        click.echo(
+            f"Note: there is {'an' if other == 'encoder' else 'a'} {other} of this name, too: --kind {other} shows it.",
+            err=True,
+        )
     plugin = registry.load(kind, wanted)
     about = _about_task(plugin) if kind == "task" else _about_class(kind, plugin)
     described = {"kind": kind, "name": wanted, **about}

@@ -49,8 +49,10 @@ def _value(value: Any, verbose: bool) -> str:
 def _question(spec: Spec) -> str:
     task = spec.make_task()
     n = len(specs.eligible(task, spec.protocol))  # type: ignore[arg-type]
-    usual = {None, task.n_operands - 1} if spec.modulus == task.n_operands else {None}
-    parameters = "".join(f", {k}={v}" for k, v in spec.task_parameters.items() if v not in usual)
+    usual = specs.defaults_of(specs.registry.task(spec.task))
+    if spec.modulus == task.n_operands:
+        usual |= {"operand_max": task.n_operands - 1}
+    parameters = "".join(f", {k}={v}" for k, v in spec.task_parameters.items() if v != usual.get(k))
     validation = f", {100 * spec.validation_fraction:g} % validate" if spec.validation_fraction else ""
     two = len(task.sizes) == 2
     pairs = f"{n:,} {spec.protocol} {'pairs' if two else 'questions'}{f' ({PROTOCOL_PAIRS[spec.protocol]})' * two}"
