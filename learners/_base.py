@@ -107,7 +107,7 @@ class Training(ABC):
 
     @abstractmethod
     def restore(self, replica: int, state: State) -> None:
-        """Return to a state of a replica of equal configuration and problem."""
+        """Return, from any step, to a state of a replica of equal configuration and problem."""
 
     @abstractmethod
     def learner(self, replica: int) -> "Learner":

@@ -577,7 +577,7 @@ def test_weights_are_medians_of_what_the_records_keep(real: Path) -> None:
     data = weights.draw(ranking)["data"]
     drawn = next(trace for trace in data if trace["mode"] == "lines" and "fill" not in trace)
     assert drawn["y"] == pytest.approx(np.median(kept, axis=0).tolist(), rel=1e-4)
-    with pytest.raises(RequestError, match="No run here has kept its weight norm"):
+    with pytest.raises(RequestError, match="No run here has its weight norm"):
         weights.draw(rank(results=str(real), learner="ridge", task="add"))
 
 

@@ -14,8 +14,7 @@ from torch.func import functional_call
 
 import bench
 from bench.errors import RequestError
-from bench.executors.jobs import Job, WorkUnit
-from bench.executors.worker import _threads
+from bench.executors import arithmetic
 from bench.harness.outcome import Outcome
 from bench.harness.train import train_cells
 from bench.specs.cell import prepare
@@ -560,7 +559,7 @@ def test_rerun_of_a_lone_torch_seed_has_the_same_numbers(tmp_path: Any) -> None:
 def test_threads_of_torch_are_the_job_s() -> None:
     [spec] = resolve(encoder="onehot", learner="quadratic", modulus=7)
     before = torch.get_num_threads()
-    with _threads(Job((WorkUnit(spec, Budget(1)),), threads=before + 2)):
+    with arithmetic(spec, before + 2):
         assert torch.get_num_threads() == before + 2
     assert torch.get_num_threads() == before
 

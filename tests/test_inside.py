@@ -1,7 +1,9 @@
 """What happens inside a learner: spectra against the transform over both operands, and states along training."""
 
+import os
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,7 @@ def test_other_operands_are_their_own_coordinates(task: str) -> None:
         ("s5-compose", {}, "has no modulus"),
         ("add", {"modulus": 7, "operand_max": 9}, "has 10 operands and the modulus 7"),
         ("add", {"modulus": 401}, "401 × 401 pairs are too many"),
+        ("multiply", {"modulus": 2}, "takes a modulus of 3 and more, got 2"),
     ],
 )
 def test_a_task_without_a_spectrum_is_refused(name: str, settings: dict[str, Any], why: str) -> None:
@@ -232,20 +235,20 @@ def test_states_are_kept_at_evaluations_spread_over_the_logarithm(tmp_path: Path
     for record in plain:
         stored = Store(tmp_path).find(record["id"])
         assert stored["curve"] == record["curve"]
-        # The last state is the checkpoint.
         steps, all_steps = kept(tmp_path)[record["id"]], record["curve"]["step"]
-        assert steps == np.array(all_steps)[results.evenly(all_steps, 6)][:-1].tolist()
-        assert 3 <= len(steps) <= 5
+        assert steps == np.array(all_steps)[results.evenly(all_steps[:-1], 6)].tolist()
+        assert 4 <= len(steps) <= 6
         assert int(Store(tmp_path).states.read(record["id"], steps[1])["step"]) == steps[1]  # type: ignore[index]
 
 
 def test_views_from_states_are_those_of_training_anew(tmp_path: Path) -> None:
     [record] = bench.run(**SMALL, results=tmp_path, keep_states=40)
     restored = showing.inside_of(record["id"], results=tmp_path, along=True)
-    assert "from its checkpoint at 60 steps, and 27 states along training" in restored.told[0]
+    assert "from its checkpoint at 60 steps, and 27 states along training." in restored.told[0]
     store = Store(tmp_path)
     middle = store.states.steps(record["id"])[5]
     store.states.path(record["id"], middle).write_bytes(b"damaged")
+    os.utime(store.states.path(record["id"], middle), ns=(0, 0))
     _assert_alike(showing.inside_of(record["id"], results=tmp_path, along=True), restored)
     results.clean_folder(tmp_path)
     assert kept(tmp_path) == {record["id"]: []}
@@ -285,11 +288,22 @@ def test_an_extension_adds_states_and_a_new_run_replaces_them(tmp_path: Path) ->
     assert kept(tmp_path)[record["id"]] == []
 
 
+def test_where_states_begin_late_the_steps_before_are_trained_anew(tmp_path: Path) -> None:
+    [record] = bench.run(**SMALL | {"steps": 20}, results=tmp_path)
+    bench.run(**SMALL, results=tmp_path, keep_states=40)
+    found = showing.inside_of(record["id"], results=tmp_path, along=True)
+    assert min(kept(tmp_path)[record["id"]]) > 20
+    assert "trained anew for want of a checkpoint or states along training: 60 steps" in found.told[0]
+    plain = showing.inside_of(record["id"], results=tmp_path)
+    assert found.views[0].step == 1
+    assert found.end.spectrum.sum_K == pytest.approx(plain.end.spectrum.sum_K)
+
+
 def test_a_sweep_keeps_states(tmp_path: Path, command: Command) -> None:
     options = ("--encoder", "onehot", "--learner", "quadratic,ridge", "--modulus", "5,7", "--steps", "20")
     done = command("sweep", *options, "--jobs", "1", "--keep-states", "3", "--results", tmp_path / "r", "--quiet")
     assert done.code == 0
-    assert sorted(map(len, kept(tmp_path / "r").values())) == [0, 0, 2, 2]
+    assert sorted(map(len, kept(tmp_path / "r").values())) == [0, 0, 3, 3]
 
 
 def test_a_state_that_cannot_be_written_costs_no_record(tmp_path: Path, command: Command) -> None:
@@ -323,6 +337,62 @@ def test_a_merge_drops_states_of_a_run_that_it_replaces(tmp_path: Path) -> None:
     bench.run(**SMALL | {"steps": 90}, results=there, keep_states=4)
     results.merge_folders([there], here)
     assert kept(here)[record["id"]] == []
+
+
+def test_states_of_a_run_that_has_not_replaced_the_record_are_not_taken_for_its_own(tmp_path: Path) -> None:
+    """As those of a run by force that was killed."""
+    [record] = bench.run(**SMALL, results=tmp_path, keep_states=4)
+    store = Store(tmp_path)
+    later = store.path(record["id"]).stat().st_mtime_ns + 10**9
+    steps = store.states.steps(record["id"])
+    for step in steps[1:]:
+        os.utime(store.states.path(record["id"], step), ns=(later, later))
+    found = showing.inside_of(record["id"], results=tmp_path, along=True)
+    assert f"It has 1 state along training, of steps {steps[0]} to {steps[0]}." in found.told[0]
+    store.states.remove(record["id"])
+    _assert_alike(found, showing.inside_of(record["id"], results=tmp_path, along=True))
+
+
+def test_a_state_of_another_step_or_shape_is_trained_anew(tmp_path: Path) -> None:
+    [record] = bench.run(**SMALL, results=tmp_path, keep_states=6)
+    sound = showing.inside_of(record["id"], results=tmp_path, along=True)
+    store = Store(tmp_path)
+    first, second, third, *_ = store.states.steps(record["id"])
+    path = partial(store.states.path, record["id"])
+    path(second).write_bytes(path(first).read_bytes())
+    state = store.states.read(record["id"], third)
+    assert state is not None
+    cut = {name: array[..., :1] if array.ndim else array for name, array in state.items()}
+    store.states.write(record["id"], third, cut)
+    os.utime(path(second), ns=(0, 0))
+    os.utime(path(third), ns=(0, 0))
+    _assert_alike(showing.inside_of(record["id"], results=tmp_path, along=True), sound)
+
+
+def test_states_of_an_interrupted_cell_stay_as_its_checkpoint_does(tmp_path: Path) -> None:
+    [record] = bench.run(**SMALL, results=tmp_path, keep_states=4)
+    Store(tmp_path).write({**record, "status": "interrupted"})
+    cleaned = results.clean_folder(tmp_path)
+    assert not cleaned.removed
+    assert {file.kind for file in cleaned.in_flight} == {"checkpoint", "state"}
+
+
+def test_clean_follows_no_links(tmp_path: Path) -> None:
+    mine, folder = tmp_path / "mine", tmp_path / "results"
+    mine.mkdir()
+    (mine / "5.npz").write_text("not ours")
+    (folder / "states").mkdir(parents=True)
+    (folder / "states" / "0123456789abcdef").symlink_to(mine)
+    assert not results.clean_folder(folder).removed
+    assert (mine / "5.npz").exists()
+
+
+def test_a_diverged_run_is_refused_before_it_is_trained_anew(real: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    record = next(Store(real).records())
+    store.write({**record, "status": "diverged"})
+    with pytest.raises(RequestError, match=r"The run .* diverged: there is no learner"):
+        showing.inside_of(record["id"], results=tmp_path)
 
 
 # Commands

@@ -163,6 +163,9 @@ def test_extension_equals_an_uninterrupted_run(name: str) -> None:
     continued.restore(0, state)
     continued.advance(5 * granule, [0])
     assert np.array_equal(scores(continued, 0), trained(small(name), ROWS, 5))
+    continued.restore(0, state)  # back, on a training that has gone on
+    continued.advance(5 * granule, [0])
+    assert np.array_equal(scores(continued, 0), trained(small(name), ROWS, 5))
 
 
 @every_learner

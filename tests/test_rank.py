@@ -655,7 +655,7 @@ def test_over_moduli_an_encoder_that_is_told_the_modulus_is_one_row() -> None:
 
 
 def test_too_few_blocks_or_rows_are_one_line() -> None:
-    with pytest.raises(RequestError, match=r"at least 3 rows over at least 3 blocks, found 3 rows .* 2 blocks"):
+    with pytest.raises(RequestError, match=r"at least 3 rows over at least 3 blocks .*, found 3 rows .* 2 blocks"):
         rank(records=blocks(("add", "cube"), a=(1, 1), b=(0, 0), c=(0, 0)), blocks=True)
     with pytest.raises(RequestError, match=r"found 2 rows .* 3 blocks"):
         rank(records=blocks(("add", "cube", "quad"), a=(1, 1, 1), b=(0, 0, 0), c=(1, 1)), blocks=True)
@@ -891,7 +891,7 @@ def test_the_table_fits_the_terminal(
         (("--parameters", "7"), "--parameters takes LOW..HIGH, LOW.. or ..HIGH, got '7'."),
         (("--parameters", "9..3"), "--parameters takes LOW..HIGH, LOW.. or ..HIGH, got '9..3'."),
         (("--parameters", "..3"), "--parameters ..3 leaves none of 1 row."),
-        (("--blocks",), "--blocks compares at least 3 rows over at least 3 blocks"),
+        (("--blocks",), "Mean ranks are of at least 3 rows over at least 3 blocks"),
         (("--diagram", "a.svg"), "--diagram needs --blocks"),
         (("--blocks", "--diagram", "a.gif"), "--diagram must end in .png, .svg, .pdf, .html, got 'a.gif'."),
         (("--blocks", "--diagram", "/nonexistent/a.svg"), "--diagram must be in a folder that exists"),

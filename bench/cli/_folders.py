@@ -39,9 +39,10 @@ KINDS = {
 def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool, as_json: bool, quiet: bool) -> int:
     """Join results folders of several machines, or make a folder of a pack.
 
-    A record is copied where DIR has none of its cell, or one of fewer steps, or one that failed; of equal ones DIR's
-    stays. Sources are not changed, and after an interruption the same command goes on. The checkpoint of a record that
-    is replaced goes with it. Exits with 1 where a record or checkpoint could not be used.
+    A record is copied where DIR has none of its cell, or one of fewer steps, or one that failed; of equal ones
+    DIR's stays. Sources are not changed, and after an interruption the same command goes on. The checkpoint of a
+    record that is replaced goes with it, and so do its kept states; those of the sources stay behind. Exits with 1
+    where a record or checkpoint could not be used.
     """
     progress = _progress("records", quiet)
     merged = results.merge_folders(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=progress)

@@ -47,20 +47,24 @@ def plot(
 ) -> int:
     """Draw a picture of what the results folder holds, and name the file.
 
-    KIND is one of those below; errors takes the ID of a record as well. The options of rank choose records and their
-    order; those of a study do not apply to others. What stands below the picture is printed, too.
+    KIND is one of those below; errors, spectrum, embedding and progress take the ID of a record. The options of
+    rank choose records and their order; those of a study do not apply to others. What stands below the picture is
+    printed, too.
     """
     found = reports.kind_of(kind)
     path = output or f"{found.name}.png"
     reports.check_picture(path)
     reports.check_layout(width, theme)
-    drawn = showing.picture(kind, id=id, parameters=span_of(parameters), say=_say, **request)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        if line not in said:
+            said.append(line)
+            click.echo(with_options(line), err=True)
+
+    drawn = showing.picture(kind, id=id, parameters=span_of(parameters), say=say, **request)
     reports.write_picture(drawn, path, width, theme)
     for line in drawn["layout"]["meta"]["caption"]:
-        _say(line)
+        say(line)
     click.echo(path)
     return 0
-
-
-def _say(line: str) -> None:
-    click.echo(with_options(line), err=True)

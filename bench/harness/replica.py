@@ -54,11 +54,11 @@ class Replica:
 def begin_replica(cell: Cell, budget: Budget, record: Record | None, keep_states: int = 0) -> Replica:
     """A replica at step 0, or at the last step of the record that it continues.
 
-    :param keep_states: the number of its evaluations at which its state is kept.
+    :param keep_states: the number of its evaluations, without the last, at which its state is kept.
     """
     steps = _evaluation_steps(budget.steps, cell.learner.granularity(cell.n_train))
-    ordered = sorted(steps)
-    kept_steps = frozenset(ordered[place] for place in evenly(ordered, keep_states)) if keep_states else frozenset()
+    inner = sorted(steps)[:-1]  # of the last one there is a checkpoint
+    kept_steps = frozenset(inner[place] for place in evenly(inner, keep_states)) if keep_states else frozenset()
     if record is None:
         return Replica(cell, budget, steps, kept_steps, empty_curve(), None)
     # The last point of a shorter run may be none of these steps, and a run without an interruption would not have it.

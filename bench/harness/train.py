@@ -143,7 +143,10 @@ class _TrainingRun:
         for r in active:
             self.replicas[r].status = status_of(self.replicas[r], stop)
         for r in active:
-            if self.replicas[r].status == "running" and self.replicas[r].step in self.replicas[r].kept_steps:
+            if (
+                self.replicas[r].status in ("running", "interrupted")
+                and self.replicas[r].step in self.replicas[r].kept_steps
+            ):
                 self.keep(r, self.replicas[r].step, self.training.state(r))
         over = [r for r in active if self.replicas[r].status != "running"]
         finished = all(replica.status != "running" for replica in self.replicas)
@@ -198,29 +201,24 @@ def _restore(training: Training, r: int, id: str, step: int, state: State) -> No
 def learners_at(
     cell: Cell, steps: Sequence[int], stored: Callable[[int], State | None] = lambda step: None
 ) -> Iterator[tuple[int, Learner]]:
-    """The fitted learner of a cell at each of these steps, on the CPU: the last one first, then in order.
-
-    It is one object, which changes from step to step.
+    """The fitted learner of a cell at each of these steps, on the CPU: one object, which changes from step to step.
 
     :param steps: increasing.
-    :param stored: its state at a step; where that is None, it is trained from the step before, or anew.
-    :raises CheckpointError: where a state does not fit it.
+    :param stored: its state at a step. Where that is None or does not fit, it is trained from the step before.
+    :raises CheckpointError: where the state of the last step does not fit.
     """
     training = type(cell.learner).begin([cell.learner], [cell.problem], Setting("cpu", cell.spec.precision, steps[-1]))
-    id, made, before = cell.spec.id, dict[int, State](), None
     for step in steps:
-        if state := stored(step):
-            before = state
-            continue
-        if before is not None:
-            _restore(training, 0, id, int(before["step"]), before)
-        training.advance(step, [0])
-        before = None  # the training itself is there
-        if len(steps) > 1:
-            made[step] = {name: array.copy() for name, array in training.state(0).items()}
-    for step in [steps[-1], *steps[:-1]]:
-        if state := made.get(step) or stored(step):
-            _restore(training, 0, id, step, state)
+        state = stored(step)
+        try:
+            if state:
+                _restore(training, 0, cell.spec.id, step, state)
+        except CheckpointError:
+            if step == steps[-1]:
+                raise
+            state = None
+        if not state:
+            training.advance(step, [0])
         yield step, training.learner(0)
 
 

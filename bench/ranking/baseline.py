@@ -108,8 +108,13 @@ def baseline_label(rows: Sequence[Row], wanted: str) -> str:
             raise RequestError(f"`baseline` {wanted!r} could be one of {many(len(found), 'row')}: {named}.")
         if found:
             return found[0]
-    near = {name: label for label, names in ways.items() for some in names for name in some}
-    close = dict.fromkeys(near[name] for name in get_close_matches(asked, near))
+    called: dict[str, list[str]] = {}
+    for label, names in ways.items():
+        for name in set().union(*names):
+            called.setdefault(name, []).append(label)
+    close = dict.fromkeys(
+        called[name][0] if len(called[name]) == 1 else name for name in get_close_matches(asked, called)
+    )
     if close:
         raise RequestError(f"Unknown `baseline` {wanted!r}: did you mean {' or '.join(map(repr, close))}?")
     raise RequestError(one_of("`baseline`", wanted, {row.learner for row in rows}))

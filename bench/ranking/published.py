@@ -113,7 +113,7 @@ def all_published() -> list[Published]:
 
 
 def published_beside(blocks: Sequence[Block], question: Question) -> list[Published]:
-    """The figures of the tasks of these blocks, those of the same modulus first, with what differs from all of them."""
+    """The figures of the tasks of these blocks, those of the same modulus first, with what differs from the nearest."""
     found = []
     for one in all_published():
         same = [block for block in blocks if block.task == one.task]
@@ -123,15 +123,18 @@ def published_beside(blocks: Sequence[Block], question: Question) -> list[Publis
 
 
 def _differs(one: Published, blocks: Sequence[Block], question: Question) -> tuple[str, ...]:
-    """What is not as in any of these blocks of its task."""
-    fractions = {block.train_fraction for block in blocks}
-    asked = (
-        ("modulus", one.modulus, one.modulus in {block.modulus for block in blocks}, "mod {}"),
-        ("pairs", one.pairs, one.pairs in {block.protocol for block in blocks}, "{} pairs"),
-        ("fraction", one.train_fraction, not fractions.isdisjoint({None, one.train_fraction}), "{:.4g} % train"),
-        ("target", one.target, one.unit == "accuracy" or one.target == question.target, "target {:.4g} %"),
-    )
-    others = [(name, value, words) for name, value, is_same, words in asked if not is_same]
+    """What is not as in that block of its task which it differs least from."""
+
+    def others_than(block: Block) -> list[tuple[str, Any, str]]:
+        asked = (
+            ("modulus", one.modulus, one.modulus == block.modulus, "mod {}"),
+            ("pairs", one.pairs, one.pairs == block.protocol, "{} pairs"),
+            ("fraction", one.train_fraction, block.train_fraction in (None, one.train_fraction), "{:.4g} % train"),
+            ("target", one.target, one.unit == "accuracy" or one.target == question.target, "target {:.4g} %"),
+        )
+        return [(name, value, words) for name, value, is_same, words in asked if not is_same]
+
+    others = min(map(others_than, blocks), key=len)
     unstated = [name for name, value, _ in others if value is None]
     known = [words.format(100 * value if "%" in words else value) for _, value, words in others if value is not None]
     crossing = "" if one.crossing in (None, question.crossing) else f"{one.crossing} crossing"

@@ -74,9 +74,9 @@ def clean_folder(
 ) -> Cleaned:
     """Remove checkpoints, states that were kept along training, and temporary files of processes that were killed.
 
-    Records and other files stay. Checkpoints and states of cells stay that a living process has leased; so do
-    checkpoints younger than an hour whose record is "interrupted", because a cell in training writes such a pair from
-    time to time. If any other checkpoint is removed just before a process leases its cell, that cell is trained from
+    Records and other files stay. Checkpoints and states of cells stay that a living process has leased; so do those
+    younger than an hour whose record is "interrupted", because a cell in training writes such a record from time to
+    time. If any other checkpoint is removed just before a process leases its cell, that cell is trained from
     step 0, and its record stays until the new one has more steps. The folder is locked, so that nothing is removed
     after a checkpoint is written and before its record is.
 
@@ -106,7 +106,7 @@ def _candidates(store: Store) -> list[Path]:
         store.folder: (_TEMPORARY,),
         store.checkpoints.folder: (_CHECKPOINT, _TEMPORARY),
         store.folder / "claims": (_TEMPORARY_LIST,),
-        **{path: (_STATE, _TEMPORARY) for path in sorted(store.states.folder.glob("*/")) if _ID.fullmatch(path.name)},
+        **dict.fromkeys(_folders_of_states(store), (_STATE, _TEMPORARY)),
     }
     found: list[Path] = []
     for folder, names in ours.items():
@@ -117,6 +117,11 @@ def _candidates(store: Store) -> list[Path]:
         except OSError as error:
             raise StoreError(f"The folder {str(folder)!r} cannot be read: {error.strerror}.") from error
     return found
+
+
+def _folders_of_states(store: Store) -> list[Path]:
+    folders = sorted(store.states.folder.glob("*/"))
+    return [path for path in folders if _ID.fullmatch(path.name) and not path.is_symlink()]
 
 
 def _sweep_away(path: Path, store: Store, least: float, ids: Collection[str], cleaned: Cleaned) -> None:
@@ -144,17 +149,18 @@ def _sweep_away(path: Path, store: Store, least: float, ids: Collection[str], cl
 
 def _kind(path: Path, store: Store) -> tuple[str, bool]:
     """The kind of a file, and whether its record is "interrupted"."""
-    named = _CHECKPOINT.fullmatch(path.name)
-    if named is None:
-        return "state" if _STATE.fullmatch(path.name) else "temporary", False
+    named, is_state = _CHECKPOINT.fullmatch(path.name), _STATE.fullmatch(path.name) is not None
+    if named is None and not is_state:
+        return "temporary", False
+    kind = "checkpoint" if named else "state"
     try:
-        record = store.read(named[1])
+        record = store.read(named[1] if named else path.parent.name)
     except StoreError:
-        # A record that cannot be read may refer to this checkpoint.
-        return "checkpoint", False
-    if record is None or record["final"]["step"] != int(named[2]):
+        # A record that cannot be read may refer to this file.
+        return kind, False
+    if named and (record is None or record["final"]["step"] != int(named[2])):
         return "stray checkpoint", False
-    return "checkpoint", record["status"] == "interrupted"
+    return kind, record is not None and record["status"] == "interrupted"
 
 
 def _remove(path: Path, cleaned: Cleaned) -> None:

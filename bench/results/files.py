@@ -11,15 +11,16 @@ from typing import BinaryIO
 from bench.errors import RequestError, StoreError
 
 
-def check_output(path: str | Path, option: str = "`output`") -> None:
+def check_output(path: str | Path, option: str = "`output`", staged: bool = False) -> None:
     """Raise RequestError where a file cannot be written, before the work that it is the result of.
 
     :param option: what errors call the path.
+    :param staged: whether it is written under a temporary name first, for which its folder must be writable.
     """
     file = Path(path)
     if not file.parent.is_dir():
         raise RequestError(f"{option} must be in a folder that exists, got {str(path)!r}.")
-    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+    if file.is_dir() or not os.access(file if file.exists() and not staged else file.parent, os.W_OK):
         raise RequestError(f"{option} cannot be written to {str(path)!r}.")
 
 

@@ -1,5 +1,6 @@
 """What happens inside the learner of a stored record."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def inside_of(
     with remade(source, source.find(id), say, along, lambda cell: grid_of(cell.task)) as found:
         cell = found.cell
         grid = grid_of(cell.task)
-        looks = (_look(cell, grid, step, learner) for step, learner in found.learners)
+        # Weights are small beside scores, and the end decides which frequencies are looked at.
+        learners = [(step, copy.deepcopy(learner)) for step, learner in found.learners]
+        looks = (_look(cell, grid, step, learner) for step, learner in [learners[-1], *learners[:-1]])
         held_out = np.concatenate([cell.split.validation, cell.split.test])
         parts = _part(cell, grid, cell.split.train), _part(cell, grid, held_out)
         told = tuple(line for line in (grid.told, found.how) if line)

@@ -19,7 +19,7 @@ class Remade(NamedTuple):
     """The learner of a record.
 
     :param how: where it comes from, in a sentence.
-    :param learners: the learner at each step, as `bench.harness.learners_at` yields it: the last one first.
+    :param learners: the learner at each step, one object that changes from step to step.
     """
 
     record: Record
@@ -57,18 +57,22 @@ def remade(
     cell = prepare(spec)
     check(cell)
     checkpoints, states = source.checkpoints, source.states
-    kept = [step for step in states.steps(spec.id) if 0 < step < last] if along and states is not None else []
+    kept = [step for step in _kept(source, record) if 0 < step < last] if along else []
     steps = [*kept, last]
-    if along and last and not kept:
-        all_steps = evaluation_steps(last, cell.learner.granularity(cell.n_train))
-        steps = [all_steps[place] for place in evenly(all_steps, STEPS)]
+    if along and last:
+        evaluations = evaluation_steps(last, cell.learner.granularity(cell.n_train))[:-1]
+        usual = [evaluations[place] for place in evenly(evaluations, STEPS)]
+        # States of an extension begin late, and those of the run before it end early.
+        steps += [step for step in usual if not kept or not kept[0] <= step <= kept[-1]]
+    steps.sort()
 
     def stored(step: int) -> State | None:
         if step == last:
             return None if checkpoints is None else checkpoints.read(spec.id, step)
         return states.read(spec.id, step) if states is not None and step in kept else None
 
-    how = _how(record, last, stored(last) is not None, len(kept), along)
+    anew = [step for step in steps if step not in kept and (step < last or stored(last) is None)]
+    how = _how(record, last, kept, anew)
     if say is not None:
         say(how)
     with arithmetic(spec, record["environment"]["threads"]):
@@ -76,6 +80,15 @@ def remade(
             yield Remade(record, cell, how, learners_at(cell, steps, stored))
         except CheckpointError as error:
             raise RequestError(f"The learner of {record['id']} cannot be made again: {error}") from error
+
+
+def _kept(source: RecordSource, record: Record) -> list[int]:
+    """The steps of the states that belong to the record: none that is newer, of a run that has not replaced it."""
+    if source.states is None:
+        return []
+    written = source.path(record["id"]).stat().st_mtime_ns
+    steps = source.states.steps(record["id"])
+    return [step for step in steps if source.states.path(record["id"], step).stat().st_mtime_ns <= written]
 
 
 def is_restorable(source: RecordSource, record: Record) -> bool:
@@ -89,21 +102,27 @@ def remade_spec(record: Record) -> Spec:
 
     :raises RequestError: where the run failed, or other versions of its plugins made it.
     """
-    if record["final"]["step"] is None:
-        raise RequestError(f"The record {record['id']!r} failed: there is no learner.")
+    if record["final"]["step"] is None or record["status"] == "diverged":
+        word = "diverged" if record["status"] == "diverged" else "failed"
+        raise RequestError(f"The run {record['id']!r} {word}: there is no learner.")
     spec = Spec.from_dict(record["spec"])
     if spec.id != record["id"]:
         raise RequestError(f"The record {record['id']!r} was made by other versions of its plugins: {spec.versions}.")
     return spec
 
 
-def _how(record: Record, step: int, restorable: bool, kept: int, along: bool) -> str:
+def _how(record: Record, step: int, kept: list[int], anew: list[int]) -> str:
+    """Where the learner comes from.
+
+    :param anew: the steps at which no state is there, so that it is trained.
+    """
     name, steps = f"Record {record['id'][:8]}", many(step, "step")
     if not step:
         return f"{name}, fitted anew: its learner takes no steps."
-    if restorable and (kept or not along):
-        more = f", and {many(kept, 'state')} along training" if kept else ""
-        return f"{name}, from its checkpoint at {steps}{more}."
+    states = f"{many(len(kept), 'state')} along training"
+    if not anew:
+        return f"{name}, from its checkpoint at {steps}{f', and {states}' if kept else ''}."
     took = about(record["seconds"].get("train", record["seconds"]["total"]))
-    want = "states along training" if along and restorable else "a checkpoint"
-    return f"{name}, trained anew for want of {want}: {steps}, which took {took} then."
+    want = "a checkpoint" if anew == [step] else "a checkpoint or states along training"
+    more = f" It has {states}, of steps {kept[0]:,} to {kept[-1]:,}." if kept else ""
+    return f"{name}, trained anew for want of {want}: {steps}, which took {took} then.{more}"

@@ -86,7 +86,10 @@ def notes(records: Records, planned: Plan) -> list[str]:
     stored = {step.spec.id: step.record for step in planned.steps if step.action == "done"}
     lines = sorted({f"Note: {notice}" for r in records if r["id"] not in stored for notice in r.get("notices", ())})
     if stored:
-        lines.append(f"{len(stored)} of {len(planned.steps)} cells were stored already; --force computes them anew.")
+        kept = ", and keeps their states" if planned.keep_states else ""
+        lines.append(
+            f"{len(stored)} of {len(planned.steps)} cells were stored already; --force computes them anew{kept}."
+        )
     reached = [r["final"]["step"] for r in records if (r["final"]["step"] or 0) > budgets[r["id"]]]
     if reached:
         lines.append(f"Note: {len(reached)} of them were trained for longer than asked, up to {max(reached):,} steps.")

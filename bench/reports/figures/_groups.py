@@ -98,7 +98,7 @@ def _left_out(ranking: Ranking, n: int, most: int) -> list[str]:
     if n <= most:
         return []
     by = "by mean rank" if ranking.comparison is not None else ranked_by(ranking.question)
-    return [f"{most} of {many(n, 'configuration')} are drawn, the first {by}; `most` draws more."]
+    return [f"{most} of {many(n, 'configuration')} are drawn, the first {by}."]
 
 
 def _unread(groups: Sequence[Group]) -> list[str]:

@@ -1,5 +1,6 @@
 """What the pictures of a learner's inside share."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,8 @@ def frequency_axis(title: str, K: int, **more: Any) -> Figure:
 def share_axis_of(shares: Floats, **more: Any) -> Figure:
     """An axis of shares of variance, up to the largest."""
     top = float(shares.max(initial=0.0)) or 1.0
-    return axis("share of variance", tickformat=".0%" if top > 0.05 else ".2%", range=[0, 1.05 * top], **more)
+    digits = max(0, math.ceil(-math.log10(20 * top)))
+    return axis("share of variance", tickformat=f".{digits}%", range=[0, 1.05 * top], **more)
 
 
 def key_entries() -> list[Trace]:

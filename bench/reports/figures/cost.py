@@ -129,7 +129,7 @@ def _caption(points: Sequence[Point], front: Sequence[Point], most: int) -> list
         "least as accurate. It is chosen by the test pairs that it shows."
     )
     if len(front) > most:
-        told.append(f"Named are the {most} most accurate of {len(front)}; `most` names more.")
+        told.append(f"Named are the {most} most accurate of {len(front)}.")
     return told
 
 

@@ -37,7 +37,8 @@ def draw(inside: Inside) -> Figure:
     shares = {"scores": [view.spectrum.sum_K if inside.of_sum else view.spectrum.difference_K for view in views]}
     if inside.end.embedding_K is not None:
         shares["embedding"] = [view.embedding_K for view in views if view.embedding_K is not None]
-    keys = [k - 1 for k in inside.key_frequencies]
+    highest_K = np.max(shares["scores"], axis=0)
+    keys = sorted((k - 1 for k in inside.key_frequencies), key=lambda k: -highest_K[k])
     of_keys = {name: np.stack(rows)[:, keys] for name, rows in shares.items()}
     names = [*of_keys, "loss"]
     height = len(names) * PLOT + (len(names) - 1) * BETWEEN
@@ -46,7 +47,7 @@ def draw(inside: Inside) -> Figure:
     for place, name in enumerate(names):
         own = str(place + 1) if place else ""
         on: Figure = {"xaxis": f"x{own}", "yaxis": f"y{own}"} if place else {}
-        data += _losses(views, on) if name == "loss" else _shares(inside, of_keys[name], on)
+        data += _losses(views, on) if name == "loss" else _shares(views, keys, of_keys[name], on)
         top = 1 - place * (PLOT + BETWEEN) / height
         where: Figure = {"domain": [max(0.0, top - PLOT / height), top], "anchor": f"x{own}"}
         axes[f"xaxis{own}"] = _steps(views, f"y{own}", first=not place, last=name == "loss")
@@ -64,10 +65,10 @@ def draw(inside: Inside) -> Figure:
     return figure(f"Along training: {inside.title}", caption, data, height, **axes)
 
 
-def _shares(inside: Inside, shares_TK: Any, on: Figure) -> list[Trace]:
-    """A line for each key frequency, the largest ones in colour and in the legend."""
-    steps, traces = [view.step for view in inside.views], []
-    places = list(enumerate(inside.key_frequencies))
+def _shares(views: Sequence[View], keys: Sequence[int], shares_TK: Any, on: Figure) -> list[Trace]:
+    """A line for each key frequency; those that are highest at any step are in colour and in the legend."""
+    steps, traces = [view.step for view in views], []
+    places = [(place, key + 1) for place, key in enumerate(keys)]
     for place, k in places[SHOWN:] + places[:SHOWN]:
         main, ys = place < SHOWN, shares_TK[:, place].tolist()
         colour, dash, width = (COLOURS[place], DASHES[place], 2) if main else (GREY, "solid", 1)

@@ -17,7 +17,10 @@ VITALS = {
     "activation_sparsity": ("silent units (share)", {"tickformat": ".0%"}),
 }
 """What is drawn, from above to below, if runs have kept it: the name of the axis and its format."""
-NOTHING = "No run here has kept its weight norm: torch learners do, and not mlp or learners that take no steps."
+NOTHING = (
+    "No run here has its weight norm: torch learners record it, mlp and learners that take no steps do not, and packs "
+    "of accuracies leave it out."
+)
 PLOT, BETWEEN = 220, 24
 """Pixels of each of the axes, and between them."""
 

@@ -15,6 +15,7 @@ from bench.ranking import (
     Ranking,
     Row,
     Run,
+    horizon_suffix,
     published_notes,
     published_table,
 )
@@ -132,6 +133,7 @@ def facts_of(ranking: Ranking, where: str) -> list[list[str]]:
     """What was compared: names and values of a list of definitions."""
     rows, question = ranking.rows, ranking.question
     runs = [run for row in rows for run in row.runs]
+    horizons = _distinct(filter(None, (horizon_suffix(row, question).removeprefix(" · ") for row in rows)))
     shares = _distinct(f"{100 * run.fraction:g} %" for run in sorted(runs, key=lambda run: run.fraction))
     return [
         ["records", f"{len(runs):,} in {where}, {many(len(rows), 'configuration')} of {_seeds(rows)}"],
@@ -140,6 +142,7 @@ def facts_of(ranking: Ranking, where: str) -> list[list[str]]:
         ["encoders", _names(row.encoder for row in rows)],
         ["learners", _names(row.learner for row in rows)],
         ["ranked by", f"{_criterion(ranking)}; target {100 * question.target:g} %, {question.crossing} crossing"],
+        *([["horizon", f"{'; '.join(horizons)}: later evaluations are not counted"]] if horizons else []),
     ]
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.errors import RequestError
 from bench.tasks import Task
 
-MOST_OPERANDS = 400
+FEWEST_OPERANDS, MOST_OPERANDS = 3, 400
 """The scores of 160,000 pairs for 400 classes take 256 MB."""
 
 
@@ -57,6 +57,8 @@ def grid_of(task: Task) -> Grid:
         )
     if p > MOST_OPERANDS:
         raise RequestError(f"The scores of {p:,} × {p:,} pairs are too many: a spectrum takes up to {MOST_OPERANDS}.")
+    if p < FEWEST_OPERANDS:
+        raise RequestError(f"A spectrum takes a modulus of {FEWEST_OPERANDS} and more, got {p}.")
     if not _multiplies(task, p):
         return Grid(np.arange(p))
     g = next(g for g in range(1, p) if len(set(_powers(g, p))) == p - 1)

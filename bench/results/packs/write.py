@@ -107,7 +107,7 @@ def _checked(output: str | Path, curves: str, force: bool) -> Any:
     """The room that needs pyarrow, if it is there and the request is right."""
     if curves not in LEVELS:
         raise RequestError(one_of("`curves`", curves, LEVELS))
-    check_output(output)
+    check_output(output, staged=True)
     if Path(output).exists() and not force:
         raise RequestError(f"{str(output)!r} exists: `force` replaces it.")
     optional_package("pyarrow", "pack", "A pack")
