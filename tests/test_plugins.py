@@ -145,6 +145,12 @@ def made(operands: Any, answers: Any, sizes: tuple[int, ...] = (3, 3), **more: A
     return Task("mine", "a ∘ b", np.array(operands), np.array(answers), 3, sizes, **more)
 
 
+def test_a_task_of_pairs_may_be_made_as_before() -> None:
+    pairs = np.array([[0, 1], [1, 0], [2, 2]])
+    before = Task("mine", "a ∘ b", pairs, np.array([1, 1, 0]), 3, True, 3, 5)  # type: ignore[arg-type]
+    assert (before.sizes, before.modulus, before.groups, before.symmetric) == ((3, 3), 5, [[0, 1]], True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from textwrap import wrap
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -19,6 +19,11 @@ GROUPS = {
     "training": ("loss", "batch_size", "random_state"),
 }
 """Patterns for the names of the parameters of each group; parameters that match none belong to `STRUCTURE`."""
+KINDS: tuple[Literal["encoder", "learner", "task"], ...] = (
+    "encoder",
+    "learner",
+    "task",
+)  # as in specs.KINDS, which help need not import
 STRUCTURE = "structure"
 FEW = 10
 """Up to this number, parameters are printed without groups."""
@@ -26,15 +31,15 @@ FEW = 10
 
 @click.command()
 @click.argument("name", shell_complete=name_completer("encoder", "learner", "task"))
-@word_option("--kind", specs.KINDS, "What it is, where several things have the name.")
+@word_option("--kind", KINDS, "What it is, where several things have the name.")
 @json_option
 @debug_option
 def info(name: str, kind: str | None, as_json: bool) -> int:
     """What NAME is: its formula, source, parameters with defaults and ranges."""
-    if kind is not None and kind not in specs.KINDS:
-        raise RequestError(one_of("--kind", kind, specs.KINDS))
+    if kind is not None and kind not in KINDS:
+        raise RequestError(one_of("--kind", kind, KINDS))
     registry, wanted = specs.registry, specs.canonical(name)
-    known = {one: specs.listings(one) for one in specs.KINDS if kind in (None, one)}
+    known = {one: specs.listings(one) for one in KINDS if kind in (None, one)}
     found = [one for one, listings in known.items() if wanted in listings]
     if not found:
         raise RequestError(one_of(kind or "name", name, sorted({name for names in known.values() for name in names})))

@@ -49,6 +49,10 @@ class Task:
     exchange: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.sizes, bool):  # other packages may pass commutative, n_operands, modulus, as before 0.1
+            size, modulus = self.modulus, self.exchange
+            for name, value in (("sizes", (size, size)), ("modulus", modulus), ("exchange", None)):
+                object.__setattr__(self, name, value)
         for values, what in ((self.operands_NK, "questions"), (self.answers_N, "answers")):
             self._require(isinstance(values, np.ndarray), f"a numpy array of {what}", type(values).__name__)
             self._require(values.dtype.kind in "iu", f"integers as {what}", values.dtype)
