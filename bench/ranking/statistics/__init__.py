@@ -10,6 +10,7 @@ from bench.ranking.statistics.comparisons import (
     Friedman,
     critical_difference,
     friedman,
+    holm,
     improvement,
     sign_flip,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "critical_difference",
     "friedman",
     "hodges_lehmann",
+    "holm",
     "improvement",
     "kaplan_meier",
     "mann_whitney",
