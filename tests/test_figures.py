@@ -484,6 +484,17 @@ def test_a_label_that_is_shortened_is_whole_under_the_pointer() -> None:
     assert "hovertext" not in wide
 
 
+def test_learners_without_steps_are_told_apart_in_a_narrow_picture() -> None:
+    records = [one for learner in ("ridge", "knn") for one in ending(learner, 0.5, 0.5, encoder="phasor+product")]
+    for one in records:
+        one |= {"curve": {name: values[-1:] for name, values in one["curve"].items()}}
+        one["budget"]["steps"] = one["curve"]["step"][0] = one["final"]["step"] = 0
+    drawn = laid_out(showing.picture("curves", records=[*records, *solving("mlp", 100, 200)]), 400)
+    labels = [plain(one["text"]) for one in drawn["layout"]["annotations"] if one["name"] == "label"]
+    for learner in ("ridge", "knn"):
+        assert any(learner in label and "n = 2" in label for label in labels)
+
+
 def test_one_configuration_whose_seeds_are_alike_is_drawn_without_a_warning(tmp_path: Path) -> None:
     alike = [run("mlp", seed, [0.0] * len(STEPS), seconds=0.0009049813343153801) for seed in range(6)]
     reports.write_picture(showing.picture("cost", records=alike), tmp_path / "cost.png")

@@ -13,6 +13,8 @@ TEXT, SMALL, HEADING = 13, 11.5, 16
 """Sizes of letters in pixels: of axes and legend, of the caption, of the title."""
 LETTER, BOLD, WIDE = 0.53, 0.63, 0.58
 """The mean width of a letter as a share of its size: in text, in bold text, and in labels, which have many digits."""
+PART = " · "
+"""Between the parts of a label."""
 LEADING = 1.35
 """The height of a line of text as a share of the size of its letters."""
 ENTRY = 3
@@ -139,13 +141,26 @@ def _with_wrapped_name(trace: Figure, width: int) -> Figure:
 
 
 def _label(given: Figure, width: float) -> Figure:
-    """An annotation; a label is shortened in its middle to one line of this width, and whole under the pointer."""
+    """An annotation; the parts of a label are shortened to one line of this width; it is whole under the pointer."""
     if given.get("name") != "label":
         return given
     size = SMALL if width < NARROW else TEXT
     text, room = given["text"], letters(width - given.get("xshift", 0), size, WIDE)
     whole = {"hovertext": escaped(text, HOVER, most=8)} if len(text) > room else {}
-    return {**given, "text": escaped(_shortened(text, room)), "font": {"size": size}, **whole}
+    return {**given, "text": escaped(_shortened_parts(text, room)), "font": {"size": size}, **whole}
+
+
+def _shortened_parts(text: str, room: int) -> str:
+    """The text with its longest parts shortened, so that each still shows its beginning and its end.
+
+    >>> _shortened_parts("phasor+product → ridge · n = 10 · takes no steps", 38)
+    'phasor… ridge · n = 10 · takes … steps'
+    """
+    parts = text.split(PART)
+    free, most = room - len(PART) * (len(parts) - 1), max(map(len, parts))
+    while most > 1 and sum(min(len(part), most) for part in parts) > free:
+        most -= 1
+    return PART.join(_shortened(part, most) for part in parts)
 
 
 def _shortened(text: str, room: int) -> str:
