@@ -269,7 +269,7 @@ def test_between_its_evaluations_and_after_its_end_a_run_shows_its_last_one() ->
     one, other = [0.1, 0.2, 0.2, 0.4, 0.8, 0.8], [0.5, 0.5, 0.6, 0.6, 0.6, 0.7]
     assert found.middle_T == pytest.approx([(a + b) / 2 for a, b in zip(one, other, strict=True)])
     caption = showing.picture("curves", records=records)["layout"]["meta"]["caption"]
-    assert "1 run ended before others of the same configuration: the last accuracy is carried on." in caption
+    assert "1 run ended before others of the same configuration: the last value is carried on." in caption
 
 
 def test_a_diverged_run_counts_as_zero_from_there_on_and_a_gap_stays_a_gap() -> None:

@@ -1,7 +1,7 @@
 """What the runs of one configuration show together: curves over steps, and when half of them reached the target."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.errors import RequestError
 from bench.ranking import Crossing, Question, Run, statistics
 from bench.reports.figures._groups import read
-from bench.results import evenly
+from bench.results import evenly, many
 
 Floats = NDArray[np.float64]
 
@@ -88,6 +88,16 @@ def evaluations(run: Run, part: str, question: Question) -> tuple[NDArray[np.int
         return steps_T, values_T
     count = int(np.searchsorted(steps_T, run.steps_within(question.horizon, question.unit.name), side="right"))
     return steps_T[:count], values_T[:count]
+
+
+def carried(groups: Iterable[Sequence[Run]], part: str, question: Question) -> list[str]:
+    """A note on runs that ended before others of their configuration."""
+    short = 0
+    for runs in groups:
+        ends = [steps_T[-1] for run in runs if len(steps_T := evaluations(run, part, question)[0])]
+        short += sum(end < max(ends) for end in ends)
+    said = f"{many(short, 'run')} ended before others of the same configuration: the last value is carried on."
+    return [said] if short else []
 
 
 def gap_of(runs: Sequence[Run], question: Question) -> Gap:

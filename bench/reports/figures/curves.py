@@ -23,7 +23,7 @@ from bench.reports.figures._elements import (
     translucent,
 )
 from bench.reports.figures._groups import MOST, Group, groups_of, n_of
-from bench.reports.figures._over_seeds import Curve, Gap, curve_of, ends_of, evaluations, gap_of
+from bench.reports.figures._over_seeds import Curve, Gap, carried, curve_of, ends_of, gap_of
 from bench.reports.figures._text import escaped
 from bench.results import many, percent
 
@@ -203,21 +203,10 @@ def _caption(groups: Sequence[Group], question: Question, band: str) -> list[str
         f"that at which {target} of the test pairs are right {until} (filled){', medians over the seeds' * bool(band)}."
     )
     alone = "n = 1: one seed shows what can happen, not what usually does."
-    return [f"Lines: {lines}" if band else alone, marks, *_carried(groups, question)]
-
-
-def _carried(groups: Sequence[Group], question: Question) -> list[str]:
-    """A note on runs that ended before others of their configuration."""
-    short = 0
-    for group in groups:
-        ends = [steps_T[-1] for run in group.runs if len(steps_T := evaluations(run, "test", question)[0])]
-        short += sum(end < max(ends) for end in ends)
     diverged = sum(run.status == "diverged" for group in groups for run in group.runs)
     return [
-        *(
-            [f"{many(short, 'run')} ended before others of the same configuration: the last accuracy is carried on."]
-            if short
-            else []
-        ),
+        f"Lines: {lines}" if band else alone,
+        marks,
+        *carried([group.runs for group in groups], "test", question),
         *([f"{many(diverged, 'run')} diverged, and count with accuracy 0 from there on."] if diverged else []),
     ]

@@ -8,7 +8,7 @@ import numpy as np
 from bench.ranking import Ranking
 from bench.reports.figures._elements import Figure, Trace, area, axis, dots, entry, figure, line, log_axis
 from bench.reports.figures._groups import MOST, Group, groups_of, n_of
-from bench.reports.figures._over_seeds import Curve, Gap, curve_of, ends_of, gap_of
+from bench.reports.figures._over_seeds import Curve, Gap, carried, curve_of, ends_of, gap_of
 from bench.reports.figures._text import escaped
 
 KIND = "weights"
@@ -51,6 +51,7 @@ def draw(ranking: Ranking, *, most: int = MOST) -> Figure:
         f"Median over {n_of(len(group.runs) for group in groups.members)} seeds; band: interquartile range.",
         f"Open mark: {target} of the training pairs right for the first time; filled: of the test pairs"
         f"{', to stay so' if question.crossing == 'sustained' else ''}. A unit is silent below 1 % of the largest.",
+        *carried([group.runs for group in groups.members], names[0], question),
         *groups.notes,
     ]
     return figure(f"Weights along training: {groups.title}", caption, data, height, **layout)
