@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from itertools import permutations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,6 +194,13 @@ def test_s5_is_the_group_of_permutations_of_five() -> None:
         assert product.answers_N[row] == index[times(a, b)]
         assert conjugate.answers_N[row] == index[times(times(a, b), inverted(a))]
         assert aba.answers_N[row] == index[times(times(a, b), a)]
+
+
+def test_run_says_that_twins_of_three_operands_were_in_training(command: Any, tmp_path: Path) -> None:
+    options = ("--task", "add-three", "--modulus", "5", "--encoder", "onehot", "--learner", "ridge")
+    done = command("run", *options, "--pairs", "ordered", "--results", tmp_path)
+    assert "a + b + c mod 5 · 125 ordered questions · 50 % train" in done.out
+    assert "% of the test pairs a twin, the same operands in another order, with the same answer, was in" in done.out
 
 
 @pytest.mark.parametrize("modulus", [1, 0, -3])

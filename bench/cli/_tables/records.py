@@ -71,7 +71,8 @@ def _facts(spec: Spec) -> list[str]:
         facts.append("The encoder was told the modulus.")
     if leaked := specs.given_away(cell.task, cell.split):
         share = percent(leaked / n_test)
-        facts.append(f"For {share} of the test pairs the mirrored twin, with the same answer, was in training.")
+        twin = "the mirrored twin" if len(cell.task.sizes) == 2 else "a twin, the same operands in another order"
+        facts.append(f"For {share} of the test pairs {twin}, with the same answer, was in training.")
     if 0 < n_test < FEW:
         facts.append(f"{many(n_test, 'pair')} to test: an accuracy moves in steps of {100 / n_test:.1f} %.")
     if cell.conflicts:
