@@ -32,7 +32,7 @@ class _Plot(click.Command):
 @click.argument("id", required=False, shell_complete=record_completer)
 @click.option("-o", "--output", metavar="FILE.png|svg|pdf|html", help="The file to write.  [default: KIND.png]")
 @question_options
-@click.option("--most", type=Given(int), metavar="N", help="Draw N configurations, the best ones.")
+@click.option("--most", "--top", "most", type=Given(int), metavar="N", help="Draw N configurations, the best ones.")
 @click.option("--band", metavar="quartiles|range", help="Of curves: what the band around a median is.")
 @click.option("--cost", metavar="seconds|flops|steps", help="Of cost: what is counted.")
 @click.option("--width", type=Given(int), default=800, show_default=True, metavar="PX", help="In pixels, 100 an inch.")
