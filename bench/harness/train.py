@@ -5,6 +5,7 @@ Learners receive nothing from test pairs, and the decision to stop does not use 
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -204,10 +205,12 @@ def learners_at(
     """The fitted learner of a cell at each of these steps, on the CPU: one object, which changes from step to step.
 
     :param steps: increasing.
-    :param stored: its state at a step. Where that is None or does not fit, it is trained from the step before.
+    :param stored: its state at a step; where that is None, it is trained from the step before, where it misfits, anew.
     :raises CheckpointError: where the state of the last step does not fit.
     """
-    training = type(cell.learner).begin([cell.learner], [cell.problem], Setting("cpu", cell.spec.precision, steps[-1]))
+    setting = Setting("cpu", cell.spec.precision, steps[-1])
+    begin = partial(type(cell.learner).begin, [cell.learner], [cell.problem], setting)
+    training = begin()
     for step in steps:
         state = stored(step)
         try:
@@ -216,7 +219,7 @@ def learners_at(
         except CheckpointError:
             if step == steps[-1]:
                 raise
-            state = None
+            state, training = None, begin()  # a part of what does not fit may have been restored
         if not state:
             training.advance(step, [0])
         yield step, training.learner(0)
