@@ -17,7 +17,7 @@ OF_RUNS: dict[str, Callable[..., Any]] = {
     "inside": inside_of,
     "states": partial(inside_of, along=True),
 }
-"""How that is found of one run which a kind of picture needs."""
+"""What makes the data of a picture of one run, by what its kind needs."""
 SOURCES = {"ranking": (), "study": ("study", "storage"), **dict.fromkeys(OF_RUNS, ("id",))}
 """Arguments that name what a picture shows, by what its kind needs."""
 
