@@ -87,17 +87,31 @@ def require_number(
 ) -> None:
     """A finite number, or None where it is optional."""
     value = getattr(owner, name)
-    bounds = [
-        f" {sign} {bound:g}" for sign, bound in ((">", above), ("≥", at_least), ("<", below)) if bound is not None
-    ]
-    valid = (
+    rule = f"a number{_bounds(above, at_least, below)}{' or None' if optional else ''}"
+    require(owner, name, (optional and value is None) or _within(value, above, at_least, below), rule)
+
+
+def require_two_numbers(
+    owner: object, name: str, above: float | None = None, at_least: float | None = None, below: float | None = None
+) -> None:
+    """A pair of finite numbers."""
+    value = getattr(owner, name)
+    valid = isinstance(value, Sequence) and len(value) == 2 and all(_within(x, above, at_least, below) for x in value)
+    require(owner, name, valid, f"two numbers{_bounds(above, at_least, below)}")
+
+
+def _bounds(above: float | None, at_least: float | None, below: float | None) -> str:
+    bounds = ((">", above), ("≥", at_least), ("<", below))
+    return " and".join(f" {sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+
+def _within(value: Any, above: float | None, at_least: float | None, below: float | None) -> bool:
+    return (
         is_number(value)
         and (above is None or value > above)
         and (at_least is None or value >= at_least)
         and (below is None or value < below)
     )
-    rule = f"a number{' and'.join(bounds)}{' or None' if optional else ''}"
-    require(owner, name, (optional and value is None) or valid, rule)
 
 
 def require_flag(owner: object, name: str) -> None:

@@ -17,9 +17,16 @@ from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
-from encoders._check import require_choice, require_flag, require_integer, require_integers, require_number
+from encoders._check import (
+    require_choice,
+    require_flag,
+    require_integer,
+    require_integers,
+    require_number,
+    require_two_numbers,
+)
 
-Role = Literal["structure", "replica", "start", "run"]
+Role = Literal["structure", "replica", "start", "run", "part"]
 """What a hyperparameter decides.
 
 structure
@@ -30,6 +37,8 @@ start
     only how the first weights are drawn
 run
     seed, batch and budget
+part
+    a part of an optimizer, or several, whose own hyperparameters have these roles
 """
 
 CHECKS: Final[dict[Any, Callable[..., None]]] = {
@@ -37,6 +46,7 @@ CHECKS: Final[dict[Any, Callable[..., None]]] = {
     int: require_integer,
     float: require_number,
     tuple[int, ...]: require_integers,
+    tuple[float, float]: require_two_numbers,
 }
 
 
@@ -76,8 +86,8 @@ def with_role(cls: type, *roles: Role) -> tuple[str, ...]:
 def check_fields(owner: object) -> None:
     """Raise a ValueError where a field is not of its annotated kind or not within its bounds.
 
-    Checked are truth values, integers, numbers, words of a Literal and tuples of integers, each of them or None where
-    the annotation allows it. Other annotations are left to their owner.
+    Checked are truth values, integers, numbers, words of a Literal, tuples of integers and pairs of numbers, each of
+    them or None where the annotation allows it. Other annotations are left to their owner.
     """
     cls: Any = type(owner)
     for name, (check, optional) in _checks(cls).items():

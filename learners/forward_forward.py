@@ -16,6 +16,7 @@ from learners._nets.goodness import GoodnessNet
 from learners._nets.losses import cross_entropy
 from learners._nets.modules import Network
 from learners._torch import WIDTHS, TorchLearner
+from learners.optim import AdamW, Part
 
 THETA: Final = {"mean": 2.0, "sum": 2.0, "reconstruction": 0.5}
 ALPHA: Final = 4.0
@@ -103,9 +104,12 @@ class ForwardForward(TorchLearner):
     init_scale: float = hyperparameter(0.1, above=0, role="start")
     _: KW_ONLY
     loss: Literal["threshold", "symba", "softmax"] = "symba"  # type: ignore[assignment]
-    lr: float = 0.01
-    weight_decay: float = 0.5
     steps: int = 4000
+
+    @classmethod
+    def default_optimizer(cls) -> list[Part]:
+        """AdamW with large steps and weaker decay."""
+        return [AdamW(lr=0.01, weight_decay=0.5)]
 
     @classmethod
     def forum(cls, depth: int = 1, **changes: Any) -> Self:
@@ -122,18 +126,16 @@ class ForwardForward(TorchLearner):
             "activation": "k-wta",
             "k": 40,
             "n_negatives": 1,
-            "weight_decay": 0.0,
+            "optimizer": AdamW(lr=0.01, weight_decay=0.0),
         }
         return cls(**(preset | changes))
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
-        """Width, activation, step size, decay, scale of the start."""
+        """Width, activation, scale of the start."""
         return {
             "width": trial.suggest_categorical("width", WIDTHS),
             "activation": trial.suggest_categorical("activation", ["relu", "quadratic"]),
-            "lr": trial.suggest_float("lr", 1e-3, 3e-2, log=True),
-            "weight_decay": trial.suggest_float("weight_decay", 1e-2, 3.0, log=True),
             "init_scale": trial.suggest_float("init_scale", 0.03, 1.0, log=True),
         }
 

@@ -10,6 +10,7 @@ from learners._hyperparameters import hyperparameter
 from learners._nets.losses import Loss
 from learners._nets.modules import Embedding, Linear, Network, Noise
 from learners._torch import WIDTHS, TorchLearner
+from learners.optim import AdamW, Part
 
 
 @dataclass(eq=False, repr=False)
@@ -48,17 +49,18 @@ class Quadratic(TorchLearner):
     init_scale: float = hyperparameter(0.02, above=0, role="start")
     _: KW_ONLY
     loss: Loss = "squared"
-    lr: float = 0.03
-    weight_decay: float = 3.0
     steps: int = 1000
+
+    @classmethod
+    def default_optimizer(cls) -> list[Part]:
+        """AdamW with large steps and strong decay."""
+        return [AdamW(lr=0.03, weight_decay=3.0)]
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
-        """Width, step size, decay, scale of the start."""
+        """Width, scale of the start."""
         return {
             "width": trial.suggest_categorical("width", WIDTHS),
-            "lr": trial.suggest_float("lr", 3e-3, 1e-1, log=True),
-            "weight_decay": trial.suggest_float("weight_decay", 0.1, 10.0, log=True),
             "init_scale": trial.suggest_float("init_scale", 0.003, 0.1, log=True),
         }
 

@@ -12,6 +12,7 @@ from learners._hyperparameters import hyperparameter
 from learners._kernels.products import product
 from learners._nets.modules import ACTIVATIONS, Activation, Linear, Network, Noise
 from learners._torch import WIDTHS, TorchLearner
+from learners.optim import Adam, AdamW
 
 
 @dataclass(eq=False, repr=False)
@@ -35,12 +36,17 @@ class TorchMLP(TorchLearner):
 
     >>> import numpy as np
     >>> X, y = np.eye(4)[[0, 1, 2, 3] * 4], [0, 1, 1, 0] * 4
-    >>> TorchMLP((16,), steps=200, lr=0.01, random_state=0).fit(X, y).score(X, y)
+    >>> TorchMLP((16,), optimizer=AdamW(lr=0.01), steps=200, random_state=0).fit(X, y).score(X, y)
     1.0
     """
 
     version = 1
-    example: ClassVar = {"hidden_layer_sizes": (32,), "lr": 0.01, "weight_decay": 0.01, "steps": 20, "random_state": 0}
+    example: ClassVar = {
+        "hidden_layer_sizes": (32,),
+        "optimizer": AdamW(lr=0.01, weight_decay=0.01),
+        "steps": 20,
+        "random_state": 0,
+    }
 
     hidden_layer_sizes: tuple[int, ...] = (256, 256)
     activation: Activation = "relu"
@@ -56,10 +62,7 @@ class TorchMLP(TorchLearner):
             "hidden_layer_sizes": (400, 200, 200, 200, 200, 200),
             "init": "glorot",
             "loss": "squared",
-            "optimizer": "adam",
-            "betas": (0.9, 0.999),
-            "weight_decay": 0.0,
-            "warmup": 0,
+            "optimizer": Adam(betas=(0.9, 0.999), warmup=0),
             "batch_size": 200,
             "steps": 2400,
         }
@@ -67,14 +70,12 @@ class TorchMLP(TorchLearner):
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
-        """Shape, activation, step size, decay."""
+        """Shape, activation."""
         width = trial.suggest_categorical("width", WIDTHS)
         depth = trial.suggest_categorical("depth", [1, 2, 4, 6])
         return {
             "hidden_layer_sizes": (width,) * depth,
             "activation": trial.suggest_categorical("activation", ["relu", "gelu", "quadratic"]),
-            "lr": trial.suggest_float("lr", 1e-4, 3e-2, log=True),
-            "weight_decay": trial.suggest_float("weight_decay", 1e-2, 10.0, log=True),
         }
 
     def check_own(self) -> None:

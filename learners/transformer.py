@@ -11,6 +11,7 @@ from learners._hyperparameters import hyperparameter
 from learners._nets.decoder import Decoder
 from learners._nets.modules import Activation, Network
 from learners._torch import TorchLearner
+from learners.optim import AdamW
 
 
 @dataclass(eq=False, repr=False)
@@ -55,7 +56,8 @@ class Transformer(TorchLearner):
 
     >>> pairs = np.array([[a, b] for a in range(4) for b in range(4)])
     >>> X, y = np.eye(4)[pairs].reshape(16, 8), pairs[:, 0] ^ pairs[:, 1]
-    >>> learner = Transformer(width=32, depth=1, lr=0.01, weight_decay=0.1, slots=2, steps=100, random_state=0)
+    >>> optimizer = AdamW(lr=0.01, weight_decay=0.1)
+    >>> learner = Transformer(width=32, depth=1, optimizer=optimizer, slots=2, steps=100, random_state=0)
     >>> learner.fit(X, y).score(X, y)
     1.0
     """
@@ -65,8 +67,7 @@ class Transformer(TorchLearner):
         "width": 16,
         "heads": 2,
         "depth": 1,
-        "lr": 0.01,
-        "weight_decay": 0.1,
+        "optimizer": AdamW(lr=0.01, weight_decay=0.1),
         "steps": 20,
         "random_state": 0,
     }
@@ -90,13 +91,8 @@ class Transformer(TorchLearner):
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
-        """Step size, decay, β₂, warm-up."""
-        return {
-            "lr": trial.suggest_float("lr", 1e-4, 1e-2, log=True),
-            "weight_decay": trial.suggest_float("weight_decay", 1e-2, 10.0, log=True),
-            "betas": (0.9, trial.suggest_float("beta2", 0.9, 0.999)),
-            "warmup": trial.suggest_int("warmup", 1, 100, log=True),
-        }
+        """Nothing of its own: its optimizer alone is searched."""
+        return {}
 
     def check_own(self) -> None:
         """Heads that divide the width, loops of shared blocks, a tied read-out of tied slots."""

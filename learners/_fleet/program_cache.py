@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import nn
 from torch.fx import GraphModule
 from torch.fx.graph import CodeGen
 
@@ -31,9 +30,9 @@ DAYS: Final = 30
 """Programs that no process has loaded for so many days are removed when another is written."""
 
 
-def sources_known(learner: object, network: nn.Module) -> bool:
-    """Whether a learner and all parts of its network are defined here or in PyTorch and scikit-learn alone."""
-    types = {base for part in (learner, *network.modules()) for base in type(part).__mro__}
+def sources_known(parts: Iterable[object]) -> bool:
+    """Whether a learner, its optimizer and all modules are defined here or in PyTorch and scikit-learn alone."""
+    types = {base for part in parts for base in type(part).__mro__}
     here = __name__.partition(".")[0]
     return {base.__module__.partition(".")[0] for base in types} <= {here, "torch", "sklearn", "abc", "builtins"}
 

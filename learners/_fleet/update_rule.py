@@ -4,7 +4,7 @@ A learner gives a module, a loss and an optimizer for one replica.
 """
 
 from abc import abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from learners._base import Learner
 from learners._fleet.group import SHARED, Tensors
-from learners._kernels.noise import key, normal
+from learners._kernels.noise import key
 from learners._kernels.products import stacked
 from learners._nets.modules import Network, Noise
-from learners.optim import Context, Transformation, per_replica
+from learners.optim import Context, Part, Transformation
 
 SPARSITY_ROWS = 512
 SILENT = 0.01
@@ -34,8 +34,11 @@ class FleetLearner(Learner):
 
     model_: dict[str, NDArray[np.float32]]
     n_slots_: int
-    weight_noise: float
-    """Deviation of the noise on every weight in training; 0 for none."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> Sequence[Part]:
+        """The parts of its optimizer."""
 
     @abstractmethod
     def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
@@ -92,19 +95,15 @@ class Rule:
         """New parameters and state of all rows after one update; nothing is changed in place."""
         params, hyper, clock, data = (tensors[kind] for kind in ("params", "hyper", "clock", "data"))
         index_RBS, y_RB = _batch(data, rows_RB)
+        context = Context(params, hyper, clock["step"], clock["seed"])
         seen = params
-        if self.learner.weight_noise:
-            sigma = hyper["weight_noise"]
-            seen = {
-                name: w + per_replica(sigma, w) * normal(key(clock["seed"], clock["step"], name), w.shape).to(w.dtype)
-                for name, w in params.items()
-            }
+        if self.transformation.seen is not None:
+            seen = self.transformation.seen(params, tensors["state"], context)
         table, table_dim = _table(data)
         weight = data.get("weight")
         noise_key = key(clock["seed"], clock["step"], "forward")
         dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
         arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
-        context = Context(params, hyper, clock["step"], clock["seed"])
         with stacked(len(rows_RB)):
             grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
             updates, state = self.transformation.update(grads, tensors["state"], context)

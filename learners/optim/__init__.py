@@ -1,43 +1,52 @@
-"""Gradient transformations over stacked replicas: optimizers, filters, decay and schedules that chain.
+"""Optimizers as chains of parts: filters of the gradient, one rule, constraints on the step.
 
->>> import torch
->>> from learners.optim import Context, grokfast_ema
->>> filtered = grokfast_ema()
->>> params = {"w": torch.zeros(1, 1)}
->>> hyper = {"grokfast_alpha": torch.tensor([0.98]), "grokfast_lamb": torch.tensor([2.0])}
->>> gradients = {"w": torch.ones(1, 1)}
->>> context = Context(params, hyper, step=torch.tensor([0]), seed=torch.tensor([0]))
->>> filtered.update(gradients, filtered.init(params), context)[0]["w"].item()
-3.0
+A public module of this package holds one part, the class that the module is named after: ``grokfast_ema`` holds
+``GrokFastEMA``. Every class can be imported from here; its module is loaded on first use. A part is a configuration;
+`Part.transformation` makes of it pure functions of tensors that carry all replicas.
+
+>>> from learners import TorchMLP
+>>> from learners.optim import AdamW, GrokFastEMA
+>>> TorchMLP(optimizer=[GrokFastEMA(lamb=5.0), AdamW(lr=0.01)]).get_params()["optimizer__adamw__lr"]
+0.01
 """
 
-from learners.optim._core import Context, Transformation, chain, per_replica, where_matrix
-from learners.optim.adam import adam
-from learners.optim.decay import decay_coupled, decay_decoupled, decay_to_init
-from learners.optim.grokfast import grokfast_ema, grokfast_ma
-from learners.optim.muon import muon, newton_schulz
-from learners.optim.noise import gradient_noise
-from learners.optim.orthograd import orthograd
-from learners.optim.schedule import rate, scale_by_rate
-from learners.optim.sgd import momentum
+from encoders._plugins import lazy
+from learners._hyperparameters import hyperparameter
+from learners.optim._chain import check_chain, check_order, hyper_of, part_name, transformation_of
+from learners.optim._core import (
+    Context,
+    Gradients,
+    State,
+    Transformation,
+    chain,
+    per_replica,
+    stateless,
+    where_matrix,
+    zeros_like,
+)
+from learners.optim._part import Constraint, Descent, Filter, Part, Rule
 
 __all__ = [
+    "Constraint",
     "Context",
+    "Descent",
+    "Filter",
+    "Gradients",
+    "Part",
+    "Rule",
+    "State",
     "Transformation",
-    "adam",
     "chain",
-    "decay_coupled",
-    "decay_decoupled",
-    "decay_to_init",
-    "gradient_noise",
-    "grokfast_ema",
-    "grokfast_ma",
-    "momentum",
-    "muon",
-    "newton_schulz",
-    "orthograd",
+    "check_chain",
+    "check_order",
+    "hyper_of",
+    "hyperparameter",
+    "part_name",
     "per_replica",
-    "rate",
-    "scale_by_rate",
+    "stateless",
+    "transformation_of",
     "where_matrix",
+    "zeros_like",
 ]
+
+__getattr__, __dir__ = lazy(__name__, __path__, __all__)

@@ -1,4 +1,4 @@
-"""Gradient transformations: pure pairs of ``init`` and ``update`` over stacked tensors, and how they chain.
+"""Gradient transformations: pure functions of stacked tensors, ``init`` and ``update``, and how they chain.
 
 Every tensor carries the replica axis R in front: parameters and gradients (R, …), hyperparameters (R,), step counts
 (R,). A transformation never mixes replicas. Its state is a flat dictionary of tensors with the same axis, so that
@@ -8,7 +8,8 @@ The form is optax's (Babuschkin et al. 2020, "The DeepMind JAX Ecosystem"): grad
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -43,15 +44,22 @@ class Transformation:
 
     :param init: parameters → state before the first step.
     :param update: gradients, state, context → updates, next state.
+    :param seen: parameters, state, context → the parameters at which the gradient is taken; None for the parameters
+        themselves. Evaluations always use the parameters.
     """
 
     init: Callable[[Gradients], State]
     update: Callable[[Gradients, State, Context], tuple[Gradients, State]]
+    seen: Callable[[Gradients, State, Context], Gradients] | None = None
 
 
 def stateless(update: Callable[[Gradients, Context], Gradients]) -> Transformation:
     """A transformation without state."""
     return Transformation(lambda params: {}, lambda grads, state, context: (update(grads, context), state))
+
+
+IDENTITY: Final = stateless(lambda grads, context: grads)
+"""Changes nothing."""
 
 
 def chain(*parts: Transformation) -> Transformation:
@@ -64,12 +72,38 @@ def chain(*parts: Transformation) -> Transformation:
         after: State = {}
         for i, part in enumerate(parts):
             prefix = f"{i}."
-            own = {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
-            grads, own = part.update(grads, own, context)
+            grads, own = part.update(grads, _below(prefix, state), context)
             after |= {prefix + name: x for name, x in own.items()}
         return grads, after
 
-    return Transformation(init, update)
+    def seen(params: Gradients, state: State, context: Context) -> Gradients:
+        for i, part in enumerate(parts):
+            if part.seen is not None:
+                params = part.seen(params, _below(f"{i}.", state), context)
+        return params
+
+    return Transformation(init, update, seen if any(part.seen for part in parts) else None)
+
+
+def scoped(prefix: str, part: Transformation) -> Transformation:
+    """A transformation whose hyperparameters are those whose names begin with the prefix, without it."""
+
+    def own(context: Context) -> Context:
+        return replace(context, hyper=_below(prefix, context.hyper))
+
+    def update(grads: Gradients, state: State, context: Context) -> tuple[Gradients, State]:
+        return part.update(grads, state, own(context))
+
+    def seen(params: Gradients, state: State, context: Context) -> Gradients:
+        assert part.seen is not None
+        return part.seen(params, state, own(context))
+
+    return Transformation(part.init, update, part.seen and seen)
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
 
 
 def where(chosen: Callable[[str, Tensor], bool], yes: Transformation, no: Transformation) -> Transformation:
@@ -86,18 +120,26 @@ def where(chosen: Callable[[str, Tensor], bool], yes: Transformation, no: Transf
         updates: Gradients = {}
         after: State = {}
         for prefix, rule in (("yes.", yes), ("no.", no)):
-            own = {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
-            changed, own = rule.update(part(grads, context.params, prefix == "yes."), own, context)
+            changed, own = rule.update(part(grads, context.params, prefix == "yes."), _below(prefix, state), context)
             updates |= changed
             after |= {prefix + name: x for name, x in own.items()}
         return {name: updates[name] for name in grads}, after
 
-    return Transformation(init, update)
+    def seen(params: Gradients, state: State, context: Context) -> Gradients:
+        found: Gradients = {}
+        for prefix, rule in (("yes.", yes), ("no.", no)):
+            some = part(params, context.params, prefix == "yes.")
+            found |= some if rule.seen is None else rule.seen(some, _below(prefix, state), context)
+        return {name: found[name] for name in params}
+
+    return Transformation(init, update, seen if yes.seen or no.seen else None)
 
 
-def where_matrix(yes: Transformation, no: Transformation, except_for: frozenset[str] = frozenset()) -> Transformation:
-    """One transformation for hidden matrices, decided by the unstacked shape, another for the rest."""
-    return where(lambda name, x: x.ndim == 3 and name not in except_for, yes, no)
+def where_matrix(
+    yes: Transformation, no: Transformation | None = None, except_for: frozenset[str] = frozenset()
+) -> Transformation:
+    """One transformation for matrices, decided by the unstacked shape, another or none for the rest."""
+    return where(lambda name, x: x.ndim == 3 and name not in except_for, yes, no or IDENTITY)
 
 
 def per_replica(value: Tensor, like: Tensor) -> Tensor:

@@ -1,10 +1,29 @@
 """Muon: momentum, made orthogonal."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from encoders._check import require
+from learners._hyperparameters import hyperparameter
 from learners._kernels.products import matmul
-from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
+from learners._nets.modules import Network
+from learners.optim._core import (
+    Context,
+    Gradients,
+    State,
+    Transformation,
+    chain,
+    per_replica,
+    scoped,
+    stateless,
+    where_matrix,
+    zeros_like,
+)
+from learners.optim._part import Descent, Part, Rule
+from learners.optim.adamw import AdamW
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
@@ -29,16 +48,8 @@ def newton_schulz(G: Tensor) -> Tensor:
     return X.mT if tall else X
 
 
-def muon() -> Transformation:
-    """Move every matrix by the orthogonal factor of its momentum, with Nesterov's look ahead.
-
-    b ← μ b + (1 − μ) g; u = √max(1, rows/columns) · NS(μ b + (1 − μ) g).
-
-    NOTE: Newton–Schulz runs in the precision of the weights, not in bfloat16.
-
-    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the scale is the original's.
-    Hyperparameter: ``momentum``. For matrices (R, rows, columns) only: combine by `where_matrix`.
-    """
+def orthogonal_momentum() -> Transformation:
+    """Muon's direction, for matrices (R, rows, columns) only. Hyperparameter: ``momentum``."""
 
     def update(grads: Gradients, state: State, context: Context) -> tuple[Gradients, State]:
         updates, after = {}, {}
@@ -51,3 +62,68 @@ def muon() -> Transformation:
         return updates, after
 
     return Transformation(lambda params: zeros_like(params, "b."), update)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Muon(Descent):
+    """Moves every hidden matrix by the orthogonal factor of its momentum, with Nesterov's look ahead.
+
+    b ← μ b + (1 − μ) g; u = √max(1, rows/columns) · NS(μ b + (1 − μ) g), NS the orthogonal factor by five steps of
+    Newton–Schulz; w ← w − η (u + λ w). Embedding, read-out, biases and gains follow another rule.
+
+    NOTE: Newton–Schulz runs in the precision of the weights, not in bfloat16.
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the scale is the original's.
+
+    Published claim: 102.89 instead of 153.09 epochs to grokking on modular tasks, mean over settings (Tveit et al.
+    2025, arXiv 2504.16041).
+
+    :param lr: step size η > 0 of the hidden matrices.
+    :param momentum: μ in [0, 1).
+    :param rest: the rule of the other parameters; None takes AdamW as it comes.
+    :param freeze: keep the weights of embedding and read-out as they were drawn; biases still train.
+    """
+
+    lr: float = 0.02
+    momentum: float = hyperparameter(0.95, at_least=0, below=1, role="replica")
+    rest: Rule | None = hyperparameter(None, role="part")  # noqa: RUF009
+    freeze: bool = False
+
+    def inner(self) -> dict[str, Part]:
+        """The rule of the rest."""
+        return {"rest": AdamW() if self.rest is None else self.rest}
+
+    def check(self) -> None:
+        """As of any rule; the rest has a rule, too."""
+        require(self, "rest", self.rest is None or isinstance(self.rest, Rule), "a rule or None")
+        super().check()
+
+    def fault(self, learner: Any) -> str:
+        """It needs a hidden matrix; the rest may need something, too."""
+        if not learner.has_hidden_matrices:
+            return f"muon moves hidden matrices; {type(learner).__name__} as it is set has none."
+        return self.inner()["rest"].fault(learner)
+
+    def suggest(self, trial: Any) -> dict[str, Any]:
+        """Step size, decay, momentum, and the step size of the rest."""
+        drawn = super().suggest(trial) | {"momentum": trial.suggest_float("momentum", 0.8, 0.99)}
+        low, high = (factor * self.inner()["rest"].lr for factor in (0.1, 10))
+        return drawn | {"rest.lr": trial.suggest_float("rest.lr", low, high, log=True)}
+
+    def direction(self) -> Transformation:
+        """Orthogonal momentum."""
+        return orthogonal_momentum()
+
+    def transformation(self, network: Network) -> Transformation:
+        """Hidden matrices by this rule, the rest by its own."""
+        kept = network.not_for_muon
+        rest = scoped("rest.", self.inner()["rest"].transformation(network))
+        both = where_matrix(self.descent(), rest, kept)
+        return chain(both, _hold(kept)) if self.freeze else both
+
+
+def _hold(names: frozenset[str]) -> Transformation:
+    """No update for these parameters."""
+    return stateless(
+        lambda grads, context: {name: torch.zeros_like(g) if name in names else g for name, g in grads.items()}
+    )

@@ -1,4 +1,4 @@
-"""Three kinds of weight decay, which give different learners."""
+"""Weight decay as a transformation, in front of a rule or behind it."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,15 @@ from learners.optim._core import Context, Gradients, State, Transformation, per_
 
 
 def decay_coupled() -> Transformation:
-    """u = g + λ w: L2 in the gradient, before the optimizer rescales it. Adam then divides it by √v̂ as well.
+    """u = g + λ w: L2 in the gradient, before the rule rescales it. Adam then divides it by √v̂ as well.
 
-    Unlike `decay_decoupled` it belongs in front of the optimizer. Hyperparameter: ``weight_decay``.
+    Unlike `decay_decoupled` it belongs in front of the rule. Hyperparameter: ``weight_decay``.
     """
     return _toward(lambda w, anchor: w, remember=False)
 
 
 def decay_decoupled() -> Transformation:
-    """u = g + λ w: placed behind the optimizer and scaled by the learning rate alone, as in AdamW.
+    """u = g + λ w: placed behind the rule's direction and scaled by the learning rate alone, as in AdamW.
 
     The same formula as `decay_coupled`, in another place. Source: Loshchilov & Hutter 2017 (arXiv 1711.05101).
     Hyperparameter: ``weight_decay``.
@@ -26,7 +26,7 @@ def decay_decoupled() -> Transformation:
 
 
 def decay_to_init() -> Transformation:
-    """u = g + λ (w − w₀), behind the optimizer: weights decay towards their first values instead of zero.
+    """u = g + λ (w − w₀), behind the rule's direction: weights decay towards their first values instead of zero.
 
     Source: Power et al. 2022 (arXiv 2201.02177), section 3.3. Hyperparameter: ``weight_decay``.
     """

@@ -23,11 +23,11 @@ def rate(hyper: Hyper, step: Tensor, schedule: Literal["constant", "cosine"]) ->
     return hyper["lr"] * warm * 0.5 * (1 + torch.cos(math.pi * done))
 
 
-def scale_by_rate(schedule: Literal["constant", "cosine"] = "constant", name: str = "lr") -> Transformation:
-    """u = −η(t) g: the last link of a chain. Hyperparameters: ``lr`` (or another name), ``warmup``, ``decay_steps``."""
+def scale_by_rate(schedule: Literal["constant", "cosine"] = "constant") -> Transformation:
+    """u = −η(t) g: the last link of a rule. Hyperparameters: ``lr``, ``warmup``, ``decay_steps``."""
 
     def update(grads: Gradients, context: Context) -> Gradients:
-        [eta] = settled(rate({**context.hyper, "lr": context.hyper[name]}, context.step, schedule))
+        [eta] = settled(rate(context.hyper, context.step, schedule))
         return {key: -per_replica(eta, g) * g for key, g in grads.items()}
 
     return stateless(update)
