@@ -13,24 +13,27 @@ from bench.cli._print import WIDE, console, print_json, print_table, print_text
 from bench.errors import RequestError, one_of
 
 GROUPS = {
-    "step size": ("lr", "learning_rate*", "warmup", "schedule", "decay_steps"),
-    "optimizer": ("optimizer", "betas", "eps", "momentum", "nesterov", "muon_*"),
-    "decay, filters and noise": ("weight_decay", "decay", "grokfast*", "orthograd", "*_noise", "dropout"),
-    "training": ("loss", "batch_size", "random_state"),
+    "step size": ("learning_rate*",),
+    "training": ("loss", "batch_size", "dropout", "random_state"),
 }
 """Patterns for the names of the parameters of each group; parameters that match none belong to `STRUCTURE`."""
-KINDS: tuple[Literal["encoder", "learner", "task"], ...] = (
-    "encoder",
-    "learner",
-    "task",
+KINDS: tuple[Literal["encoder", "learner", "optimizer", "task"], ...] = (
+    *("encoder", "learner"),
+    *("optimizer", "task"),
 )  # as in specs.KINDS, which help need not import
 STRUCTURE = "structure"
+PLACES = {
+    "filter": "in front of the rule: gradients in, gradients out",
+    "rule": "the one rule of an optimizer: gradients in, updates out",
+    "constraint": "behind the rule: updates in, updates out",
+}
+"""Where a part of an optimizer stands, by its kind."""
 FEW = 10
 """Up to this number, parameters are printed without groups."""
 
 
 @click.command()
-@click.argument("name", shell_complete=name_completer("encoder", "learner", "task"))
+@click.argument("name", shell_complete=name_completer(*KINDS))
 @word_option("--kind", KINDS, "What it is, where several things have the name.")
 @json_option
 @debug_option
@@ -73,20 +76,25 @@ def _about_task(maker: Any) -> dict[str, Any]:
 
 
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
-    drawn = specs.described_draws(cls.suggest)
+    suggest = cls().suggest if kind == "optimizer" else cls.suggest
+    drawn = specs.described_draws(suggest)
+    parameters = specs.settable_of(cls()) if kind == "optimizer" else specs.settable(kind, cls)
     about: dict[str, Any] = {
-        "import": f"from {cls.__module__.partition('.')[0]} import {cls.__name__}",
+        "import": f"from {_package(kind, cls)} import {cls.__name__}",
         "documentation": specs.documentation(cls),
         "version": cls.version,
         "parameters": [
-            {"name": k, "default": v, "searched": _searched(k, drawn.get(k, {}))}
-            for k, v in specs.settable(kind, cls).items()
+            {"name": k, "default": v, "searched": _searched(k, drawn.get(k, {}))} for k, v in parameters.items()
         ],
-        "search_space": specs.described_ranges(cls.suggest),
+        "search_space": specs.described_ranges(suggest),
         "drawn": drawn,
     }
+    if kind == "optimizer":
+        return about | {"stands": PLACES[cls.kind]}
     if kind == "learner":
-        return about | {"devices": list(cls.devices), "precisions": list(cls.precisions)}
+        own = specs.own_optimizer(cls)
+        chosen = {"optimizer": [repr(part) for part in own.values()]} if own else {}
+        return about | {**chosen, "devices": list(cls.devices), "precisions": list(cls.precisions)}
     return about | {
         "domain": cls.domain,
         "knows_modulus": cls.knows_modulus,
@@ -94,6 +102,12 @@ def _about_class(kind: str, cls: Any) -> dict[str, Any]:
         "default_combine": cls.default_combine,
         "default_sdr": cls().default_sdr,
     }
+
+
+def _package(kind: str, cls: Any) -> str:
+    """The package that a class is imported from."""
+    package: str = cls.__module__.partition(".")[0]
+    return "learners.optim" if kind == "optimizer" and package == "learners" else package
 
 
 def _searched(parameter: str, drawn: Mapping[str, str]) -> str | None:
@@ -125,7 +139,8 @@ def _print_description(described: Mapping[str, Any], text: Any) -> None:
             _print_indented(f"{key.replace('_', ' ')}: {_fact(value)}", 0, 2)
     if described["parameters"]:
         click.echo("")
-        print_text(f"parameters: --set {kind}.NAME=VALUE", "bold")
+        owner = described["name"] if kind == "optimizer" else kind
+        print_text(f"parameters: --set {owner}.NAME=VALUE", "bold")
     for title, parameters in _grouped(described["parameters"]):
         if title is not None:
             click.echo("")

@@ -117,16 +117,53 @@ class $class_name(ClosedForm):
         return self.model_.size
 ''')
 
-TEMPLATES = {"encoder": ENCODER, "learner": LEARNER}
+OPTIMIZER = Template('''\
+"""$title: say here what the idea is."""
+
+from dataclasses import dataclass
+
+import torch
+
+from learners.optim import Context, Descent, Gradients, State, Transformation, hyperparameter, per_replica, zeros_like
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class $class_name(Descent):
+    """Follows the running mean of the gradient: say here in a sentence what it does.
+
+    m ← β m + (1 − β) g; w ← w − η (m + λ w).
+
+    Source: say here where the idea comes from.
+
+    :param beta: β in [0, 1).
+    """
+
+    lr: float = 0.1
+    weight_decay: float = 0.0
+    beta: float = hyperparameter(0.9, at_least=0, below=1, role="replica")
+
+    def direction(self) -> Transformation:
+        """The running mean of the gradient."""
+
+        def update(grads: Gradients, state: State, context: Context) -> tuple[Gradients, State]:
+            beta = context.hyper["beta"]
+            means = {name: torch.lerp(g, state[name], per_replica(beta, g)) for name, g in grads.items()}
+            return means, means
+
+        return Transformation(lambda params: zeros_like(params, ""), update)
+''')
+
+TEMPLATES = {"encoder": ENCODER, "learner": LEARNER, "optimizer": OPTIMIZER}
+FOLDERS = {"encoder": "encoders", "learner": "learners", "optimizer": "learners/optim"}
 
 
 @click.command()
-@click.argument("kind", metavar="encoder|learner", shell_complete=words("encoder", "learner"))
+@click.argument("kind", metavar="|".join(TEMPLATES), shell_complete=words(*TEMPLATES))
 @click.argument("name")
 @click.option("--output", metavar="DIR", type=click.Path(file_okay=False), help="Folder to write to.")
 @debug_option
 def new(kind: str, name: str, output: str | None) -> int:
-    """Write the file of a new encoder or learner that passes its contract as it is.
+    """Write the file of a new encoder, learner or optimizer that passes its contract as it is.
 
     Where mod97 runs from its checkout, it goes there, where it is found at once; where mod97 is an installed package,
     it goes into the current folder, with the lines that register it from a package of your own.
@@ -152,12 +189,12 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
             raise RequestError(f"The {other} {specs.registry.canonical(module)!r} exists already.")
     class_name = "".join(part.capitalize() for part in module.split("_"))
     checkout = _checkout()
-    folder = Path(output) if output else checkout / f"{kind}s" if checkout else Path.cwd()
+    folder = Path(output) if output else checkout / FOLDERS[kind] if checkout else Path.cwd()
     path = folder / f"{module}.py"
     with os_errors_as(RequestError, f"{str(path)!r} cannot be written"), path.open("x", encoding="utf-8") as file:
         file.write(TEMPLATES[kind].substitute(title=class_name, class_name=class_name))
     specs.registry.listings.cache_clear()
-    if checkout and folder.resolve() == (checkout / f"{kind}s").resolve():
+    if checkout and folder.resolve() == (checkout / FOLDERS[kind]).resolve():
         return _written_to_checkout(kind, module, path, checkout)
     return [
         f"Wrote {path}.",

@@ -156,24 +156,34 @@ def word_option(
 
 
 def name_completer(*kinds: Any) -> Callable[..., list[CompletionItem]]:
-    """Complete names of encoders, learners or tasks, with their summaries."""
+    """Complete names of plugins, with their summaries; of an optimizer the name of its last part."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         found = [item for kind in kinds for item in specs.listings(kind).values()]
-        begun = specs.canonical(incomplete)
-        return [CompletionItem(item.name, help=item.summary) for item in found if item.name.startswith(begun)]
+        before, plus, last = incomplete.rpartition("+")
+        begun = specs.canonical(last)
+        return [
+            CompletionItem(f"{before}{plus}{item.name}", help=item.summary)
+            for item in found
+            if item.name.startswith(begun)
+        ]
 
     return complete
 
 
 def complete_settings(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete ``--set``: the parameters of the encoder, learner and task chosen so far."""
+    """Complete ``--set``: the parameters of the encoder, learner, optimizer and task chosen so far."""
     found: dict[str, Any] = {}
     for kind in specs.KINDS:
         with suppress(BenchError):  # completion goes on where a name is unknown
-            if name := context.params.get(kind):
+            if kind != "optimizer" and (name := context.params.get(kind)):
                 parameters = specs.settable(kind, getattr(specs.registry, kind)(name))
                 found |= {f"{kind}.{key}=": default for key, default in parameters.items()}
+    with suppress(BenchError):
+        if learner := context.params.get("learner"):
+            parts = specs.parts_of(specs.registry.learner(learner), context.params.get("optimizer"))
+            for name, part in parts.items():
+                found |= {f"{name}.{key}=": value for key, value in specs.settable_of(part).items()}
     return [CompletionItem(k, help=f"default {v!r}") for k, v in found.items() if k.startswith(incomplete)]
 
 
@@ -217,7 +227,8 @@ settings_option = click.option(
     multiple=True,
     metavar="OWNER.NAME=VALUE",
     shell_complete=complete_settings,
-    help="A parameter: encoder.n=400, learner.hidden_layer_sizes=400,200, task.operand_max=200. Repeatable.",
+    help="A parameter: encoder.n=400, learner.hidden_layer_sizes=400,200, adamw.lr=0.01, task.operand_max=200. "
+    "Repeatable.",
 )
 device_option = click.option(
     "--device",

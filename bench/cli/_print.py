@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench import results
 from bench.cli._messages import with_options
 from bench.cli._options import is_debug
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+DOCUMENTS = 1
+"""The schema of the documents that --json prints: raised when a key changes its meaning. Records have their own."""
 WIDTH_OF_A_FILE = 118
 WIDE = 100
 
@@ -44,7 +45,7 @@ def print_text(text: str, style: str = "") -> None:
 
 def print_json(**document: Any) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps({"schema": results.SCHEMA, **document}, ensure_ascii=False, allow_nan=False))
+    print(json.dumps({"schema": DOCUMENTS, **document}, ensure_ascii=False, allow_nan=False))
 
 
 def print_notes(notes: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 FILTERS = {
     "encoder": "NAME,…",
     "learner": "NAME,…",
+    "optimizer": "NAME,…",
     "task": "NAME,…",
     "pairs": "PROTOCOL,…",
     "train_fraction": "FRACTION,…",

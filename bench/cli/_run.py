@@ -88,7 +88,7 @@ def run(
         _tables.print_records(records, planned.results, verbose)
     if problem:
         raise problem
-    budgets = {step.spec.id: step.budget.steps for step in planned.steps}
+    budgets = {step.id: step.budget.steps for step in planned.steps}
     short = [r for r in records if r["final"]["step"] is None or r["final"]["step"] < budgets[r["id"]]]
     complete = len(records) == len(planned.steps)
     return outcome_code({record["status"] for record in short}, complete, stored=bool(planned.results))

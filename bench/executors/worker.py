@@ -202,6 +202,7 @@ class _Runner:
         described["sources"] = {
             "encoder": source_digest(registry.encoder(unit.spec.encoder["name"])),
             "learner": source_digest(registry.learner(unit.spec.learner["name"])),
+            **{f"optimizer {name}": source_digest(registry.optimizer(name)) for name in unit.spec.optimizer_parts},
         }
         record: Record = {**trained, "environment": described, "peak_memory_bytes": peak}
         tuning = unit.prior.get("tuning", self.job.tuning) if unit.prior else self.job.tuning

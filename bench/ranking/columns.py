@@ -68,6 +68,7 @@ def _columns(
         Column("#", lambda row: shown_or_dash(row.rank, str), brief=True, seen=PHONE, key="rank", rising=True),
         Column("ranks", _ranks, 8, brief=True, key="rank_low", rising=True),
         Column("", named, brief=True, seen=PHONE, key="label", rising=True, words=True),
+        Column("optimizer", _optimizer(rows), 3, key="optimizer", rising=True, words=True),
         Column("group", _grouper(rows, comparison), rising=True, words=True),
         Column("n", lambda row: f"{row.n}{'*' if row.incomplete else ''}", brief=True, seen=PHONE, key="n"),
         Column(
@@ -123,6 +124,12 @@ def _against(question: Question) -> Iterator[Column]:
         yield Column(
             heading, lambda row: against_text(row.against), brief=True, seen=PAGE, key=measure.name, rising=rising
         )
+
+
+def _optimizer(rows: Sequence[Row]) -> Callable[[Row], str]:
+    """The name of a row's optimizer, where there are several."""
+    several = len({row.optimizer for row in rows if row.optimizer}) > 1
+    return lambda row: (row.optimizer or "–") if several else ""
 
 
 def _ranks(row: Row) -> str:

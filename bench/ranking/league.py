@@ -81,6 +81,7 @@ def rank(
     horizon: float | None = None,
     encoder: str | Sequence[str] | None = None,
     learner: str | Sequence[str] | None = None,
+    optimizer: str | Sequence[str] | None = None,
     task: str | Sequence[str] | None = None,
     pairs: str | Sequence[str] | None = None,
     train_fraction: float | Sequence[float] | None = None,
@@ -115,7 +116,7 @@ def rank(
     question = Question(by, target, crossing, horizon).checked()
     if baseline is not None:
         check_baseline(question, blocks)
-    asked = zip(FILTERS, (encoder, learner, task, pairs, train_fraction, modulus), strict=True)
+    asked = zip(FILTERS, (encoder, learner, optimizer, task, pairs, train_fraction, modulus), strict=True)
     wanted = {name: _listed(v) for name, v in asked if v is not None}
     reading = _read(Reading(question, wanted, watch), results, records, skip_broken)
     runs, notes = without_duplicates(reading.runs)

@@ -14,6 +14,7 @@ from bench.results import TARGETS
 FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "encoder": lambda spec: spec["encoder"]["name"],
     "learner": lambda spec: spec["learner"]["name"],
+    "optimizer": lambda spec: (spec["optimizer"] or {}).get("name"),
     "task": lambda spec: spec["task"],
     "pairs": lambda spec: spec["protocol"],
     "train_fraction": lambda spec: spec["train_fraction"],

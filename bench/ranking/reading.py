@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError, RequestError, StoreError, one_of
 from bench.ranking.question import FILTERS, Question
 from bench.ranking.runs import Run, grouped, run_of
-from bench.results import Record, RecordSource, few_of, many
+from bench.results import Record, RecordSource, few_of, many, upgraded
 from bench.specs import Spec
 
 
@@ -57,6 +57,7 @@ class Reading:
         :raises StoreError: for a record that is corrupt.
         """
         try:
+            record = upgraded(record)
             stopped_by = self._filtered(record["spec"])
             if stopped_by is None:
                 run = run_of(record, self.question, self._configs, self._grids)

@@ -47,6 +47,7 @@ class Row:
     :param rank_high: the worst rank of that interval.
     :param rank_level: its confidence level.
     :param config: the spec without its seeds.
+    :param optimizer: its name; None for a learner that brings its own.
     :param n: runs that count.
     :param estimate: what the row is ranked by: the median over all runs, of which those that do not reach the target
         are the worst; the smallest fraction known to suffice; the mean rank over blocks. None where the median is not
@@ -79,6 +80,7 @@ class Row:
     config: dict[str, Any]
     encoder: str
     learner: str
+    optimizer: str | None
     task: str | None
     task_parameters: dict[str, Any] | None
     modulus: int | None
@@ -185,6 +187,7 @@ def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Que
         config=config,
         encoder=config["encoder"]["name"],
         learner=config["learner"]["name"],
+        optimizer=(config["optimizer"] or {}).get("name"),
         task=block.task,
         task_parameters=config["task_parameters"],
         modulus=block.modulus,

@@ -16,14 +16,24 @@ from encoders import Codes, PairEncoder
 from learners import Problem
 
 MOMENTS: Final = (1, 3, 40)
-GOLDEN_KINDS: tuple[registry.Kind, ...] = ("encoder", "learner")
+GOLDEN_KINDS: tuple[registry.Kind, ...] = ("encoder", "learner", "optimizer")
 
 
 def trajectory(kind: str, name: str) -> dict[str, Any]:
     """The version of a plugin and numbers that depend on all it does."""
     cls = getattr(registry, kind)(name)
-    numbers = _codes(cls(**cls.example)) if kind == "encoder" else _learning(cls(**cls.example))
+    made = cls(**cls.example)
+    numbers = _codes(made) if kind == "encoder" else _learning(made if kind == "learner" else trained_by(made))
     return {"version": cls.version, "numbers": [round(float(n), 5) for n in numbers]}
+
+
+def trained_by(part: Any) -> Any:
+    """A small learner whose optimizer has this part: beside SGD, where it is no rule itself."""
+    from learners import TorchMLP
+    from learners.optim import SGD
+
+    chain = {"rule": [part], "filter": [part, SGD(lr=0.05)], "constraint": [SGD(lr=0.05), part]}[part.kind]
+    return TorchMLP((16, 16), optimizer=chain, steps=20)
 
 
 def _codes(encoder: Any) -> np.ndarray:

@@ -41,6 +41,9 @@ from .record import SpecKeys as SpecKeys
 from .record import Status as Status
 from .record import Trained as Trained
 from .record import described_error as described_error
+from .record import flat as flat
+from .schema1 import downgraded_specs as downgraded_specs
+from .schema1 import upgraded as upgraded
 from .source import CURVES as CURVES
 from .source import RecordSource as RecordSource
 from .store import Store as Store

@@ -60,9 +60,9 @@ def owners_of(sources: Sequence[RecordSource]) -> dict[str, list[RecordSource]]:
 
 
 def read_sound(source: RecordSource, id: str, broken: list[str]) -> Record | None:
-    """A record; None where there is none, or a broken one, whose message is added to ``broken``."""
+    """A record as it was written; None where there is none, or a broken one, whose message is added to ``broken``."""
     try:
-        record = source.read(id)
+        record = source.stored(id)
     except StoreError as error:
         broken.append(str(error))
         return None

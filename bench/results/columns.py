@@ -74,6 +74,12 @@ RUN_COLUMNS: dict[str, Column] = {
     "combine": Column("string", "", "how the codes of the operands are combined", _at("spec", "combine")),
     "sdr": Column("Int64", "features", "how many features of a slot are kept; missing: all", _at("spec", "sdr")),
     "learner": Column("string", "", "the learner; learner.NAME are its parameters", _at("spec", "learner", "name")),
+    "optimizer": Column(
+        "string",
+        "",
+        "its optimizer, parts joined by +; PART.NAME: their parameters",
+        _at("spec", "optimizer", "name"),
+    ),
     "precision": Column("string", "", "the arithmetic of the training", _at("spec", "precision")),
     "seed": Column("Int64", "", "the seed", _at("spec", "seed")),
     "split_seed": Column("Int64", "", "the seed of the split", _at("spec", "split_seed")),
@@ -127,8 +133,8 @@ RUN_COLUMNS: dict[str, Column] = {
     "git_commit": Column("string", "", "the commit of the program", _at("environment", "git_commit")),
     "error": Column("string", "", "the exception that ended it; missing: none", _error),
 }
-"""The columns of ``runs``, a row for each record. Parameters of task, encoder and learner are columns besides:
-``task.NAME``, ``encoder.NAME``, ``learner.NAME``, missing where a record's plugin has no such parameter."""
+"""The columns of ``runs``, a row for each record. Parameters of plugins are columns besides: ``task.NAME``,
+``encoder.NAME``, ``learner.NAME``, and of an optimizer's parts ``PART.NAME``, missing where a record has none."""
 
 CURVE_COLUMNS: dict[str, tuple[str, str]] = {
     "id": ("", "the record, as in the table of runs"),

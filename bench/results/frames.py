@@ -12,7 +12,7 @@ import numpy as np
 from bench.errors import StoreError, optional_package
 from bench.results.columns import CURVE_COLUMNS, RUN_COLUMNS, described_columns
 from bench.results.packs.read import open_store
-from bench.results.record import Record, goes_further
+from bench.results.record import Record, flat, goes_further
 
 OWNERS = ("task", "encoder", "learner")
 
@@ -31,13 +31,14 @@ class Frames(NamedTuple):
 def load(results: str | Path | Sequence[str | Path] = "results", *, skip_broken: bool = False) -> Frames:
     """What a results folder holds, as two tidy tables of pandas: a row for each record, a row for each evaluation.
 
-    Parameters of task, encoder and learner are columns like ``learner.lr``, missing where a plugin has none of that
-    name. Numbers that a record lacks are missing, too. ``runs.attrs["broken"]`` lists records that were left out.
+    Parameters of task, encoder and learner are columns like ``learner.width``, and those of an optimizer's parts like
+    ``adamw.lr``, missing where a run has none of that name. Numbers that a record lacks are missing, too.
+    ``runs.attrs["broken"]`` lists records that were left out.
 
     >>> import bench
     >>> runs, curves = bench.load("results")  # doctest: +SKIP
     >>> runs.groupby("label").test_accuracy.median()  # doctest: +SKIP
-    >>> curves.merge(runs[["id", "learner.lr"]], on="id")  # doctest: +SKIP
+    >>> curves.merge(runs[["id", "adamw.lr"]], on="id")  # doctest: +SKIP
 
     :param results: a folder or several; of a record that is in more than one, the one that goes further counts, and of
         equal ones the first.
@@ -102,8 +103,10 @@ def _runs(pandas: Any, records: Sequence[Mapping[str, Any]]) -> Any:
         for name, column in RUN_COLUMNS.items()
     }
     settings = [_settings(record["spec"]) for record in records]
+    places = {owner: place for place, owner in enumerate(OWNERS)}
     names = sorted(
-        {name for row in settings for name in row}, key=lambda name: (OWNERS.index(name.partition(".")[0]), name)
+        {name for row in settings for name in row},
+        key=lambda name: (places.get(name.partition(".")[0], len(OWNERS)), name),
     )
     for name in names:
         columns[name] = pandas.Series([row.get(name) for row in settings], dtype=object).infer_objects()
@@ -111,13 +114,13 @@ def _runs(pandas: Any, records: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of task, encoder and learner as ``owner.name``; lists are tuples, which can be grouped by."""
+    """The parameters of task, encoder, learner and optimizer by owner and name; lists are tuples, to be grouped by."""
     owners = {"task": spec.get("task_parameters") or {}, "encoder": spec["encoder"], "learner": spec["learner"]}
+    owners |= {part: values for part, values in (spec.get("optimizer") or {}).items() if part != "name"}
     return {
-        f"{owner}.{name}": tuple(value) if isinstance(value, list) else value
-        for owner, values in owners.items()
-        for name, value in values.items()
-        if name != "name"
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in flat(owners).items()
+        if name not in ("encoder.name", "learner.name")
     }
 
 

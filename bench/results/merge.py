@@ -201,7 +201,7 @@ def _stage_copy(target: Store, move: _Move) -> Staged | None:
 def _settle(move: _Move, state: Staged | None, record: Staged, target: Store, merged: Merged) -> None:
     """Move a checkpoint and then its record to their final paths, unless the target has as many steps meanwhile."""
     id, step = move.record["id"], move.record["final"]["step"]
-    stored = target.read(id)
+    stored = target.stored(id)
     if stored is not None and not goes_further(move.record, stored):
         merged.kept.append(id)
         return

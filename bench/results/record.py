@@ -4,10 +4,13 @@ Keys that records of earlier versions lack are not required, so that these can s
 """
 
 import traceback
+from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, get_args, get_type_hints, is_typeddict
 
-SCHEMA = 1
-"""Of records and of the documents that --json prints. Raised when a key changes its meaning."""
+SCHEMA = 2
+"""Of records. Raised when a key changes its meaning."""
+READ = (1, SCHEMA)
+"""Schemas that this version reads: `bench.results.schema1` says what is new."""
 
 Status = Literal["done", "diverged", "failed", "timeout", "interrupted"]
 """How the training of a cell ended."""
@@ -26,6 +29,7 @@ class SpecKeys(TypedDict):
     combine: NotRequired[str]
     sdr: NotRequired[int | None]
     learner: dict[str, Any]
+    optimizer: NotRequired[dict[str, Any] | None]
     precision: NotRequired[str]
     split_seed: int
     seed: int
@@ -181,8 +185,8 @@ def fault_of_record(record: Any, id: str) -> str | None:
     missing = _missing(record, Record)
     if missing:
         return f"it lacks {missing}"
-    if record["schema"] != SCHEMA:
-        return f"its schema is {record['schema']!r}, this version reads {SCHEMA}"
+    if record["schema"] not in READ:
+        return f"its schema is {record['schema']!r}, this version reads {' and '.join(map(str, READ))}"
     if record["id"] != id:
         return f"it says that it is {record['id']!r}"
     if record["status"] not in get_args(Status):
@@ -203,6 +207,18 @@ def described_error(error: BaseException) -> Error:
     """The ``error`` of a record."""
     lines = traceback.format_exception(error)
     return {"type": type(error).__name__, "message": str(error), "traceback": "".join(lines)}
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested values by names with dots.
+
+    >>> flat({"versions": {"torch": "2.11"}, "threads": 1})
+    {'versions.torch': '2.11', 'threads': 1}
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return found
 
 
 def goes_further(stored: Trained, record: Trained) -> bool:

@@ -4,9 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.errors import RequestError, one_of
+from bench.errors import RequestError, StoreError, one_of
 from bench.results.checkpoints import Checkpoints, KeptStates
 from bench.results.record import Record
+from bench.results.schema1 import upgraded
 
 LISTED = 20
 """Ids that are listed in the message about an unknown one."""
@@ -41,11 +42,24 @@ class RecordSource(ABC):
         """
 
     @abstractmethod
-    def read(self, id: str) -> Record | None:
-        """A record; None where there is none.
+    def stored(self, id: str) -> Record | None:
+        """A record as it was written, perhaps of an earlier schema; None where there is none.
 
         :raises StoreError: where it cannot be read or is not a complete record.
         """
+
+    def read(self, id: str) -> Record | None:
+        """A record in the form of today; None where there is none. One of an earlier schema keeps its id and schema.
+
+        :raises StoreError: where it cannot be read or is not a complete record.
+        """
+        record = self.stored(id)
+        if record is None:
+            return None
+        try:
+            return upgraded(record)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"The record {str(self.path(id))!r} is corrupt: {error!r}.") from error
 
     def find(self, prefix: str) -> Record:
         """The record whose id begins with a prefix.

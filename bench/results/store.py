@@ -102,8 +102,8 @@ class Store(RecordSource):
         with os_errors_as(FolderError, f"The results folder {str(self.folder)!r} cannot be read"):
             return sorted(p.stem for p in self.folder.iterdir() if _RECORD.fullmatch(p.name))
 
-    def read(self, id: str) -> Record | None:
-        """A record; None where there is none.
+    def stored(self, id: str) -> Record | None:
+        """A record as it was written; None where there is none.
 
         :raises StoreError: where the file cannot be read or is not a complete record.
         """

@@ -14,7 +14,9 @@ from bench.errors import RequestError, one_of
 from bench.specs import Request, did_you_mean, matching_parameters, options, registry, settable
 
 OPTIONS = {name: option for name, (option, _) in options(Request).items()}
-"""The keys of a grid, besides the parameters ``learner.NAME``, ``encoder.NAME`` and ``task.NAME``."""
+"""The keys of a grid, besides the parameters ``learner.NAME``, ``encoder.NAME``, ``task.NAME`` and ``PART.NAME``."""
+NAMED = ("encoder", "learner", "optimizer")
+"""Keys whose alternatives are plugins, each perhaps with parameters."""
 RANGE = {"from", "to", "step", "count", "log"}
 MOST = 10_000_000
 """The largest number of values of a range."""
@@ -38,8 +40,8 @@ class Grid:
 
     A list holds alternatives, so that a value which is a list itself is written as a list in a list. ``{from, to,
     step}`` and ``{from, to, count}`` are ranges, both ends included, evenly spaced or, with ``log: true``, by ratio.
-    Alternatives of ``encoder`` and ``learner`` may be mappings ``{NAME: {PARAMETER: alternatives}}``; "all" stands for
-    all names.
+    Alternatives of ``encoder``, ``learner`` and ``optimizer`` may be mappings ``{NAME: {PARAMETER: alternatives}}``;
+    "all" stands for all names of encoders or learners.
 
     :param name: the name in displays and messages.
     :param parts: the grids.
@@ -155,7 +157,7 @@ def _one(key: str, value: Any, source: str) -> list[dict[str, Any]]:
     """The fields of a request that an alternative of a key sets: one mapping, or several if it has alternatives too."""
     if "." in key:
         return [{"settings": {key: value}}]
-    if key not in ("encoder", "learner") or not isinstance(value, Mapping):
+    if key not in NAMED or not isinstance(value, Mapping):
         return [{key: value}]
     if len(value) != 1:
         raise RequestError(f"{source}: {key} takes names or {{NAME: {{PARAMETER: …}}}}, got {dict(value)}.")
@@ -167,9 +169,23 @@ def _one(key: str, value: Any, source: str) -> list[dict[str, Any]]:
     for name_of, values in inner.items():
         parameter = str(name_of)
         own = parameter in OPTIONS and OPTIONS[parameter].owner == key
-        found = _alternatives(parameter if own else f"{key}.{parameter}", values, source)
-        axes.append([{parameter: v} if own else {"settings": {f"{key}.{parameter}": v}} for v in found])
+        if own and parameter in NAMED:
+            found = [_one(parameter, v, source) for v in _alternatives(parameter, values, source)]
+            axes.append([fields for several in found for fields in several])
+            continue
+        full = parameter if own or "." in parameter else f"{_owner(key, str(name), parameter, source)}.{parameter}"
+        values_of = _alternatives(full, values, source)
+        axes.append([{parameter: v} if own else {"settings": {full: v}} for v in values_of])
     return [{key: name, **_merged(choice)} for choice in product(*axes)]
+
+
+def _owner(key: str, name: str, parameter: str, source: str) -> str:
+    """What the name of a plugin's parameter begins with: encoder, learner, or the optimizer's only part."""
+    if key != "optimizer":
+        return key
+    if "+" in name:
+        raise RequestError(f"{source}: {name} has several parts: a parameter is PART.NAME, got {parameter}.")
+    return name.partition("(")[0]
 
 
 def _alternatives(key: str, values: Any, source: str) -> Sequence[Any]:
@@ -189,7 +205,7 @@ def _listed(key: str, values: Any, source: str) -> Sequence[Any]:
     if key in ("encoder", "learner") and values == "all":
         listings = registry.checked_listings("encoder" if key == "encoder" else "learner")
         return [name for name, listing in listings.items() if not listing.unavailable]
-    if isinstance(values, Mapping) and key not in ("encoder", "learner"):
+    if isinstance(values, Mapping) and key not in NAMED:
         return _range(key, values, source)
     found = [_scalar(value) for value in values] if isinstance(values, list | tuple) else [_scalar(values)]
     if not found:

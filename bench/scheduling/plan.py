@@ -35,10 +35,15 @@ class PlannedCell:
     record: Record | None
     action: str
 
+    @property
+    def id(self) -> str:
+        """The id of its record, which for one of schema 1 is not the spec's."""
+        return self.spec.id if self.record is None else self.record["id"]
+
     def to_dict(self) -> dict[str, Any]:
         """The output of ``--dry-run --json``."""
         return {
-            "id": self.spec.id,
+            "id": self.id,
             "label": self.spec.label,
             "action": self.action,
             "spec": self.spec.to_dict(),

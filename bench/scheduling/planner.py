@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.errors import RequestError, StoreError
 from bench.results import Record, Store
@@ -15,7 +16,19 @@ from bench.scheduling.durations import Duration
 from bench.scheduling.fleets import largest_fleet, structure_of
 from bench.scheduling.grid import Combination, Grid, read
 from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
-from bench.specs import Request, Spec, as_integer, count_train, family, prepare, registry, resolve_budget, seeds_of
+from bench.specs import (
+    Request,
+    Spec,
+    as_integer,
+    count_train,
+    family,
+    has_optimizer,
+    parts_of,
+    prepare,
+    registry,
+    resolve_budget,
+    seeds_of,
+)
 from learners import Learner
 
 SAMPLE = 200
@@ -72,25 +85,49 @@ def plan_sweep(
     """
     if not isinstance(grid, Grid):
         grid = read(grid) if isinstance(grid, str | Path) else Grid.of(grid)
-    planner = _Planner(device, of_grid=True)
+    planner, unused = _Planner(device, of_grid=True), dict[str, bool]()
     for combination in grid:
         try:
-            planner.add(_request(combination, seconds))
+            planner.add(_request(combination, seconds, unused))
         except RequestError as error:
             raise RequestError(f"{combination.source}: {_named(combination)}{error}") from error
+    for name, is_unused in unused.items():
+        if is_unused:
+            raise RequestError(f"{grid.name}: no combination has an optimizer with {name}.")
     return planner.plan(grid.name, results, force, keep_states)
 
 
-def _request(combination: Combination, seconds: float | None) -> Request:
+def _request(combination: Combination, seconds: float | None, unused: dict[str, bool]) -> Request:
+    """The request of a combination, without what its learner does not take.
+
+    A learner that brings its own optimizer has no other, and a setting of an optimizer's part applies where the
+    optimizer has that part.
+
+    :param unused: by setting of a part, whether no combination so far has that part.
+    """
     for key in ("encoder", "learner"):
         if key not in combination.values:
             raise RequestError(f"the grid has no {key}.")
     request = Request.of(combination.values)
-    return request if "seconds" in combination.values else replace(request, seconds=seconds)
+    request = request if "seconds" in combination.values else replace(request, seconds=seconds)
+    learner = registry.learner(request.learner)
+    if not has_optimizer(learner):
+        request = replace(request, optimizer=None)
+    known, kept = registry.listings("optimizer"), dict(request.settings or {})
+    named = [name for name in kept if registry.canonical(name.partition(".")[0]) in known]
+    parts = parts_of(learner, request.optimizer) if named else {}
+    for name in named:
+        if registry.canonical(name.partition(".")[0]) in parts:
+            unused[name] = False
+        else:
+            unused.setdefault(name, True)
+            del kept[name]
+    return replace(request, settings=kept)
 
 
 def _named(combination: Combination) -> str:
-    names = [str(combination.values[key]) for key in ("encoder", "learner") if key in combination.values]
+    keys = ("encoder", "learner", "optimizer")
+    names = [str(combination.values[key]) for key in keys if key in combination.values]
     return f"{' → '.join(names)}: " if names else ""
 
 
@@ -110,6 +147,7 @@ class _Planner:
         self.ids: list[int] = []
         self.entry: list[int] = []
         self.seed: list[int] = []
+        self.older: list[int] = []
 
     def add(self, request: Request) -> None:
         """Validate a request and add its cells."""
@@ -131,6 +169,7 @@ class _Planner:
         for n_train, some in by_count.items():
             self.entry += [self._add_entry(request, first, n_train, device)] * len(some)
             self.ids += [int(found.id(seed), 16) for seed in some]
+            self.older += [int(found.older_id(seed) or "0", 16) for seed in some]
             self.seed += some
 
     def _add_entry(self, request: Request, first: Spec, n_train: int, device: str) -> int:
@@ -179,12 +218,15 @@ class _Planner:
             keep_states=keep_states,
             of_grid=self.of_grid,
         )
-        _look_up(planned)
+        _look_up(planned, np.array(self.older, dtype=np.uint64)[kept])
         return planned
 
 
-def _look_up(planned: Plan) -> None:
-    """Set actions, stored steps and durations from the records in the results folder."""
+def _look_up(planned: Plan, older: NDArray[np.uint64]) -> None:
+    """Set actions, stored steps and durations from the records in the results folder.
+
+    :param older: the id that a record of schema 1 would have for each cell; 0 where there is none.
+    """
     if planned.results is None or not Path(planned.results).exists():
         return
     store = Store(planned.results)
@@ -192,8 +234,9 @@ def _look_up(planned: Plan) -> None:
     if planned.of_grid:  # a request has few cells, and the folder may have many records
         stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
         others = stored[~np.isin(stored, planned.ids)]
-        indices = np.flatnonzero(np.isin(planned.ids, stored)).tolist()
+        indices = np.flatnonzero(np.isin(planned.ids, stored) | np.isin(older, stored)).tolist()
     for index in indices:
+        _serve_older(planned, store, index, f"{int(older[index]):016x}")
         try:
             record = store.read(planned.id(index))
         except StoreError:
@@ -217,6 +260,25 @@ def _look_up(planned: Plan) -> None:
             record = store.read(f"{id:016x}")
             if record is not None and _duration_key(record) in unknown:
                 _count_duration(planned, record)
+
+
+def _serve_older(planned: Plan, store: Store, index: int, older: str) -> None:
+    """Take a record of schema 1 for a cell that is stored in no other way, if it goes far enough.
+
+    :param older: its id.
+    :raises RequestError: where it would have to be extended.
+    """
+    if planned.force or store.path(planned.id(index)).exists() or not store.path(older).exists():
+        return
+    record, budget = store.read(older), planned.budget(index)
+    found = "retry" if record is None else action(record, budget)
+    if found in ("extend", "resume"):
+        raise RequestError(
+            f"The record {older} has schema 1, of before optimizers were parts, and cannot be extended to "
+            f"{budget.steps:,} steps: another `results` folder, or `force`, trains its cell anew."
+        )
+    if found == "done":
+        planned.ids[index] = int(older, 16)
 
 
 def _duration_key(record: Record) -> tuple[str, str]:

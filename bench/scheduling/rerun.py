@@ -11,7 +11,7 @@ from bench.results import Record, open_store
 from bench.scheduling.devices import resolve_device
 from bench.scheduling.plan import PlannedCell
 from bench.scheduling.run import Display
-from bench.specs import Budget, Spec
+from bench.specs import Budget, spec_of
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ def rerun(id: str, *, results: str | Path = "results", display: Display | None =
     stored = source.find(id)
     if stored["final"]["step"] is None:
         raise RequestError(f"The record {stored['id']!r} failed: there is no result to compare with.")
-    spec = Spec.from_dict(stored["spec"])
-    if spec.id != stored["id"]:
-        raise RequestError(f"The record {stored['id']!r} was made by other versions of its plugins: {spec.versions}.")
+    spec = spec_of(stored)
     budget = Budget(stored["final"]["step"])
     device = resolve_device(stored["environment"]["device"], spec)
     # Sums over another number of threads round differently.

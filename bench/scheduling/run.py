@@ -85,7 +85,7 @@ def run_plan(
 
     :raises StoreError: if a record could not be written; its ``records`` are those computed.
     """
-    found = {cell.spec.id: cell.record for cell in planned.steps if cell.action == "done"}
+    found = {cell.id: cell.record for cell in planned.steps if cell.action == "done"}
     todo = [cell for cell in planned.steps if cell.action != "done"]
 
     @contextmanager
@@ -104,6 +104,13 @@ def run_plan(
     if planned.problems:
         raise StoreError(planned.problems[0], records())
     return records()
+
+
+def _check_models(planned: Plan) -> None:
+    """Raise RequestError where a model would have to be made of a record of schema 1."""
+    for cell in planned.steps:
+        if cell.id != cell.spec.id:
+            raise RequestError(f"The record {cell.id} has schema 1, of which no model is made: `force` trains anew.")
 
 
 def execute(
@@ -126,6 +133,7 @@ def execute(
     model = None if save_model is None else str(save_model)
     if model is not None:
         check_model_path(model, len(planned))
+        _check_models(planned)
     if planned.results is not None:
         Store(planned.results, create=True)
     if not len(planned.todo) and model is None:

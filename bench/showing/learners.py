@@ -8,7 +8,7 @@ from bench.errors import RequestError
 from bench.executors import arithmetic
 from bench.harness import CheckpointError, learners_at
 from bench.results import Record, RecordSource, State, about, evaluation_steps, evenly, many
-from bench.specs import Cell, Spec, prepare
+from bench.specs import Cell, Spec, prepare, spec_of
 from learners import Learner
 
 STEPS = 40
@@ -68,8 +68,8 @@ def remade(
 
     def stored(step: int) -> State | None:
         if step == last:
-            return None if checkpoints is None else checkpoints.read(spec.id, step)
-        return states.read(spec.id, step) if states is not None and step in kept else None
+            return None if checkpoints is None else checkpoints.read(record["id"], step)
+        return states.read(record["id"], step) if states is not None and step in kept else None
 
     anew = [step for step in steps if step not in kept and (step < last or stored(last) is None)]
     how = _how(record, last, kept, anew)
@@ -105,10 +105,7 @@ def remade_spec(record: Record) -> Spec:
     if record["final"]["step"] is None or record["status"] == "diverged":
         word = "diverged" if record["status"] == "diverged" else "failed"
         raise RequestError(f"The run {record['id']!r} {word}: there is no learner.")
-    spec = Spec.from_dict(record["spec"])
-    if spec.id != record["id"]:
-        raise RequestError(f"The record {record['id']!r} was made by other versions of its plugins: {spec.versions}.")
-    return spec
+    return spec_of(record)
 
 
 def _how(record: Record, step: int, kept: list[int], anew: list[int]) -> str:

@@ -9,7 +9,6 @@ from .commands import changed_settings as changed_settings
 from .commands import command_of as command_of
 from .commands import default_settings as default_settings
 from .commands import exact_request as exact_request
-from .commands import flat as flat
 from .commands import in_folder as in_folder
 from .commands import request_of as request_of
 from .commands import run_request as run_request
@@ -21,7 +20,12 @@ from .fake_trials import described_draws as described_draws
 from .fake_trials import described_ranges as described_ranges
 from .normalize import as_integer as as_integer
 from .normalize import as_number as as_number
+from .optimizers import canonical_optimizer as canonical_optimizer
+from .optimizers import own_optimizer as own_optimizer
+from .optimizers import parts_of as parts_of
+from .optimizers import settable_of as settable_of
 from .parameters import defaults_of as defaults_of
+from .parameters import has_optimizer as has_optimizer
 from .parameters import settable as settable
 from .registry import KINDS as KINDS
 from .registry import canonical as canonical
@@ -34,12 +38,12 @@ from .request import Request as Request
 from .request import option as option
 from .request import options as options
 from .resolve import family as family
-from .spec import LARGEST_SEED as LARGEST_SEED
 from .spec import Budget as Budget
 from .spec import Family as Family
 from .spec import Spec as Spec
 from .spec import derive_seed as derive_seed
 from .spec import non_defaults as non_defaults
+from .spec import spec_of as spec_of
 from .splits import eligible as eligible
 from .splits import given_away as given_away
 from .suggestions import did_you_mean as did_you_mean
@@ -47,3 +51,4 @@ from .suggestions import integer_hint as integer_hint
 from .suggestions import matching_parameters as matching_parameters
 from .suggestions import percent_hint as percent_hint
 from .suggestions import several_message as several_message
+from .values import LARGEST_SEED as LARGEST_SEED

@@ -7,24 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import FLAGS
+from bench.results import flat
 from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Spec
 
 ASKED = {"protocol": "pairs", "task_parameters": "task"}
 """Fields of a spec that a request has other names for."""
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested values by names with dots.
-
-    >>> flat({"versions": {"torch": "2.11"}, "threads": 1})
-    {'versions.torch': '2.11', 'threads': 1}
-    """
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
-    return found
 
 
 def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,13 +23,16 @@ def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def default_settings(encoder: str, learner: str, task: str, modulus: int | None = None) -> Mapping[str, Any]:
-    """The settings of a run for which only encoder, learner, task and modulus are given.
+def default_settings(
+    encoder: str, learner: str, task: str, modulus: int | None = None, optimizer: str | None = None
+) -> Mapping[str, Any]:
+    """The settings of a run for which only encoder, learner, task, modulus and optimizer are given.
 
     :param modulus: None takes that of the task.
+    :param optimizer: None takes the learner's own.
     :raises RequestError: where one of them is not installed.
     """
-    request = Request(encoder=encoder, learner=learner, task=task, modulus=modulus)
+    request = Request(encoder=encoder, learner=learner, task=task, modulus=modulus, optimizer=optimizer)
     return settings_of(family(request).first.to_dict())
 
 
@@ -52,14 +44,22 @@ def request_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     request: dict[str, Any] = {"settings": {}}
     for name, value in settings.items():
-        (request["settings"] if "." in name else request)[_asked(name)] = _as_asked(name, value)
+        asked = _asked(name)
+        (request["settings"] if "." in asked else request)[asked] = _as_asked(name, value)
     return request
 
 
 def _asked(name: str) -> str:
     """The name that a request has for a setting of a spec."""
     owner, dot, parameter = name.partition(".")
+    if owner == "optimizer":
+        return "optimizer" if parameter == "name" else parameter
     return f"{ASKED.get(owner, owner)}{dot}{parameter}"
+
+
+def _in_name(name: str) -> bool:
+    """Whether a setting is the name of a part inside another one, which the name of the optimizer tells."""
+    return name.startswith("optimizer.") and name.endswith(".name") and name != "optimizer.name"
 
 
 def _as_asked(name: str, value: Any) -> Any:
@@ -73,7 +73,10 @@ def changed_settings(spec: Spec) -> dict[str, tuple[Any, Any]]:
     """
     own = settings_of(spec.to_dict() | {"vault": {}})
     chosen = spec.encoder["name"], spec.learner["name"], spec.task
-    usual = {**default_settings(*chosen, spec.modulus), "modulus": default_settings(*chosen)["modulus"]}
+    plain, named = default_settings(*chosen), None if spec.optimizer is None else spec.optimizer["name"]
+    usual = {**default_settings(*chosen, spec.modulus, named)}
+    usual |= {name: plain.get(name) for name in ("modulus", "optimizer.name")}
+    own = {name: value for name, value in own.items() if not _in_name(name)}
     changed = {name: (value, usual.get(name)) for name, value in own.items() if value != usual.get(name)}
     return {_asked(name): (_as_asked(name, one), _as_asked(name, other)) for name, (one, other) in changed.items()}
 

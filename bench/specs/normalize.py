@@ -11,8 +11,8 @@ import numpy as np
 
 from bench.errors import RequestError, one_of
 from bench.specs import registry
-from bench.specs.spec import LARGEST_SEED, listed
 from bench.specs.suggestions import percent_hint
+from bench.specs.values import LARGEST_SEED, listed
 
 T = TypeVar("T")
 

@@ -7,13 +7,23 @@ from typing import Any
 
 
 def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
-    """The parameters of a class or a maker of tasks, with their defaults."""
+    """The parameters of a class or a maker of tasks, with their defaults, without a learner's optimizer."""
     return dict(_defaults(maker))
 
 
 @cache
 def _defaults(maker: Callable[..., Any]) -> dict[str, Any]:
-    return {name: p.default for name, p in inspect.signature(maker).parameters.items() if p.default is not p.empty}
+    parameters = {
+        name: p.default for name, p in inspect.signature(maker).parameters.items() if p.default is not p.empty
+    }
+    if has_optimizer(maker):
+        del parameters["optimizer"]
+    return parameters
+
+
+def has_optimizer(maker: Any) -> bool:
+    """Whether it is the class of a learner that takes an optimizer, as torch learners do: others bring their own."""
+    return hasattr(maker, "default_optimizer")
 
 
 def settable(owner: str, maker: Callable[..., Any]) -> dict[str, Any]:

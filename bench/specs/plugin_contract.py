@@ -18,7 +18,7 @@ DEVICES = ("cpu", "cuda")
 
 
 def fault_of_class(kind: str, cls: Any, base: type) -> str | None:
-    """What is wrong with the class of an encoder or a learner, or None.
+    """What is wrong with the class of an encoder, a learner or a part of optimizers, or None.
 
     :param base: the class of which it must be a subclass.
     """
@@ -29,7 +29,7 @@ def fault_of_class(kind: str, cls: Any, base: type) -> str | None:
 
 def _faults_of_class(kind: str, cls: Any) -> Iterator[str]:
     missing = set(getattr(cls, "__abstractmethods__", ()))
-    attributes = ENCODER if kind == "encoder" else LEARNER
+    attributes = ATTRIBUTES[kind]
     missing |= {name for name in attributes if not hasattr(cls, name)}
     if missing:
         yield lacking(missing)
@@ -38,7 +38,7 @@ def _faults_of_class(kind: str, cls: Any) -> Iterator[str]:
     for name, (rule, holds) in attributes.items():
         if not holds(getattr(cls, name), known):
             yield f"its {name} must be {rule}, got {getattr(cls, name)!r}"
-    yield from _faults_of_space(cls, known)
+    yield from _faults_of_space(cls() if kind == "optimizer" else cls, known)
 
 
 def _faults_of_signature(maker: Callable[..., Any]) -> Iterator[str]:
@@ -50,9 +50,9 @@ def _faults_of_signature(maker: Callable[..., Any]) -> Iterator[str]:
             yield f"its parameter {name!r} must have a default"
 
 
-def _faults_of_space(cls: Any, known: Mapping[str, Any]) -> Iterator[str]:
+def _faults_of_space(plugin: Any, known: Mapping[str, Any]) -> Iterator[str]:
     try:
-        drawn = cls.suggest(RecordingTrial())
+        drawn = plugin.suggest(RecordingTrial())
     except Exception as error:  # a plugin may raise anything
         yield f"its suggest(trial) fails: {type(error).__name__}: {error}"
         return
@@ -60,7 +60,7 @@ def _faults_of_space(cls: Any, known: Mapping[str, Any]) -> Iterator[str]:
         yield f"its suggest(trial) must return its parameters by name, got {type(drawn).__name__}"
         return
     for name in drawn:
-        if name not in known:
+        if name.partition(".")[0] not in known:
             yield f"its suggest(trial) gives {name!r}, which its constructor does not take"
 
 
@@ -89,6 +89,11 @@ LEARNER: dict[str, Rule] = {
     ),
     "fit_parameters": ("parameters of its constructor", lambda value, known: set(value) <= set(known)),
 }
+OPTIMIZER: dict[str, Rule] = {
+    "version": _VERSION,
+    "kind": ("'filter', 'rule' or 'constraint'", lambda value, _: value in ("filter", "rule", "constraint")),
+}
+ATTRIBUTES = {"encoder": ENCODER, "learner": LEARNER, "optimizer": OPTIMIZER}
 
 
 def fault_of_maker(maker: Any) -> str | None:

@@ -1,8 +1,8 @@
-"""The names of all encoders, learners and tasks. Listing them imports none of them.
+"""The names of all encoders, learners, parts of optimizers and tasks. Listing them imports none of them.
 
-A public module of `encoders` or `learners` is a plugin that holds the class it is named after; one of `bench.tasks`
-holds a table of tasks. Other packages register through the entry-point groups ``mod97.encoders``, ``mod97.learners``
-and ``mod97.tasks``.
+A public module of `encoders`, `learners` or `learners.optim` is a plugin that holds the class it is named after; one of
+`bench.tasks` holds a table of tasks. Other packages register through the entry-point groups ``mod97.encoders``,
+``mod97.learners``, ``mod97.optimizers`` and ``mod97.tasks``.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from bench.tasks import Task
     from encoders import Encoder
     from learners import Learner
+    from learners.optim import Part
 
-Kind = Literal["encoder", "learner", "task"]
-KINDS: tuple[Kind, ...] = ("encoder", "learner", "task")
-BASES = {"encoder": "Encoder", "learner": "Learner"}
+Kind = Literal["encoder", "learner", "optimizer", "task"]
+KINDS: tuple[Kind, ...] = ("encoder", "learner", "optimizer", "task")
+PACKAGES = {"encoder": "encoders", "learner": "learners", "optimizer": "learners.optim", "task": "bench.tasks"}
+"""Where the plugins of each kind are."""
+BASES = {"encoder": "Encoder", "learner": "Learner", "optimizer": "Part"}
 TABLE = "TASKS"
 """The name of the table of tasks in a module of `bench.tasks`."""
 
@@ -109,6 +112,27 @@ def learner(name: str) -> "type[Learner]":
     return _loaded(_find("learner", name))
 
 
+def optimizer(name: str) -> "type[Part]":
+    """The class of a part of optimizers."""
+    return _loaded(_find("optimizer", name))
+
+
+def name_of(part: "Part") -> str:
+    """The name of a part of an optimizer.
+
+    :raises RequestError: where its class is not registered.
+    """
+    cls = type(part)
+    target, module = f"{cls.__module__}:{cls.__qualname__}", cls.__module__.rpartition(".")[2]
+    known = listings("optimizer")
+    if (usual := known.get(canonical(module))) is not None and usual.target == target:
+        return usual.name
+    for listing in known.values():
+        if listing.registered and (listing.target == target or _loaded(listing) is cls):
+            return listing.name
+    raise RequestError(f"The optimizer part {cls.__name__} is not registered, so that no record can name it.")
+
+
 def task(name: str) -> "Callable[..., Task]":
     """The maker of a task: its keyword arguments are the task's parameters."""
     return _loaded(_find("task", name))
@@ -121,7 +145,7 @@ def _find(kind: Kind, name: str) -> Listing:
         if several := several_message(kind, name):
             raise RequestError(several)
         other = next((k for k in KINDS if k != kind and canonical(name) in listings(k)), None)
-        hint = f" ({canonical(name)!r} is a {other})".replace("a encoder", "an encoder") if other else ""
+        hint = f" ({canonical(name)!r} is {'a' if other in ('learner', 'task') else 'an'} {other})" if other else ""
         raise RequestError(one_of(kind, name, known) + hint)
     return listing
 
@@ -154,7 +178,7 @@ def _fault(kind: Kind, loaded: Any) -> str | None:
 
     if kind == "task":
         return plugin_contract.fault_of_maker(loaded)
-    base = getattr(import_module(f"{kind}s"), BASES[kind])
+    base = getattr(import_module(PACKAGES[kind]), BASES[kind])
     return plugin_contract.fault_of_class(kind, loaded, base)
 
 
@@ -168,9 +192,11 @@ def _message(error: Exception) -> str:
 
 
 def _built_in(kind: Kind) -> Iterator[Listing]:
-    package = "bench.tasks" if kind == "task" else f"{kind}s"
-    spec = find_spec(package)
-    for folder in (spec.submodule_search_locations if spec else None) or ():
+    package = PACKAGES[kind]
+    root, *inner = package.split(".")
+    spec = find_spec(root)  # of a package inside another one it would import the outer one
+    for place in (spec.submodule_search_locations if spec else None) or ():
+        folder = str(Path(place, *inner))
         for module in iter_modules([folder]):
             if module.name.startswith("_") or module.ispkg:
                 continue

@@ -35,7 +35,7 @@ class Option(NamedTuple):
     help: str
     parse: Callable[[str], Any] = str
     rule: str = ""
-    plugin: Literal["encoder", "learner", "task"] | None = None
+    plugin: Literal["encoder", "learner", "optimizer", "task"] | None = None
     words: tuple[str, ...] = ()
     metavar: str | None = None
     default_text: str = ""
@@ -62,12 +62,20 @@ def option(help: str, *, default: Any = None, **more: Any) -> Any:
 class Request:
     """What to train, on which data, for how long: cells that differ only in their seed.
 
-    :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200}``.
+    :param settings: parameters by owner and name: ``{"encoder.n": 400, "task.operand_max": 200, "adamw.lr": 0.01}``.
     :param vault: test pairs that a study keeps aside: ``{"fraction": 0.2, "seed": 7, "open": False}``.
     """
 
     encoder: str = option("Encoder of the operands.", default=MISSING, plugin="encoder", several=True)
     learner: str = option("Learner to train.", default=MISSING, plugin="learner", several=True)
+    optimizer: str | None = option(
+        "Optimizer: parts joined by +, as grokfast-ema+adamw.",
+        plugin="optimizer",
+        metavar="PART[+PART…]",
+        default_text="the learner's own",
+        several=True,
+        owner="learner",
+    )
     settings: Mapping[str, Any] | None = None
     vault: Mapping[str, Any] | None = None
     combine: str | None = option(

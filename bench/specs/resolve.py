@@ -16,10 +16,11 @@ from bench.specs.normalize import (
     like_default,
     refuse_unknown,
 )
+from bench.specs.optimizers import make_optimizer, parts_of, resolve_optimizer
 from bench.specs.parameters import defaults_of, settable
 from bench.specs.plugin_contract import COMBINES, fault_of_task
 from bench.specs.request import VALIDATION_FOR_STOPPING, VAULT, Request
-from bench.specs.spec import Family, Spec, derive_seed, make
+from bench.specs.spec import Family, Spec, derive_seed, make, make_learner
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.suggestions import did_you_mean, matching_parameters, percent_hint, several_message
 from bench.tasks import Task
@@ -45,13 +46,20 @@ def family(request: Request, seed: int = 0) -> Family:
     :raises RequestError: where a name is unknown or a value breaks its rule.
     """
     for kind in registry.KINDS:
-        if not isinstance(name := getattr(request, kind), str):
+        name = getattr(request, kind)
+        if not isinstance(name, str) and not (kind == "optimizer" and name is None):
             raise RequestError(f"`{kind}` takes a name, got {name!r}.")
     split_seed = as_integer("split_seed", request.split_seed, 0)
     encoder_class, learner_class = registry.encoder(request.encoder), registry.learner(request.learner)
-    owned = _by_owner(
-        request.settings or {}, encoder=encoder_class, learner=learner_class, task=registry.task(request.task)
-    )
+    parts = {name: type(part) for name, part in parts_of(learner_class, request.optimizer).items()}
+    makers: dict[str, Any] = {
+        "encoder": encoder_class,
+        "learner": learner_class,
+        "task": registry.task(request.task),
+        **parts,
+    }
+    owned = _by_owner(request.settings or {}, makers)
+    optimizer = resolve_optimizer(learner_class, request.optimizer, {name: owned[name] for name in parts})
     task_values, task = _resolve_task(request.task, as_integer("modulus", request.modulus), owned["task"])
     from_task = {"modulus": task.modulus or task.n_operands}
     encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, from_task)
@@ -70,7 +78,8 @@ def family(request: Request, seed: int = 0) -> Family:
         encoder=encoder_values,
         combine=_one_of("combine", "combination", request.combine, COMBINES) or encoder.default_combine,
         sdr=encoder.default_sdr if sdr is None else None if sdr == "off" else as_integer("sdr", sdr),
-        learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed),
+        learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed, optimizer),
+        optimizer=optimizer,
         precision=_resolve_precision(request, learner_class),
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
         seed=seed,
@@ -101,8 +110,10 @@ def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"fraction": fraction, "seed": seed, "open": bool(vault.get("open", False))}
 
 
-def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """All constructor arguments but the budget, which is not part of a spec."""
+def _resolve_learner(
+    name: str, cls: type[Learner], values: Mapping[str, Any], seed: int, optimizer: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """All constructor arguments but the budget, which is not part of a spec, and the optimizer, which is apart."""
     budget = cls.budget_parameter
     if budget in values:
         options = " or ".join(f"`{name}`" for name in ("epochs", "steps") if name in (budget, "steps"))
@@ -112,19 +123,23 @@ def _resolve_learner(name: str, cls: type[Learner], values: Mapping[str, Any], s
         if parameter in values:
             raise RequestError(f"learner.{parameter} is for 'fit' alone: it does not apply here.")
         resolved.pop(parameter)
-    call_plugin(make(cls, resolved).check)
+    parts = None if optimizer is None else call_plugin(make_optimizer, optimizer)
+    call_plugin(make_learner(cls, resolved, parts).check)
     return resolved
 
 
-def _by_owner(settings: Mapping[str, Any], **makers: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+def _by_owner(settings: Mapping[str, Any], makers: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, Any]]:
+    """The settings by owner: encoder, learner, task, and each part of the optimizer."""
     owned: dict[str, dict[str, Any]] = {owner: {} for owner in makers}
     for key, value in settings.items():
-        owner, dot, name = key.partition(".")
-        name = name.replace("-", "_")
+        written, dot, name = key.partition(".")
+        owner, name = registry.canonical(written), name.replace("-", "_")
         if not dot or owner not in owned:
-            rule = "`settings` takes encoder.NAME=VALUE, learner.NAME=VALUE or task.NAME=VALUE"
+            owners = [f"{one}.NAME=VALUE" for one in makers]
+            rule = f"`settings` takes {', '.join(owners[:-1])} or {owners[-1]}"
             raise RequestError(f"{rule}, got {key!r}{did_you_mean(_matching(key, makers, near=True))}")
-        if name not in defaults_of(makers[owner]) and (elsewhere := _matching(key, makers)):
+        known = name.partition(".")[0] in defaults_of(makers[owner])
+        if not known and (elsewhere := _matching(key, makers)):
             raise RequestError(f"There is no parameter {key!r}{did_you_mean(elsewhere)}")
         owned[owner][name] = value
     return owned

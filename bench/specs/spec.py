@@ -2,21 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
-from bench.results import SCHEMA
+from bench.errors import RequestError
+from bench.results import SCHEMA, downgraded_specs, flat
 from bench.specs import registry
+from bench.specs.optimizers import changed_parts, links_of, make_optimizer, own_optimizer, part_names
 from bench.specs.parameters import defaults_of
+from bench.specs.values import LARGEST_SEED, listed, tupled
 from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 
-LARGEST_SEED = 2**31 - 1
 _PURPOSES = ("split", "encoder", "learner")
 
 
@@ -41,6 +43,7 @@ class Spec:
     """Everything but the budget that decides a result. Values are those of JSON: tuples are lists.
 
     :param vault: test pairs that a study keeps aside while it tunes, ``{fraction, seed, open}``, or None.
+    :param optimizer: the learner's, as `bench.specs.optimizers` describes it; None where the learner brings its own.
     """
 
     task: str
@@ -57,6 +60,7 @@ class Spec:
     split_seed: int
     seed: int
     vault: dict[str, Any] | None = None
+    optimizer: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As in a record, without the vault where there is none."""
@@ -73,22 +77,35 @@ class Spec:
     @cached_property
     def data(self) -> str:
         """The part of a spec that decides the pairs, their split and their codes, as JSON."""
-        others = ("learner", "precision", "seed")
+        others = ("learner", "optimizer", "precision", "seed")
         values = {name: value for name, value in self.to_dict().items() if name not in others}
         return json.dumps(values, sort_keys=True, default=repr)
 
     @cached_property
-    def versions(self) -> dict[str, int]:
+    def versions(self) -> dict[str, Any]:
         """The versions of the plugins, from which the id is made, too."""
-        return {
+        plugins = {
             "encoder": registry.encoder(self.encoder["name"]).version,
             "learner": registry.learner(self.learner["name"]).version,
         }
+        if self.optimizer is None:
+            return plugins
+        return plugins | {"optimizer": {name: registry.optimizer(name).version for name in self.optimizer_parts}}
+
+    @property
+    def optimizer_parts(self) -> list[str]:
+        """The names of the optimizer's parts, those inside others included."""
+        return [] if self.optimizer is None else part_names(self.optimizer)
 
     @cached_property
     def id(self) -> str:
         """A hash of the spec and the versions of its plugins, 16 hexadecimal digits."""
-        return hashlib.sha256(_identity(self.to_dict(), self.versions).encode()).hexdigest()[:16]
+        return _hash(_identity(self.to_dict(), self.versions))
+
+    @property
+    def older_ids(self) -> Iterator[str]:
+        """The ids that records of schema 1 had for this spec, the usual one first."""
+        return (_hash(_identity(older, self.versions, schema=1)) for older in downgraded_specs(self.to_dict()))
 
     @cached_property
     def label(self) -> str:
@@ -97,10 +114,34 @@ class Spec:
         >>> from bench.specs.resolve import resolve
         >>> resolve(encoder="cycle", learner="mlp", settings={"learner.alpha": 0.1})[0].label
         'cycle+sum+sdr200 → mlp(alpha=0.1)'
+        >>> resolve(encoder="onehot", learner="transformer", optimizer="muon", settings={"muon.lr": 0.1})[0].label
+        'onehot+concat → transformer · muon(lr=0.1)'
         """
         sdr = [] if self.sdr is None else [f"sdr{self.sdr}"]
         code = "+".join([_short(self.encoder, registry.encoder), self.combine, *sdr])
-        return f"{code} → {_short(self.learner, registry.learner)}"
+        return f"{code} → {_short(self.learner, registry.learner)}{self._optimizer_label()}"
+
+    def _optimizer_label(self) -> str:
+        """The optimizer, where it is not the learner's own as it comes."""
+        if self.optimizer is None:
+            return ""
+        learner = registry.learner(self.learner["name"])
+        changed = self.optimizer_settings(changed=True)
+        if not any(changed.values()) and list(changed) == list(own_optimizer(learner)):
+            return ""
+        return f" · {'+'.join(_called(name, values) for name, values in changed.items())}"
+
+    def optimizer_settings(self, changed: bool) -> dict[str, dict[str, Any]]:
+        """The parameters of the optimizer's parts, by the part's name and the names of parts inside it.
+
+        :param changed: only those that are not as the learner, or the part itself, has them.
+        """
+        if self.optimizer is None:
+            return {}
+        own = {name: flat(self.optimizer[name]) for name in self.optimizer if name != "name"}
+        if changed:
+            own = dict(changed_parts(registry.learner(self.learner["name"]), self.optimizer))
+        return {str(link): own[link.name] for link in links_of(self.optimizer["name"])}
 
     def make_task(self) -> Task:
         """The task."""
@@ -113,7 +154,8 @@ class Spec:
 
     def make_learner(self) -> Learner:
         """The learner, not fitted."""
-        return make(registry.learner(self.learner["name"]), self.learner)
+        optimizer = None if self.optimizer is None else make_optimizer(self.optimizer)
+        return make_learner(registry.learner(self.learner["name"]), self.learner, optimizer)
 
 
 _FIELDS = tuple(field.name for field in fields(Spec))
@@ -136,10 +178,16 @@ class Family:
 
     def id(self, seed: int) -> str:
         """The id of the spec of a seed, without making the spec: a sweep may have a million of them."""
-        text = self._identity[0]
-        for purpose, mark in self._identity[1].items():
-            text = text.replace(mark, str(seed if purpose == "seed" else derive_seed(seed, purpose)))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._hashed(self._identity, seed)
+
+    def older_id(self, seed: int) -> str | None:
+        """The id that a record of schema 1 usually had for the spec of a seed; None where there was none."""
+        return None if self._older is None else self._hashed(self._older, seed)
+
+    def _hashed(self, text: str, seed: int) -> str:
+        for purpose, mark in self._marks.items():
+            text = text.replace(json.dumps(mark), str(seed if purpose == "seed" else derive_seed(seed, purpose)))
+        return _hash(text)
 
     def _values(self, seeds: Mapping[str, Any]) -> dict[str, Any]:
         values = self.first.to_dict() | {"seed": seeds["seed"]}
@@ -151,28 +199,52 @@ class Family:
         return values
 
     @cached_property
-    def _identity(self) -> tuple[str, dict[str, str]]:
-        """The text whose hash is the id, with marks in place of seeds, and the mark of each seed."""
-        marks = {purpose: f"\0{purpose}\0" for purpose in (*self.follows, "seed")}
-        return _identity(self._values(marks), self.first.versions), {p: json.dumps(m) for p, m in marks.items()}
+    def _marks(self) -> dict[str, str]:
+        """What stands in place of each seed."""
+        return {purpose: f"\0{purpose}\0" for purpose in (*self.follows, "seed")}
+
+    @cached_property
+    def _identity(self) -> str:
+        """The text whose hash is the id, with marks in place of seeds."""
+        return _identity(self._values(self._marks), self.first.versions)
+
+    @cached_property
+    def _older(self) -> str | None:
+        """The same of schema 1."""
+        older = next(downgraded_specs(self._values(self._marks)), None)
+        return None if older is None else _identity(older, self.first.versions, schema=1)
 
 
-def _identity(spec: Mapping[str, Any], versions: Mapping[str, int]) -> str:
-    return json.dumps({"schema": SCHEMA, "spec": spec, "versions": versions}, sort_keys=True)
+def _identity(spec: Mapping[str, Any], versions: Mapping[str, Any], schema: int = SCHEMA) -> str:
+    """The text whose hash is the id. Records of schema 1 did not know versions of optimizers."""
+    if schema == 1:
+        versions = {owner: version for owner, version in versions.items() if owner != "optimizer"}
+    return json.dumps({"schema": schema, "spec": spec, "versions": versions}, sort_keys=True)
 
 
-def make(cls: Callable[..., Any], values: Mapping[str, Any]) -> Any:
-    """An encoder or a learner from its name and constructor arguments."""
-    return cls(**{name: _tupled(value) for name, value in values.items() if name != "name"})
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(map(_tupled, value)) if isinstance(value, list) else value
+def spec_of(record: Mapping[str, Any]) -> Spec:
+    """The spec of a record, as one that this version can compute again.
+
+    :raises RequestError: where other versions of its plugins made it.
+    """
+    spec = Spec.from_dict(record["spec"])
+    if record["id"] not in ([spec.id] if record["schema"] == SCHEMA else spec.older_ids):
+        raise RequestError(f"The record {record['id']!r} was made by other versions of its plugins: {spec.versions}.")
+    return spec
 
 
-def listed(value: Any) -> Any:
-    """The value with lists in place of tuples, as JSON has it."""
-    return [listed(v) for v in value] if isinstance(value, tuple | list) else value
+def make(cls: Callable[..., Any], values: Mapping[str, Any], **more: Any) -> Any:
+    """A plugin from its name and constructor arguments."""
+    return cls(**{name: tupled(value) for name, value in values.items() if name != "name"}, **more)
+
+
+def make_learner(cls: type[Learner], values: Mapping[str, Any], optimizer: Sequence[Any] | None) -> Any:
+    """A learner from its name and constructor arguments, with an optimizer where it takes one."""
+    return make(cls, values) if optimizer is None else make(cls, values, optimizer=optimizer)
 
 
 def non_defaults(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,5 +256,9 @@ def non_defaults(maker: Callable[..., Any], values: Mapping[str, Any]) -> dict[s
 def _short(values: Mapping[str, Any], load: Callable[[str], Any]) -> str:
     hidden = {"random_state", "modulus"}
     changed = {k: v for k, v in non_defaults(load(values["name"]), values).items() if k not in hidden}
-    inside = ", ".join(f"{k}={v}" for k, v in changed.items())
-    return f"{values['name']}({inside})" if inside else values["name"]
+    return _called(values["name"], changed)
+
+
+def _called(name: Any, values: Mapping[str, Any]) -> str:
+    inside = ", ".join(f"{k}={v}" for k, v in values.items())
+    return f"{name}({inside})" if inside else str(name)

@@ -134,4 +134,5 @@ def _name(planned: StudyPlan, spec: Spec) -> str:
     space, objectives = planned.space, "+".join(planned.objectives)
     shares = [f"{100 * one:g}%" for one in space.fractions or (spec.train_fraction,)]
     fraction = (".." if isinstance(space.fraction, Range) else "+").join(shares)
-    return " ".join(["+".join(space.encoders), space.learner, spec.task + modulus, spec.protocol, fraction, objectives])
+    tuned = [space.learner, *([f"({', '.join(space.optimizers)})"] if space.optimizers else [])]
+    return " ".join(["+".join(space.encoders), *tuned, spec.task + modulus, spec.protocol, fraction, objectives])

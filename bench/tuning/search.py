@@ -13,7 +13,7 @@ RUNS_ONLY = ("seeds", "seed", "split_seed", "stop_when_solved")
 """Fields of `bench.specs.Request` that a request to tune does not have, or has with another meaning."""
 SHARED = tuple(name for name in options(Request) if name not in RUNS_ONLY)
 """Fields of `bench.specs.Request` that a request to tune has too."""
-SEARCHED = ("encoder", "combine", "sdr", "train_fraction")
+SEARCHED = ("encoder", "optimizer", "combine", "sdr", "train_fraction")
 """Those of them that may be several values, which are a choice."""
 LIMITS = ("steps", "epochs", "seconds")
 """Those of them that limit the budget of a cell."""
@@ -27,7 +27,7 @@ class Search:
     the search. What died with its process is not counted. A later call may ask for more trials or compute; one that
     asks for less goes by what was asked before.
 
-    :param space: ranges and choices by name: ``{"learner.lr": "1e-4..1e-1:log", "encoder.base": [2, 10]}``.
+    :param space: ranges and choices by name: ``{"adamw.lr": "1e-4..1e-1:log", "encoder.base": [2, 10]}``.
     :param fix: parameters held at one value.
     """
 

@@ -230,7 +230,7 @@ class StudyPlan:
             spec = self.family(self.space.draw(trial)).first
             if choice.name == "train_fraction":
                 count_train(spec)
-            elif not choice.name.startswith("learner."):
+            elif choice.name.partition(".")[0] in {"encoder", "combine", "sdr", *self.space.encoders}:
                 operands_NK = spec.make_task().operands_NK
                 # One question is enough: codes of all can take long.
                 PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(operands_NK).codes(operands_NK[:1])  # type: ignore[arg-type]
@@ -253,6 +253,7 @@ class StudyPlan:
             "vault": self.common["vault"],
             "encoder": list(space.encoders),
             "learner": space.learner,
+            "optimizer": list(space.optimizers),
             "objective": list(self.objectives),
             **({"unit": "steps and FLOPs"} if set(RATIOS) & set(self.objectives) else {}),
             "sampler": self.sampler,
@@ -266,6 +267,7 @@ class StudyPlan:
             "versions": {
                 **{name: registry.encoder(name).version for name in space.encoders},
                 space.learner: registry.learner(space.learner).version,
+                **{name: registry.optimizer(name).version for name in space.parts},
             },
         }
         return found | {name: value for name, value in self.common.items() if name not in found}

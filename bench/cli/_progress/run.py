@@ -38,7 +38,7 @@ def _bars(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[R
         for step in todo:
             done = step.record["final"]["step"] or 0 if step.record and step.action in ("extend", "resume") else 0
             title, whole = f"seed {step.spec.seed}", max(1, step.budget.steps)
-            tasks[step.spec.id] = bars.add_task(title, total=whole, completed=done, note="", start=False, visible=False)
+            tasks[step.id] = bars.add_task(title, total=whole, completed=done, note="", start=False, visible=False)
 
         def show() -> None:
             if channel.leased_elsewhere:
@@ -75,7 +75,7 @@ class _Left(ProgressColumn):
 
 @contextmanager
 def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[Record], None]]:
-    seeds = {step.spec.id: step.spec.seed for step in todo}
+    seeds = {step.id: step.spec.seed for step in todo}
     started = time.monotonic()
     over: set[str] = set()
 

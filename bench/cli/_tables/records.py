@@ -29,15 +29,27 @@ def _pipeline(spec: Spec, verbose: bool) -> str:
     hidden = {"modulus"} if spec.encoder.get("modulus") in of_task and not verbose else set()
     encoder = _call(specs.registry.encoder(spec.encoder["name"]), spec.encoder, hidden, verbose)
     learner = _call(specs.registry.learner(spec.learner["name"]), spec.learner, (), verbose)
-    return f"{encoder} → {spec.combine} → {sdr} → {learner}"
+    return f"{encoder} → {spec.combine} → {sdr} → {learner}{_optimizer(spec, verbose)}"
+
+
+def _optimizer(spec: Spec, verbose: bool) -> str:
+    """The parts of the optimizer, with the settings that are not as the learner has them."""
+    if spec.optimizer is None:
+        return ""
+    shown = spec.optimizer_settings(changed=not verbose)
+    return " · " + "+".join(_called(name, values, verbose) for name, values in shown.items())
 
 
 def _call(cls: type, values: Mapping[str, Any], hidden: Collection[str], verbose: bool) -> str:
     """A plugin as one would call it: "mlp(alpha=0.1)"."""
     shown = values if verbose else specs.non_defaults(cls, values)
     hidden = {"name", "random_state", *hidden}
-    inside = ", ".join(f"{k}={_value(v, verbose)}" for k, v in shown.items() if k not in hidden)
-    return f"{values['name']}({inside})" if inside or verbose else values["name"]
+    return _called(values["name"], {k: v for k, v in shown.items() if k not in hidden}, verbose)
+
+
+def _called(name: str, values: Mapping[str, Any], verbose: bool) -> str:
+    inside = ", ".join(f"{k}={_value(v, verbose)}" for k, v in values.items())
+    return f"{name}({inside})" if inside or verbose else name
 
 
 def _value(value: Any, verbose: bool) -> str:
@@ -83,8 +95,8 @@ def _facts(spec: Spec) -> list[str]:
 
 def notes(records: Records, planned: Plan) -> list[str]:
     """Notices of the records, and what one must know of records that were stored before."""
-    budgets = {step.spec.id: step.budget.steps for step in planned.steps}
-    stored = {step.spec.id: step.record for step in planned.steps if step.action == "done"}
+    budgets = {step.id: step.budget.steps for step in planned.steps}
+    stored = {step.id: step.record for step in planned.steps if step.action == "done"}
     lines = sorted({f"Note: {notice}" for r in records if r["id"] not in stored for notice in r.get("notices", ())})
     if stored:
         kept = ", and keeps their states" if planned.keep_states else ""
@@ -100,10 +112,14 @@ def notes(records: Records, planned: Plan) -> list[str]:
 
 
 def _is_stale(record: Mapping[str, Any]) -> bool:
-    """Whether the source of the encoder or the learner has changed since the record was made."""
+    """Whether the source of a plugin has changed since the record was made."""
     then, spec = record["environment"].get("sources", {}), record["spec"]
-    plugins = {kind: getattr(specs.registry, kind)(spec[kind]["name"]) for kind in ("encoder", "learner")}
-    return any(kind in then and then[kind] != results.source_digest(cls) for kind, cls in plugins.items())
+    for owner, digest in then.items():
+        kind, _, name = owner.partition(" ")
+        plugin = getattr(specs.registry, kind)(name or spec[kind]["name"])
+        if digest != results.source_digest(plugin):
+            return True
+    return False
 
 
 def _number(value: float | int | None) -> str:
@@ -125,7 +141,7 @@ def print_plan(planned: Plan, verbose: bool = False) -> None:
             step.action,
             f"{step.budget.steps:,}",
             _number(step.record["final"]["step"] if step.record else None),
-            step.spec.id,
+            step.id,
         ]
         for step in planned.steps
     ]

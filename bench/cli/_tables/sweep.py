@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from bench import results, scheduling
+from bench import scheduling
 from bench.cli._messages import with_options
-from bench.cli._print import print_json, print_notes, print_table, print_text
+from bench.cli._print import DOCUMENTS, print_json, print_notes, print_table, print_text
 from bench.results import Record, about, duration, many, percent
 from bench.scheduling import Plan
 
@@ -154,7 +154,7 @@ def show_results(planned: Plan, as_json: bool) -> tuple[int, set[str]]:
 
 def _write_json(records: Iterable[tuple[int, Record]]) -> Iterator[tuple[int, Record]]:
     """Pass records on, and write them as one JSON document, without keeping them in memory."""
-    sys.stdout.write(f'{{"schema": {results.SCHEMA}, "cells": [')
+    sys.stdout.write(f'{{"schema": {DOCUMENTS}, "cells": [')
     for number, (place, record) in enumerate(records):
         sys.stdout.write((", " if number else "") + json.dumps(record, ensure_ascii=False, allow_nan=False))
         yield place, record

@@ -29,7 +29,7 @@ PURPOSES = ("train", "evaluate", "compile", "probes", "harness")
 
 def command(options: argparse.Namespace, results: str) -> list[str]:
     """The command line of the sweep."""
-    varied = ("learner.lr=0.0005,0.001,0.002,0.004", "learner.weight_decay=0.25,0.5,1,2")
+    varied = ("adamw.lr=0.0005,0.001,0.002,0.004", "adamw.weight_decay=0.25,0.5,1,2")
     return [
         *(sys.executable, "-m", "bench", "sweep", "--encoder", "onehot", "--learner", "transformer"),
         *(part for one in varied for part in ("--vary", one)),

@@ -37,41 +37,37 @@ LEE: dict[str, Any] = {
     "learner.init_scale": 1.0,
     "learner.init_gain": 1.0,
     "learner.batch_size": 512,
-    "learner.optimizer": "adam",
 }
-"""The transformer and optimizer of Lee et al. (arXiv 2405.20233): coupled decay, batches of 512."""
+"""The transformer of Lee et al. (arXiv 2405.20233), and batches of 512. Its optimizer is Adam with coupled decay."""
 
-MULTIPLY = POWER | {"task": "multiply"}
+MULTIPLY = POWER | {"task": "multiply", "optimizer": "adam"}
 AS_POWER = {
     "learner.norm": "post",
     "learner.positions": "sinusoidal",
     "learner.init_scale": 1.0,
     "learner.init_gain": 1.0,
 }
+FULL_BATCH = {"learner.batch_size": 0}
 ROWS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
-    "adamw": (1_200, FULL_40, {"learner.batch_size": 0}),
-    "muon": (200, FULL_40, {"learner.batch_size": 0, "learner.optimizer": "muon", "learner.lr": 0.02}),
-    "adamw-unit-start": (2_000, FULL_40, {"learner.batch_size": 0} | AS_POWER),
-    "muon-unit-start": (
-        500,
-        FULL_40,
-        {"learner.batch_size": 0, "learner.optimizer": "muon", "learner.lr": 0.02} | AS_POWER,
-    ),
+    "adamw": (1_200, FULL_40, FULL_BATCH),
+    "muon": (200, FULL_40 | {"optimizer": "muon"}, FULL_BATCH),
+    "adamw-unit-start": (2_000, FULL_40, FULL_BATCH | AS_POWER),
+    "muon-unit-start": (500, FULL_40 | {"optimizer": "muon"}, FULL_BATCH | AS_POWER),
     "decay": (2_000, POWER, {}),
-    "no-decay": (40_000, POWER, {"learner.weight_decay": 0.0}),
-    "lee-plain": (60_000, MULTIPLY, LEE | {"learner.weight_decay": 0.0}),
-    "lee-ema": (2_500, MULTIPLY, LEE | {"learner.weight_decay": 0.005, "learner.grokfast": "ema"}),
-    "lee-ma": (2_500, MULTIPLY, LEE | {"learner.weight_decay": 0.01, "learner.grokfast": "ma"}),
-    "lee-adamw": (2_500, MULTIPLY, LEE | {"learner.weight_decay": 1.0, "learner.optimizer": "adamw"}),
+    "no-decay": (40_000, POWER, {"adamw.weight_decay": 0.0}),
+    "lee-plain": (60_000, MULTIPLY, LEE),
+    "lee-ema": (2_500, MULTIPLY | {"optimizer": "grokfast-ema+adam"}, LEE | {"adam.weight_decay": 0.005}),
+    "lee-ma": (2_500, MULTIPLY | {"optimizer": "grokfast-ma+adam"}, LEE | {"adam.weight_decay": 0.01}),
+    "lee-adamw": (2_500, MULTIPLY | {"optimizer": "adamw"}, LEE),
     "quadratic-12": (
         20_000,
         {"learner": "quadratic", "encoder": "onehot", "train_fraction": 0.12},
         {
-            "learner.lr": 0.02,
-            "learner.weight_decay": 6.0,
-            "learner.eps": 1e-5,
-            "learner.schedule": "cosine",
-            "learner.decay_steps": 20_000,
+            "adamw.lr": 0.02,
+            "adamw.weight_decay": 6.0,
+            "adamw.eps": 1e-5,
+            "adamw.schedule": "cosine",
+            "adamw.decay_steps": 20_000,
         },
     ),
 }

@@ -2,11 +2,11 @@
 
     python -m bench.recipes.measurements.optimizers ARM …|all [--fractions 0.5 0.3] [--trials 64] [--search 1]
 
-Every arm is one study of `bench tune`, with the space that the transformer suggests (step size, decay, β₂, warm-up), a
-wider range of step sizes, and whatever parameters the arm adds. All are tested on the same vault, and the winners'
-fresh seeds are the same. Steps are first crossings of 99 % of the vault's pairs; a seed that does not reach it counts
-as the slowest. Without an arm the arms are listed with what they cost. The winners' records are kept in the results
-folder: `python -m bench rank --results DIR` gives intervals.
+Every arm is one study of `bench tune`, with the space that the parts of its optimizer suggest (of AdamW step size,
+decay and β₂, of GrokFast both parameters), a wider range of step sizes, and warm-up. All are tested on the same vault,
+and the winners' fresh seeds are the same. Steps are first crossings of 99 % of the vault's pairs; a seed that does not
+reach it counts as the slowest. Without an arm the arms are listed with what they cost. The winners' records are kept in
+the results folder: `python -m bench rank --results DIR` gives intervals.
 """
 
 import argparse
@@ -19,24 +19,15 @@ from bench.recipes.measurements._study import chosen, crossing, measure_each, pa
 from bench.results import about, duration
 
 RATES = "3e-4..3e-2:log"
-FILTER = {"learner.grokfast_lamb": "0.1..10:log"}
-ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "adamw": ({"learner.lr": RATES}, {}),
-    "grokfast-ema": (
-        {"learner.lr": RATES, "learner.grokfast_alpha": "0.8..0.99"} | FILTER,
-        {"learner.grokfast": "ema"},
-    ),
-    "grokfast-ma": (
-        {"learner.lr": RATES, "learner.grokfast_window": (20, 100)} | FILTER,
-        {"learner.grokfast": "ma"},
-    ),
-    "muon": (
-        {"learner.lr": "1e-3..1e-1:log", "learner.muon_rest_lr": RATES, "learner.momentum": "0.8..0.99"},
-        {"learner.optimizer": "muon"},
-    ),
-    "orthograd": ({"learner.lr": RATES}, {"learner.orthograd": True}),
+WARMUP = {"adamw.warmup": "1..100:log"}
+ARMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "adamw": ("adamw", {"adamw.lr": RATES} | WARMUP),
+    "grokfast-ema": ("grokfast-ema+adamw", {"adamw.lr": RATES} | WARMUP),
+    "grokfast-ma": ("grokfast-ma+adamw", {"adamw.lr": RATES} | WARMUP),
+    "muon": ("muon", {"muon.lr": "1e-3..1e-1:log", "muon.rest.lr": RATES, "muon.warmup": "1..100:log"}),
+    "orthograd": ("orthograd+adamw", {"adamw.lr": RATES} | WARMUP),
 }
-"""The space beside the transformer's own, and the settings that are fixed."""
+"""The optimizer, and the space beside what its parts suggest."""
 
 STEPS = {0.5: 1_500, 0.3: 5_000}
 """Budget of a cell, by the share of the pairs that train."""
@@ -51,12 +42,12 @@ REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "v
 
 def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Tune one arm at one fraction, or continue its study; raise KeyboardInterrupt where it was interrupted."""
-    space, fix = ARMS[arm]
+    optimizer, space = ARMS[arm]
     start = time.perf_counter()
     done = tune(
         **REQUEST,
+        optimizer=optimizer,
         space=space,
-        fix=fix,
         train_fraction=fraction,
         steps=STEPS.get(fraction, LONGEST),
         trials=options.trials,
@@ -92,13 +83,13 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict
 
 def _described(arm: str, options: argparse.Namespace) -> str:
     """The search of an arm, and its cost at most."""
-    space, fix = ARMS[arm]
-    settings = ", ".join([*(f"{k} {v}" for k, v in space.items()), *(f"{k}={v}" for k, v in fix.items())])
+    optimizer, space = ARMS[arm]
+    settings = ", ".join(f"{k} {v}" for k, v in space.items())
     trainings = options.trials * options.seeds + options.fresh
     longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
     steps = trainings * longest
     cost = f"{about(steps / H200)} on an H200, {duration(steps * CORE)} of CPU cores at most"
-    return f"{trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
+    return f"{optimizer}: {trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from learners import Problem
 from learners.fleet import ACTIVATIONS, Network, Noise, TorchLearner
+from learners.optim import Adam, AdamW
 
 HELD_OUT_BATCH = 512
 FORM = {
@@ -26,16 +27,7 @@ FORM = {
     "shared_blocks": False,
 }
 """The form of the transformer that is written out."""
-PLAIN = {
-    "decay": None,
-    "grokfast": "none",
-    "orthograd": False,
-    "gradient_noise": 0.0,
-    "weight_noise": 0.0,
-    "schedule": "constant",
-    "dropout": 0.0,
-    "lora_rank": 0,
-}
+PLAIN = {"dropout": 0.0, "lora_rank": 0}
 """What neither script has."""
 
 
@@ -123,6 +115,18 @@ def plain_module(learner: TorchLearner, problem: Problem) -> nn.Module:
     return module
 
 
+def plain_rule(learner: TorchLearner) -> Adam | AdamW:
+    """The rule of a learner that a script has.
+
+    :raises ValueError: for an optimizer that is not Adam or AdamW with constant steps and usual decay alone.
+    """
+    rule, *others = learner.parts
+    plain = type(rule) in (Adam, AdamW) and not others
+    if not plain or rule.schedule != "constant" or rule.decay != type(rule).decay:
+        raise ValueError(f"The usual script is written for adam and adamw as they come, got {learner.parts}.")
+    return rule
+
+
 class Script:
     """Trains one model in a Python loop.
 
@@ -140,16 +144,13 @@ class Script:
         tokens = torch.as_tensor(problem.codes.index_NS)
         self.x, self.y = tokens[problem.train].to(device), torch.as_tensor(problem.y).to(device)
         self.held_x, self.held_y = tokens[held_out[0]].to(device), torch.as_tensor(held_out[1]).to(device)
-        kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-        if learner.optimizer not in kinds:
-            raise ValueError(f"The usual script is written for adam and adamw, got {learner.optimizer!r}.")
         for name, value in PLAIN.items():
             if getattr(learner, name, value) != value:
                 raise ValueError(f"The usual script is written for {name}={value!r}, got {getattr(learner, name)!r}.")
-        self.optimizer = kinds[learner.optimizer](
-            self.module.parameters(), learner.lr, learner.betas, learner.eps, learner.weight_decay
-        )
-        warmup = max(1, learner.warmup)
+        rule = plain_rule(learner)
+        kind = torch.optim.AdamW if isinstance(rule, AdamW) else torch.optim.Adam
+        self.optimizer = kind(self.module.parameters(), rule.lr, rule.betas, rule.eps, rule.weight_decay)
+        warmup = max(1, rule.warmup)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda t: min(1.0, (t + 1) / warmup))
         self.loss = learner.example_losses
         self.local = isinstance(self.module, OfCodes) and self.module.network.local

@@ -32,20 +32,21 @@ from bench.results import Record
 from learners import TorchMLP
 
 PRESET = TorchMLP.scikit().get_params()
-SHAPE = ("hidden_layer_sizes", "init", "loss", "optimizer", "betas", "weight_decay", "warmup", "batch_size")
+SHAPE = ("hidden_layer_sizes", "init", "loss", "batch_size")
 
 ROUTES: dict[str, tuple[int, dict[str, Any], dict[str, Any], str]] = {
     "transformer": (3_000, {"learner": "transformer", "encoder": "onehot", "pairs": "ordered"}, {}, "0.99"),
     "transformer-muon": (
         600,
-        {"learner": "transformer", "encoder": "onehot", "pairs": "ordered"},
-        {"learner.optimizer": "muon", "learner.lr": 0.02},
+        {"learner": "transformer", "encoder": "onehot", "optimizer": "muon", "pairs": "ordered"},
+        {},
         "0.99",
     ),
     "torch-mlp": (
         2_400,
-        {"learner": "torch-mlp", "encoder": "cycle", "pairs": "distinct"},
-        {f"learner.{name}": PRESET[name] for name in SHAPE},
+        {"learner": "torch-mlp", "encoder": "cycle", "optimizer": "adam", "pairs": "distinct"},
+        {f"learner.{name}": PRESET[name] for name in SHAPE}
+        | {f"adam.{name}": PRESET[f"optimizer__adam__{name}"] for name in ("betas", "warmup")},
         "0.95",
     ),
     "quadratic": (60, {"learner": "quadratic", "encoder": "onehot"}, {}, "0.99"),

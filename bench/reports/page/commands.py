@@ -66,6 +66,7 @@ def _request(row: Row, changed: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     named: dict[str, Any] = {"encoder": row.encoder, "learner": row.learner}
     named |= {} if row.task == Request.task else {"task": row.task}
+    named |= {} if row.optimizer == usual.get("optimizer.name") else {"optimizer": row.optimizer}
     named |= {} if row.modulus == usual["modulus"] else {"modulus": row.modulus}
     return named | request_of(changed)
 

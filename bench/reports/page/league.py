@@ -26,7 +26,8 @@ from bench.reports.page.packing import short
 from bench.results import many
 
 FIELDS = (
-    *("rank", "rank_low", "rank_high", "rank_level", "label", "encoder", "learner", "task", "modulus", "protocol"),
+    *("rank", "rank_low", "rank_high", "rank_level", "label", "encoder", "learner", "optimizer"),
+    *("task", "modulus", "protocol"),
     *("train_fraction", "board", "n", "estimate", "low", "high", "level", "mean", "improvement"),
     *("solved", "solved_low", "solved_high", "unconfirmed", "stopped", "horizon", "gives_away", "test_accuracy"),
     *("lowest", "highest", "train_accuracy", "diagonal", "parameters", "seconds", "flops", "diverged"),

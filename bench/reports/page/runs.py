@@ -9,8 +9,7 @@ from bench.ranking import Row, Run
 from bench.reports.page.commands import Limits, commands_of
 from bench.reports.page.packing import Shared, short
 from bench.reports.page.settings import settings_data, settings_of
-from bench.results import Record, crossings
-from bench.specs import flat
+from bench.results import Record, crossings, flat
 
 TARGET = "0.99"
 """Of the crossings in the table of seeds."""

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from bench.errors import BenchError
 from bench.ranking import Row
 from bench.reports.page.packing import Shared
-from bench.specs import default_settings, flat
+from bench.results import flat
+from bench.specs import default_settings
 
 NONE: Mapping[str, Any] = {}
 """One object, by which rows without defaults are known to share them."""
@@ -25,8 +26,9 @@ class Settings(NamedTuple):
 
 
 def settings_of(row: Row) -> Settings:
-    """The settings of a row beside the defaults of its encoder, learner, task and modulus."""
-    usual, own = usual_settings(row.encoder, row.learner, str(row.task), row.modulus), flat(row.config)
+    """The settings of a row beside the defaults of its encoder, learner, optimizer, task and modulus."""
+    usual = usual_settings(row.encoder, row.learner, str(row.task), row.modulus, row.optimizer)
+    own = flat(row.config)
     changed = {name: value for name, value in own.items() if name not in usual or usual[name] != value}
     return Settings(usual, changed, [name for name in usual if name not in own])
 
@@ -44,9 +46,11 @@ def _distinct(settings: Sequence[Settings]) -> Iterable[Settings]:
     return {id(one.defaults): one for one in settings}.values()
 
 
-def usual_settings(encoder: str, learner: str, task: str, modulus: int | None = None) -> Mapping[str, Any]:
+def usual_settings(
+    encoder: str, learner: str, task: str, modulus: int | None = None, optimizer: str | None = None
+) -> Mapping[str, Any]:
     """The settings of a run for which only these are given; none where a plugin is not installed."""
     try:
-        return default_settings(encoder, learner, task, modulus)
+        return default_settings(encoder, learner, task, modulus, optimizer)
     except (BenchError, TypeError):
         return NONE

@@ -80,8 +80,10 @@ class PackedStore(RecordSource):
         """Ids of all records, sorted."""
         return list(self._rows)
 
-    def read(self, id: str) -> Record | None:
-        """A record; None where there is none. Of a curve that was not packed, the lists are missing or empty.
+    def stored(self, id: str) -> Record | None:
+        """A record as it was packed; None where there is none.
+
+        Of a curve that was not packed, the lists are missing or empty.
 
         :raises StoreError: where it is not a complete record.
         """

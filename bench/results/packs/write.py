@@ -170,6 +170,8 @@ def _read_back(path: Path, digests: Sequence[bytes]) -> None:
 
     :raises StoreError: where one is another one.
     """
-    for record, digest in zip(PackedStore(path).records(), digests, strict=True):
-        if _digest(record) != digest:
-            raise StoreError(f"The record {record['id']} cannot be packed: it is read back as another one (a bug).")
+    packed = PackedStore(path)
+    for id, digest in zip(packed.ids(), digests, strict=True):
+        record = packed.stored(id)
+        if record is None or _digest(record) != digest:
+            raise StoreError(f"The record {id} cannot be packed: it is read back as another one (a bug).")

@@ -47,8 +47,8 @@ Choices = tuple[Any, ...]
 def native(value: Any) -> Any:
     """A value with numpy's scalars and arrays replaced by Python's numbers and lists.
 
-    >>> native({"learner.width": [np.int64(8), 16], "learner.lr": np.float64(0.5)})
-    {'learner.width': [8, 16], 'learner.lr': 0.5}
+    >>> native({"learner.width": [np.int64(8), 16], "adamw.lr": np.float64(0.5)})
+    {'learner.width': [8, 16], 'adamw.lr': 0.5}
     """
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
@@ -65,11 +65,11 @@ def parse_space(name: str, what: Any, option: str | None = None) -> Range | Choi
     :param option: the option that errors name; None takes --space and the name.
     :raises RequestError: for anything else.
 
-    >>> parse_space("learner.lr", "1e-4..1e-1:log")
+    >>> parse_space("adamw.lr", "1e-4..1e-1:log")
     Range(low=0.0001, high=0.1, log=True, whole=False)
     >>> parse_space("encoder.base", [2, 3, 10])
     (2, 3, 10)
-    >>> parse_space("learner.betas", [(0.9, 0.98), (0.9, 0.99)])
+    >>> parse_space("adamw.betas", [(0.9, 0.98), (0.9, 0.99)])
     ((0.9, 0.98), (0.9, 0.99))
     """
     option = option or f"`space` {name}"

@@ -1,22 +1,22 @@
-"""The space that a study searches: the spaces of its learner and encoders, which a request may narrow or widen.
+"""The space that a study searches: the spaces of its learner, optimizers and encoders, which a request may change.
 
-The name of a parameter begins with its owner: ``learner.lr``, ``encoder.n``. If a study tries several encoders, it is
-``cycle.n``, since parameters of one name of two encoders are two parameters. ``encoder``, ``combine`` and ``sdr`` are
-parameters too if the request names several.
+The name of a parameter begins with its owner: ``learner.width``, ``encoder.n``, and for a part of an optimizer
+``adamw.lr``. If a study tries several encoders, it is ``cycle.n``, since parameters of one name of two encoders are two
+parameters. ``encoder``, ``optimizer``, ``combine`` and ``sdr`` are parameters too if the request names several.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.errors import RequestError, one_of
-from bench.specs import RecordingTrial, Request, defaults_of, registry
+from bench.specs import RecordingTrial, Request, canonical_optimizer, defaults_of, parts_of, registry, settable_of
 from bench.tuning.space.ranges import Choices, Range, drawn_as, parse_space
 
 
 @dataclass
 class OverridingTrial:
-    """A trial for the `suggest` of a learner or encoder: it adds the owner to names, and overrides ranges.
+    """A trial for the `suggest` of a plugin: it adds the owner to names, and overrides ranges.
 
     :param trial: draws the values.
     :param owner: the first part of the parameters' names.
@@ -97,17 +97,38 @@ class Choice:
     :param name: the parameter, as a trial names it.
     :param drawn: the value, as a trial draws it.
     :param encoders: the encoders with which it can be drawn.
+    :param optimizers: likewise; empty where the learner's own is the only one.
     """
 
     option: str
     name: str
     drawn: Any
     encoders: tuple[str, ...]
+    optimizers: tuple[str, ...]
 
     def pinned(self, number: int, others: Any) -> PinnedTrial:
-        """A trial that draws this value, and for each number another encoder."""
-        encoder = self.encoders[number % len(self.encoders)]
-        return PinnedTrial({"encoder": encoder, self.name: self.drawn}, others)
+        """A trial that draws this value, and for each number another encoder and optimizer."""
+        named = {"encoder": self.encoders, "optimizer": self.optimizers}
+        given = {name: several[number % len(several)] for name, several in named.items() if several}
+        return PinnedTrial({**given, self.name: self.drawn}, others)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Something with parameters of its own.
+
+    :param name: the first part of their names.
+    :param whose: what it is, in messages.
+    :param setting: the first part of their names in a request.
+    :param suggest: draws them.
+    :param defaults: by parameter.
+    """
+
+    name: str
+    whose: str
+    setting: str
+    suggest: Callable[[Any], Mapping[str, Any]]
+    defaults: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -115,6 +136,7 @@ class SearchSpace:
     """Everything that the trials of a study may draw.
 
     :param encoders: names to choose from.
+    :param optimizers: names to choose from; none takes the learner's own.
     :param combine: ways to combine operands to choose from; none takes the encoder's default.
     :param sdr: numbers of features to keep of a slot, or "off", to choose from; none takes the encoder's default.
     :param ranges: ranges and choices that replace those of a `suggest`, or add a parameter that it does not draw.
@@ -124,6 +146,7 @@ class SearchSpace:
 
     encoders: tuple[str, ...]
     learner: str
+    optimizers: tuple[str, ...] = ()
     combine: tuple[str, ...] = ()
     sdr: tuple[int | str, ...] = ()
     ranges: Mapping[str, Range | Choices] = field(default_factory=dict)
@@ -136,54 +159,72 @@ class SearchSpace:
         wanted = self.fraction
         return (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted or ()
 
+    @property
+    def parts(self) -> list[str]:
+        """The parts of all optimizers by name."""
+        return list(dict.fromkeys(name for optimizer in self._optimizers for name in self._parts(optimizer)))
+
+    @property
+    def _optimizers(self) -> tuple[str | None, ...]:
+        """The names, or None alone for the learner's own."""
+        return self.optimizers or (None,)
+
     def draw(self, trial: Any) -> dict[str, Any]:
         """Arguments of `bench.specs.resolve.family`, drawn by an Optuna trial or a stand-in for one."""
-        return self._draw_with(trial, _one(trial, "encoder", self.encoders))
+        encoder = _one(trial, "encoder", self.encoders)
+        return self._draw_with(trial, encoder, _one(trial, "optimizer", self._optimizers))
 
     def describe(self) -> dict[str, str]:
         """The range or choices of each parameter in words, by name."""
         recorder = RecordingTrial()
         _one(recorder, "encoder", self.encoders)
+        _one(recorder, "optimizer", self._optimizers)
         for encoder in self.encoders:
-            self._draw_with(recorder, encoder)
+            for optimizer in self._optimizers:
+                self._draw_with(recorder, encoder, optimizer)
         return recorder.ranges
 
     def choices(self) -> Iterator[Choice]:
         """Every choice that the request names, and both ends of its ranges."""
         for encoder in self.encoders:
-            yield Choice(f"`encoder` {encoder}", "encoder", encoder, (encoder,))
+            yield Choice(f"`encoder` {encoder}", "encoder", encoder, (encoder,), self.optimizers)
+        for optimizer in self.optimizers:
+            yield Choice(f"`optimizer` {optimizer}", "optimizer", optimizer, self.encoders, (optimizer,))
         for name, several in (("combine", self.combine), ("sdr", self.sdr)):
             for one in several:
-                yield Choice(f"`{name}` {one}", name, one, self.encoders)
+                yield Choice(f"`{name}` {one}", name, one, self.encoders, self.optimizers)
         for share in self.fractions:
-            yield Choice(f"`train_fraction` {share}", "train_fraction", share, self.encoders)
+            yield Choice(f"`train_fraction` {share}", "train_fraction", share, self.encoders, self.optimizers)
         for name, wanted in self.ranges.items():
             owner = name.partition(".")[0]
             encoders = (owner,) if owner in self.encoders else self.encoders
+            optimizers = tuple(one for one in self.optimizers if owner in self._parts(one)) or self.optimizers
             span = f"{wanted.low:g}..{wanted.high:g}" if isinstance(wanted, Range) else None
             for one in (wanted.low, wanted.high) if isinstance(wanted, Range) else wanted:
-                yield Choice(f"`space` {name}={span or one}", name, drawn_as(one), encoders)
+                yield Choice(f"`space` {name}={span or one}", name, drawn_as(one), encoders, optimizers)
 
     def check(self) -> None:
         """Raise RequestError if a name is not a parameter of the learner, an encoder or the task."""
         known = {"task"}
         for encoder in self.encoders:
-            for owner, kind, cls in self._owners(encoder):
-                known.add(owner)
-                self._check_owned(owner, f"{kind} {encoder if kind == 'encoder' else self.learner!r}", cls)
+            for optimizer in self._optimizers:
+                for owner in self._owners(encoder, optimizer):
+                    known.add(owner.name)
+                    self._check_owned(owner)
         for name in (*self.ranges, *self.fixed):
-            owner, _, short = name.partition(".")
-            if not short or owner not in known or (owner == "task" and name in self.ranges):
-                owners = " or ".join(f"{owner}.NAME" for owner in sorted(known - {"task"}))
+            first, _, short = name.partition(".")
+            if not short or first not in known or (first == "task" and name in self.ranges):
+                owners = " or ".join(f"{one}.NAME" for one in sorted(known - {"task"}))
                 raise RequestError(f"`space` and `fix` take {owners}, got {name!r}.")
         for name in self.ranges.keys() & self.fixed.keys():
             raise RequestError(f"`space` and `fix` exclude each other, got both for {name!r}.")
 
-    def _draw_with(self, trial: Any, encoder: str) -> dict[str, Any]:
+    def _draw_with(self, trial: Any, encoder: str, optimizer: str | None) -> dict[str, Any]:
         drawn: dict[str, Any] = {"encoder": encoder, "learner": self.learner}
+        drawn |= {} if optimizer is None else {"optimizer": optimizer}
         settings = {name: value for name, value in self.fixed.items() if name.startswith("task.")}
-        for owner, kind, cls in self._owners(encoder):
-            settings |= {f"{kind}.{name}": value for name, value in self._draw_owned(trial, owner, cls).items()}
+        for owner in self._owners(encoder, optimizer):
+            settings |= {f"{owner.setting}.{name}": value for name, value in self._draw_owned(trial, owner).items()}
         for name, choices in (("combine", self.combine), ("sdr", self.sdr)):
             if choices:
                 drawn[name] = _one(trial, name, choices)
@@ -193,38 +234,44 @@ class SearchSpace:
             drawn["train_fraction"] = _one(trial, "train_fraction", self.fraction)
         return {**drawn, "settings": settings}
 
-    def _draw_owned(self, trial: Any, owner: str, cls: type) -> dict[str, Any]:
-        suggesting = OverridingTrial(trial, owner, self.ranges, self.fixed)
-        values = dict(cls.suggest(suggesting))  # type: ignore[attr-defined]
-        for name in self._overridden(owner):
+    def _draw_owned(self, trial: Any, owner: Owner) -> dict[str, Any]:
+        suggesting = OverridingTrial(trial, owner.name, self.ranges, self.fixed)
+        values = dict(owner.suggest(suggesting))
+        for name in self._overridden(owner.name):
             if name not in suggesting.asked:
-                values[name] = suggesting.override(name, defaults_of(cls)[name])
+                values[name] = suggesting.override(name, owner.defaults[name])
         return values
 
-    def _check_owned(self, owner: str, whose: str, cls: type) -> None:
-        suggesting = OverridingTrial(RecordingTrial(), owner)
-        made = cls.suggest(suggesting).keys() - suggesting.asked  # type: ignore[attr-defined]
-        names = suggesting.asked | set(defaults_of(cls))
-        for name in self._overridden(owner):
+    def _check_owned(self, owner: Owner) -> None:
+        suggesting = OverridingTrial(RecordingTrial(), owner.name)
+        made = owner.suggest(suggesting).keys() - suggesting.asked
+        names = suggesting.asked | set(owner.defaults)
+        for name in self._overridden(owner.name):
             if name in made:
-                parts = ", ".join(f"{owner}.{part}" for part in sorted(suggesting.asked))
-                raise RequestError(f"{owner}.{name} is made of what its space draws: name one of {parts}.")
+                parts = ", ".join(f"{owner.name}.{part}" for part in sorted(suggesting.asked))
+                raise RequestError(f"{owner.name}.{name} is made of what its space draws: name one of {parts}.")
             if name not in names:
-                raise RequestError(one_of(f"parameter of the {whose}:", name, names))
-            wanted = self.ranges.get(f"{owner}.{name}")
-            if isinstance(wanted, Range) and isinstance(defaults_of(cls).get(name), bool):
+                raise RequestError(one_of(f"parameter of the {owner.whose}:", name, names))
+            wanted = self.ranges.get(f"{owner.name}.{name}")
+            if isinstance(wanted, Range) and isinstance(owner.defaults.get(name), bool):
                 span = f"{wanted.low:g}..{wanted.high:g}"
-                raise RequestError(f"`space` {owner}.{name} takes true,false: it is a flag, got {span}.")
+                raise RequestError(f"`space` {owner.name}.{name} takes true,false: it is a flag, got {span}.")
 
     def _overridden(self, owner: str) -> list[str]:
         names = (name.partition(".") for name in (*self.ranges, *self.fixed))
         return [short for first, _, short in names if first == owner]
 
-    def _owners(self, encoder: str) -> list[tuple[str, str, type]]:
-        """The first part of parameters' names, with its kind and class."""
+    def _parts(self, optimizer: str | None) -> dict[str, Any]:
+        return parts_of(registry.learner(self.learner), optimizer)
+
+    def _owners(self, encoder: str, optimizer: str | None) -> Iterator[Owner]:
+        """The encoder, the learner and the parts of the optimizer."""
         named = "encoder" if len(self.encoders) == 1 else encoder
-        found = registry.encoder(encoder), registry.learner(self.learner)
-        return [(named, "encoder", found[0]), ("learner", "learner", found[1])]
+        coded, learner = registry.encoder(encoder), registry.learner(self.learner)
+        yield Owner(named, f"encoder {encoder}", "encoder", coded.suggest, defaults_of(coded))
+        yield Owner("learner", f"learner {self.learner!r}", "learner", learner.suggest, defaults_of(learner))
+        for name, part in self._parts(optimizer).items():
+            yield Owner(name, f"optimizer {name!r}", name, part.suggest, settable_of(part))
 
 
 def make_space(
@@ -232,7 +279,8 @@ def make_space(
 ) -> SearchSpace:
     """A space whose names are checked; its values are checked by constructors when they are drawn.
 
-    :param request: names the learner, and the encoders, combinations and numbers of features to choose from.
+    :param request: names the learner, and the encoders, optimizers, combinations and numbers of features to choose
+        from.
     :raises RequestError: if an encoder, learner or parameter is unknown, a range is empty, or a fraction is wrong.
     """
     encoders = tuple(dict.fromkeys(registry.canonical(str(name)) for name in _several(request.encoder)))
@@ -240,12 +288,13 @@ def make_space(
         raise RequestError("`encoder` takes one or more names, got none.")
     ranges = {name.replace("-", "_"): parse_space(name, text) for name, text in (space or {}).items()}
     fixed = {name.replace("-", "_"): value for name, value in (fix or {}).items()}
-    # "-" and "_" are the same in an encoder's name, and "_" is a parameter's.
-    named = {name.replace("-", "_"): name for name in encoders}
-    ranges, fixed = (_owned(values, named) for values in (ranges, fixed))
+    optimizers = tuple(map(canonical_optimizer, _once("`optimizer`", request.optimizer)))
     combined, kept = _once("`combine`", request.combine), _once("`sdr`", request.sdr)
     shares = None if fraction is None else _shares(fraction)
-    chosen = SearchSpace(encoders, registry.canonical(request.learner), combined, kept, ranges, fixed, shares)
+    chosen = SearchSpace(encoders, registry.canonical(request.learner), optimizers, combined, kept, fraction=shares)
+    # "-" and "_" are the same in a plugin's name, and "_" is a parameter's.
+    named = {name.replace("-", "_"): name for name in (*encoders, *chosen.parts)}
+    chosen = replace(chosen, ranges=_owned(ranges, named), fixed=_owned(fixed, named))
     chosen.check()
     return chosen
 
