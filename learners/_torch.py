@@ -107,7 +107,8 @@ class TorchLearner(FleetLearner):
         """The parts of its optimizer: those given, or its own."""
         if self.optimizer is None:
             return self.default_optimizer()
-        return [self.optimizer] if isinstance(self.optimizer, Part) else list(self.optimizer)
+        # What is no sequence is one part, or what `check` refuses.
+        return list(self.optimizer) if isinstance(self.optimizer, list | tuple) else [self.optimizer]  # type: ignore[list-item]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments, and where deep those of the optimizer's parts as ``optimizer__PART__NAME``."""

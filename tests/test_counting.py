@@ -17,9 +17,11 @@ ADAM = 16
 """Of each weight: two running means of 3 and 4, a quotient of 4, decay of 2, step of 3."""
 
 
-def made(learner: str, encoder: str = "onehot", precision: str = "float32", **settings: Any) -> Cell:
+def made(
+    learner: str, encoder: str = "onehot", precision: str = "float32", optimizer: str | None = None, **settings: Any
+) -> Cell:
     named = {f"learner.{name}": value for name, value in settings.items()}
-    [spec] = resolve(encoder=encoder, learner=learner, precision=precision, settings=named)
+    [spec] = resolve(encoder=encoder, learner=learner, optimizer=optimizer, precision=precision, settings=named)
     return prepare(spec)
 
 

@@ -31,12 +31,23 @@ from learners._hyperparameters import with_role
 from learners._kernels.noise import key as noise_key
 from learners._nets.losses import LOSSES, stablemax
 from learners._nets.modules import Noise
+from learners.optim import (
+    SGD,
+    AdamW,
+    GradientNoise,
+    GrokFastEMA,
+    GrokFastMA,
+    Muon,
+    OrthoGrad,
+    WeightNoise,
+    part_name,
+)
 
 P = 7
 PAIRS = np.stack(np.meshgrid(np.arange(P), np.arange(P)), axis=-1).reshape(-1, 2)
 ANSWERS = PAIRS.sum(axis=1) % P
 
-QUADRATIC = Quadratic(width=12, lr=0.02, weight_decay=0.5, batch_size=9)
+QUADRATIC = Quadratic(width=12, optimizer=AdamW(lr=0.02, weight_decay=0.5), batch_size=9)
 PERCEPTRON = TorchMLP(hidden_layer_sizes=(10, 8), batch_size=9)
 ATTENTIVE = Transformer(width=8, heads=2, depth=1, batch_size=9)
 EVERY = {
@@ -48,8 +59,12 @@ EVERY = {
     "mlp-dropout": TorchMLP(hidden_layer_sizes=(10, 8), dropout=0.3, batch_size=9),
     "mlp-dropout-full-batch": TorchMLP(hidden_layer_sizes=(10, 8), dropout=0.3, batch_size=0),
     "transformer-dropout-full-batch": Transformer(width=8, heads=2, depth=2, dropout=0.3, batch_size=0),
-    "mlp-noise": TorchMLP(hidden_layer_sizes=(10,), weight_noise=0.02, gradient_noise=0.01, batch_size=9),
-    "mlp-stablemax": TorchMLP(hidden_layer_sizes=(10,), loss="stablemax", orthograd=True, batch_size=9),
+    "mlp-noise": TorchMLP(
+        hidden_layer_sizes=(10,), optimizer=[WeightNoise(sigma=0.02), GradientNoise(), AdamW()], batch_size=9
+    ),
+    "mlp-stablemax": TorchMLP(
+        hidden_layer_sizes=(10,), loss="stablemax", optimizer=[OrthoGrad(), AdamW()], batch_size=9
+    ),
     "mlp-scikit": TorchMLP.scikit(hidden_layer_sizes=(10, 8), batch_size=9),
     "forward-forward": ForwardForward(width=10, n_negatives=2, batch_size=9),
     "forward-forward-deep": ForwardForward(width=10, depth=3, tied=False, label="every", norm="peer", batch_size=9),
@@ -58,15 +73,19 @@ EVERY = {
     "forward-forward-softmax": ForwardForward(
         width=10, depth=2, norm="layer", loss="softmax", goodness="sum", activation="quadratic", alpha=0.3, batch_size=9
     ),
-    "forward-forward-forum": ForwardForward.forum(2, width=10, k=3, batch_size=9, weight_decay=0.1),
+    "forward-forward-forum": ForwardForward.forum(
+        2, width=10, k=3, batch_size=9, optimizer=AdamW(lr=0.01, weight_decay=0.1)
+    ),
     "transformer": ATTENTIVE,
-    "transformer-ema": Transformer(width=8, heads=2, depth=1, grokfast="ema", batch_size=9),
-    "transformer-ma": Transformer(width=8, heads=2, depth=1, grokfast="ma", grokfast_window=3, batch_size=9),
-    "transformer-muon": Transformer(width=8, heads=2, depth=1, optimizer="muon", batch_size=9),
-    "transformer-muon-frozen": Transformer(width=8, heads=2, depth=1, optimizer="muon", muon_freeze=True, batch_size=9),
-    "transformer-sgd": Transformer(width=8, heads=2, depth=1, optimizer="sgd", nesterov=True, batch_size=9),
-    "transformer-to-init": Transformer(width=8, heads=2, depth=1, decay="to-init", batch_size=9),
-    "transformer-cosine": Transformer(width=8, heads=2, depth=1, schedule="cosine", decay_steps=9, batch_size=9),
+    "transformer-ema": Transformer(width=8, heads=2, depth=1, optimizer=[GrokFastEMA(), AdamW()], batch_size=9),
+    "transformer-ma": Transformer(width=8, heads=2, depth=1, optimizer=[GrokFastMA(window=3), AdamW()], batch_size=9),
+    "transformer-muon": Transformer(width=8, heads=2, depth=1, optimizer=Muon(), batch_size=9),
+    "transformer-muon-frozen": Transformer(width=8, heads=2, depth=1, optimizer=Muon(freeze=True), batch_size=9),
+    "transformer-sgd": Transformer(width=8, heads=2, depth=1, optimizer=SGD(nesterov=True, lr=0.001), batch_size=9),
+    "transformer-to-init": Transformer(width=8, heads=2, depth=1, optimizer=AdamW(decay="to-init"), batch_size=9),
+    "transformer-cosine": Transformer(
+        width=8, heads=2, depth=1, optimizer=AdamW(schedule="cosine", decay_steps=9), batch_size=9
+    ),
     "transformer-pre": Transformer(width=8, heads=2, depth=1, norm="pre", activation="gelu", bias=True, batch_size=9),
     "transformer-residual": Transformer(width=8, heads=2, norm="residual", positions="learned", batch_size=9),
     "transformer-equation": Transformer(
@@ -89,7 +108,15 @@ def configured(name: str, seed: int, **changes: Any) -> Any:
     from sklearn.base import clone
 
     learner = clone(EVERY[name]).set_params(random_state=seed, **changes)
-    return learner.set_params(lr=learner.lr * (1 + 0.1 * seed), weight_decay=learner.weight_decay * (1 + 0.2 * seed))
+    key, rule = rule_of(learner)
+    numbers = {"lr": rule.lr * (1 + 0.1 * seed), "weight_decay": rule.weight_decay * (1 + 0.2 * seed)}
+    return learner.set_params(**{f"optimizer__{key}__{parameter}": value for parameter, value in numbers.items()})
+
+
+def rule_of(learner: Any) -> tuple[str, Any]:
+    """The rule of a learner's optimizer, with its name in nested parameters."""
+    [rule] = [part for part in learner.parts if part.kind == "rule"]
+    return part_name(rule), rule
 
 
 def begin(name: str, seeds: Sequence[int], setting: Setting | None = None) -> FleetTraining:
@@ -176,10 +203,12 @@ def test_hyperparameters_of_one_replica_never_reach_another(name: str) -> None:
         "warmup": 1,
         "momentum": 0.1,
     }
-    if not EVERY[name].weight_decay:
+    key, rule = rule_of(EVERY[name])
+    if not rule.weight_decay:
         del numbers["weight_decay"]  # with and without decay are two programs
+    own = {f"optimizer__{key}__{parameter}": n for parameter, n in numbers.items() if hasattr(rule, parameter)}
     learners = [configured(name, s) for s in range(3)]
-    other = [configured(name, 0), configured(name, 1).set_params(**numbers), configured(name, 2)]
+    other = [configured(name, 0), configured(name, 1).set_params(**own), configured(name, 2)]
     paths = [FleetTraining(group, [problem(s) for s in range(3)], dtype=torch.float64) for group in (learners, other)]
     for training in paths:
         training.advance(8, range(3))
@@ -193,10 +222,9 @@ def test_hyperparameters_of_one_replica_never_reach_another(name: str) -> None:
 def test_one_replica_by_plain_torch(name: str) -> None:
     """The fleet's gradient is autograd's of one ordinary module, on the batch that the stream says."""
     learner = configured(name, 3)
-    if learner.noisy or learner.weight_noise or learner.gradient_noise:
-        learner.set_params(weight_noise=0.0, gradient_noise=0.0)
-        if "dropout" in learner.get_params():
-            learner.set_params(dropout=0.0)
+    learner.set_params(optimizer=rule_of(learner)[1])
+    if "dropout" in learner.get_params():
+        learner.set_params(dropout=0.0)
     training = FleetTraining([learner], [problem(3)], dtype=torch.float64)
     group = training.groups[0]
     params = {k: v[0].clone().requires_grad_() for k, v in group.params.items()}
@@ -594,13 +622,13 @@ def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) 
             {"learner.heads": 3},
             "'heads' parameter of Transformer must be a divisor of width=128",
         ),
-        ("transformer", {"learner.lr": -1}, "'lr' parameter of Transformer must be a number > 0"),
-        ("transformer", {"learner.optimizer": "adamm"}, "'optimizer' parameter of Transformer must be one of"),
+        ("transformer", {"adamw.lr": -1}, "'lr' parameter of AdamW must be a number > 0"),
+        ("transformer", {"learner.lr": 1}, "There is no parameter 'learner.lr': did you mean 'adamw.lr'?"),
         ("transformer", {"learner.loops": 2}, "1 unless blocks are shared"),
         ("transformer", {"learner.dropout": 1}, "a number ≥ 0 and < 1"),
-        ("transformer", {"learner.grokfast_lamb": 2}, "None with grokfast='none'"),
-        ("transformer", {"learner.schedule": "cosine"}, "given with the cosine schedule"),
-        ("transformer", {"learner.decay": "coupled"}, "decoupled or to-init for adamw"),
+        ("transformer", {"grokfast-ema.lamb": 2}, "or adamw.NAME=VALUE, got 'grokfast-ema.lamb'"),
+        ("transformer", {"adamw.schedule": "cosine"}, "given with the cosine schedule"),
+        ("transformer", {"adamw.decay": "coupled"}, "'decay' parameter of AdamW must be one of 'decoupled', 'to-init'"),
         ("transformer", {"learner.steps": 5}, "set it by `steps`."),
         ("transformer", {"learner.slots": 2}, "for 'fit' alone"),
         ("quadratic", {"learner.width": 0}, "an integer ≥ 1"),

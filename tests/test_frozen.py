@@ -18,7 +18,11 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 import bench
 from bench.errors import RequestError
+from bench.results import open_store
 from bench.results.environment import describe
+from bench.results.schema1 import OF_OPTIMIZER, downgraded_specs, upgraded_spec
+from bench.specs.optimizers import make_optimizer
+from learners import TorchMLP
 
 HERE = make.HERE
 RECORDS = make.stored()
@@ -213,6 +217,152 @@ def test_a_record_that_failed_is_tried_again_and_plugins_of_others_are_found(pla
     done = make.with_plugin(place / "plugin", *plain)
     assert done.code == 0, done.err
     assert json.loads(done.out)["cells"][0]["status"] == "done"
+
+
+# Records of schema 1
+
+
+OLDER = make.stored("results-1")
+BY_SECONDS = {"seconds"}
+"""Values of a row that say how long something took."""
+
+
+def older_id(name: str) -> str:
+    """The id that the first record of a request had."""
+    [older, *_] = bench.plan(results=None, **make.REQUESTS[name]).steps[0].spec.older_ids
+    return older
+
+
+def test_older_ids_are_those_that_there_were() -> None:
+    """Of every encoder with every learner, and of all that is part of an identity."""
+    known = 0
+    for entry in frozen("ids-1.json"):
+        if "learner.optimizer" not in entry["request"].get("settings", {}):
+            steps = bench.plan(results=None, **entry["request"]).steps
+            assert [next(step.spec.older_ids) for step in steps] == entry["ids"], entry["request"]
+            known += len(steps)
+    assert known > 100
+
+
+def test_what_an_optimizer_was_is_what_it_is_told_as() -> None:
+    """Flags of schema 1, drawn at random: the chain that stands for them leads back to them."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        flags = random_flags(rng)
+        spec = {"learner": {"name": "torch-mlp", "hidden_layer_sizes": [8, 8], **flags}, "task": "add"}
+        chain = upgraded_spec(spec)
+        assert "lr" not in chain["learner"]
+        assert spec in list(downgraded_specs(chain)), flags
+        made = make_optimizer(chain["optimizer"])
+        assert [part.kind for part in made].count("rule") == 1
+        TorchMLP((8, 8), optimizer=made).check()
+
+
+def random_flags(rng: np.random.Generator) -> dict[str, Any]:
+    """Parameters of an optimizer that version 1 took."""
+    flags = {**OF_OPTIMIZER, "optimizer": str(rng.choice(["adam", "adamw", "sgd", "muon"]))}
+    flags["weight_decay"] = float(rng.choice([0.0, 0.5]))
+    ways = [None, "to-init", "decoupled", *(["coupled"] if flags["optimizer"] != "adamw" else [])]
+    flags["decay"] = ways[rng.integers(len(ways))] if flags["weight_decay"] else None
+    if flags["optimizer"] in ("adam", "adamw"):
+        # Adam with decoupled decay, or with decay to the first weights, was another name for AdamW.
+        flags["optimizer"] = "adam" if flags["decay"] == "coupled" else "adamw"
+    for name in ("gradient_noise", "weight_noise"):
+        flags[name] = float(rng.choice([0.0, 0.1]))
+    flags["grokfast"] = str(rng.choice(["none", "ema", "ma"]))
+    if flags["grokfast"] != "none":
+        flags["grokfast_lamb"] = rng.choice([None, 2.0, 5.0, 7.0])
+    flags["grokfast_alpha"] = rng.choice([None, 0.9]) if flags["grokfast"] == "ema" else None
+    flags["grokfast_window"] = [None, 7, 100][rng.integers(3)] if flags["grokfast"] == "ma" else None
+    flags["orthograd"] = bool(rng.integers(2))
+    if rng.integers(2):
+        flags |= {"schedule": "cosine", "decay_steps": 50}
+    for name in ("momentum", "nesterov", "muon_rest_lr", "muon_freeze", "betas", "eps"):
+        if flags["optimizer"] in USED_BY[name] and rng.integers(2):
+            flags[name] = {"nesterov": True, "muon_freeze": True, "betas": [0.5, 0.6]}.get(name, 0.25)
+    return flags
+
+
+USED_BY = {
+    "betas": ("adam", "adamw", "muon"),
+    "eps": ("adam", "adamw", "muon"),
+    "momentum": ("sgd", "muon"),
+    "nesterov": ("sgd",),
+    "muon_rest_lr": ("muon",),
+    "muon_freeze": ("muon",),
+}
+"""The optimizers of version 1 that had a parameter."""
+
+
+def test_older_records_rank_as_those_of_today(place: Path) -> None:
+    tables = []
+    for folder in ("results-1", "results"):
+        whole = [r for r in open_store(folder).records() if r["status"] == "done" and "vault" not in r["spec"]]
+        rows = [row.to_dict() for row in bench.rank(records=whole, by="accuracy").rows]
+        tables.append([{name: value for name, value in row.items() if name not in BY_SECONDS} for row in rows])
+    assert len(tables[0]) > 5
+    assert make.differences(*tables) == []
+
+
+def test_a_cell_that_is_stored_in_both_ways_counts_once(place: Path) -> None:
+    for path in (place / "results-1").glob("*.json"):
+        path.rename(place / "results" / path.name)
+    found = bench.rank(results="results", encoder="phasor", learner="ridge")
+    assert [row.n for row in found.rows] == [5]
+    assert any(
+        "stored twice, by two versions of a plugin or of records: the newer counts" in one for one in found.caption
+    )
+
+
+def test_older_records_are_merged_and_packed_as_they_are(place: Path) -> None:
+    assert make.call("merge", "results-1", "--into", "older", "--quiet").code == 0
+    for id in OLDER:
+        copy, original = (place / folder / f"{id}.json" for folder in ("older", "results-1"))
+        assert copy.read_bytes() == original.read_bytes()
+    bench.pack("results-1", output="older.pack")
+    packed = open_store("older.pack")
+    assert {id: packed.stored(id) for id in packed.ids()} == OLDER
+    assert [packed.read(id) for id in packed.ids()] == list(open_store("results-1").records())
+
+
+@pytest.mark.parametrize("name", ["ridge", "mlp", "torch-mlp", "transformer", "forward-forward", "quadratic"])
+def test_an_older_record_is_run_again(place: Path, name: str) -> None:
+    found = bench.rerun(older_id(name), results="results-1")
+    assert found.stored["schema"] == 1
+    assert found.difference is not None
+    assert found.difference <= ELSEWHERE
+    assert found.same or not is_here(found.stored["environment"])
+
+
+@pytest.mark.parametrize("name", ["mlp", "transformer"])
+def test_an_older_record_is_served_and_never_extended(place: Path, name: str) -> None:
+    request = {**make.REQUESTS[name], "seeds": 1, "results": "results-1"}
+    before = sorted(path.name for path in (place / "results-1").rglob("*"))
+    [served] = bench.run(**request)
+    assert served["id"] == older_id(name)
+    assert served["final"]["step"] == OLDER[older_id(name)]["final"]["step"]
+    grid = {key: value for key, value in request.items() if key not in ("settings", "results")}
+    grid |= {key: [value] for key, value in request.get("settings", {}).items()}
+    assert [r["id"] for r in bench.sweep(grid, results="results-1")] == [older_id(name)]
+    for more in (
+        lambda: bench.run(**request | {"steps": 99}),
+        lambda: bench.sweep(grid | {"steps": 99}, results="results-1"),
+    ):
+        with pytest.raises(RequestError, match=r"has schema 1, .* and cannot be extended to") as refused:
+            more()
+        assert "\n" not in str(refused.value)
+    with pytest.raises(RequestError, match="has schema 1, of which no model is made"):
+        bench.run(**request, save_model=place / "model.joblib")
+    assert sorted(path.name for path in (place / "results-1").rglob("*")) == before
+    [anew] = bench.run(**request | {"steps": 99, "force": True})
+    assert anew["schema"] == 2
+    assert anew["final"]["step"] >= 99
+
+
+def test_an_older_study_does_not_go_on(place: Path) -> None:
+    done = make.call(*make.OPEN, make.OPEN_TRIALS + 1, "--results", "results-1")
+    assert done.code == 2
+    assert done.err == "Error: The study 'open' is of something else: its schema is 1, not 2. --study names another.\n"
 
 
 # Saved models

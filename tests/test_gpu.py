@@ -15,6 +15,7 @@ import bench
 from learners import Problem, Setting, Transformer
 from learners._fleet.training import FleetTraining
 from learners._kernels.hidden import hidden_layer
+from learners.optim import SGD
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -44,8 +45,7 @@ def test_many_replicas_follow_those_on_the_cpu(name: str) -> None:
 
 def by_gradient() -> tuple[list[Transformer], list[Problem]]:
     """Seventeen replicas whose moves are their gradients."""
-    plain = {"optimizer": "sgd", "weight_decay": 0.0, "warmup": 0, "lr": 0.1}
-    learners = [Transformer(width=32, batch_size=8, random_state=s, **plain) for s in range(17)]
+    learners = [Transformer(width=32, batch_size=8, random_state=s, optimizer=SGD(warmup=0, lr=0.1)) for s in range(17)]
     return learners, [problem(s) for s in range(17)]
 
 

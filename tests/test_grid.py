@@ -136,7 +136,7 @@ def test_a_file_that_is_not_there() -> None:
 
 
 def test_a_parameter_without_its_owner_is_offered_with_it() -> None:
-    with pytest.raises(RequestError, match=r"the grid: Unknown key 'lr': did you mean 'learner.lr'\?"):
+    with pytest.raises(RequestError, match=r"the grid: Unknown key 'lr': did you mean 'adamw.lr'\?"):
         list(Grid.of({"encoder": "onehot", "learner": ["mlp", {"transformer": {"depth": 1}}], "lr": 0.1}))
     with pytest.raises(RequestError, match=r"the grid: Unknown key 'encodr': did you mean 'encoder'"):
         list(Grid.of({"encodr": "onehot", "learner": "mlp"}))

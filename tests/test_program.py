@@ -38,6 +38,7 @@ from learners._fleet.training import FleetTraining
 from learners._kernels import products as kernels
 from learners._kernels.products import matmul, product
 from learners._nets.decoder import _sinusoids
+from learners.optim import Muon
 
 MANY = 10**9
 
@@ -153,7 +154,7 @@ def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
     assert len(tried) == 1
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "muon"}])
+@pytest.mark.parametrize("changes", [{}, {"optimizer": Muon()}])
 @pytest.mark.parametrize("name", ["quadratic", "mlp"])
 def test_flops_are_a_replicas_own_in_a_fleet_of_several_sizes(name: str, changes: dict[str, Any]) -> None:
     learners = [configured(name, s, batch_size=0, **changes) for s in range(3)]

@@ -55,9 +55,9 @@ def study_in(folder: Path) -> Any:
         ({"space": {"learner.width": [0, 8]}}, "`space` learner.width=0: The 'width' parameter"),
         ({"space": {"learner.width": "-5..-1"}}, "`space` learner.width=-5..-1: The 'width' parameter"),
         ({"space": {"learner.width": "0..1000"}}, "`space` learner.width=0..1000: The 'width' parameter"),
-        ({"space": {"learner.momentum": "0.5..1.5"}}, "`space` learner.momentum=0.5..1.5: The 'momentum' parameter"),
+        ({"space": {"adamw.eps": "-2..-1"}}, "`space` adamw.eps=-2..-1: The 'eps' parameter"),
         ({"encoder": ["onehot", "random"], "space": {"random.n": [8, 0]}}, "`space` random.n=0: The 'n' parameter"),
-        ({"learner": "torch-mlp", "space": {"learner.betas": [(0.9, 0.98), (0.9, 2)]}}, "learner.betas=(0.9, 2): "),
+        ({"learner": "torch-mlp", "space": {"adamw.betas": [(0.9, 0.98), (0.9, 2)]}}, "adamw.betas=(0.9, 2): "),
     ],
 )  # fmt: skip
 def test_a_choice_that_no_draw_accepts_is_refused(more: dict[str, Any], message: str) -> None:
@@ -69,10 +69,10 @@ def test_a_choice_that_no_draw_accepts_is_refused(more: dict[str, Any], message:
 @pytest.mark.parametrize(
     "more",
     [
-        {"space": {"learner.lr": "0.1..1"}, "fix": {"learner.width": -1}},
-        {"space": {"learner.width": "-5..-1"}, "fix": {"learner.lr": -1.0}},
-        {"space": {"learner.lr": "0.1..1"}, "sdr": 700},
-        {"space": {"learner.lr": "0.1..1"}, "train_fraction": 0.999},
+        {"space": {"adamw.lr": "0.1..1"}, "fix": {"learner.width": -1}},
+        {"space": {"learner.width": "-5..-1"}, "fix": {"adamw.lr": -1.0}},
+        {"space": {"adamw.lr": "0.1..1"}, "sdr": 700},
+        {"space": {"adamw.lr": "0.1..1"}, "train_fraction": 0.999},
     ],
 )
 def test_a_range_that_is_not_all_that_is_refused_is_not_blamed(more: dict[str, Any]) -> None:
@@ -99,8 +99,8 @@ def test_numpys_scalars_are_numbers() -> None:
         "vault_seed": 4,
         "sdr": 3,
         "compute": 0.5,
-        "fix": {"learner.lr": 0.25},
-        "space": {"learner.width": [8, 16], "learner.betas": [(0.5, 0.75), (0.5, 0.5)]},
+        "fix": {"adamw.lr": 0.25},
+        "space": {"learner.width": [8, 16], "adamw.betas": [(0.5, 0.75), (0.5, 0.5)]},
     }
     numpys = told | {
         "modulus": np.int64(7),
@@ -109,10 +109,10 @@ def test_numpys_scalars_are_numbers() -> None:
         "vault_seed": np.uint8(4),
         "sdr": np.int64(3),
         "compute": np.float32(0.5),
-        "fix": {"learner.lr": np.float32(0.25)},
+        "fix": {"adamw.lr": np.float32(0.25)},
         "space": {
             "learner.width": np.array([8, 16]),
-            "learner.betas": [(np.float32(0.5), 0.75), (0.5, np.float64(0.5))],
+            "adamw.betas": [(np.float32(0.5), 0.75), (0.5, np.float64(0.5))],
         },
     }
     plain, planned = plan_tune(**told), plan_tune(**numpys)
@@ -158,7 +158,7 @@ def test_brackets_keep_tuples_together() -> None:
     assert _choices("[8,(4,2)], 16 ,relu") == [[8, (4, 2)], 16, "relu"]
     assert _choices("1..5") == "1..5"
     with pytest.raises(RequestError, match="each once"):
-        make_space(PLAIN, space={"learner.betas": [(0.9, 0.98), [0.9, 0.98]]})
+        make_space(PLAIN, space={"adamw.betas": [(0.9, 0.98), [0.9, 0.98]]})
 
 
 @pytest.mark.usefixtures("inline")
@@ -176,12 +176,12 @@ def test_tuples_can_be_choices(tmp_path: Path, command: Command) -> None:
         5,
     )
     betas = "(0.9,0.98),(0.5,0.75)"
-    more = ("--space", f"learner.betas={betas}", "--trials", 6, "--fresh", 1, "--results", tmp_path, "--jobs", 1)
+    more = ("--space", f"adamw.betas={betas}", "--trials", 6, "--fresh", 1, "--results", tmp_path, "--jobs", 1)
     done = command("tune", *options, *more, "--sampler", "random", "--json")
     assert done.code == 0, done.err
-    drawn = {trial.params["learner.betas"] for trial in trials_of(tmp_path)}
+    drawn = {trial.params["adamw.betas"] for trial in trials_of(tmp_path)}
     assert drawn == {"(0.9, 0.98)", "(0.5, 0.75)"}
-    won = done.json["best"]["params"]["learner.betas"]
+    won = done.json["best"]["params"]["adamw.betas"]
     assert (
         done.json["cells"][0]["spec"]["learner"]["betas"]
         == {"(0.9, 0.98)": [0.9, 0.98], "(0.5, 0.75)": [0.5, 0.75]}[won]

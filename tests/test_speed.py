@@ -21,6 +21,7 @@ from bench.scheduling.devices import fleet_parts
 from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 from learners import Quadratic, TorchMLP, Transformer
+from learners.optim import SGD, AdamW, GrokFastEMA
 
 FLEET = {"rates": [40.0], "flops": 1, "compiled": False, "compile": 0.0, "memory": None}
 """What a fleet of one process might be measured at."""
@@ -56,7 +57,7 @@ def test_the_plain_transformer_is_the_learner_s() -> None:
 def test_a_script_takes_the_learner_s_first_step(name: str) -> None:
     """With all pairs in a batch the order does not matter: script and learner then have the same weights."""
     drawn = {"learner.negatives": "all"} if name == "forward-forward" else {}  # what is drawn, each draws for itself
-    made = cell(name, **{"learner.batch_size": 0, "learner.warmup": 3, **drawn})
+    made = cell(name, **{"learner.batch_size": 0, "adamw.warmup": 3, **drawn})
     lone = script(made)
     lone.run(3)
     training = type(made.learner).begin([made.learner], [made.problem])
@@ -96,11 +97,11 @@ def test_the_usual_script_reads_and_evaluates() -> None:
     ("learner", "message"),
     [
         (Transformer(norm="post"), "written for the default form"),
-        (Quadratic(optimizer="muon"), "written for adam and adamw, got 'muon'"),
-        (Quadratic(grokfast="ema"), "written for grokfast='none', got 'ema'"),
-        (Quadratic(decay="to-init"), "written for decay=None, got 'to-init'"),
-        (Quadratic(gradient_noise=0.1), "written for gradient_noise=0.0, got 0.1"),
-        (Quadratic(schedule="cosine", decay_steps=9), "written for schedule='constant'"),
+        (TorchMLP(dropout=0.1), "written for dropout=0.0, got 0.1"),
+        (Quadratic(optimizer=SGD()), "written for adam and adamw as they come, got .SGD"),
+        (Quadratic(optimizer=[GrokFastEMA(), AdamW()]), "written for adam and adamw as they come"),
+        (Quadratic(optimizer=AdamW(decay="to-init")), "as they come, got .AdamW.decay='to-init'"),
+        (Quadratic(optimizer=AdamW(schedule="cosine", decay_steps=9)), "written for adam and adamw as they come"),
     ],
 )
 def test_what_nobody_wrote_plainly_is_refused(learner: Any, message: str) -> None:

@@ -137,9 +137,10 @@ def _flags(parts: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _written(flags: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The same parameters, with None for each value that None stood for, and then with that value."""
+    """The same parameters with None, or else the value that it stood for, where either may have been written."""
     usual: dict[str, Any] = {"decay": "coupled" if flags["optimizer"] in ("adam", "sgd") else "decoupled"}
-    usual |= {"grokfast_alpha": ALPHA, "grokfast_lamb": LAMB.get(flags["grokfast"]), "grokfast_window": WINDOW}
-    unset = [name for name, value in usual.items() if flags[name] in (None, value)]
-    for given in product(*([None, flags[name]] if flags[name] is not None else [None] for name in unset)):
-        yield {**flags, **dict(zip(unset, given, strict=True))}
+    usual |= {"ema": {"grokfast_alpha": ALPHA}, "ma": {"grokfast_window": WINDOW}}.get(flags["grokfast"], {})
+    usual |= {} if flags["grokfast"] == "none" else {"grokfast_lamb": LAMB[flags["grokfast"]]}
+    either = [name for name, value in usual.items() if flags[name] in (None, value)]
+    for given in product(*((None, usual[name]) for name in either)):
+        yield {**flags, **dict(zip(either, given, strict=True))}

@@ -11,7 +11,17 @@ from typing import Any
 import yaml
 
 from bench.errors import RequestError, one_of
-from bench.specs import Request, did_you_mean, matching_parameters, options, registry, settable
+from bench.specs import (
+    Request,
+    did_you_mean,
+    has_optimizer,
+    matching_parameters,
+    options,
+    parts_of,
+    registry,
+    settable,
+    settable_of,
+)
 
 OPTIONS = {name: option for name, (option, _) in options(Request).items()}
 """The keys of a grid, besides the parameters ``learner.NAME``, ``encoder.NAME``, ``task.NAME`` and ``PART.NAME``."""
@@ -134,23 +144,34 @@ def _check_keys(part: Mapping[str, Any], source: str) -> None:
     """Raise RequestError for an unknown key, with the parameters of a similar name."""
     for key in part:
         if "." not in key and key not in OPTIONS:
-            found = matching_parameters(
-                key, {"encoder": _settable("encoder", part), "learner": _settable("learner", part)}, near=True
-            )
+            known = {"encoder": _settable("encoder", part), "learner": _settable("learner", part), **_parts(part)}
+            found = matching_parameters(key, known, near=True)
             wrong = f"Unknown key {key!r}{did_you_mean(found)}" if found else one_of("key", key, OPTIONS)
             raise RequestError(f"{source}: {wrong}")
 
 
 def _settable(kind: str, part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The parameters of each encoder or learner that a grid names; empty if one of the names is unknown."""
-    values = part.get(kind, ())
-    if values == "all":
-        return []
-    several = values if isinstance(values, list | tuple) else [values]
-    names = [name for value in several for name in (value if isinstance(value, Mapping) else [value])]
     with suppress(RequestError):
-        return [settable(kind, getattr(registry, kind)(str(name))) for name in names]
+        return [settable(kind, getattr(registry, kind)(name)) for name in _names(kind, part)]
     return []
+
+
+def _parts(part: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The parameters of the parts of each optimizer that a grid names, or of its learners' own."""
+    with suppress(RequestError):
+        learners = [registry.learner(name) for name in _names("learner", part)]
+        names: list[str | None] = [*_names("optimizer", part)]
+        found = (parts_of(learner, name) for learner in learners if has_optimizer(learner) for name in names or [None])
+        return {name: [settable_of(one)] for parts in found for name, one in parts.items()}
+    return {}
+
+
+def _names(kind: str, part: Mapping[str, Any]) -> list[str]:
+    """The plugins of a kind that a grid names one by one."""
+    values = part.get(kind, ())
+    several = values if isinstance(values, list | tuple) else [] if values == "all" else [values]
+    return [str(name) for value in several for name in (value if isinstance(value, Mapping) else [value])]
 
 
 def _one(key: str, value: Any, source: str) -> list[dict[str, Any]]:

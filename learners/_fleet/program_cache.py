@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from torch import nn
 from torch.fx import GraphModule
 from torch.fx.graph import CodeGen
 
 from learners import _torch_internals as internals
+from learners._fleet.update_rule import FleetLearner
 
 Program = Callable[..., Any]
 
@@ -30,9 +32,12 @@ DAYS: Final = 30
 """Programs that no process has loaded for so many days are removed when another is written."""
 
 
-def sources_known(parts: Iterable[object]) -> bool:
+def sources_known(learner: FleetLearner, network: nn.Module) -> bool:
     """Whether a learner, its optimizer and all modules are defined here or in PyTorch and scikit-learn alone."""
-    types = {base for part in parts for base in type(part).__mro__}
+    parts = list(learner.parts)
+    for part in parts:  # it grows by the parts inside of parts
+        parts += part.inner().values()
+    types = {base for one in (learner, *parts, *network.modules()) for base in type(one).__mro__}
     here = __name__.partition(".")[0]
     return {base.__module__.partition(".")[0] for base in types} <= {here, "torch", "sklearn", "abc", "builtins"}
 

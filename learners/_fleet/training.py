@@ -22,7 +22,6 @@ from learners._fleet.program_cache import sources_known
 from learners._fleet.start import first_group
 from learners._fleet.update_rule import FleetLearner, Rule
 from learners._kernels.products import LARGEST_TABLE, tensor_cores
-from learners.optim import Part
 
 
 class FleetTraining(Training):
@@ -60,7 +59,7 @@ class FleetTraining(Training):
             self.setting.announce,
             self.setting.repeats,
             self.setting.precision,
-            keeps=sources_known(self._sources()),
+            keeps=sources_known(self.learners[0], self.network),
         )
         everyone = first_group(self.learners, self.problems, self.seeds, self.batches, self.rule, self.device, dtype)
         count = divisions(len(self.learners), self.parameters(0), self.device.type) if self.setting.leaving else 1
@@ -84,15 +83,6 @@ class FleetTraining(Training):
         network.set_onehot(onehot)
         key = (*structures, n_classes, onehot, self.setting.precision)
         return Rule(first, network, first.transformation(network), self.setting.precision, key)
-
-    def _sources(self) -> Iterator[object]:
-        """Everything whose class decides what the programs compute."""
-        pending: list[Part] = list(self.learners[0].parts)
-        yield from (self.learners[0], *self.network.modules())
-        while pending:
-            part = pending.pop()
-            yield part
-            pending += part.inner().values()
 
     @property
     def groups(self) -> Sequence[Group]:

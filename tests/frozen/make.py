@@ -2,7 +2,8 @@
 
 ``python -m tests.frozen.make PART …``, in the root of the checkout, makes the named parts anew: that is how a change is
 made on purpose. The records in ``results/`` and the models in ``models/`` are what earlier code has written, so they
-are made once and never again: the parts ``results`` and ``models`` refuse to replace what is there.
+are made once and never again: the parts ``results`` and ``models`` refuse to replace what is there. ``results-1/`` and
+``ids-1.json`` are what code wrote whose records had schema 1.
 """
 
 import contextlib
@@ -157,6 +158,7 @@ import numpy as np
 from bench.tasks import Task
 from encoders import Encoder, OneHot
 from learners import ClosedForm, Ridge
+from learners.optim import SGD
 
 
 class Code(OneHot):
@@ -174,6 +176,10 @@ class Failure(Ridge):
         raise ZeroDivisionError("by design")
 
 
+class Follow(SGD):
+    """A rule of another package."""
+
+
 def guarded_sum(modulus=5):
     pairs = np.stack(np.meshgrid(np.arange(modulus), np.arange(modulus), indexing="ij"), axis=-1).reshape(-1, 2)
     return Task("guarded-sum", "a + b of another package", pairs, pairs.sum(axis=1) % modulus, modulus, True,
@@ -183,10 +189,11 @@ def guarded_sum(modulus=5):
     "guarded-1.0.dist-info/entry_points.txt": (
         "[mod97.encoders]\nguarded-code = guarded.parts:Code\n"
         "[mod97.learners]\nguarded-plain = guarded.parts:Plain\nguarded-failure = guarded.parts:Failure\n"
+        "[mod97.optimizers]\nguarded-follow = guarded.parts:Follow\n"
         "[mod97.tasks]\nguarded-sum = guarded.parts:guarded_sum\n"
     ),
 }
-"""A package of somebody else, which registers an encoder, two learners and a task."""
+"""A package of somebody else, which registers an encoder, two learners, a part of optimizers and a task."""
 
 COMMANDS = (
     *("clean", "dashboard", "doctor", "info", "list", "merge", "new", "pack", "plot", "rank", "report", "rerun"),
@@ -294,6 +301,7 @@ def call(*arguments: object) -> Finished:
 def lay_out(place: Path) -> None:
     """Put into a folder what the commands work on: the results, half of them, and a folder that is empty."""
     shutil.copytree(HERE / "results", place / "results")
+    shutil.copytree(HERE / "results-1", place / "results-1")
     (place / "half").mkdir()
     (place / "empty").mkdir()
     for number, record in enumerate(sorted((place / "results").glob("*.json"))):
@@ -303,9 +311,9 @@ def lay_out(place: Path) -> None:
         os.utime(path, (LONG_AGO, LONG_AGO))
 
 
-def stored() -> dict[str, Any]:
+def stored(folder: str = "results") -> dict[str, Any]:
     """The frozen records by id."""
-    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((HERE / "results").glob("*.json"))}
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((HERE / folder).glob("*.json"))}
 
 
 # What is compared
@@ -373,11 +381,11 @@ def described(kind: str, name: str) -> dict[str, Any]:
 
 
 def infos() -> dict[str, Any]:
-    """What is said of all encoders, learners and tasks."""
+    """What is said of all plugins."""
     listed = json.loads(call("list", "--json").out)
     return {
         f"{kind} {item['name']}": described(kind, item["name"])
-        for kind in ("encoder", "learner", "task")
+        for kind in ("encoder", "learner", "optimizer", "task")
         for item in listed[f"{kind}s"]
     }
 
@@ -418,7 +426,8 @@ def requests() -> Iterator[dict[str, Any]]:
     yield {**small, "vault": {"fraction": 0.2, "seed": 7, "open": True}}
     torch = {"encoder": "residue", "learner": "torch-mlp", "modulus": 15, "device": "cpu"}
     yield {**torch, "precision": "bfloat16"}
-    yield {**torch, "settings": {"learner.optimizer": "muon", "learner.grokfast": "ema", "learner.lr": 1}}
+    yield {**torch, "optimizer": "grokfast-ema+muon", "settings": {"muon.lr": 1, "muon.rest.weight_decay": 0}}
+    yield {**torch, "settings": {"adamw.betas": (0.9, 0.999)}}
     yield {**torch, "learner": "transformer", "settings": SMALL_TRANSFORMER}
 
 
@@ -454,7 +463,7 @@ def plans() -> dict[str, Any]:
             budgets |= {"more seconds": {"seconds": 60}, "fewer seconds": {"seconds": 0.01}}
         for budget, change in budgets.items():
             planned = bench.plan(results="results", **{**request, **change})
-            found[f"{name}, {budget} budget"] = {step.spec.id: step.action for step in planned.steps}
+            found[f"{name}, {budget} budget"] = {step.id: step.action for step in planned.steps}
     return found
 
 
