@@ -535,10 +535,10 @@ def test_epochs_and_steps(command: Command) -> None:
 
 
 def test_the_head_line_has_four_digits_and_all_with_verbose(tmp_path: Path, command: Command) -> None:
-    settings = ("--set", "learner.lr=0.020961900543150613", "--steps", 3, "--seeds", 2, "--device", "cpu")
+    settings = ("--set", "adamw.lr=0.020961900543150613", "--steps", 3, "--seeds", 2, "--device", "cpu")
     call = ("run", "--encoder", "onehot", "--learner", "quadratic", "--modulus", 7, *settings, "--results", tmp_path)
     short, whole = (command(*call, *more, "--quiet").out for more in ((), ("--verbose",)))
-    assert "quadratic(lr=0.02096)" in short
+    assert "quadratic · adamw(lr=0.02096)" in short
     assert "lr=0.020961900543150613" in whole
     assert "time: of a seed, its share of the fleet: all of it, compiling included." in short
 

@@ -84,7 +84,7 @@ def test_the_same_records_as_by_run(tmp_path: Path) -> None:
 def test_fleets_of_different_settings_and_encoders_of_one_shape(tmp_path: Path) -> None:
     grid = {
         "encoder": "onehot",
-        "learner": [{"quadratic": {"width": 16, "lr": [0.01, 0.02], "steps": 8}}],
+        "learner": [{"quadratic": {"width": 16, "adamw.lr": [0.01, 0.02], "steps": 8}}],
         "train_fraction": [0.5, 0.6],
         "modulus": 7,
         "seeds": 2,
@@ -318,7 +318,7 @@ def test_planning_is_quick(tmp_path: Path) -> None:
     """In calls of functions: 1,400 a configuration and 11 a cell, of which a million take 50 s."""
     rates = {"from": 1e-5, "to": 1e-1, "count": 50, "log": True}
     decays = {"from": 1e-3, "to": 10.0, "count": 10, "log": True}
-    grid = {"encoder": "onehot", "learner": "quadratic", "learner.lr": rates, "learner.weight_decay": decays}
+    grid = {"encoder": "onehot", "learner": "quadratic", "adamw.lr": rates, "adamw.weight_decay": decays}
     plan_sweep(grid | {"seeds": 1}, results=tmp_path / "r")  # imports
     calls = []
     for seeds in (1, 21):

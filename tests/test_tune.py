@@ -368,16 +368,18 @@ def test_nothing_of_the_vault_reaches_the_search(
 def test_names_have_owners_and_overrides_count() -> None:
     space = make_space(
         Request(encoder="onehot", learner="quadratic"),
-        space={"learner.width": "8..16", "learner.warmup": "1..5"},
-        fix={"learner.lr": 0.01},
+        space={"learner.width": "8..16", "adamw.warmup": "1..5"},
+        fix={"adamw.lr": 0.01},
     )
     trial = optuna.create_study().ask()
     settings = space.draw(trial)["settings"]
-    assert trial.params.keys() == {"learner.width", "learner.warmup", "learner.weight_decay", "learner.init_scale"}
-    assert settings["learner.lr"] == 0.01
+    assert trial.params.keys() == {
+        *("learner.width", "adamw.warmup", "adamw.weight_decay", "adamw.beta2", "learner.init_scale"),
+    }
+    assert settings["adamw.lr"] == 0.01
     assert 8 <= settings["learner.width"] <= 16
-    assert 1 <= settings["learner.warmup"] <= 5
-    assert isinstance(settings["learner.warmup"], int)
+    assert 1 <= settings["adamw.warmup"] <= 5
+    assert isinstance(settings["adamw.warmup"], int)
 
 
 def test_several_encoders_combinations_and_sdrs_are_choices() -> None:
@@ -404,7 +406,7 @@ def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
         "--space",
         "learner.width=32,64",
         "--space",
-        "learner.lr=0.01..0.05:log",
+        "adamw.lr=0.01..0.05:log",
         "--fix",
         "learner.init_scale=0.02",
     )
@@ -416,7 +418,7 @@ def test_a_study_from_end_to_end(tmp_path: Path, command: Command) -> None:
     assert document.keys() == {"schema", "study", "storage", "objective", "sampler", "rule"} | found
     assert document["front"] == []
     assert document["trials"] == 10
-    assert document["best"]["params"].keys() == {"learner.width", "learner.lr", "learner.weight_decay"}
+    assert document["best"]["params"].keys() == {"learner.width", "adamw.lr", "adamw.weight_decay", "adamw.beta2"}
     trials = trials_of(tmp_path)
     assert document["best"]["value"] == min(trial.value for trial in trials)
     for trial in trials:
@@ -588,7 +590,7 @@ def test_a_winner_that_is_not_confirmed_is_told(tmp_path: Path, command: Command
     from optuna_dashboard import get_note
 
     what: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 23, "train_fraction": 0.6}
-    fixed = {"learner.width": 64, "learner.lr": 0.03, "learner.init_scale": 0.02, "learner.weight_decay": 1.0}
+    fixed = {"learner.width": 64, "adamw.lr": 0.03, "learner.init_scale": 0.02, "adamw.weight_decay": 1.0}
     steps = last_unconfirmed(seeds, fixed, plan_tune(**what, trials=1, device="cpu", results=tmp_path))
     options = [word for name, value in what.items() for word in (f"--{name.replace('_', '-')}", value)]
     options += [word for name, value in fixed.items() for word in ("--fix", f"{name}={value}")]
@@ -646,8 +648,8 @@ def test_accuracy_against_data(tmp_path: Path, fraction: Any) -> None:
 def test_accuracy_against_data_is_that_at_the_budget(tmp_path: Path) -> None:
     """Whoever has more pairs takes more FLOPs, though all train on all of their pairs at once, and all to the end."""
     request = {"encoder": "onehot", "learner": "quadratic", "modulus": 23, "steps": 150}
-    space = {"learner.weight_decay": "1..5"}
-    fixed = {"learner.width": 64, "learner.lr": 0.03, "learner.init_scale": 0.02}
+    space = {"adamw.weight_decay": "1..5"}
+    fixed = {"learner.width": 64, "adamw.lr": 0.03, "learner.init_scale": 0.02}
     both = {"objective": "accuracy,data", "train_fraction": [0.5, 0.6, 0.7], "fix": fixed, "space": space}
     more = {"trials": 8, "compute": 1e12, "seeds": 2, "sampler": "random"}
     bench.tune(**request | both | more, fresh=0, results=tmp_path, jobs=1)
@@ -902,7 +904,7 @@ def test_samplers_say_nothing_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_shows_space_and_rules(tmp_path: Path, command: Command) -> None:
-    options = ("--encoder", "onehot", "--learner", "quadratic", "--trials", 64, "--fix", "learner.lr=0.02")
+    options = ("--encoder", "onehot", "--learner", "quadratic", "--trials", 64, "--fix", "adamw.lr=0.02")
     done = command("tune", *options, "--space", "learner.width=64..128", "--dry-run", "--results", tmp_path / "r")
     assert done.code == 0
     for words in ("64 … 128", "0.02 (fixed)", "64 trials by tpe", "Nothing has run", "studies.journal"):
@@ -1169,7 +1171,7 @@ WINNERS: list[dict[str, Any]] = [
     {"encoder": "cycle", "learner": "mlp", "modulus": 7, "epochs": 3, "sdr": [20, "off"], "pairs": "ordered"},
     {"encoder": "rdse", "learner": "quadratic", "modulus": 7, "steps": 3, "combine": ["sum", "concat"]},
     {"encoder": "onehot", "learner": "transformer", "modulus": 7, "steps": 2, "fix": {"learner.width": 16},
-     "space": {"learner.optimizer": ["muon", "adamw"]}},
+     "optimizer": ["muon", "grokfast-ema+adamw"]},
     {"encoder": "onehot", "learner": "torch-mlp", "task": "subtract", "modulus": 7, "steps": 2},
 ]  # fmt: skip
 

@@ -78,19 +78,17 @@ def _about_task(maker: Any) -> dict[str, Any]:
 def _about_class(kind: str, cls: Any) -> dict[str, Any]:
     suggest = cls().suggest if kind == "optimizer" else cls.suggest
     drawn = specs.described_draws(suggest)
-    parameters = specs.settable_of(cls()) if kind == "optimizer" else specs.settable(kind, cls)
+    parameters = specs.settable(kind, cls) | (_inner(cls()) if kind == "optimizer" else {})
     about: dict[str, Any] = {
         "import": f"from {_package(kind, cls)} import {cls.__name__}",
         "documentation": specs.documentation(cls),
         "version": cls.version,
-        "parameters": [
-            {"name": k, "default": v, "searched": _searched(k, drawn.get(k, {}))} for k, v in parameters.items()
-        ],
+        "parameters": [{"name": k, "default": v, "searched": _searched(k, drawn)} for k, v in parameters.items()],
         "search_space": specs.described_ranges(suggest),
         "drawn": drawn,
     }
     if kind == "optimizer":
-        return about | {"stands": PLACES[cls.kind]}
+        return about | {"place": PLACES[cls.kind]}
     if kind == "learner":
         own = specs.own_optimizer(cls)
         chosen = {"optimizer": [repr(part) for part in own.values()]} if own else {}
@@ -110,9 +108,18 @@ def _package(kind: str, cls: Any) -> str:
     return "learners.optim" if kind == "optimizer" and package == "learners" else package
 
 
-def _searched(parameter: str, drawn: Mapping[str, str]) -> str | None:
+def _inner(part: Any) -> dict[str, str]:
+    """The names of the parts inside a part of an optimizer, by their parameters."""
+    return {parameter: specs.registry.name_of(inner) for parameter, inner in part.inner().items()}
+
+
+def _searched(parameter: str, drawn: Mapping[str, Mapping[str, str]]) -> str | None:
     """The range of a parameter, or the ranges of the numbers from which a search computes it."""
-    return "; ".join(words if name == parameter else f"{name} {words}" for name, words in drawn.items()) or None
+    ranges = dict(drawn.get(parameter, {}))
+    for one, words in drawn.items():  # of a part inside this one
+        inside = one.removeprefix(f"{parameter}.")
+        ranges |= {f"{parameter}.{inside}": words[one]} if inside != one else {}
+    return "; ".join(words if name == parameter else f"{name} {words}" for name, words in ranges.items()) or None
 
 
 # Printing
@@ -141,7 +148,8 @@ def _print_description(described: Mapping[str, Any], text: Any) -> None:
         click.echo("")
         owner = described["name"] if kind == "optimizer" else kind
         print_text(f"parameters: --set {owner}.NAME=VALUE", "bold")
-    for title, parameters in _grouped(described["parameters"]):
+    one_list = [(None, described["parameters"])]
+    for title, parameters in one_list if kind == "optimizer" else _grouped(described["parameters"]):
         if title is not None:
             click.echo("")
         _print_parameters(title, parameters, described, text.parameters)

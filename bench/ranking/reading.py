@@ -114,7 +114,9 @@ def without_duplicates(runs: list[Run]) -> tuple[list[Run], list[str]]:
     ]
     if len(current) < len(runs):
         left = _left_out(runs, current)
-        notes.append(f"Specs stored twice, by two versions of a plugin or of records: the newer counts, left out {left}.")
+        notes.append(
+            f"Specs stored twice, by two versions of a plugin or of records: the newer counts, left out {left}."
+        )
     draws = grouped(current, lambda run: (run.block, run.key, run.fraction, run.seeds[1:]))
     kept = [max(same, key=_completeness) for same in draws]
     if len(kept) < len(current):

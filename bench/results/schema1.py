@@ -139,7 +139,8 @@ def _flags(parts: Mapping[str, Any]) -> dict[str, Any] | None:
 def _written(flags: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The same parameters with None, or else the value that it stood for, where either may have been written."""
     usual: dict[str, Any] = {"decay": "coupled" if flags["optimizer"] in ("adam", "sgd") else "decoupled"}
-    usual |= {"ema": {"grokfast_alpha": ALPHA}, "ma": {"grokfast_window": WINDOW}}.get(flags["grokfast"], {})
+    usual |= {"grokfast_alpha": ALPHA} if flags["grokfast"] == "ema" else {}
+    usual |= {"grokfast_window": WINDOW} if flags["grokfast"] == "ma" else {}
     usual |= {} if flags["grokfast"] == "none" else {"grokfast_lamb": LAMB[flags["grokfast"]]}
     either = [name for name, value in usual.items() if flags[name] in (None, value)]
     for given in product(*((None, usual[name]) for name in either)):

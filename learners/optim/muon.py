@@ -80,7 +80,8 @@ class Muon(Descent):
 
     :param lr: step size η > 0 of the hidden matrices.
     :param momentum: μ in [0, 1).
-    :param rest: the rule of the other parameters; None takes AdamW as it comes.
+    :param rest: the rule of the other parameters; None takes AdamW as it comes. On the command line ``muon(rest=adam)``
+        names another, and ``muon.rest.lr`` is its step size.
     :param freeze: keep the weights of embedding and read-out as they were drawn; biases still train.
     """
 
