@@ -92,7 +92,8 @@ def check_baseline(question: Question, blocks: bool) -> None:
 
 
 def baseline_label(rows: Sequence[Row], wanted: str) -> str:
-    """The label of the row that is meant by its label, by a learner's name, or by an encoder's and a learner's.
+    """The label of the row that is meant by its label, or by names: a learner's, perhaps behind an encoder's and in
+    front of an optimizer's.
 
     A label may be short, as tables print it; case and arrows do not matter. What a label says counts before names:
     "onehot mlp" is "onehot+concat → mlp", not "onehot+concat → mlp(alpha=0.1)", which it is where there is no other.
@@ -124,11 +125,12 @@ def _ways(row: Row) -> tuple[set[str], set[str], set[str]]:
     """How a row may be called, the surest ways first: by its label, by what its label says of the learner, by names."""
     encoder, learner, settings = map(_plain, (row.encoder, row.learner, ARROW.split(row.label)[-1]))
     label = {_plain(row.label), _plain(short_label(row.label))}
-    return label, {settings, f"{encoder} {settings}"}, {learner, f"{encoder} {learner}"}
+    names = {learner, f"{learner} {_plain(row.optimizer or '')}".strip()}
+    return label, {settings, f"{encoder} {settings}"}, {*names, *(f"{encoder} {name}" for name in names)}
 
 
 def _plain(name: str) -> str:
-    return " ".join(ARROW.sub(" ", name).replace("_", "-").casefold().split())
+    return " ".join(ARROW.sub(" ", name).replace("·", " ").replace("_", "-").casefold().split())
 
 
 # How far the others are

@@ -3,15 +3,19 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import BenchError
 from bench.ranking.question import Block, Question
-from bench.results import PARTS, Record, many
+from bench.results import PARTS, SCHEMA, Record, many
+from bench.specs import Spec
 
 T = TypeVar("T")
 
@@ -203,7 +207,28 @@ def _label(record: Record) -> str:
         *([] if spec["precision"] == "float32" else [spec["precision"]]),
         *([f"{100 * spec['validation_fraction']:g} % validate"] if spec["validation_fraction"] else []),
     ]
-    return " · ".join([record["label"], *more])
+    label = (
+        record["label"]
+        if record["schema"] == SCHEMA
+        else _label_today(json.dumps(_without_seeds(spec))) or record["label"]
+    )
+    return " · ".join([label, *more])
+
+
+def _without_seeds(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec with one seed in place of any, so that the rows of a table share their label."""
+    owners = {
+        owner: {**spec[owner], "random_state": 0} for owner in ("encoder", "learner") if "random_state" in spec[owner]
+    }
+    return {**spec, **owners, "seed": 0, "split_seed": 0}
+
+
+@lru_cache(maxsize=1 << 12)
+def _label_today(spec: str) -> str | None:
+    """The label that a record of an earlier schema would have today; None where a plugin is not installed."""
+    with suppress(BenchError, KeyError):
+        return Spec.from_dict(json.loads(spec)).label
+    return None
 
 
 def grouped(items: Iterable[T], key: Callable[[T], Any]) -> list[list[T]]:

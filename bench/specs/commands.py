@@ -52,7 +52,7 @@ def request_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _asked(name: str) -> str:
     """The name that a request has for a setting of a spec."""
     owner, dot, parameter = name.partition(".")
-    if owner == "optimizer":
+    if owner == "optimizer" and dot:
         return "optimizer" if parameter == "name" else parameter
     return f"{ASKED.get(owner, owner)}{dot}{parameter}"
 

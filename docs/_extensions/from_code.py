@@ -1,6 +1,6 @@
 """Directives that write pages from the code, so that no page repeats by hand what the code says.
 
-``plugins`` documents all encoders or learners, ``tasks`` tabulates all tasks, ``names`` documents the public names of a
+``plugins`` documents all encoders, learners or parts of optimizers, ``tasks`` tabulates all tasks, ``names`` documents the public names of a
 module, ``request-fields`` tabulates the fields of a request, ``command-help`` shows the help of all commands.
 """
 
@@ -56,7 +56,7 @@ class Plugins(SphinxDirective):
         """Document them."""
         kind: Any = self.arguments[0]
         classes = [specs.registry.load(kind, listing.name) for listing in _own(kind)]
-        return _autodoc(self, [f"{kind}s.{cls.__name__}" for cls in classes])
+        return _autodoc(self, [f"{specs.registry.PACKAGES[kind]}.{cls.__name__}" for cls in classes])
 
 
 class Names(SphinxDirective):
