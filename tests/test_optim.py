@@ -1,173 +1,409 @@
-"""Every gradient transformation beside its twin: torch.optim, or the paper's formula, step by step in float64."""
+"""Every part of an optimizer beside its twin: torch.optim, or the paper's formula, step by step in float64.
 
-from collections.abc import Callable
+A chain of parts moves three replicas with hyperparameters of their own; its twin moves one replica after another.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-import learners.optim as optim
+from learners import Quadratic, TorchMLP
 from learners._kernels.noise import key, normal, uniform
+from learners._nets.modules import Network
 from learners.optim import (
+    SGD,
+    Adam,
+    AdamW,
     Context,
-    Transformation,
-    adam,
-    chain,
-    decay_coupled,
-    decay_decoupled,
-    decay_to_init,
-    gradient_noise,
-    grokfast_ema,
-    grokfast_ma,
-    momentum,
-    muon,
-    newton_schulz,
-    orthograd,
-    rate,
-    scale_by_rate,
-    where_matrix,
+    GradientNoise,
+    GrokFastEMA,
+    GrokFastMA,
+    Muon,
+    OrthoGrad,
+    Part,
+    WeightNoise,
+    check_chain,
+    hyper_of,
+    part_name,
+    transformation_of,
 )
+from learners.optim._decay import decay_to_init
+from learners.optim._part import Constraint
+from learners.optim._schedule import rate, scale_by_rate
+from learners.optim.muon import newton_schulz
 
-R = 3
-SHAPES = {"matrix": (5, 4), "tall": (9, 2), "vector": (6,)}
-HYPER = {
-    "lr": [1e-2, 3e-2, 1e-3],
-    "muon_rest_lr": [1e-3, 2e-3, 3e-3],
-    "beta1": [0.9, 0.5, 0.0],
-    "beta2": [0.98, 0.999, 0.9],
-    "eps": [1e-8, 1e-4, 1e-12],
-    "momentum": [0.9, 0.95, 0.0],
-    "weight_decay": [0.1, 1.0, 0.0],
-    "grokfast_alpha": [0.98, 0.5, 0.0],
-    "grokfast_lamb": [2.0, 5.0, 0.0],
-    "gradient_noise": [0.1, 0.0, 1.0],
-    "warmup": [0.0, 4.0, 10.0],
-    "decay_steps": [20.0, 100.0, 7.0],
-}
+R, STEPS = 3, 25
+SHAPES = {"matrix": (5, 4), "tall": (9, 2), "embedding": (6, 3), "vector": (6,)}
+HIDDEN = ("matrix", "tall")
+
+Array = NDArray[np.floating]
+Arrays = dict[str, Array]
+Gradient = Callable[[int, str, Array], Array]
+"""The gradient of one replica in a step, by the name of the parameter and where it is taken."""
+Twin = Callable[[Sequence[Any], Arrays, Gradient], Iterator[Arrays]]
+"""The parts of one replica, its first parameters and its gradient → its parameters after each step."""
 
 
-def hyper(**changes: list[float]) -> dict[str, Tensor]:
-    return {name: torch.tensor(v, dtype=torch.float64) for name, v in (HYPER | changes).items()}
+class Named(Network):
+    """Says what Muon leaves out, which is all that a part asks of a network."""
+
+    not_for_muon = frozenset({"embedding"})
+
+    def reset(self, generator: torch.Generator, code_norm: float) -> None:
+        raise NotImplementedError
+
+    def forward(self, table_UF: Tensor, index_BS: Tensor, noise: Any = None) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
 
 
-def gradients(step: int) -> dict[str, Tensor]:
-    """Stacked gradients that change from step to step and from replica to replica."""
-    rng = np.random.default_rng(step)
-    return {name: torch.tensor(rng.normal(size=(R, *shape))) for name, shape in SHAPES.items()}
+NETWORK = Named()
 
 
-def start() -> dict[str, Tensor]:
-    return gradients(10_000)
+def drawn(t: int) -> dict[str, Array]:
+    """Numbers that change from step to step and from replica to replica."""
+    rng = np.random.default_rng(t)
+    return {name: rng.normal(size=(R, *shape)) for name, shape in SHAPES.items()}
 
 
-def steps(rule: Transformation, h: dict[str, Tensor], n: int = 25) -> list[dict[str, Tensor]]:
-    """Parameters after each of n steps of a whole chain."""
-    params = start()
-    state, seed, path = rule.init(params), torch.arange(R), []
+def start() -> dict[str, Array]:
+    return drawn(10_000)
+
+
+def three(cls: Any, **given: Any) -> list[Part]:
+    """Three configurations of a part; a list holds one value for each."""
+    return [cls(**{name: v[r] if isinstance(v, list) else v for name, v in given.items()}) for r in range(R)]
+
+
+def chains(*parts: list[Part]) -> list[list[Part]]:
+    """The chain of each replica."""
+    return [list(own) for own in zip(*parts, strict=True)]
+
+
+def stacked_hyper(several: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
+    hypers = [hyper_of(parts) for parts in several]
+    return {name: torch.tensor([h[name] for h in hypers], dtype=torch.float64) for name in hypers[0]}
+
+
+def moved(several: Sequence[Sequence[Part]], rows: Sequence[int] = range(R), n: int = STEPS) -> list[dict[str, Tensor]]:
+    """Parameters of some replicas after each step of their chains; gradients are taken where the chain says."""
+    chosen = list(rows)
+    rule, hyper = transformation_of(several[0], NETWORK), stacked_hyper([several[r] for r in chosen])
+    params = {name: torch.tensor(x[chosen]) for name, x in start().items()}
+    state, seed, path = rule.init(params), torch.tensor(chosen), []
     for t in range(n):
-        context = Context(params, h, torch.full((R,), t), seed)
-        updates, state = rule.update(gradients(t), state, context)
+        context = Context(params, hyper, torch.full((len(chosen),), t), seed)
+        seen = params if rule.seen is None else rule.seen(params, state, context)
+        grads = {name: torch.tensor(x[chosen]) + 0.2 * seen[name] for name, x in drawn(t).items()}
+        updates, state = rule.update(grads, state, context)
         params = {name: x + updates[name] for name, x in params.items()}
         path.append(params)
     return path
 
 
-def updates(rule: Transformation, grads: list[dict[str, Tensor]], h: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """What a filter makes of a sequence of gradients."""
-    params = {name: torch.ones_like(g) for name, g in grads[0].items()}
-    state, out = rule.init(params), []
-    for t, g in enumerate(grads):
-        n = len(next(iter(g.values())))
-        changed, state = rule.update(g, state, Context(params, h, torch.full((n,), t), torch.arange(n)))
-        out.append(changed)
-    return out
-
-
-def alone(make: Callable[[list[Tensor], dict[str, float]], Any], h: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The same steps by an ordinary optimizer, one replica after another."""
+def alone(several: Sequence[Sequence[Part]], twin: Twin, n: int = STEPS) -> list[dict[str, Array]]:
+    """The same steps by the twin, one replica after another."""
     paths = []
-    for r in range(R):
-        params = {name: x[r].clone().requires_grad_() for name, x in start().items()}
-        own = {name: float(v[r]) for name, v in h.items()}
-        optimizer, path = make(list(params.values()), own), []
-        for t in range(25):
-            for group in optimizer.param_groups:
-                group["lr"] = own["lr"] * min(1.0, (t + 1) / max(1.0, own["warmup"]))
-            for name, x in params.items():
-                x.grad = gradients(t)[name][r].clone()
+    for r, parts in enumerate(several):
+
+        def gradient(t: int, name: str, w: Array, r: int = r) -> Array:
+            return drawn(t)[name][r] + 0.2 * w
+
+        first = {name: x[r].copy() for name, x in start().items()}
+        paths.append([own for own, _ in zip(twin(parts, first, gradient), range(n), strict=False)])
+    return [{name: np.stack([path[t][name] for path in paths]) for name in SHAPES} for t in range(n)]
+
+
+# Twins
+
+
+def eta(rule: Any, t: int) -> float:
+    """The step size of the step after t updates."""
+    size = rule.lr * min(1.0, (t + 1) / max(1, rule.warmup))
+    if rule.schedule == "cosine":
+        size *= (1 + math.cos(math.pi * min(1.0, t / rule.decay_steps))) / 2
+    return size
+
+
+def arriving(waiting: list[Any]) -> Iterator[Any]:
+    """What is put into a list, one after another."""
+    while True:
+        yield waiting.pop()
+
+
+def each(direction: Callable[[Any, str, Iterator[Array]], Iterator[Array]]) -> Twin:
+    """A twin of a rule that treats every parameter alike, from its directions as a stream of each parameter."""
+
+    def twin(parts: Sequence[Any], first: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+        [rule] = parts
+        paths = {name: descended(rule, name, w, gradient, direction) for name, w in first.items()}
+        while True:
+            yield {name: next(path) for name, path in paths.items()}
+
+    return twin
+
+
+def descended(rule: Any, name: str, first: Array, gradient: Gradient, direction: Any) -> Iterator[Array]:
+    """w ← w − η(t) (u + λ w), or the other kinds of decay."""
+    waiting: list[Array] = []
+    w = first.copy()
+    directions = direction(rule, name, arriving(waiting))
+    t = 0
+    while True:
+        g = gradient(t, name, w)
+        waiting.append(g + rule.weight_decay * w if rule.decay == "coupled" else g)
+        u = next(directions)
+        if rule.decay == "decoupled":
+            u = u + rule.weight_decay * w
+        elif rule.decay == "to-init":
+            u = u + rule.weight_decay * (w - first)
+        w = w - eta(rule, t) * u
+        yield w
+        t += 1
+
+
+def by_torch(make: Callable[[list[Tensor], Any], torch.optim.Optimizer]) -> Twin:
+    """An optimizer of torch.optim, whose step size is set in every step."""
+
+    def twin(parts: Sequence[Any], first: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+        [rule] = parts
+        params = {name: torch.tensor(w).requires_grad_() for name, w in first.items()}
+        optimizer, t = make(list(params.values()), rule), 0
+        while True:
+            optimizer.param_groups[0]["lr"] = eta(rule, t)
+            for name, w in params.items():
+                w.grad = torch.tensor(gradient(t, name, w.detach().numpy()))
             optimizer.step()
-            path.append({name: x.detach().clone() for name, x in params.items()})
-        paths.append(path)
-    return [{name: torch.stack([path[t][name] for path in paths]) for name in SHAPES} for t in range(25)]
+            yield {name: w.detach().numpy().copy() for name, w in params.items()}
+            t += 1
+
+    return twin
 
 
-def torch_adam(params: list[Tensor], h: dict[str, float]) -> Any:
-    betas = (h["beta1"], h["beta2"])
-    return torch.optim.Adam(params, lr=h["lr"], betas=betas, eps=h["eps"], weight_decay=h["weight_decay"])
+def adam_of_torch(cls: Any, params: list[Tensor], rule: Any) -> torch.optim.Optimizer:
+    return cls(params, lr=rule.lr, betas=rule.betas, eps=rule.eps, weight_decay=rule.weight_decay)
 
 
-def torch_adamw(params: list[Tensor], h: dict[str, float]) -> Any:
-    betas = (h["beta1"], h["beta2"])
-    return torch.optim.AdamW(params, lr=h["lr"], betas=betas, eps=h["eps"], weight_decay=h["weight_decay"])
+def sgd_of_torch(params: list[Tensor], rule: Any) -> torch.optim.Optimizer:
+    given = {"momentum": rule.momentum, "weight_decay": rule.weight_decay, "nesterov": rule.nesterov}
+    return torch.optim.SGD(params, lr=rule.lr, **given)
 
 
-def torch_sgd(nesterov: bool) -> Callable[[list[Tensor], dict[str, float]], Any]:
-    def make(params: list[Tensor], h: dict[str, float]) -> Any:
-        ahead = nesterov and h["momentum"] > 0
-        return torch.optim.SGD(
-            params, lr=h["lr"], momentum=h["momentum"], weight_decay=h["weight_decay"], nesterov=ahead
-        )
+def adam_direction(rule: Any, name: str, gradients: Iterator[Array]) -> Iterator[Array]:
+    """m̂ / (√v̂ + ε)."""
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = rule.betas[0] * m + (1 - rule.betas[0]) * g
+        v = rule.betas[1] * v + (1 - rule.betas[1]) * g**2
+        yield m / (1 - rule.betas[0] ** t) / (np.sqrt(v / (1 - rule.betas[1] ** t)) + rule.eps)
 
-    return make
+
+def sgd_direction(rule: Any, name: str, gradients: Iterator[Array]) -> Iterator[Array]:
+    b = 0.0
+    for g in gradients:
+        b = rule.momentum * b + g
+        yield g + rule.momentum * b if rule.nesterov else b
 
 
-TWINS = {
-    "adam": (chain(decay_coupled(), adam(), scale_by_rate()), torch_adam),
-    "adamw": (chain(adam(), decay_decoupled(), scale_by_rate()), torch_adamw),
-    "sgd": (chain(decay_coupled(), momentum(), scale_by_rate()), torch_sgd(False)),
-    "nesterov": (chain(decay_coupled(), momentum(nesterov=True), scale_by_rate()), torch_sgd(True)),
+def muon_direction(rule: Any, name: str, gradients: Iterator[Array]) -> Iterator[Array]:
+    """Five Newton–Schulz steps on Nesterov's look ahead."""
+    b = 0.0
+    for g in gradients:
+        b = rule.momentum * b + (1 - rule.momentum) * g
+        x = rule.momentum * b + (1 - rule.momentum) * g
+        x = x / np.linalg.norm(x)
+        tall = x.shape[0] > x.shape[1]
+        x = x.T if tall else x
+        for _ in range(5):
+            a = x @ x.T
+            x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+        yield max(1, g.shape[0] / g.shape[1]) ** 0.5 * (x.T if tall else x)
+
+
+def muon_beside(rest_direction: Any) -> Twin:
+    """Hidden matrices by Muon, the rest by another rule, frozen embeddings not at all."""
+
+    def twin(parts: Sequence[Any], first: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+        [muon] = parts
+        rest = AdamW() if muon.rest is None else muon.rest
+        paths = {
+            name: descended(muon, name, w, gradient, muon_direction)
+            if name in HIDDEN
+            else descended(rest, name, w, gradient, rest_direction)
+            for name, w in first.items()
+        }
+        while True:
+            now = {name: next(path) for name, path in paths.items()}
+            yield now | ({"embedding": first["embedding"]} if muon.freeze else {})
+
+    return twin
+
+
+def filtered(change: Callable[[Any, str, Iterator[tuple[Array, Array]]], Iterator[Array]]) -> Twin:
+    """A filter in front of plain descent, from its outputs as a stream of each parameter: w ← w − η u.
+
+    :param change: the filter, the name, and a stream of gradients with the weights at which they are.
+    """
+
+    def path(parts: Sequence[Any], name: str, w: Array, gradient: Gradient) -> Iterator[Array]:
+        before, rule = parts
+        waiting: list[tuple[Array, Array]] = []
+        changed = change(before, name, arriving(waiting))
+        t = 0
+        while True:
+            waiting.append((gradient(t, name, w), w))
+            w = w - rule.lr * next(changed)
+            yield w
+            t += 1
+
+    def twin(parts: Sequence[Any], first: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+        paths = {name: path(parts, name, w, gradient) for name, w in first.items()}
+        while True:
+            yield {name: next(one) for name, one in paths.items()}
+
+    return twin
+
+
+def ema_change(part: Any, name: str, gradients: Iterator[tuple[Array, Array]]) -> Iterator[Array]:
+    """The running mean begins with the first gradient."""
+    mu: Any = None
+    for g, _ in gradients:
+        mu = part.alpha * (g if mu is None else mu) + (1 - part.alpha) * g
+        yield g + part.lamb * mu
+
+
+def ma_change(part: Any, name: str, gradients: Iterator[tuple[Array, Array]]) -> Iterator[Array]:
+    seen: list[Array] = []
+    for g, _ in gradients:
+        seen.append(g)
+        full = len(seen) >= part.window
+        yield g + part.lamb * np.mean(seen[-part.window :], axis=0) if full else g
+
+
+def orthograd_change(part: Any, name: str, gradients: Iterator[tuple[Array, Array]]) -> Iterator[Array]:
+    for g, w in gradients:
+        across = g - np.vdot(w, g) / np.vdot(w, w) * w
+        yield across * np.linalg.norm(g) / np.linalg.norm(across)
+
+
+PLAIN = three(SGD, lr=[0.1, 0.2, 0.05], momentum=0.0, warmup=0)
+"""Descent along what a filter gives, and nothing else."""
+USUAL: dict[str, Any] = {"lr": [1e-2, 3e-2, 1e-3], "weight_decay": [0.1, 1.0, 0.3], "warmup": [0, 4, 10]}
+MOMENTS = {"betas": [(0.9, 0.98), (0.5, 0.999), (0.0, 0.9)], "eps": [1e-8, 1e-4, 1e-12]}
+COSINE = {"schedule": "cosine", "decay_steps": [20, 100, 7]}
+MUON: dict[str, Any] = USUAL | {"momentum": [0.95, 0.5, 0.0]}
+FOLLOWING = [SGD(lr=x, momentum=0.5, nesterov=True, weight_decay=0.2) for x in (0.1, 0.2, 0.3)]
+
+CASES: dict[str, tuple[list[list[Part]], Twin]] = {
+    "adamw": (chains(three(AdamW, **USUAL, **MOMENTS)), by_torch(partial(adam_of_torch, torch.optim.AdamW))),
+    "adamw-cosine": (
+        chains(three(AdamW, **USUAL, **COSINE)),
+        by_torch(partial(adam_of_torch, torch.optim.AdamW)),
+    ),
+    "adamw-to-init": (chains(three(AdamW, **USUAL, **MOMENTS, decay="to-init")), each(adam_direction)),
+    "adam": (chains(three(Adam, **USUAL, **MOMENTS)), by_torch(partial(adam_of_torch, torch.optim.Adam))),
+    "adam-without-decay": (
+        chains(three(Adam, lr=[1e-2, 3e-2, 1e-3])),
+        by_torch(partial(adam_of_torch, torch.optim.Adam)),
+    ),
+    "sgd": (chains(three(SGD, **USUAL, momentum=[0.9, 0.95, 0.0])), by_torch(sgd_of_torch)),
+    "sgd-nesterov": (chains(three(SGD, **USUAL, momentum=[0.9, 0.95, 0.1], nesterov=True)), by_torch(sgd_of_torch)),
+    "sgd-decoupled": (chains(three(SGD, **USUAL, decay="decoupled")), each(sgd_direction)),
+    "sgd-to-init": (chains(three(SGD, **USUAL, **COSINE, decay="to-init")), each(sgd_direction)),
+    "muon": (chains(three(Muon, **MUON)), muon_beside(adam_direction)),
+    "muon-coupled": (chains(three(Muon, **MUON, decay="coupled")), muon_beside(adam_direction)),
+    "muon-rest-sgd": (chains(three(Muon, **MUON, rest=FOLLOWING)), muon_beside(sgd_direction)),
+    "muon-frozen": (chains(three(Muon, **MUON, rest=FOLLOWING, freeze=True)), muon_beside(sgd_direction)),
+    "grokfast-ema": (
+        chains(three(GrokFastEMA, alpha=[0.98, 0.5, 0.0], lamb=[2.0, 5.0, 0.0]), PLAIN),
+        filtered(ema_change),
+    ),
+    "grokfast-ma": (chains(three(GrokFastMA, window=5, lamb=[2.0, 5.0, 0.0]), PLAIN), filtered(ma_change)),
+    "grokfast-ma-of-one": (chains(three(GrokFastMA, window=1, lamb=[2.0, 5.0, 0.0]), PLAIN), filtered(ma_change)),
+    "orthograd": (chains(three(OrthoGrad), PLAIN), filtered(orthograd_change)),
 }
+every_case = pytest.mark.parametrize("name", CASES)
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_beside_torch_optim(name: str) -> None:
-    rule, make = TWINS[name]
-    h = hyper()
-    for ours, theirs in zip(steps(rule, h), alone(make, h), strict=True):
+@every_case
+def test_beside_its_twin(name: str) -> None:
+    several, twin = CASES[name]
+    for ours, theirs in zip(moved(several), alone(several, twin), strict=True):
         for parameter in SHAPES:
-            assert torch.allclose(ours[parameter], theirs[parameter], rtol=1e-10, atol=1e-12)
+            assert np.allclose(ours[parameter].numpy(), theirs[parameter], rtol=1e-10, atol=1e-12), parameter
 
 
-def test_muon_beside_its_formula() -> None:
-    rule = chain(
-        where_matrix(muon(), adam()),
-        decay_decoupled(),
-        where_matrix(scale_by_rate(), scale_by_rate(name="muon_rest_lr")),
-    )
-    h = hyper(warmup=[0.0] * R)
-    path = steps(rule, h, 6)
+NOISY: dict[str, list[list[Part]]] = {
+    "gradient-noise": chains(three(GradientNoise, sigma=[0.1, 0.0, 1.0]), PLAIN),
+    "weight-noise": chains(three(WeightNoise, sigma=[0.1, 0.0, 1.0]), PLAIN),
+}
+"""Parts whose twin would need the same random numbers; their formulas are tested below."""
+ALL = {name: several for name, (several, _) in CASES.items()} | NOISY
+every_chain = pytest.mark.parametrize("name", ALL)
+
+
+@every_chain
+def test_a_replica_alone_moves_as_among_others(name: str) -> None:
+    together = moved(ALL[name])
     for r in range(R):
-        lr, wd, mu = (float(h[k][r]) for k in ("lr", "weight_decay", "momentum"))
-        for name in ("matrix", "tall"):
-            w, b = start()[name][r].numpy(), 0.0
-            for t in range(6):
-                g = gradients(t)[name][r].numpy()
-                b = mu * b + (1 - mu) * g
-                x = mu * b + (1 - mu) * g
-                x = x / np.linalg.norm(x)
-                x = x.T if x.shape[0] > x.shape[1] else x
-                for _ in range(5):
-                    a = x @ x.T
-                    x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-                x = x.T if g.shape[0] > g.shape[1] else x
-                w = w - lr * (max(1, g.shape[0] / g.shape[1]) ** 0.5 * x + wd * w)
-                assert np.allclose(path[t][name][r].numpy(), w, atol=1e-12)
-    # The vector goes by Adam at its own rate.
-    h["lr"] = h["muon_rest_lr"]
-    plain = steps(chain(adam(), decay_decoupled(), scale_by_rate()), h, 6)
-    assert torch.allclose(path[-1]["vector"], plain[-1]["vector"], atol=1e-12)
+        for a, b in zip(moved([[*parts] for parts in ALL[name]], [r]), together, strict=True):
+            assert all(torch.allclose(a[k][0], b[k][r], rtol=1e-12, atol=1e-13) for k in SHAPES)
+
+
+@every_chain
+def test_hyperparameters_of_one_replica_never_reach_another(name: str) -> None:
+    """Change everything about replica 1 and watch the others."""
+    plain, rule = moved(ALL[name], n=8)[-1], transformation_of(ALL[name][0], NETWORK)
+    changed = {key: x * torch.tensor([1.0, 0.37, 1.0]) for key, x in stacked_hyper(ALL[name]).items()}
+    params = {key: torch.tensor(x) for key, x in start().items()}
+    state = rule.init(params)
+    for t in range(8):
+        context = Context(params, changed, torch.full((R,), t), torch.arange(R))
+        seen = params if rule.seen is None else rule.seen(params, state, context)
+        grads = {key: torch.tensor(x) + 0.2 * seen[key] for key, x in drawn(t).items()}
+        updates, state = rule.update(grads, state, context)
+        params = {key: x + updates[key] for key, x in params.items()}
+    for parameter in SHAPES:
+        assert torch.equal(plain[parameter][[0, 2]], params[parameter][[0, 2]])
+    assert not changed or any(not torch.equal(plain[k][1], params[k][1]) for k in SHAPES)
+
+
+@every_chain
+def test_an_update_is_pure_and_its_state_is_of_replicas(name: str) -> None:
+    rule, hyper = transformation_of(ALL[name][0], NETWORK), stacked_hyper(ALL[name])
+    params, grads = ({key: torch.tensor(x) for key, x in some.items()} for some in (start(), drawn(0)))
+    state = rule.init(params)
+    given = [params, grads, state, hyper]
+    before = [{key: x.clone() for key, x in some.items()} for some in given]
+    context = Context(params, hyper, torch.zeros(R, dtype=torch.int64), torch.arange(R))
+    updates, after = rule.update(grads, state, context)
+    again, _ = rule.update(grads, state, context)
+    for old, now in zip(before, given, strict=True):
+        assert all(torch.equal(old[key], now[key]) for key in now)
+    assert list(updates) == list(grads)
+    assert all(torch.equal(updates[key], again[key]) for key in updates)
+    assert after.keys() == state.keys()
+    assert all(len(x) == R and x.shape == state[key].shape for key, x in after.items())
+
+
+# What the formulas mean
+
+
+def outputs(part: Part, sequence: list[Tensor]) -> list[Tensor]:
+    """What a filter makes of a sequence of gradients (R, …) of one parameter, whose weights are 1."""
+    rule, params, out = transformation_of([part], NETWORK), {"w": torch.ones_like(sequence[0])}, []
+    state, hyper = rule.init(params), stacked_hyper([[part]] * len(sequence[0]))
+    for t, g in enumerate(sequence):
+        context = Context(params, hyper, torch.full((len(g),), t), torch.arange(len(g)))
+        updates, state = rule.update({"w": g}, state, context)
+        out.append(updates["w"])
+    return out
 
 
 def test_newton_schulz_is_nearly_orthogonal() -> None:
@@ -180,72 +416,42 @@ def test_newton_schulz_is_nearly_orthogonal() -> None:
     assert cosine.min() > 0.97
 
 
-def constant(n: int) -> list[dict[str, Tensor]]:
-    return [{"w": torch.ones(1, 1, dtype=torch.float64)}] * n
-
-
 def test_grokfast_on_a_constant_gradient() -> None:
-    h = {"grokfast_alpha": torch.tensor([0.98]), "grokfast_lamb": torch.tensor([2.0])}
-    assert [u["w"].item() for u in updates(grokfast_ema(), constant(5), h)] == pytest.approx([3.0] * 5)
-    h = {"grokfast_lamb": torch.tensor([5.0])}
-    assert [u["w"].item() for u in updates(grokfast_ma(2), constant(4), h)] == [1.0, 6.0, 6.0, 6.0]
-
-
-def test_grokfast_ema_beside_its_formula() -> None:
-    h, sequence = hyper(), [gradients(t) for t in range(12)]
-    out = updates(grokfast_ema(), sequence, h)
-    for r in range(R):
-        alpha, lamb = float(h["grokfast_alpha"][r]), float(h["grokfast_lamb"][r])
-        mu = sequence[0]["matrix"][r]
-        for t, g in enumerate(sequence):
-            mu = alpha * mu + (1 - alpha) * g["matrix"][r]
-            assert torch.allclose(out[t]["matrix"][r], g["matrix"][r] + lamb * mu, atol=1e-12)
-
-
-@pytest.mark.parametrize("window", [1, 3, 5])
-def test_grokfast_ma_beside_its_formula(window: int) -> None:
-    h, sequence = hyper(), [gradients(t) for t in range(14)]
-    out = updates(grokfast_ma(window), sequence, h)
-    for t, g in enumerate(sequence):
-        expected = g["tall"]
-        if t + 1 >= window:
-            mean = torch.stack([s["tall"] for s in sequence[t + 1 - window : t + 1]]).mean(0)
-            expected = expected + h["grokfast_lamb"].reshape(-1, 1, 1) * mean
-        assert torch.allclose(out[t]["tall"], expected, atol=1e-12)
+    ones = [torch.ones(1, 1, dtype=torch.float64)] * 5
+    assert [u.item() for u in outputs(GrokFastEMA(alpha=0.98, lamb=2.0), ones)] == pytest.approx([3.0] * 5)
+    assert [u.item() for u in outputs(GrokFastMA(window=2, lamb=5.0), ones)] == [1.0, 6.0, 6.0, 6.0, 6.0]
 
 
 def test_grokfast_ma_forgets_large_gradients_in_float32() -> None:
     """A running sum that lost digits to early gradients would keep the error for ever."""
     rng = np.random.default_rng(0)
     sizes = [1e3] * 10 + [1e-6] * 30
-    sequence = [{"w": torch.tensor(s * rng.normal(size=(1, 50)), dtype=torch.float32)} for s in sizes]
-    out = updates(grokfast_ma(5), sequence, {"grokfast_lamb": torch.tensor([5.0])})
-    mean = torch.stack([g["w"] for g in sequence[-5:]]).double().mean(0)
-    expected = sequence[-1]["w"].double() + 5 * mean
-    assert torch.allclose(out[-1]["w"].double(), expected, rtol=1e-4, atol=1e-10)
+    sequence = [torch.tensor(s * rng.normal(size=(1, 50)), dtype=torch.float32) for s in sizes]
+    out = outputs(GrokFastMA(window=5, lamb=5.0), sequence)
+    mean = torch.stack(sequence[-5:]).double().mean(0)
+    assert torch.allclose(out[-1].double(), sequence[-1].double() + 5 * mean, rtol=1e-4, atol=1e-10)
 
 
 def test_orthograd_is_orthogonal_and_keeps_the_length() -> None:
-    params, grads = start(), gradients(0)
-    out, _ = orthograd().update(grads, {}, Context(params, {}, torch.zeros(R), torch.zeros(R)))
+    params, grads = ({key: torch.tensor(x) for key, x in some.items()} for some in (start(), drawn(0)))
+    rule = OrthoGrad().transformation(NETWORK)
+    out, _ = rule.update(grads, {}, Context(params, {}, torch.zeros(R), torch.zeros(R)))
     for name, u in out.items():
         flat, g, w = u.flatten(1), grads[name].flatten(1), params[name].flatten(1)
         assert torch.allclose((flat * w).sum(1), torch.zeros(R, dtype=torch.float64), atol=1e-12)
         assert torch.allclose(flat.norm(dim=1), g.norm(dim=1))
-        across = g - (g * w).sum(1, keepdim=True) / (w * w).sum(1, keepdim=True) * w
-        assert torch.allclose(flat / flat.norm(dim=1, keepdim=True), across / across.norm(dim=1, keepdim=True))
 
 
 def test_decay_to_init_pulls_to_where_weights_began() -> None:
-    h = hyper(lr=[0.1] * R, weight_decay=[1.0] * R, warmup=[0.0] * R)
-    rule = chain(decay_to_init(), scale_by_rate())
-    first = start()
-    state = rule.init(first)
-    away = {name: x + 1 for name, x in first.items()}
+    hyper = {"lr": torch.full((R,), 0.1), "weight_decay": torch.ones(R), "warmup": torch.zeros(R)}
+    first = {name: torch.tensor(x) for name, x in start().items()}
+    decay, step = decay_to_init(), scale_by_rate()
+    state, away = decay.init(first), {name: x + 1 for name, x in first.items()}
     for _ in range(200):
-        zero = {name: torch.zeros_like(x) for name, x in away.items()}
-        moved, state = rule.update(zero, state, Context(away, h, torch.zeros(R), torch.zeros(R)))
-        away = {name: x + moved[name] for name, x in away.items()}
+        context = Context(away, hyper, torch.zeros(R), torch.zeros(R))
+        pulled, state = decay.update({name: torch.zeros_like(x) for name, x in away.items()}, state, context)
+        updates, _ = step.update(pulled, {}, context)
+        away = {name: x + updates[name] for name, x in away.items()}
     assert all(torch.allclose(away[name], first[name], atol=1e-6) for name in first)
 
 
@@ -257,56 +463,7 @@ def test_schedules() -> None:
     assert cosine == pytest.approx([1.0, 0.0, 0.0])
 
 
-RULES: dict[str, Transformation] = {
-    "adam": adam(),
-    "momentum": momentum(),
-    "muon": where_matrix(muon(), adam()),
-    "grokfast-ema": grokfast_ema(),
-    "grokfast-ma": grokfast_ma(3),
-    "orthograd": orthograd(),
-    "decay-coupled": decay_coupled(),
-    "decay-decoupled": decay_decoupled(),
-    "decay-to-init": decay_to_init(),
-    "gradient-noise": gradient_noise(),
-    "rate": scale_by_rate("cosine"),
-}
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_hyperparameters_of_one_replica_never_reach_another(name: str) -> None:
-    """Change everything about replica 1 and watch the others."""
-    plain = steps(RULES[name], hyper(), 8)
-    changed = {k: torch.tensor([v[0], 0.37 * v[1] + 0.011, v[2]], dtype=torch.float64) for k, v in HYPER.items()}
-    other = steps(RULES[name], changed, 8)
-    for parameter in SHAPES:
-        assert torch.equal(plain[-1][parameter][[0, 2]], other[-1][parameter][[0, 2]])
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_a_transformation_is_pure_and_remembers_by_replica(name: str) -> None:
-    rule, params, grads = RULES[name], start(), gradients(0)
-    state = rule.init(params)
-    before = {k: v.clone() for k, v in (params | grads | state).items()}
-    out, after = rule.update(grads, state, Context(params, hyper(), torch.zeros(R, dtype=torch.int64), torch.arange(R)))
-    assert all(torch.equal(before[k], v) for k, v in (params | grads | state).items())
-    assert set(out) == set(grads)
-    assert set(after) == set(state)
-    assert all(len(v) == R for v in after.values())
-    # A replica selected out of the stack goes on alone as it would have among others.
-    [a] = [rule.update(grads, state, Context(params, hyper(), torch.zeros(R, dtype=torch.int64), torch.arange(R)))[0]]
-    one = {k: v[1:2] for k, v in hyper().items()}
-    picked = Context(
-        {k: v[1:2] for k, v in params.items()}, one, torch.zeros(1, dtype=torch.int64), torch.arange(R)[1:2]
-    )
-    b, _ = rule.update({k: v[1:2] for k, v in grads.items()}, {k: v[1:2] for k, v in state.items()}, picked)
-    assert all(torch.allclose(a[k][1:2], b[k], atol=1e-12) for k in grads)
-
-
-def test_everything_exported_was_stepped_here() -> None:
-    import sys
-
-    missing = [name for name in optim.__all__ if not hasattr(sys.modules[__name__], name) and name != "per_replica"]
-    assert not missing
+# Noise
 
 
 def test_hash_noise_is_uniform_normal_and_repeatable() -> None:
@@ -326,3 +483,114 @@ def test_hash_noise_is_uniform_normal_and_repeatable() -> None:
         correlation = torch.corrcoef(torch.stack([u[0], uniform(k2, (2, 50_000))[0]]))[0, 1]
         assert abs(correlation) < 0.02
     assert abs(torch.corrcoef(u)[0, 1]) < 0.02
+
+
+def differences(part: Part, where: str) -> list[Tensor]:
+    """What a noisy part adds to a gradient of zeros, or to the weights at which it is taken, in three steps."""
+    rule, zeros = transformation_of([part], NETWORK), {"w": torch.zeros(R, 400, 100)}
+    hyper, seed, found = stacked_hyper([[part]] * R), torch.arange(R), []
+    for t in range(3):
+        context = Context(zeros, hyper, torch.full((R,), t), seed)
+        if where == "weights":
+            assert rule.seen is not None
+            found.append(rule.seen(zeros, {}, context)["w"])
+            assert torch.equal(rule.update({"w": torch.ones(R, 400, 100)}, {}, context)[0]["w"], zeros["w"] + 1)
+        else:
+            assert rule.seen is None
+            found.append(rule.update(zeros, {}, context)[0]["w"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("part", "where"), [(GradientNoise(sigma=0.3), "gradient"), (WeightNoise(sigma=0.3), "weights")]
+)
+def test_noise_has_its_deviation_and_is_new_in_every_step_and_replica(part: Part, where: str) -> None:
+    noise = torch.stack(differences(part, where)).flatten(0, 1).flatten(1)
+    assert noise.std(dim=1).numpy() == pytest.approx([0.3] * len(noise), rel=0.02)
+    assert noise.mean(dim=1).abs().max() < 0.01
+    assert (torch.corrcoef(noise) - torch.eye(len(noise))).abs().max() < 0.03
+
+
+def test_weight_noise_moves_the_gradient_and_leaves_the_weights() -> None:
+    """The gradient here is 0.2 w + a constant, so that noise on the weights enters it times 0.2."""
+    quiet, loud = (chains(three(WeightNoise, sigma=s), PLAIN) for s in (0.0, 0.5))
+    silent, noisy = moved(quiet, n=1)[0], moved(loud, n=1)[0]
+    for name, shape in SHAPES.items():
+        noise = normal(key(torch.arange(R), torch.zeros(R, dtype=torch.int64), name), (R, *shape)).double()
+        size = torch.tensor([parts[1].lr for parts in loud]).reshape(-1, *[1] * len(shape))
+        assert torch.allclose(noisy[name], silent[name] - size * 0.2 * 0.5 * noise, atol=1e-7)
+
+
+# Chains
+
+
+class Still(Constraint):
+    """Nothing moves."""
+
+    def transformation(self, network: Network) -> Any:
+        raise NotImplementedError
+
+
+LEARNER = TorchMLP(hidden_layer_sizes=(8, 8))
+WRONG: dict[str, tuple[Sequence[Any], Any, str]] = {
+    "unknown": (["adamw"], LEARNER, r"The 'optimizer' parameter of TorchMLP takes parts of optimizers, got 'adamw'\."),
+    "a-class": ([AdamW], LEARNER, r"takes parts of optimizers, got <class '.*AdamW'>\."),
+    "two-rules": (
+        [GrokFastEMA(), AdamW(), SGD()],
+        LEARNER,
+        r"An optimizer has one rule, got adamw and sgd in grokfast-ema\+adamw\+sgd\.",
+    ),
+    "no-rule": ([OrthoGrad()], LEARNER, r"An optimizer has one rule, got none in orthograd\."),
+    "nothing": ([], LEARNER, r"An optimizer has one rule, got none in nothing\."),
+    "filter-behind": (
+        [AdamW(), GrokFastMA()],
+        LEARNER,
+        r"grokfast-ma is a filter, which stands in front of the rule, got adamw\+grokfast-ma\.",
+    ),
+    "constraint-in-front": (
+        [Still(), AdamW()],
+        LEARNER,
+        r"still is a constraint, which stands behind the rule, got still\+adamw\.",
+    ),
+    "twice": (
+        [OrthoGrad(), OrthoGrad(), AdamW()],
+        LEARNER,
+        r"An optimizer has each part once, got orthograd\+orthograd\+adamw\.",
+    ),
+    "cannot-act": (
+        [Muon()],
+        Quadratic(),
+        r"muon moves hidden matrices; Quadratic as it is set has none\.",
+    ),
+    "inner-value": ([Muon(rest=SGD(lr=-1))], LEARNER, r"The 'lr' parameter of SGD must be a number > 0, got lr=-1\."),
+    "inner-kind": (
+        [Muon(rest=OrthoGrad())],
+        LEARNER,
+        r"The 'rest' parameter of Muon must be a rule or None, got rest=OrthoGrad\(\)\.",
+    ),
+    "value": ([AdamW(eps=0)], LEARNER, r"The 'eps' parameter of AdamW must be a number > 0, got eps=0\."),
+    "decay-without": (
+        [AdamW(weight_decay=0, decay="to-init")],
+        LEARNER,
+        r"The 'decay' parameter of AdamW must be left at 'decoupled' without weight_decay, got decay='to-init'\.",
+    ),
+    "cosine-without-end": (
+        [AdamW(schedule="cosine")],
+        LEARNER,
+        r"The 'decay_steps' parameter of AdamW must be given with the cosine schedule, only, got decay_steps=None\.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_chain_that_cannot_be_is_refused(name: str) -> None:
+    parts, learner, message = WRONG[name]
+    with pytest.raises(ValueError, match=message):
+        check_chain(parts, learner)
+
+
+@every_chain
+def test_a_chain_that_can_be_passes(name: str) -> None:
+    for parts in ALL[name]:
+        check_chain(parts, LEARNER)
+        assert len({part_name(part) for part in parts}) == len(parts)
