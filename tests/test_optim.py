@@ -18,16 +18,27 @@ from learners import Quadratic, TorchMLP
 from learners._kernels.noise import key, normal, uniform
 from learners._nets.modules import Network
 from learners.optim import (
+    EGD,
     SGD,
     Adam,
     AdamW,
     Context,
+    DelayedCompression,
     GradientNoise,
+    GradientNormalization,
     GrokFastEMA,
     GrokFastMA,
+    Lion,
     Muon,
+    NormCap,
     OrthoGrad,
     Part,
+    Prodigy,
+    RowClip,
+    ScheduleFreeAdamW,
+    Shampoo,
+    SignSGD,
+    SpectralCap,
     WeightNoise,
     check_chain,
     hyper_of,
@@ -35,9 +46,11 @@ from learners.optim import (
     transformation_of,
 )
 from learners.optim._decay import decay_to_init
-from learners.optim._part import Constraint
 from learners.optim._schedule import rate, scale_by_rate
+from learners.optim.egd import polar
 from learners.optim.muon import newton_schulz
+from learners.optim.shampoo import inverse_fourth_root
+from learners.optim.spectral_cap import top_singular
 
 R, STEPS = 3, 25
 SHAPES = {"matrix": (5, 4), "tall": (9, 2), "embedding": (6, 3), "vector": (6,)}
@@ -292,6 +305,155 @@ def orthograd_change(part: Any, name: str, gradients: Iterator[tuple[Array, Arra
         yield across * np.linalg.norm(g) / np.linalg.norm(across)
 
 
+def egd_change(part: Any, name: str, gradients: Iterator[tuple[Array, Array]]) -> Iterator[Array]:
+    """All singular values of a matrix are 1."""
+    for g, _ in gradients:
+        if g.ndim == 1:
+            yield g
+        else:
+            u, _, v = np.linalg.svd(g, full_matrices=False)
+            yield u @ v
+
+
+def compression_change(part: Any, name: str, gradients: Iterator[tuple[Array, Array]]) -> Iterator[Array]:
+    """The gradient of λ Σ ‖W‖², late."""
+    for t, (g, w) in enumerate(gradients):
+        yield g + 2 * part.lamb * w if g.ndim == 2 and t >= part.delay else g
+
+
+def normalized(parts: Sequence[Any], w: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+    """One norm over all parameters."""
+    normalization, rule = parts
+    for t in range(STEPS):
+        g = {name: gradient(t, name, x) for name, x in w.items()}
+        norm = np.linalg.norm(np.concatenate([x.ravel() for x in g.values()]))
+        w = {name: x - rule.lr * normalization.norm * g[name] / norm for name, x in w.items()}
+        yield w
+
+
+def lion_direction(rule: Any, name: str, gradients: Iterator[Array]) -> Iterator[Array]:
+    m: Any = 0.0
+    for g in gradients:
+        yield np.sign(rule.betas[0] * m + (1 - rule.betas[0]) * g)
+        m = rule.betas[1] * m + (1 - rule.betas[1]) * g
+
+
+def sign_direction(rule: Any, name: str, gradients: Iterator[Array]) -> Iterator[Array]:
+    m: Any = 0.0
+    for g in gradients:
+        m = rule.momentum * m + (1 - rule.momentum) * g
+        yield np.sign(m)
+
+
+def shampoo_direction(rule: Any, name: str, gradients: Iterator[Array]) -> Iterator[Array]:
+    """Roots by eigenvalues, the length of Adam's step."""
+
+    def root(a: Array) -> Array:
+        values, vectors = np.linalg.eigh(a + rule.ridge * np.linalg.norm(a) * np.eye(len(a)))
+        return (vectors * values**-0.25) @ vectors.T
+
+    beta1, beta2 = rule.betas
+    m, left, right = 0.0, 0.0, 0.0
+    waiting: list[Array] = []
+    grafts = adam_direction(rule, name, arriving(waiting))
+    for g in gradients:
+        waiting.append(g)
+        graft = next(grafts)
+        if g.ndim == 1:
+            yield graft
+            continue
+        m = beta1 * m + (1 - beta1) * g
+        left, right = beta2 * left + (1 - beta2) * g @ g.T, beta2 * right + (1 - beta2) * g.T @ g
+        p = root(left) @ m @ root(right)
+        yield p * np.linalg.norm(graft) / np.linalg.norm(p)
+
+
+def schedule_free(parts: Sequence[Any], x: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+    """Algorithm 1 of the paper, line by line."""
+    [rule] = parts
+    beta1, beta2 = rule.betas
+    z, v, sizes = dict(x), dict.fromkeys(x, 0.0), []
+    for t in range(1, STEPS + 1):
+        y = {k: (1 - beta1) * z[k] + beta1 * x[k] for k in x}
+        g = {k: gradient(t - 1, k, y[k]) for k in x}
+        v = {k: beta2 * v[k] + (1 - beta2) * g[k] ** 2 for k in x}
+        size = rule.lr * math.sqrt(1 - beta2**t) * (min(1, t / rule.warmup) if rule.warmup else 1)
+        sizes.append(size)
+        z = {k: z[k] - size * g[k] / (np.sqrt(v[k]) + rule.eps) - size * rule.weight_decay * y[k] for k in x}
+        c = size**2 / sum(s**2 for s in sizes)
+        x = {k: (1 - c) * x[k] + c * z[k] for k in x}
+        yield x
+
+
+def prodigy(parts: Sequence[Any], w: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+    """Algorithm 4 of the paper on all parameters as one vector, with decoupled decay."""
+    [rule] = parts
+    beta1, beta2 = rule.betas
+    flat = partial(np.concatenate, axis=None)
+    x0 = x = flat(list(w.values()))
+    d, r = rule.first, 0.0
+    s = m = v = np.zeros_like(x)
+    for k in range(STEPS):
+        g = flat([gradient(k, name, own) for name, own in w.items()])
+        root, scale = math.sqrt(beta2), (1 - math.sqrt(beta2)) * rule.lr * d**2
+        r = root * r + scale * (g @ (x0 - x))
+        s = root * s + scale * g
+        m = beta1 * m + (1 - beta1) * d * g
+        v = beta2 * v + (1 - beta2) * d**2 * g**2
+        x = x - rule.lr * d * (m / (np.sqrt(v) + d * rule.eps) + rule.weight_decay * x)
+        d = max(d, r / np.abs(s).sum())
+        ends = np.cumsum([own.size for own in w.values()])[:-1]
+        w = {name: piece.reshape(w[name].shape) for name, piece in zip(w, np.split(x, ends), strict=True)}
+        yield w
+
+
+def constrained(bounded: Callable[[Any, str, Array, Array], Array]) -> Twin:
+    """Plain descent, then a bound on matrices.
+
+    :param bounded: the constraint, the name, the matrix after the step and the first one → the bounded matrix.
+    """
+
+    def twin(parts: Sequence[Any], first: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+        rule, constraint = parts
+        w = first
+        for t in range(STEPS):
+            w = {name: x - rule.lr * gradient(t, name, x) for name, x in w.items()}
+            chosen = HIDDEN if constraint.matrices == "hidden" else (*HIDDEN, "embedding")
+            w |= {name: bounded(constraint, name, w[name], first[name]) for name in chosen}
+            yield w
+
+    return twin
+
+
+def rows_bounded(part: Any, name: str, w: Array, first: Array) -> Array:
+    """Row by row."""
+    return np.stack([row * min(1, part.norm / np.linalg.norm(row)) for row in w])
+
+
+def norm_bounded(part: Any, name: str, w: Array, first: Array) -> Array:
+    return w * min(1, part.factor * np.linalg.norm(first) / np.linalg.norm(w))
+
+
+def spectral(parts: Sequence[Any], first: Arrays, gradient: Gradient) -> Iterator[Arrays]:
+    """Thirty rounds of power iteration with Wᵀ W from the same first vector, then four a step."""
+    rule, constraint = parts
+    zero, w = torch.zeros(1, dtype=torch.int64), first
+    names = HIDDEN if constraint.matrices == "hidden" else (*HIDDEN, "embedding")
+    vectors = {k: normal(key(zero, zero, f"spectral.{k}"), (1, SHAPES[k][1]))[0].double().numpy() for k in names}
+
+    def followed(W: Array, v: Array, rounds: int) -> Array:
+        v = np.linalg.matrix_power(W.T @ W / np.linalg.norm(W) ** 2, rounds) @ v
+        return v / np.linalg.norm(v)
+
+    vectors = {name: followed(w[name], v, 30) for name, v in vectors.items()}
+    for t in range(STEPS):
+        w = {name: x - rule.lr * gradient(t, name, x) for name, x in w.items()}
+        for name in names:
+            vectors[name] = followed(w[name], vectors[name], 4)
+            w[name] = w[name] * min(1, constraint.norm / np.linalg.norm(w[name] @ vectors[name]))
+        yield w
+
+
 PLAIN = three(SGD, lr=[0.1, 0.2, 0.05], momentum=0.0, warmup=0)
 """Descent along what a filter gives, and nothing else."""
 USUAL: dict[str, Any] = {"lr": [1e-2, 3e-2, 1e-3], "weight_decay": [0.1, 1.0, 0.3], "warmup": [0, 4, 10]}
@@ -327,6 +489,27 @@ CASES: dict[str, tuple[list[list[Part]], Twin]] = {
     "grokfast-ma": (chains(three(GrokFastMA, window=5, lamb=[2.0, 5.0, 0.0]), PLAIN), filtered(ma_change)),
     "grokfast-ma-of-one": (chains(three(GrokFastMA, window=1, lamb=[2.0, 5.0, 0.0]), PLAIN), filtered(ma_change)),
     "orthograd": (chains(three(OrthoGrad), PLAIN), filtered(orthograd_change)),
+    "egd": (chains(three(EGD), PLAIN), filtered(egd_change)),
+    "delayed-compression": (
+        chains(three(DelayedCompression, lamb=[0.1, 0.5, 0.0], delay=[0, 7, 3]), PLAIN),
+        filtered(compression_change),
+    ),
+    "gradient-normalization": (chains(three(GradientNormalization, norm=[0.5, 1.0, 3.0]), PLAIN), normalized),
+    "lion": (chains(three(Lion, **USUAL, betas=[(0.9, 0.99), (0.5, 0.97), (0.0, 0.9)])), each(lion_direction)),
+    "lion-to-init": (chains(three(Lion, **USUAL, **COSINE, decay="to-init")), each(lion_direction)),
+    "signsgd": (chains(three(SignSGD, **USUAL, momentum=[0.9, 0.5, 0.0])), each(sign_direction)),
+    "signsgd-coupled": (chains(three(SignSGD, **USUAL, **COSINE, decay="coupled")), each(sign_direction)),
+    "shampoo": (chains(three(Shampoo, **USUAL, **MOMENTS, ridge=[1e-5, 1e-3, 1e-2])), each(shampoo_direction)),
+    "schedule-free": (chains(three(ScheduleFreeAdamW, **USUAL, **MOMENTS)), schedule_free),
+    "schedule-free-without-decay": (chains(three(ScheduleFreeAdamW, weight_decay=0.0, warmup=0)), schedule_free),
+    "prodigy": (chains(three(Prodigy, lr=[1.0, 0.5, 2.0], weight_decay=[0.0, 0.3, 1.0], **MOMENTS)), prodigy),
+    "prodigy-of-large-first": (chains(three(Prodigy, first=[0.1, 1e-3, 1e-9])), prodigy),
+    "row-clip": (chains(PLAIN, three(RowClip, norm=[1.0, 2.0, 0.5])), constrained(rows_bounded)),
+    "row-clip-all": (chains(PLAIN, three(RowClip, norm=[1.0, 2.0, 0.5], matrices="all")), constrained(rows_bounded)),
+    "norm-cap": (chains(PLAIN, three(NormCap, factor=[1.0, 0.5, 1.2])), constrained(norm_bounded)),
+    "norm-cap-all": (chains(PLAIN, three(NormCap, factor=[1.0, 0.5, 1.2], matrices="all")), constrained(norm_bounded)),
+    "spectral-cap": (chains(PLAIN, three(SpectralCap, norm=[1.0, 2.0, 0.5])), spectral),
+    "spectral-cap-all": (chains(PLAIN, three(SpectralCap, norm=[1.0, 2.0, 0.5], matrices="all")), spectral),
 }
 every_case = pytest.mark.parametrize("name", CASES)
 
@@ -414,6 +597,166 @@ def test_newton_schulz_is_nearly_orthogonal() -> None:
     u, _, v = torch.linalg.svd(G, full_matrices=False)
     cosine = (newton_schulz(G) * (u @ v)).sum((1, 2)) / newton_schulz(G).norm(dim=(1, 2)) / (u @ v).norm(dim=(1, 2))
     assert cosine.min() > 0.97
+
+
+def matrices(rows: int, columns: int, lowest: float) -> tuple[Tensor, Tensor]:
+    """Two matrices of Frobenius norm 1 with singular values down to a bound, and U Vᵀ of each, float64."""
+    rng, found = np.random.default_rng(rows), []
+    for _ in range(2):
+        u, _, v = np.linalg.svd(rng.normal(size=(rows, columns)), full_matrices=False)
+        values = np.geomspace(lowest, 0.3, min(rows, columns))
+        values[-1] = math.sqrt(1 - (values[:-1] ** 2).sum()) if (values[:-1] ** 2).sum() < 1 else 0.3
+        found.append(((u * values) @ v, u @ v))
+    G, factor = (torch.tensor(np.stack(several)) for several in zip(*found, strict=True))
+    return G / G.norm(dim=(1, 2), keepdim=True), factor
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 60), (60, 24), (32, 32)])
+def test_the_polar_factor_is_as_exact_as_its_docstring_says(rows: int, columns: int) -> None:
+    G, factor = matrices(rows, columns, 2e-4)
+    assert torch.allclose(polar(G), factor, atol=1e-11)
+    rough = polar(G.float()).double()
+    assert (torch.linalg.svdvals(rough) - 1).abs().max() < 2e-6
+    assert ((rough - factor).norm(dim=(1, 2)) / factor.norm(dim=(1, 2))).max() < 1e-4
+    assert torch.allclose(polar(torch.stack([G, 7 * G])), torch.stack([factor, factor]), atol=1e-11)
+
+
+def test_the_polar_factor_keeps_the_rank() -> None:
+    rng = np.random.default_rng(0)
+    G = torch.tensor(rng.normal(size=(1, 30, 4)) @ rng.normal(size=(1, 4, 20)))
+    values = torch.linalg.svdvals(polar(G))[0]
+    assert torch.allclose(values[:4], torch.ones(4, dtype=torch.float64), atol=1e-11)
+    assert values[4:].max() < 1e-8
+
+
+@pytest.mark.parametrize(("ridge", "single"), [(1e-4, 1e-4), (1e-5, 1e-3), (1e-6, 1e-2)])
+@pytest.mark.parametrize("lowest", [1.0, 1e-2, 1e-6, 0.0])
+def test_the_inverse_fourth_root_is_as_exact_as_its_docstring_says(ridge: float, single: float, lowest: float) -> None:
+    values, vectors = np.linspace(lowest, 1, 40) ** 3, np.linalg.qr(np.random.default_rng(0).normal(size=(40, 40)))[0]
+    values[:10] = lowest
+    A = (vectors * values) @ vectors.T
+    exact = (vectors * (values + ridge * np.linalg.norm(A)) ** -0.25) @ vectors.T
+    for dtype, error in ((torch.float64, 1e-7), (torch.float32, single)):
+        stack = torch.tensor(np.stack([A, 1e-6 * A]), dtype=dtype)
+        for X in inverse_fourth_root(stack, torch.full((2,), ridge, dtype=dtype)).double().numpy():
+            X = X * (X * exact).sum() / (X * X).sum()
+            assert np.linalg.norm(X - exact) < error * np.linalg.norm(exact)
+
+
+def test_shampoo_without_memory_points_where_egd_does() -> None:
+    part = Shampoo(betas=(0.0, 0.0), ridge=1e-6, lr=1.0, weight_decay=0.0, warmup=0)
+    [g] = [torch.tensor(np.random.default_rng(0).normal(size=(2, 7, 7)))]
+    [whitened], [equal] = outputs(part, [g]), outputs(EGD(), [g])
+    cosine = -(whitened * equal).sum((1, 2)) / whitened.norm(dim=(1, 2)) / equal.norm(dim=(1, 2))
+    assert cosine.min() > 0.999
+    assert whitened.norm(dim=(1, 2)).numpy() == pytest.approx([7.0, 7.0], rel=1e-6)  # Adam's first step: all ±1
+
+
+def test_power_iteration_finds_the_largest_singular_value_from_below() -> None:
+    W = torch.tensor(np.random.default_rng(0).normal(size=(3, 20, 12)))
+    v, before = torch.ones(3, 12, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    largest = torch.linalg.svdvals(W)[:, 0]
+    for _ in range(60):
+        sigma, v = top_singular(W, v)
+        assert (sigma <= largest + 1e-12).all()
+        assert (sigma >= before - 1e-12).all()
+        before = sigma
+    assert torch.allclose(sigma, largest, rtol=1e-6)
+
+
+BOUNDS: dict[str, tuple[Any, Callable[[Tensor, Tensor], Tensor], float]] = {
+    "row-clip": (RowClip(norm=0.8, matrices="all"), lambda w, first: w.norm(dim=-1).amax(-1) / 0.8, 1e-12),
+    "norm-cap": (
+        NormCap(factor=0.9, matrices="all"),
+        lambda w, first: w.flatten(1).norm(dim=1) / first.flatten(1).norm(dim=1) / 0.9,
+        1e-12,
+    ),
+    "spectral-cap": (SpectralCap(norm=0.8, matrices="all"), lambda w, first: torch.linalg.svdvals(w)[:, 0] / 0.8, 0.05),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_constraint_holds_after_every_step(name: str) -> None:
+    part, size, excess = BOUNDS[name]
+    path = moved([[SGD(lr=0.02, momentum=0.5, warmup=0), part]] * R, n=40)
+    first = {key: torch.tensor(x) for key, x in start().items()}
+    sizes = torch.stack([torch.stack([size(w[k], first[k]) for k in SHAPES if k != "vector"]) for w in path])
+    assert sizes.max() < 1 + excess
+    assert sizes.max() > 0.99, "it is reached"
+
+
+@pytest.mark.parametrize("part", [RowClip(norm=99.0), NormCap(factor=99.0), SpectralCap(norm=99.0)])
+def test_a_constraint_that_holds_anyway_changes_no_bit(part: Part) -> None:
+    rule = SGD(lr=0.02)
+    free, bounded = moved([[rule]] * R, n=8)[-1], moved([[rule, part]] * R, n=8)[-1]
+    assert all(torch.equal(free[name], bounded[name]) for name in SHAPES)
+
+
+def test_a_matrix_that_starts_at_zero_has_no_norm_cap() -> None:
+    rule, zero = NormCap().transformation(NETWORK), {"w": torch.zeros(2, 3, 4)}
+    updates, _ = rule.update(
+        {"w": torch.ones(2, 3, 4)},
+        rule.init(zero),
+        Context(zero, {"factor": torch.ones(2)}, torch.zeros(2), torch.zeros(2)),
+    )
+    assert torch.equal(updates["w"], torch.ones(2, 3, 4))
+
+
+def test_normalized_gradients_have_one_length_over_all_parameters() -> None:
+    rule, hyper = GradientNormalization().transformation(NETWORK), {"norm": torch.tensor([1.0, 2.0, 3.0])}
+    for size in (1e-9, 1.0, 1e6):
+        grads = {name: size * torch.tensor(x, dtype=torch.float32) for name, x in drawn(0).items()}
+        updates, _ = rule.update(grads, {}, Context(grads, hyper, torch.zeros(R), torch.zeros(R)))
+        squares = sum(u.square().flatten(1).sum(1) for u in updates.values())
+        assert torch.allclose(torch.as_tensor(squares).sqrt(), hyper["norm"])
+
+
+def quadratic_bowl(rule: Any, n: int, far: float) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """The path of one weight from ``far`` to the least |w|, and the last state."""
+    made, hyper = rule.transformation(NETWORK), stacked_hyper([[rule]])
+    hyper = {name.removeprefix("0."): x for name, x in hyper.items()}
+    params, path = {"w": torch.full((1, 1), far, dtype=torch.float64)}, []
+    state = made.init(params)
+    for t in range(n):
+        context = Context(params, hyper, torch.tensor([t]), torch.zeros(1))
+        seen = params if made.seen is None else made.seen(params, state, context)
+        updates, state = made.update({"w": seen["w"].sign()}, state, context)
+        params = {"w": params["w"] + updates["w"]}
+        path.append(params["w"])
+    return path, state
+
+
+@pytest.mark.parametrize("far", [0.03, 1.0, 40.0])
+def test_prodigy_finds_how_far_it_is(far: float) -> None:
+    """On |w| from w₀ the estimate never exceeds |w₀| and comes near to it (theorem of the paper)."""
+    path, state = quadratic_bowl(Prodigy(weight_decay=0.0, betas=(0.0, 0.999)), 300, far)
+    assert far / 20 < float(state["d"]) <= far
+    assert min(float(w.abs()) for w in path) < far / 10
+
+
+def test_schedule_free_weights_are_a_mean_of_its_steps() -> None:
+    """With β₁ = 0 the gradient is taken at z, and x is the mean of z with equal weights once v is warm."""
+    rule = ScheduleFreeAdamW(lr=0.1, betas=(0.0, 0.0), weight_decay=0.0, warmup=0)
+    path, _ = quadratic_bowl(rule, 10, 5.0)
+    steps = [5.0 - 0.1 * (t + 1) for t in range(10)]
+    assert [float(x) for x in path] == pytest.approx([np.mean(steps[: t + 1]) for t in range(10)], rel=1e-6)
+
+
+def test_frozen_weights_are_not_moved_for_the_gradient_either() -> None:
+    part = Muon(rest=ScheduleFreeAdamW(), freeze=True)
+    rule, hyper = transformation_of([part], NETWORK), stacked_hyper([[part]] * R)
+    params = {name: torch.tensor(x) for name, x in start().items()}
+    state, first = rule.init(params), dict(params)
+    for t in range(3):
+        context = Context(params, hyper, torch.full((R,), t), torch.arange(R))
+        assert rule.seen is not None
+        seen = rule.seen(params, state, context)
+        assert torch.equal(seen["embedding"], first["embedding"])
+        grads = {name: torch.tensor(x) for name, x in drawn(t).items()}
+        updates, state = rule.update(grads, state, context)
+        params = {name: x + updates[name] for name, x in params.items()}
+    assert not torch.equal(seen["vector"], params["vector"])
+    assert torch.equal(params["embedding"], first["embedding"])
 
 
 def test_grokfast_on_a_constant_gradient() -> None:
@@ -524,13 +867,6 @@ def test_weight_noise_moves_the_gradient_and_leaves_the_weights() -> None:
 # Chains
 
 
-class Still(Constraint):
-    """Nothing moves."""
-
-    def transformation(self, network: Network) -> Any:
-        raise NotImplementedError
-
-
 LEARNER = TorchMLP(hidden_layer_sizes=(8, 8))
 WRONG: dict[str, tuple[Sequence[Any], Any, str]] = {
     "unknown": (["adamw"], LEARNER, r"The 'optimizer' parameter of TorchMLP takes parts of optimizers, got 'adamw'\."),
@@ -548,9 +884,9 @@ WRONG: dict[str, tuple[Sequence[Any], Any, str]] = {
         r"grokfast-ma is a filter, which stands in front of the rule, got adamw\+grokfast-ma\.",
     ),
     "constraint-in-front": (
-        [Still(), AdamW()],
+        [RowClip(), AdamW()],
         LEARNER,
-        r"still is a constraint, which stands behind the rule, got still\+adamw\.",
+        r"row-clip is a constraint, which stands behind the rule, got row-clip\+adamw\.",
     ),
     "twice": (
         [OrthoGrad(), OrthoGrad(), AdamW()],
@@ -561,6 +897,11 @@ WRONG: dict[str, tuple[Sequence[Any], Any, str]] = {
         [Muon()],
         Quadratic(),
         r"muon moves hidden matrices; Quadratic as it is set has none\.",
+    ),
+    "constraint-cannot-act": (
+        [AdamW(), RowClip()],
+        Quadratic(),
+        r"row-clip bounds hidden matrices; Quadratic as it is set has none, matrices='all' takes all\.",
     ),
     "inner-value": ([Muon(rest=SGD(lr=-1))], LEARNER, r"The 'lr' parameter of SGD must be a number > 0, got lr=-1\."),
     "inner-kind": (

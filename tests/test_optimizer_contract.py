@@ -115,7 +115,7 @@ def state_of(training: FleetTraining, replica: int) -> dict[str, np.ndarray]:
 
 def test_parts_are_discovered() -> None:
     assert {"adamw", "grokfast_ema", "muon", "weight_noise"} <= PARTS.keys()
-    assert {cls.kind for cls in PARTS.values()} >= {"filter", "rule"}
+    assert {cls.kind for cls in PARTS.values()} == {"filter", "rule", "constraint"}
 
 
 @every_part
@@ -246,6 +246,20 @@ EFFECTS: dict[str, dict[str, Change]] = {
     "orthograd": {},
     "gradient_noise": {"sigma": ({}, {"sigma": 0.5})},
     "weight_noise": {"sigma": ({}, {"sigma": 0.5})},
+    "egd": {},
+    "delayed_compression": {
+        "lamb": ({"delay": 2}, {"lamb": 0.5}),
+        "delay": ({"delay": 2, "lamb": 0.5}, {"delay": 4}),
+    },
+    "gradient_normalization": {"norm": ({}, {"norm": 2.0})},
+    "lion": DESCENT | DECAY | {"betas": ({}, {"betas": (0.5, 0.6)})},
+    "signsgd": DESCENT | DECAY | {"momentum": ({}, {"momentum": 0.1})},
+    "shampoo": DESCENT | DECAY | MOMENTS | {"ridge": ({}, {"ridge": 0.1})},
+    "schedule_free_adamw": {name: DESCENT[name] for name in ("lr", "weight_decay", "warmup")} | MOMENTS,
+    "prodigy": {name: DESCENT[name] for name in ("lr", "weight_decay")} | MOMENTS | {"first": ({}, {"first": 0.01})},
+    "row_clip": {"norm": ({}, {"norm": 0.3}), "matrices": ({}, {"matrices": "all"})},
+    "norm_cap": {"factor": ({}, {"factor": 0.5}), "matrices": ({}, {"matrices": "all"})},
+    "spectral_cap": {"norm": ({}, {"norm": 0.3}), "matrices": ({}, {"matrices": "all"})},
 }
 
 
@@ -341,6 +355,19 @@ def test_three_replicas_of_a_fleet_are_each_alone(name: str, learner: str) -> No
         alone.advance(12, [0])
         for key, x in state_of(alone, 0).items():
             assert np.allclose(x, state_of(together, r)[key], rtol=1e-10, atol=1e-10), key
+
+
+WAITING = ("_local_scalar_dense", "nonzero", "linalg_qr", "linalg_eig", "linalg_svd", "linalg_inv", "linalg_solve")
+"""In names of operators for whose results a GPU's host waits, or that a captured graph cannot hold."""
+
+
+@cases
+def test_a_step_never_waits_for_the_host(name: str, learner: str) -> None:
+    training = begin(name, learner, [0, 1])
+    training.advance(1, [0, 1])
+    operators = {str(node.target) for node in training.groups[0].program.traced.graph.nodes}
+    assert any("mul" in operator for operator in operators)
+    assert [operator for operator in operators if any(word in operator for word in WAITING)] == []
 
 
 @cases
