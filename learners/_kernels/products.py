@@ -163,7 +163,7 @@ def product(x: Tensor, w_NK: Tensor) -> Tensor:
 
 def matmul(a_RNK: Tensor, b_RKM: Tensor) -> Tensor:
     """Products of stacked matrices, without gradients."""
-    return torch.ops.mod97.product(a_RNK, b_RKM.mT) if _by_onednn(a_RNK) else a_RNK @ b_RKM
+    return torch.ops.mod97.product(a_RNK, b_RKM.mT) if _by_onednn(a_RNK) else torch.bmm(a_RNK, b_RKM)
 
 
 class _Gather(Gradient):

@@ -138,8 +138,8 @@ def where(chosen: Callable[[str, Tensor], bool], yes: Transformation, no: Transf
 def where_matrix(
     yes: Transformation, no: Transformation | None = None, except_for: frozenset[str] = frozenset()
 ) -> Transformation:
-    """One transformation for matrices, decided by the unstacked shape, another or none for the rest."""
-    return where(lambda name, x: x.ndim == 3 and name not in except_for, yes, no or IDENTITY)
+    """One transformation for matrices (R, …, rows, columns), stacks of them included, another or none for the rest."""
+    return where(lambda name, x: x.ndim >= 3 and name not in except_for, yes, no or IDENTITY)
 
 
 def per_replica(value: Tensor, like: Tensor) -> Tensor:

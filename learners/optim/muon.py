@@ -15,10 +15,10 @@ from learners.optim._core import (
     Gradients,
     State,
     Transformation,
-    chain,
     per_replica,
     scoped,
     stateless,
+    where,
     where_matrix,
     zeros_like,
 )
@@ -30,10 +30,10 @@ ITERATIONS = 5
 TINY = 1e-7
 
 
-def newton_schulz(G: Tensor) -> Tensor:
+def newton_schulz(G: Tensor, iterations: int = ITERATIONS) -> Tensor:
     """Nearly the orthogonal factor U Vᵀ of G = U S Vᵀ, for the last two axes.
 
-    X ← G / ‖G‖_F, then five times X ← a X + (b A + c A²) X with A = X Xᵀ. Singular values end between about 0.7 and
+    X ← G / ‖G‖_F, then several times X ← a X + (b A + c A²) X with A = X Xᵀ. Singular values end between about 0.7 and
     1.2: the coefficients trade exactness for speed at zero.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
@@ -42,7 +42,7 @@ def newton_schulz(G: Tensor) -> Tensor:
     tall = G.shape[-2] > G.shape[-1]
     X = G.mT if tall else G
     X = X / (X.norm(dim=(-2, -1), keepdim=True).clamp_min(TINY))
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         A = matmul(X, X.mT)
         X = a * X + matmul(b * A + c * matmul(A, A), X)
     return X.mT if tall else X
@@ -120,11 +120,8 @@ class Muon(Descent):
         kept = network.not_for_muon
         rest = scoped("rest.", self.inner()["rest"].transformation(network))
         both = where_matrix(self.descent(), rest, kept)
-        return chain(both, _hold(kept)) if self.freeze else both
+        return where(lambda name, x: name in kept, HOLD, both) if self.freeze else both
 
 
-def _hold(names: frozenset[str]) -> Transformation:
-    """No update for these parameters."""
-    return stateless(
-        lambda grads, context: {name: torch.zeros_like(g) if name in names else g for name, g in grads.items()}
-    )
+HOLD = stateless(lambda grads, context: {name: torch.zeros_like(g) for name, g in grads.items()})
+"""No update, and no rule that might take the gradient elsewhere."""
