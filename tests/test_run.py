@@ -61,14 +61,14 @@ def test_a_record_has_the_keys_of_the_contract(tmp_path: Path) -> None:
     }
     assert set(record["spec"]) == {
         *("task", "modulus", "task_parameters", "protocol", "train_fraction", "validation_fraction", "encoder"),
-        *("combine", "sdr", "learner", "precision", "split_seed", "seed"),
+        *("combine", "sdr", "learner", "optimizer", "precision", "split_seed", "seed"),
     }
     measures = {f"{p}_{m}" for p in ("train", "validation", "test") for m in ("accuracy", "loss")}
     assert set(record["final"]) == {"step", *measures} == set(record["curve"])
     assert set(record["seconds"]) == {"train", "evaluate", "compile", "probes", "harness", "total"}
     assert record["seconds"]["total"] == pytest.approx(sum(v for k, v in record["seconds"].items() if k != "total"))
     assert set(record["environment"]) >= {"versions", "device", "threads", "git_commit", "dirty"}
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["status"] == "done"
     assert record["error"] is None
     assert record["peak_memory_bytes"] > 1e7

@@ -57,7 +57,7 @@ def study_in(folder: Path) -> Any:
         ({"space": {"learner.width": "0..1000"}}, "`space` learner.width=0..1000: The 'width' parameter"),
         ({"space": {"adamw.eps": "-2..-1"}}, "`space` adamw.eps=-2..-1: The 'eps' parameter"),
         ({"encoder": ["onehot", "random"], "space": {"random.n": [8, 0]}}, "`space` random.n=0: The 'n' parameter"),
-        ({"learner": "torch-mlp", "space": {"adamw.betas": [(0.9, 0.98), (0.9, 2)]}}, "adamw.betas=(0.9, 2): "),
+        ({"encoder": "fourier", "space": {"encoder.harmonics": [(1, 2), (1, 0)]}}, "encoder.harmonics=(1, 0): "),
     ],
 )  # fmt: skip
 def test_a_choice_that_no_draw_accepts_is_refused(more: dict[str, Any], message: str) -> None:
@@ -100,7 +100,8 @@ def test_numpys_scalars_are_numbers() -> None:
         "sdr": 3,
         "compute": 0.5,
         "fix": {"adamw.lr": 0.25},
-        "space": {"learner.width": [8, 16], "adamw.betas": [(0.5, 0.75), (0.5, 0.5)]},
+        "encoder": "fourier",
+        "space": {"learner.width": [8, 16], "encoder.harmonics": [(1, 2), (1, 3)]},
     }
     numpys = told | {
         "modulus": np.int64(7),
@@ -112,7 +113,7 @@ def test_numpys_scalars_are_numbers() -> None:
         "fix": {"adamw.lr": np.float32(0.25)},
         "space": {
             "learner.width": np.array([8, 16]),
-            "adamw.betas": [(np.float32(0.5), 0.75), (0.5, np.float64(0.5))],
+            "encoder.harmonics": [(np.int32(1), 2), (1, np.int64(3))],
         },
     }
     plain, planned = plan_tune(**told), plan_tune(**numpys)
@@ -158,14 +159,14 @@ def test_brackets_keep_tuples_together() -> None:
     assert _choices("[8,(4,2)], 16 ,relu") == [[8, (4, 2)], 16, "relu"]
     assert _choices("1..5") == "1..5"
     with pytest.raises(RequestError, match="each once"):
-        make_space(PLAIN, space={"adamw.betas": [(0.9, 0.98), [0.9, 0.98]]})
+        make_space(PLAIN, space={"learner.nothing": [(0.9, 0.98), [0.9, 0.98]]})
 
 
 @pytest.mark.usefixtures("inline")
 def test_tuples_can_be_choices(tmp_path: Path, command: Command) -> None:
     options = (
         "--encoder",
-        "onehot",
+        "fourier",
         "--learner",
         "quadratic",
         "--modulus",
@@ -175,17 +176,25 @@ def test_tuples_can_be_choices(tmp_path: Path, command: Command) -> None:
         "--steps",
         5,
     )
-    betas = "(0.9,0.98),(0.5,0.75)"
-    more = ("--space", f"adamw.betas={betas}", "--trials", 6, "--fresh", 1, "--results", tmp_path, "--jobs", 1)
+    harmonics = "(1,2),(2,3)"
+    more = (
+        "--space",
+        f"encoder.harmonics={harmonics}",
+        "--trials",
+        6,
+        "--fresh",
+        1,
+        "--results",
+        tmp_path,
+        "--jobs",
+        1,
+    )
     done = command("tune", *options, *more, "--sampler", "random", "--json")
     assert done.code == 0, done.err
-    drawn = {trial.params["adamw.betas"] for trial in trials_of(tmp_path)}
-    assert drawn == {"(0.9, 0.98)", "(0.5, 0.75)"}
-    won = done.json["best"]["params"]["adamw.betas"]
-    assert (
-        done.json["cells"][0]["spec"]["learner"]["betas"]
-        == {"(0.9, 0.98)": [0.9, 0.98], "(0.5, 0.75)": [0.5, 0.75]}[won]
-    )
+    drawn = {trial.params["encoder.harmonics"] for trial in trials_of(tmp_path)}
+    assert drawn == {"(1, 2)", "(2, 3)"}
+    won = done.json["best"]["params"]["encoder.harmonics"]
+    assert done.json["cells"][0]["spec"]["encoder"]["harmonics"] == {"(1, 2)": [1, 2], "(2, 3)": [2, 3]}[won]
 
 
 # What is said

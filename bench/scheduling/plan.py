@@ -150,12 +150,20 @@ class Plan:
 
     def spec(self, index: int) -> Spec:
         """The spec of a cell."""
+        return self._family(index).at(int(self.seed[index]))
+
+    def older_id(self, index: int) -> str | None:
+        """The id that a record of schema 1 usually had for a cell; None where there was none."""
+        return self._family(index).older_id(int(self.seed[index]))
+
+    def _family(self, index: int) -> Family:
+        """The specs of a cell's entry."""
         number = int(self.entry[index])
         if number not in self._families:
             self._families[number] = family(self.entries[number].request)
             if len(self._families) > FAMILIES:
                 self._families.popitem(last=False)
-        return self._families[number].at(int(self.seed[index]))
+        return self._families[number]
 
     @cached_property
     def _families(self) -> OrderedDict[int, Family]:

@@ -147,7 +147,6 @@ class _Planner:
         self.ids: list[int] = []
         self.entry: list[int] = []
         self.seed: list[int] = []
-        self.older: list[int] = []
 
     def add(self, request: Request) -> None:
         """Validate a request and add its cells."""
@@ -169,7 +168,6 @@ class _Planner:
         for n_train, some in by_count.items():
             self.entry += [self._add_entry(request, first, n_train, device)] * len(some)
             self.ids += [int(found.id(seed), 16) for seed in some]
-            self.older += [int(found.older_id(seed) or "0", 16) for seed in some]
             self.seed += some
 
     def _add_entry(self, request: Request, first: Spec, n_train: int, device: str) -> int:
@@ -218,25 +216,17 @@ class _Planner:
             keep_states=keep_states,
             of_grid=self.of_grid,
         )
-        _look_up(planned, np.array(self.older, dtype=np.uint64)[kept])
+        _look_up(planned)
         return planned
 
 
-def _look_up(planned: Plan, older: NDArray[np.uint64]) -> None:
-    """Set actions, stored steps and durations from the records in the results folder.
-
-    :param older: the id that a record of schema 1 would have for each cell; 0 where there is none.
-    """
+def _look_up(planned: Plan) -> None:
+    """Set actions, stored steps and durations from the records in the results folder."""
     if planned.results is None or not Path(planned.results).exists():
         return
     store = Store(planned.results)
-    indices, others = list(range(len(planned))), np.array([], dtype=np.uint64)
-    if planned.of_grid:  # a request has few cells, and the folder may have many records
-        stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
-        others = stored[~np.isin(stored, planned.ids)]
-        indices = np.flatnonzero(np.isin(planned.ids, stored) | np.isin(older, stored)).tolist()
+    indices, others = _find(planned, store)
     for index in indices:
-        _serve_older(planned, store, index, f"{int(older[index]):016x}")
         try:
             record = store.read(planned.id(index))
         except StoreError:
@@ -262,23 +252,43 @@ def _look_up(planned: Plan, older: NDArray[np.uint64]) -> None:
                 _count_duration(planned, record)
 
 
-def _serve_older(planned: Plan, store: Store, index: int, older: str) -> None:
-    """Take a record of schema 1 for a cell that is stored in no other way, if it goes far enough.
+def _find(planned: Plan, store: Store) -> tuple[list[int], NDArray[np.uint64]]:
+    """The indices of cells that may be stored, and the ids of records of other cells, where the folder was listed."""
+    if not planned.of_grid:  # a request has few cells, and the folder may have many records
+        indices = list(range(len(planned)))
+        if not planned.force:
+            _serve_older(planned, store, np.array([i for i in indices if not store.path(planned.id(i)).exists()], int))
+        return indices, np.array([], dtype=np.uint64)
+    stored = np.array([int(id, 16) for id in store.ids()], dtype=np.uint64)
+    others = stored[~np.isin(stored, planned.ids)]
+    if others.size and not planned.force:
+        _serve_older(planned, store, np.flatnonzero(~np.isin(planned.ids, stored)), others)
+    return np.flatnonzero(np.isin(planned.ids, stored)).tolist(), others
 
-    :param older: its id.
-    :raises RequestError: where it would have to be extended.
+
+def _serve_older(
+    planned: Plan, store: Store, missing: NDArray[np.intp], stored: NDArray[np.uint64] | None = None
+) -> None:
+    """Take records of schema 1 for cells that are stored in no other way, where they go far enough.
+
+    :param missing: the indices of such cells.
+    :param stored: the ids of all records that may be meant; None looks into the folder for each cell.
+    :raises RequestError: where one would have to be extended.
     """
-    if planned.force or store.path(planned.id(index)).exists() or not store.path(older).exists():
-        return
-    record, budget = store.read(older), planned.budget(index)
-    found = "retry" if record is None else action(record, budget)
-    if found in ("extend", "resume"):
-        raise RequestError(
-            f"The record {older} has schema 1, of before optimizers were parts, and cannot be extended to "
-            f"{budget.steps:,} steps: another `results` folder, or `force`, trains its cell anew."
-        )
-    if found == "done":
-        planned.ids[index] = int(older, 16)
+    known = None if stored is None else set(stored.tolist())
+    for index in missing.tolist():
+        older = planned.older_id(index)
+        if older is None or (int(older, 16) not in known if known is not None else not store.path(older).exists()):
+            continue
+        record, budget = store.read(older), planned.budget(index)
+        found = "retry" if record is None else action(record, budget)
+        if found in ("extend", "resume"):
+            raise RequestError(
+                f"The record {older} has schema 1, of before optimizers were parts, and cannot be extended to "
+                f"{budget.steps:,} steps: another `results` folder, or `force`, trains its cell anew."
+            )
+        if found == "done":
+            planned.ids[index] = int(older, 16)
 
 
 def _duration_key(record: Record) -> tuple[str, str]:

@@ -185,9 +185,9 @@ class Family:
         return None if self._older is None else self._hashed(self._older, seed)
 
     def _hashed(self, text: str, seed: int) -> str:
-        for purpose, mark in self._marks.items():
-            text = text.replace(json.dumps(mark), str(seed if purpose == "seed" else derive_seed(seed, purpose)))
-        return _hash(text)
+        for purpose, mark in self._written_marks:
+            text = text.replace(mark, str(seed if purpose == "seed" else derive_seed(seed, purpose)))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _values(self, seeds: Mapping[str, Any]) -> dict[str, Any]:
         values = self.first.to_dict() | {"seed": seeds["seed"]}
@@ -202,6 +202,11 @@ class Family:
     def _marks(self) -> dict[str, str]:
         """What stands in place of each seed."""
         return {purpose: f"\0{purpose}\0" for purpose in (*self.follows, "seed")}
+
+    @cached_property
+    def _written_marks(self) -> list[tuple[str, str]]:
+        """The same as JSON."""
+        return [(purpose, json.dumps(mark)) for purpose, mark in self._marks.items()]
 
     @cached_property
     def _identity(self) -> str:

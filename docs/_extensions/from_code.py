@@ -1,7 +1,8 @@
 """Directives that write pages from the code, so that no page repeats by hand what the code says.
 
-``plugins`` documents all encoders, learners or parts of optimizers, ``tasks`` tabulates all tasks, ``names`` documents the public names of a
-module, ``request-fields`` tabulates the fields of a request, ``command-help`` shows the help of all commands.
+``plugins`` documents all encoders, learners or parts of optimizers, ``tasks`` tabulates all tasks, ``names`` documents
+the public names of a module, ``request-fields`` tabulates the fields of a request, ``command-help`` shows the help of
+all commands.
 """
 
 import re
