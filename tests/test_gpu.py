@@ -12,6 +12,8 @@ from test_fleet import configured, every_learner, problem, weights
 from torch.func import grad, vmap
 
 import bench
+from bench.recipes.golden import trained_by
+from bench.specs import registry
 from learners import Problem, Setting, Transformer
 from learners._fleet.training import FleetTraining
 from learners._kernels.hidden import hidden_layer
@@ -41,6 +43,19 @@ def test_many_replicas_follow_those_on_the_cpu(name: str) -> None:
     on_cpu, on_gpu = (weights(training, 16) for training in devices)
     assert all(np.allclose(on_cpu[k], on_gpu[k], rtol=1e-6, atol=1e-8) for k in on_cpu)
     assert devices[0].flops(0, 1) == devices[1].flops(0, 1)
+
+
+@pytest.mark.parametrize("name", registry.listings("optimizer"))
+def test_every_part_of_an_optimizer_is_the_same_on_both_devices(name: str) -> None:
+    """In float64, through captured graphs: nothing in a step waits for the host."""
+    cls = registry.optimizer(name)
+    learners = [trained_by(cls(**cls.example)).set_params(random_state=s, batch_size=9) for s in range(3)]
+    problems = [problem(s) for s in range(3)]
+    devices = [FleetTraining(learners, problems, Setting(device), torch.float64) for device in ("cpu", "cuda")]
+    for training in devices:
+        training.advance(12, range(3))
+    on_cpu, on_gpu = (weights(training, 2) for training in devices)
+    assert all(np.allclose(on_cpu[k], on_gpu[k], rtol=1e-6, atol=1e-8) for k in on_cpu)
 
 
 def by_gradient() -> tuple[list[Transformer], list[Problem]]:

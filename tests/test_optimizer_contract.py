@@ -1,11 +1,13 @@
 """Every part of an optimizer keeps the contract. A new one joins by existing."""
 
 import inspect
+import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 from sklearn.base import clone
 
 import learners.optim
+from bench.recipes import golden
 from bench.specs.docstrings import documentation
 from bench.specs.fake_trials import RandomTrial, RecordingTrial
 from encoders import Codes
@@ -43,6 +46,7 @@ PARTS = discovered()
 every_part = pytest.mark.parametrize("name", PARTS)
 
 P = 5
+GOLDEN = Path(__file__).parent / "golden"
 PAIRS = np.stack(np.meshgrid(np.arange(P), np.arange(P)), axis=-1).reshape(-1, 2)
 CODES, ANSWERS = Codes(np.eye(P), PAIRS), PAIRS.sum(axis=1) % P
 LEARNERS: dict[str, Any] = {
@@ -451,3 +455,12 @@ def test_everything_discovered_is_covered() -> None:
                 assert {value if isinstance(value, str) else value[0] for value in values} == modules, test.__name__
                 covering += 1
     assert covering >= 15
+
+
+@every_part
+def test_golden(name: str) -> None:
+    path = golden.path("optimizer", name.replace("_", "-"), GOLDEN)
+    assert path.exists(), "a new plugin: `make golden` keeps its first trajectory"
+    stored, now = json.loads(path.read_text()), golden.trajectory("optimizer", name)
+    assert stored["version"] == now["version"], "a new version: `make golden` keeps its trajectory"
+    assert np.allclose(stored["numbers"], now["numbers"], atol=2e-3), "results changed: raise `version`, `make golden`"

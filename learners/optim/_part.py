@@ -93,6 +93,15 @@ class Constraint(Part):
     kind = "constraint"
 
 
+def suggest_around(rule: Any, trial: Any, factor: float = 10.0) -> dict[str, Any]:
+    """Draw the step size within a factor of the rule's own, and decay, if there is any, from 1/100 to 10 times."""
+    drawn = {"lr": trial.suggest_float("lr", rule.lr / factor, rule.lr * factor, log=True)}
+    if rule.weight_decay:
+        low, high = rule.weight_decay / 100, rule.weight_decay * 10
+        drawn["weight_decay"] = trial.suggest_float("weight_decay", low, high, log=True)
+    return drawn
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class Descent(Rule):
     """A rule that follows a direction: w ← w − η(t) (u + λ w).
@@ -132,11 +141,7 @@ class Descent(Rule):
 
     def suggest(self, trial: Any) -> dict[str, Any]:
         """Step size within a factor of 10 of this one, decay from a hundredth of this one to ten times."""
-        drawn = {"lr": trial.suggest_float("lr", self.lr / 10, self.lr * 10, log=True)}
-        if self.weight_decay:
-            low, high = self.weight_decay / 100, self.weight_decay * 10
-            drawn["weight_decay"] = trial.suggest_float("weight_decay", low, high, log=True)
-        return drawn
+        return suggest_around(self, trial)
 
     def structure(self) -> tuple[Any, ...]:
         """As of any part, and whether there is decay: without it the program has none."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from learners._hyperparameters import hyperparameter
 from learners._nets.modules import Network
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
-from learners.optim._part import Rule
+from learners.optim._part import Rule, suggest_around
 
 TINY = 1e-30
 
@@ -46,11 +46,8 @@ class Prodigy(Rule):
 
     def suggest(self, trial: Any) -> dict[str, Any]:
         """The factor, decay where there is any, β₂."""
-        drawn = {"lr": trial.suggest_float("lr", self.lr / 4, self.lr * 4, log=True)}
-        if self.weight_decay:
-            low, high = self.weight_decay / 100, self.weight_decay * 10
-            drawn["weight_decay"] = trial.suggest_float("weight_decay", low, high, log=True)
-        return drawn | {"betas": (self.betas[0], trial.suggest_float("beta2", 0.9, 0.9999))}
+        beta2 = trial.suggest_float("beta2", 0.9, 0.9999)
+        return suggest_around(self, trial, factor=4) | {"betas": (self.betas[0], beta2)}
 
     def transformation(self, network: Network) -> Transformation:
         """The same for all parameters."""

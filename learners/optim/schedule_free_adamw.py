@@ -8,7 +8,7 @@ import torch
 from learners._hyperparameters import hyperparameter
 from learners._nets.modules import Network
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, zeros_like
-from learners.optim._part import Rule
+from learners.optim._part import Rule, suggest_around
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -41,11 +41,7 @@ class ScheduleFreeAdamW(Rule):
 
     def suggest(self, trial: Any) -> dict[str, Any]:
         """Step size, decay where there is any, β₂."""
-        drawn = {"lr": trial.suggest_float("lr", self.lr / 10, self.lr * 10, log=True)}
-        if self.weight_decay:
-            low, high = self.weight_decay / 100, self.weight_decay * 10
-            drawn["weight_decay"] = trial.suggest_float("weight_decay", low, high, log=True)
-        return drawn | {"betas": (self.betas[0], trial.suggest_float("beta2", 0.9, 0.999))}
+        return suggest_around(self, trial) | {"betas": (self.betas[0], trial.suggest_float("beta2", 0.9, 0.999))}
 
     def transformation(self, network: Network) -> Transformation:
         """The same for all parameters."""

@@ -1,12 +1,12 @@
-"""AdamW, GrokFast, Muon and OrthoGrad for the transformer on a + b mod 97, each tuned by the same rule.
+"""Optimizers for the transformer on a + b mod 97, each tuned by the same rule.
 
     python -m bench.recipes.measurements.optimizers ARM …|all [--fractions 0.5 0.3] [--trials 64] [--search 1]
 
-Every arm is one study of `bench tune`, with the space that the parts of its optimizer suggest (of AdamW step size,
-decay and β₂, of GrokFast both parameters), a wider range of step sizes, and warm-up. All are tested on the same vault,
-and the winners' fresh seeds are the same. Steps are first crossings of 99 % of the vault's pairs; a seed that does not
-reach it counts as the slowest. Without an arm the arms are listed with what they cost. The winners' records are kept in
-the results folder: `python -m bench rank --results DIR` gives intervals.
+Every arm is one study of `bench tune`, with the space that the parts of its optimizer suggest (a step size within a
+factor of 10 of the usual one, decay, momenta, what a filter or constraint adds) and with warm-up, where its rule has
+one. All are tested on the same vault, and the winners' fresh seeds are the same. Steps are first crossings of 99 % of
+the vault's pairs; a seed that does not reach it counts as the slowest. Without an arm the arms are listed with what
+they cost. The winners' records are kept in the results folder: `python -m bench rank --results DIR` gives intervals.
 """
 
 import argparse
@@ -17,17 +17,17 @@ from typing import Any
 from bench import tune
 from bench.recipes.measurements._study import chosen, crossing, measure_each, parser_of, tell, timed
 from bench.results import about, duration
+from bench.specs import parts_of, registry
 
-RATES = "3e-4..3e-2:log"
-WARMUP = {"adamw.warmup": "1..100:log"}
-ARMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "adamw": ("adamw", {"adamw.lr": RATES} | WARMUP),
-    "grokfast-ema": ("grokfast-ema+adamw", {"adamw.lr": RATES} | WARMUP),
-    "grokfast-ma": ("grokfast-ma+adamw", {"adamw.lr": RATES} | WARMUP),
-    "muon": ("muon", {"muon.lr": "1e-3..1e-1:log", "muon.rest.lr": RATES, "muon.warmup": "1..100:log"}),
-    "orthograd": ("orthograd+adamw", {"adamw.lr": RATES} | WARMUP),
-}
-"""The optimizer, and the space beside what its parts suggest."""
+ARMS = (
+    *("adamw", "adam", "sgd", "lion", "signsgd", "shampoo", "schedule-free-adamw", "prodigy", "muon"),
+    *("grokfast-ema+adamw", "grokfast-ma+adamw", "orthograd+adamw", "egd+sgd", "gradient-normalization+adamw"),
+    *("delayed-compression+adamw", "lion+row-clip", "muon+norm-cap", "muon+spectral-cap"),
+)
+"""Optimizers, by name."""
+WARMUP = "1..100:log"
+DECAYS = {"adam": "1e-4..1e-1:log", "sgd": "1e-5..1e-2:log"}
+"""Of rules that have no decay as they come; theirs is in the gradient."""
 
 STEPS = {0.5: 1_500, 0.3: 5_000}
 """Budget of a cell, by the share of the pairs that train."""
@@ -37,17 +37,23 @@ H200 = 10_000
 """Steps a second of 64 replicas on an H200, roughly: 256 made 20,000 in bfloat16 (docs/results/speed.md)."""
 CORE = 0.13
 """Seconds of a step on one core of an Intel Xeon."""
-REQUEST = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
+REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "transformer", "pairs": "grouped", "vault_seed": 1}
+
+
+def space_of(arm: str) -> dict[str, str]:
+    """What is searched beside what the parts suggest: warm-up, and decay where a rule comes without."""
+    parts = parts_of(registry.learner(REQUEST["learner"]), arm)
+    warmups = {f"{name}.warmup": WARMUP for name, part in parts.items() if hasattr(part, "warmup")}
+    return warmups | {f"{name}.weight_decay": DECAYS[name] for name in parts if name in DECAYS}
 
 
 def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Tune one arm at one fraction, or continue its study; raise KeyboardInterrupt where it was interrupted."""
-    optimizer, space = ARMS[arm]
     start = time.perf_counter()
     done = tune(
         **REQUEST,
-        optimizer=optimizer,
-        space=space,
+        optimizer=arm,
+        space=space_of(arm),
         train_fraction=fraction,
         steps=STEPS.get(fraction, LONGEST),
         trials=options.trials,
@@ -83,13 +89,11 @@ def measure(arm: str, fraction: float, options: argparse.Namespace) -> list[dict
 
 def _described(arm: str, options: argparse.Namespace) -> str:
     """The search of an arm, and its cost at most."""
-    optimizer, space = ARMS[arm]
-    settings = ", ".join(f"{k} {v}" for k, v in space.items())
     trainings = options.trials * options.seeds + options.fresh
     longest = max(STEPS.get(fraction, LONGEST) for fraction in options.fractions)
     steps = trainings * longest
     cost = f"{about(steps / H200)} on an H200, {duration(steps * CORE)} of CPU cores at most"
-    return f"{optimizer}: {trainings:,} trainings of up to {longest:,} steps, {cost}; searches {settings}"
+    return f"{trainings:,} trainings of up to {longest:,} steps, {cost}"
 
 
 def main() -> None:
