@@ -181,7 +181,7 @@ def $function(modulus: int = 97) -> Task:
     if modulus < 2:
         raise ValueError(f"The modulus must be an integer ≥ 2, got {modulus}.")
     formula, sizes = f"{FORMULA} mod {modulus}", (modulus, modulus)
-    # Of three operands sizes are (p, p, p) and exchange ((0, 1, 2),); `sampled` draws a part of a table too large.
+    # Of three operands sizes are (p, p, p) and exchange ((0, 1, 2),); sampled(…) draws a part of a table too large.
     operands_NK = complete(*sizes)
     a, b = operands_NK.T
     answers_N = (a - b) ** 2 % modulus
