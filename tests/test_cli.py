@@ -1,11 +1,13 @@
 """The command line around `run`: start-up, listing, information, health, completion, new plugins."""
 
 import importlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_listing_imports_no_plugin_and_no_torch() -> None:
     code = """
 import sys
+import tomllib
 from bench.cli._commands import exit_code
 exit_code(["list", "--json"])
 plugins = {m for m in sys.modules if m.startswith(("encoders.", "learners."))}
@@ -365,8 +368,31 @@ def test_a_new_plugin_passes_its_contract_as_it_is(checkout: Path, kind: str) ->
     assert formatted.returncode == 0, formatted.stdout
 
 
+def test_a_new_task_is_listed_runs_and_passes_what_all_tasks_do(checkout: Path) -> None:
+    made = python(checkout, "-m", "bench", "new", "task", "Newly-Made-Here")
+    assert made.returncode == 0, made.stderr
+    assert "make golden" not in made.stdout
+    assert "name it in OTHERS of tests/test_tasks.py" in made.stdout
+    listed = json.loads(python(checkout, "-m", "bench", "list", "--json").stdout)["tasks"]
+    [task] = [task for task in listed if task["name"] == "newly-made-here"]
+    assert (task["summary"], task["unavailable"]) == ("(a − b)²", None)
+    options = ("--encoder", "onehot", "--learner", "ridge", "--modulus", "5", "--json", "--quiet")
+    ran = python(checkout, "-m", "bench", "run", "--task", "newly_made_here", *options)
+    assert ran.returncode == 0, ran.stderr
+    [record] = json.loads(ran.stdout)["cells"]
+    assert (record["spec"]["task"], record["spec"]["protocol"]) == ("newly-made-here", "unordered")
+    asked = ["-k", "newly-made-here or newly_made_here", "-p", "no:cacheprovider", "-W", "error"]
+    checked = python(checkout, "-m", "pytest", *asked, "-v", "tests/test_tasks.py", "bench/tasks/newly_made_here.py")
+    assert checked.returncode == 0, checked.stdout
+    assert "3 passed" in checked.stdout  # two contracts of all tasks, and its own example
+    for words in (("check",), ("format", "--check")):
+        styled = python(checkout, "-m", "ruff", *words, "bench/tasks/newly_made_here.py")
+        assert styled.returncode == 0, styled.stdout
+
+
 A_NEW_FIELD = """
 import sys
+import tomllib
 import bench
 from bench.cli import cli
 from bench.scheduling import Grid
@@ -402,6 +428,11 @@ def test_a_new_field_of_a_request_is_one_line(checkout: Path) -> None:
         (("encoder", "2fast"), "NAME must be letters, digits and dashes"),
         (("encoder", "a/b"), "NAME must be letters, digits and dashes"),
         (("encoder", "class"), "NAME must be letters, digits and dashes"),
+        (("encoder", "any"), "NAME must not be 'any': a new encoder imports 'Any'"),
+        (("task", "add"), "The task 'add' exists already"),
+        (("task", "ridge"), "The learner 'ridge' exists already"),
+        (("task", "complete"), "NAME must not be 'complete': a new task imports 'complete'"),
+        (("task", "modular", "--output", str(ROOT / "bench" / "tasks")), "cannot be written: File exists"),
         (("encoder", "fine", "--output", "/nonexistent"), "cannot be written"),
     ],
 )
@@ -417,6 +448,30 @@ def test_new_outside_a_checkout(command: Command, tmp_path: Path) -> None:
     assert 'entry-points."mod97.encoders"' in done.out
     assert (tmp_path / "mine.py").exists()
     assert "exists" in command("new", "encoder", "mine", "--output", tmp_path).error
+
+
+def test_a_new_task_of_another_package_is_registered_by_the_lines_that_are_printed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "your_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    done = command("new", "task", "gap-of-two", "--output", package)
+    lines = tomllib.loads(done.out.partition("package:\n")[2])["project"]["entry-points"]
+    assert lines == {"mod97.tasks": {"gap_of_two": "your_package.gap_of_two:gap_of_two"}}
+    info = tmp_path / "your_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: your_package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mod97.tasks]\ngap_of_two = your_package.gap_of_two:gap_of_two\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    registry.listings.cache_clear()
+    try:
+        run = ("run", "--task", "gap-of-two", "--modulus", 5, "--encoder", "onehot", "--learner", "ridge", "--quiet")
+        [record] = command(*run, "--json", "--results", tmp_path / "r").json["cells"]
+        assert (record["status"], record["spec"]["task"]) == ("done", "gap-of-two")
+    finally:
+        registry.listings.cache_clear()
 
 
 @pytest.fixture

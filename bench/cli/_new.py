@@ -1,5 +1,6 @@
 """``bench new``: write the file of a new plugin from a template, which is a small working example of its kind."""
 
+import ast
 import keyword
 import re
 import sys
@@ -153,8 +154,47 @@ class $class_name(Descent):
         return Transformation(lambda params: zeros_like(params, ""), update)
 ''')
 
-TEMPLATES = {"encoder": ENCODER, "learner": LEARNER, "optimizer": OPTIMIZER}
-FOLDERS = {"encoder": "encoders", "learner": "learners", "optimizer": "learners/optim"}
+TASK = Template('''\
+"""$title: say here what is asked."""
+
+from bench.tasks import Maker, Task, complete
+
+FORMULA = "(a − b)²"
+
+
+def $function(modulus: int = 97) -> Task:
+    """The squared difference of two operands 0 … p − 1: say here in a sentence what is asked.
+
+    a ∘ b = (a − b)² mod p.
+
+    Source: say here where the idea comes from.
+
+    :param modulus: p, an integer ≥ 2.
+    :raises ValueError: for a modulus below 2.
+
+    >>> task = $function(modulus=5)
+    >>> task.operands_NK[1:4].tolist(), task.answers_N[1:4].tolist()
+    ([[0, 1], [0, 2], [0, 3]], [1, 4, 4])
+    >>> task.symmetric
+    True
+    """
+    if modulus < 2:
+        raise ValueError(f"The modulus must be an integer ≥ 2, got {modulus}.")
+    formula, sizes = f"{FORMULA} mod {modulus}", (modulus, modulus)
+    # Of three operands sizes are (p, p, p) and exchange ((0, 1, 2),); sampled(…) draws a part of a table too large.
+    operands_NK = complete(*sizes)
+    a, b = operands_NK.T
+    answers_N = (a - b) ** 2 % modulus
+    # Places 0 and 1 may be exchanged: (a, b) and (b, a) are twins. () says that no questions are.
+    exchange = ((0, 1),)
+    return Task("$name", formula, operands_NK, answers_N, modulus, sizes, modulus, exchange)
+
+
+TASKS = {"$name": Maker(FORMULA, $function)}
+''')
+
+TEMPLATES = {"encoder": ENCODER, "learner": LEARNER, "optimizer": OPTIMIZER, "task": TASK}
+FOLDERS = {"encoder": "encoders", "learner": "learners", "optimizer": "learners/optim", "task": "bench/tasks"}
 
 
 @click.command()
@@ -163,7 +203,7 @@ FOLDERS = {"encoder": "encoders", "learner": "learners", "optimizer": "learners/
 @click.option("--output", metavar="DIR", type=click.Path(file_okay=False), help="Folder to write to.")
 @debug_option
 def new(kind: str, name: str, output: str | None) -> int:
-    """Write the file of a new encoder, learner or optimizer that passes its contract as it is.
+    """Write the file of a new encoder, learner, optimizer or task that passes its contract as it is.
 
     Where mod97 runs from its checkout, it goes there, where it is found at once; where mod97 is an installed package,
     it goes into the current folder, with the lines that register it from a package of your own.
@@ -188,11 +228,16 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
         if specs.registry.canonical(module) in specs.registry.listings(other):
             raise RequestError(f"The {other} {specs.registry.canonical(module)!r} exists already.")
     class_name = "".join(part.capitalize() for part in module.split("_"))
+    defined = module if kind == "task" else class_name
+    named = {"class_name": class_name, "function": module, "name": specs.registry.canonical(module)}
+    text = TEMPLATES[kind].substitute(named, title=class_name)
+    if defined in _imported_names(text):
+        raise RequestError(f"NAME must not be {name!r}: a new {kind} imports {defined!r}.")
     checkout = _checkout()
     folder = Path(output) if output else checkout / FOLDERS[kind] if checkout else Path.cwd()
     path = folder / f"{module}.py"
     with os_errors_as(RequestError, f"{str(path)!r} cannot be written"), path.open("x", encoding="utf-8") as file:
-        file.write(TEMPLATES[kind].substitute(title=class_name, class_name=class_name))
+        file.write(text)
     specs.registry.listings.cache_clear()
     if checkout and folder.resolve() == (checkout / FOLDERS[kind]).resolve():
         return _written_to_checkout(kind, module, path, checkout)
@@ -201,8 +246,14 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
         "Register it in the pyproject.toml of your package:",
         "",
         f'[project.entry-points."mod97.{kind}s"]',
-        f'{module} = "your_package.{module}:{class_name}"',
+        f'{module} = "your_package.{module}:{defined}"',
     ]
+
+
+def _imported_names(text: str) -> set[str]:
+    """The names that a module imports."""
+    imports = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom))
+    return {alias.asname or alias.name for node in imports for alias in node.names}
 
 
 def _checkout() -> Path | None:
@@ -212,13 +263,16 @@ def _checkout() -> Path | None:
 
 
 def _written_to_checkout(kind: str, module: str, path: Path, checkout: Path) -> list[str]:
-    """Write the golden trajectory of a plugin of this checkout; lines that name the next steps."""
+    """Write the golden trajectory of a plugin of this checkout, which tasks have none of; lines with the next steps."""
     name = specs.registry.canonical(module)
     lines = [f"Wrote {path}: {kind} {name!r} can be used at once."]
+    python = Path(sys.executable).name
+    if kind == "task":
+        tested = "name it in OTHERS of tests/test_tasks.py, beside a test of its answers"
+        return [*lines, f"Next: {python} -m bench info {name}, edit, {tested}, make test."]
     goldens = checkout / "tests" / "golden"
     if goldens.is_dir():
         from bench.recipes.golden import write
 
         lines.append(f"Wrote {write(kind, name, goldens)}: its first results.")
-    python = Path(sys.executable).name
     return [*lines, f"Next: {python} -m bench info {name}, edit, make golden NAMES={name}, make test."]

@@ -52,7 +52,7 @@ class Given(click.ParamType):
 
     :param parse: makes a value from its text.
     :param rule: what the text must be, where that is not an integer or a number.
-    :param share: whether it is a share of the pairs, in (0, 1).
+    :param share: whether it is a share, between 0 and 1.
     :param several: whether the option takes several values.
     :param swept: whether `sweep` takes several values where this command takes one.
     """

@@ -20,6 +20,7 @@ FILTERS = {
     "pairs": "PROTOCOL,…",
     "train_fraction": "FRACTION,…",
     "modulus": "P,…",
+    "label_noise": "SHARE,…",
 }
 """Fields of which only some values are read, each with the placeholder of these."""
 

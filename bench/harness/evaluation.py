@@ -34,7 +34,8 @@ class Evaluator:
     """Evaluates replicas on the pairs ``rows`` of their cells: training pairs, then validation, then test.
 
     While the vault of a cell is closed, ``rows`` are its validation pairs only, if it has any: training pairs are
-    skipped, since they are many and nobody reads their accuracy, and there are no test pairs yet. Scores that are
+    skipped, since they are many and nobody reads their accuracy, and there are no test pairs yet. Training pairs are
+    right where they are answered as they were taught, with label noise, too. Scores that are
     tensors are evaluated on their device, all replicas at once, with one small transfer for each evaluation.
     """
 
@@ -56,7 +57,7 @@ class Evaluator:
 
     def _evaluate_one(self, scores_NC: Any, r: int, losses: Losses) -> Evaluation:
         rows, kinds = self.rows[r], self.kinds[r]
-        answers = self.cells[r].task.answers_N[rows]
+        answers = self.cells[r].answers_N[rows]
         hits, losses_N = is_correct(scores_NC[: len(rows)], answers), losses(scores_NC[: len(rows)], answers)
         sums = [[float(hits[kinds == k].sum()), float(losses_N[kinds == k].sum())] for k in range(KINDS)]
         return _evaluations(_counts(kinds)[None], np.array(sums)[None])[0]
@@ -84,7 +85,7 @@ class Evaluator:
         shape = len(self.cells), max(map(len, self.rows))
         answers_RN, kinds_RN = np.zeros(shape, np.int64), np.full(shape, -1)
         for r, rows in enumerate(self.rows):
-            answers_RN[r, : len(rows)] = self.cells[r].task.answers_N[rows]
+            answers_RN[r, : len(rows)] = self.cells[r].answers_N[rows]
             kinds_RN[r, : len(rows)] = self.kinds[r]
         of_kind_RK1N = kinds_RN[:, None, None] == np.arange(KINDS)[:, None, None]
         counts_RK = np.stack([_counts(kinds) for kinds in self.kinds])

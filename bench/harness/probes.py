@@ -33,7 +33,10 @@ Features = NDArray[np.floating]
 
 
 def probes(cell: Cell) -> Probes:
-    """Test accuracy of each probe; validation accuracy if there are no test pairs, None if there are neither."""
+    """Test accuracy of each probe; validation accuracy if there are no test pairs, None if there are neither.
+
+    A probe learns from the training answers that the learner is given, those with label noise included.
+    """
     rows = cell.parts.get("test", cell.split.validation)
     if not rows.size:
         return dict.fromkeys(PROBES)

@@ -86,6 +86,7 @@ def rank(
     pairs: str | Sequence[str] | None = None,
     train_fraction: float | Sequence[float] | None = None,
     modulus: int | Sequence[int] | None = None,
+    label_noise: float | Sequence[float] | None = None,
     parameters: tuple[float | None, float | None] = (None, None),
     blocks: bool = False,
     baseline: str | None = None,
@@ -95,7 +96,7 @@ def rank(
 ) -> Ranking:
     """Rank what a results folder or a pack holds, or these records.
 
-    Rows of different tasks, moduli, protocols or fractions are ranked apart, each block by itself.
+    Rows of different tasks, moduli, protocols, fractions or label noise are ranked apart, each block by itself.
 
     :param by: "accuracy", "steps", "seconds" or "flops" to the target, or the "fraction" of the pairs that it takes.
     :param target: 0.95 or 0.99.
@@ -116,7 +117,8 @@ def rank(
     question = Question(by, target, crossing, horizon).checked()
     if baseline is not None:
         check_baseline(question, blocks)
-    asked = zip(FILTERS, (encoder, learner, optimizer, task, pairs, train_fraction, modulus), strict=True)
+    values = encoder, learner, optimizer, task, pairs, train_fraction, modulus, label_noise
+    asked = zip(FILTERS, values, strict=True)
     wanted = {name: _listed(v) for name, v in asked if v is not None}
     reading = _read(Reading(question, wanted, watch), results, records, skip_broken)
     runs, notes = without_duplicates(reading.runs)

@@ -115,7 +115,7 @@ def ranked_over_blocks(scored: Sequence[ScoredRow]) -> tuple[list[Row], Comparis
         found = f"{many(len(whole), 'row')} with a score in each of {many(len(blocks), 'block')}"
         raise RequestError(
             f"Mean ranks are of at least {FEWEST_BLOCKS} rows over at least {FEWEST_BLOCKS} blocks (tasks, moduli, "
-            f"protocols or fractions), found {found}."
+            f"protocols, fractions or label noise), found {found}."
         )
     ranks_BM = np.array([_ranks(column) for column in zip(*whole, strict=True)])
     tested = statistics.friedman(ranks_BM, higher_is_better=False)

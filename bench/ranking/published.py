@@ -130,6 +130,7 @@ def _differs(one: Published, blocks: Sequence[Block], question: Question) -> tup
             ("modulus", one.modulus, one.modulus == block.modulus, "mod {}"),
             ("pairs", one.pairs, one.pairs == block.protocol, "{} pairs"),
             ("fraction", one.train_fraction, block.train_fraction in (None, one.train_fraction), "{:.4g} % train"),
+            ("noise", 0.0, not block.label_noise, "no label noise"),
             ("target", one.target, one.unit == "accuracy" or one.target == question.target, "target {:.4g} %"),
         )
         return [(name, value, words) for name, value, is_same, words in asked if not is_same]

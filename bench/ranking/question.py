@@ -19,10 +19,11 @@ FILTERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "pairs": lambda spec: spec["protocol"],
     "train_fraction": lambda spec: spec["train_fraction"],
     "modulus": lambda spec: spec["modulus"],
+    "label_noise": lambda spec: spec.get("label_noise", 0.0),
 }
 """The value of a spec that each filter compares, by the name of the filter."""
 
-BLOCK_FIELDS = ("task", "task_parameters", "modulus", "protocol", "train_fraction")
+BLOCK_FIELDS = ("task", "task_parameters", "modulus", "protocol", "train_fraction", "label_noise")
 """Fields of a config that belong to the block, not to the row."""
 
 
@@ -74,6 +75,7 @@ class Block(NamedTuple):
 
     :param train_fraction: None where rows are ranked by the fraction that they need.
     :param board: the rule by which rows were tuned, in words; "" for rows that were not tuned.
+    :param label_noise: the share of the training answers that are wrong: with another one, it is another question.
     """
 
     task: str
@@ -82,6 +84,7 @@ class Block(NamedTuple):
     protocol: str
     train_fraction: float | None
     board: str = ""
+    label_noise: float = 0.0
 
     @property
     def title(self) -> str:
@@ -89,10 +92,11 @@ class Block(NamedTuple):
         return _title(self)
 
     @property
-    def sort_key(self) -> tuple[str, int, str, float, str, str]:
+    def sort_key(self) -> tuple[str, int, str, float, float, str, str]:
         """Blocks are sorted by this: None cannot be compared."""
         fraction = self.train_fraction or 0.0
-        return self.task, self.modulus or 0, self.protocol, fraction, self.task_parameters, self.board
+        conditions = self.protocol, fraction, self.label_noise
+        return self.task, self.modulus or 0, *conditions, self.task_parameters, self.board
 
 
 @cache
@@ -102,5 +106,6 @@ def _title(block: Block) -> str:
     values = json.loads(block.task_parameters)
     parameters = "".join(f", {name}={value}" for name, value in values.items() if value not in usual)
     fraction = "" if block.train_fraction is None else f" · {100 * block.train_fraction:g} % train"
+    noise = f" · {100 * block.label_noise:g} % label noise" if block.label_noise else ""
     board = f" · {block.board}" if block.board else ""
-    return f"{block.task}{modulus}{parameters} · {block.protocol} pairs{fraction}{board}"
+    return f"{block.task}{modulus}{parameters} · {block.protocol} pairs{fraction}{noise}{board}"

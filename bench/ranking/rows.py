@@ -48,6 +48,7 @@ class Row:
     :param rank_level: its confidence level.
     :param config: the spec without its seeds.
     :param optimizer: its name; None for a learner that brings its own.
+    :param label_noise: the share of the training answers that were wrong; None for a row over blocks.
     :param n: runs that count.
     :param estimate: what the row is ranked by: the median over all runs, of which those that do not reach the target
         are the worst; the smallest fraction known to suffice; the mean rank over blocks. None where the median is not
@@ -86,6 +87,7 @@ class Row:
     modulus: int | None
     protocol: str | None
     train_fraction: float | None
+    label_noise: float | None
     n: int
     estimate: float | None
     low: float | None
@@ -127,9 +129,8 @@ class Row:
     def title(self) -> str:
         """The title of its block."""
         parameters = json.dumps(self.task_parameters, sort_keys=True)
-        return Block(
-            self.task or "", self.modulus, parameters, self.protocol or "", self.train_fraction, self.board
-        ).title
+        conditions = self.protocol or "", self.train_fraction, self.board, self.label_noise or 0.0
+        return Block(self.task or "", self.modulus, parameters, *conditions).title
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON document, its rank first, without its runs; beside a baseline with how far it is from that."""
@@ -193,6 +194,7 @@ def _row(runs: Sequence[Run], found: Score, incomplete: list[str], question: Que
         modulus=block.modulus,
         protocol=block.protocol,
         train_fraction=block.train_fraction,
+        label_noise=block.label_noise,
         n=n,
         estimate=found.estimate.value,
         low=found.estimate.low,

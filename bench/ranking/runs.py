@@ -172,7 +172,8 @@ def _block(record: Record, question: Question) -> Block:
     spec = record["spec"]
     fraction = None if question.criterion.kind == "fraction" else spec["train_fraction"]
     parameters = json.dumps(spec["task_parameters"], sort_keys=True)
-    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction, _board(record))
+    noise = spec.get("label_noise", 0.0)
+    return Block(spec["task"], spec["modulus"], parameters, spec["protocol"], fraction, _board(record), noise)
 
 
 def _board(record: Record) -> str:

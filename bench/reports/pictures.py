@@ -48,7 +48,7 @@ class Kind(NamedTuple):
 
     @property
     def one_block(self) -> bool:
-        """Whether it shows one task, modulus, protocol and fraction alone."""
+        """Whether it shows one task, modulus, protocol, fraction and label noise alone."""
         return getattr(self.module, "ONE_BLOCK", False)
 
     @property

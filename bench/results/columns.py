@@ -70,6 +70,12 @@ RUN_COLUMNS: dict[str, Column] = {
     "validation_fraction": Column(
         "Float64", "share of pairs", "pairs that validate", _at("spec", "validation_fraction")
     ),
+    "label_noise": Column(
+        "Float64",
+        "share of training pairs",
+        "training answers that were replaced by wrong ones",
+        lambda record: record["spec"].get("label_noise", 0.0),
+    ),
     "encoder": Column("string", "", "the encoder; encoder.NAME are its parameters", _at("spec", "encoder", "name")),
     "combine": Column("string", "", "how the codes of the operands are combined", _at("spec", "combine")),
     "sdr": Column("Int64", "features", "how many features of a slot are kept; missing: all", _at("spec", "sdr")),

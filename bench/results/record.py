@@ -34,6 +34,7 @@ class SpecKeys(TypedDict):
     split_seed: int
     seed: int
     vault: NotRequired[dict[str, Any]]
+    label_noise: NotRequired[float]
 
 
 class BudgetKeys(TypedDict):

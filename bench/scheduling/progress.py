@@ -13,6 +13,7 @@ MOST_JOBS = 3
 """The number of running jobs that are named: those that take the longest."""
 CONDITIONS: dict[str, Callable[[Spec], str]] = {
     "train_fraction": lambda spec: f"{100 * spec.train_fraction:g} % train",
+    "label_noise": lambda spec: f"{100 * spec.label_noise:g} % label noise",
     "modulus": lambda spec: f"mod {spec.modulus}" if spec.modulus is not None else "",
     "task": lambda spec: spec.task,
     "pairs": lambda spec: f"{spec.protocol} pairs",

@@ -59,6 +59,6 @@ def _look(cell: Cell, grid: Grid, step: int, learner: Learner) -> Look:
 
 
 def _part(cell: Cell, grid: Grid, rows: np.ndarray) -> Part:
-    """Those of these pairs that are in the grid."""
+    """Those of these pairs that are in the grid, with training answers as the learner was given them."""
     places = grid.places(cell.task.operands_NK[rows])
-    return Part(places[places >= 0], cell.task.answers_N[rows][places >= 0])
+    return Part(places[places >= 0], cell.answers_N[rows][places >= 0])

@@ -1,14 +1,16 @@
 """A cell: one spec made ready to train."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import RequestError
-from bench.specs.spec import Spec
+from bench.specs.label_noise import noisy_answers
+from bench.specs.spec import Spec, derive_seed
 from bench.specs.splits import Split, draw_vault, split
-from bench.tasks import Task
+from bench.tasks import Integers, Task
 from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
@@ -20,7 +22,8 @@ LARGEST_ZERO_SHARE = 0.9
 class Cell:
     """A task, its split, the fitted encoder and a learner that is not fitted yet.
 
-    The problem has only the answers of the training rows. The harness does not pass the others to a learner.
+    The problem has only the answers of the training rows. The harness does not pass the others to a learner. With label
+    noise some of them are wrong, and right in the task.
     """
 
     spec: Spec
@@ -35,9 +38,30 @@ class Cell:
         """Training pairs."""
         return len(self.split.train)
 
+    @cached_property
+    def answers_N(self) -> Integers:  # noqa: N802, as `Task.answers_N`
+        """The answers against which the cell is evaluated, (N,): the task's, of training rows those that were given.
+
+        They differ from the task's with label noise alone, and in training rows alone.
+        """
+        if not self.spec.label_noise:
+            return self.task.answers_N
+        answers_N = self.task.answers_N.copy()
+        answers_N[self.split.train] = self.problem.y
+        return answers_N
+
+    @property
+    def n_noisy(self) -> int:
+        """Training pairs with a wrong answer."""
+        train = self.split.train
+        return int((self.answers_N[train] != self.task.answers_N[train]).sum())
+
     @property
     def conflicts(self) -> int:
-        """Pairs of the protocol that share their code with a pair of another answer: no learner can tell them apart."""
+        """Pairs of the protocol that share their code with a pair of another answer: no learner can tell them apart.
+
+        The answers are the right ones: label noise makes no conflict of codes.
+        """
         rows = np.concatenate([self.split.train, self.split.validation, self.split.test])
         table, index = self.problem.codes.table_UF, self.problem.codes.index_NS[rows]
         # Entries of the table may be equal: products of one-hot codes are zero for all pairs of different operands.
@@ -81,12 +105,22 @@ def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]]
         if spec.data not in known:
             known[spec.data] = _build(spec)
         task, parts, encoder, codes = known[spec.data]
+        answers = _given_answers(spec, task, parts)
         learner = spec.make_learner()
         learner.check_codes(codes, task.n_classes)
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise RequestError(str(error) or type(error).__name__) from error
-    problem = Problem(codes, parts.train.copy(), task.answers_N[parts.train], task.n_classes)
+    problem = Problem(codes, parts.train.copy(), answers, task.n_classes)
     return Cell(spec, task, parts, encoder, learner, problem)
+
+
+def _given_answers(spec: Spec, task: Task, parts: Split) -> Integers:
+    """The answers of the training rows that the learner is given."""
+    answers = task.answers_N[parts.train]
+    if not spec.label_noise:
+        return answers
+    rng = np.random.default_rng(derive_seed(spec.split_seed, "noise"))
+    return noisy_answers(answers, task.n_classes, spec.label_noise, rng)
 
 
 def _build(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:

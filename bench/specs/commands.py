@@ -75,7 +75,7 @@ def changed_settings(spec: Spec) -> dict[str, tuple[Any, Any]]:
     chosen = spec.encoder["name"], spec.learner["name"], spec.task
     plain, named = default_settings(*chosen), None if spec.optimizer is None else spec.optimizer["name"]
     usual = {**default_settings(*chosen, spec.modulus, named)}
-    usual |= {name: plain.get(name) for name in ("modulus", "optimizer.name")}
+    usual |= {name: plain.get(name) for name in ("modulus", "optimizer.name")} | {"label_noise": Request.label_noise}
     own = {name: value for name, value in own.items() if not _in_name(name)}
     changed = {name: (value, usual.get(name)) for name, value in own.items() if value != usual.get(name)}
     return {_asked(name): (_as_asked(name, one), _as_asked(name, other)) for name, (one, other) in changed.items()}

@@ -64,12 +64,28 @@ def as_share(part: str, value: Any) -> float:
     :param part: "train" or "validation".
     :raises RequestError: for values that are not numbers, and for percentages.
     """
+    return _as_fraction(f"{part}_fraction", value, "(0, 1)")
+
+
+def as_label_noise(value: Any) -> float:
+    """A share of the training answers.
+
+    :raises RequestError: for values that are not numbers in [0, 1).
+    """
+    number = _as_fraction("label_noise", value, "[0, 1)")
+    if not 0 <= number < 1:
+        raise RequestError(f"`label_noise` must be in [0, 1), got {number:g}.")
+    return number
+
+
+def _as_fraction(field: str, value: Any, interval: str) -> float:
+    """A number that is no percentage."""
     hint = percent_hint(value)
     if isinstance(value, str) and hint != ".":
-        raise RequestError(f"`{part}_fraction` must be a number, got {value!r}{hint}")
-    number = as_number(f"{part}_fraction", value)
+        raise RequestError(f"`{field}` must be a number, got {value!r}{hint}")
+    number = as_number(field, value)
     if hint != ".":
-        raise RequestError(f"`{part}_fraction` must be in (0, 1), got {number:g}{hint}")
+        raise RequestError(f"`{field}` must be in {interval}, got {number:g}{hint}")
     return number
 
 

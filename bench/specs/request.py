@@ -26,7 +26,7 @@ class Option(NamedTuple):
     :param words: all valid values, for completion.
     :param metavar: the placeholder of the value in help; by default the words.
     :param default_text: what None means, for the help.
-    :param share: whether the value is a share of the pairs, in (0, 1).
+    :param share: whether the value is a share, between 0 and 1.
     :param several: whether ``sweep`` takes several values with commas.
     :param flag: the option's name, by default the field's name with dashes.
     :param owner: a grid may also give the value among the parameters of this plugin.
@@ -108,9 +108,18 @@ class Request:
     validation_fraction: float | None = option(
         "Share of the pairs that validate.", parse=float, share=True, default_text="0; 0.1 with `stop_when_solved`"
     )
+    label_noise: float = option(
+        "Share of the training answers that are replaced by wrong ones.",
+        default=0.0,
+        parse=float,
+        share=True,
+        several=True,
+    )
     seeds: int | None = option("Seeds 0 … N − 1.", parse=int, default_text="1")
     seed: int | None = option("Train only this seed, instead of `seeds`.", parse=int)
-    split_seed: int | None = option("Fix the split; encoder and learner still follow the seed.", parse=int)
+    split_seed: int | None = option(
+        "Fix the split and label noise; encoder and learner still follow the seed.", parse=int
+    )
     steps: int | None = option("Budget in optimizer updates.", parse=int, default_text="the learner's", owner="learner")
     epochs: int | None = option(
         "Budget in passes over the training pairs, instead of `steps`.", parse=int, owner="learner"

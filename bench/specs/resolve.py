@@ -10,6 +10,7 @@ from bench.specs.normalize import (
     annotations,
     as_annotated,
     as_integer,
+    as_label_noise,
     as_number,
     as_share,
     call_plugin,
@@ -84,6 +85,7 @@ def family(request: Request, seed: int = 0) -> Family:
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
         seed=seed,
         vault=_resolve_vault(request.vault),
+        label_noise=as_label_noise(request.label_noise),
     )
     follows = {
         "split": split_seed is None,

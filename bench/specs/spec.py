@@ -19,12 +19,12 @@ from bench.tasks import Task
 from encoders import Encoder
 from learners import Learner
 
-_PURPOSES = ("split", "encoder", "learner")
+_PURPOSES = ("split", "encoder", "learner", "noise")
 
 
 @lru_cache(maxsize=1 << 16)
 def derive_seed(seed: int, purpose: str) -> int:
-    """The seed of one of the separate random streams of a seed: "split", "encoder" or "learner"."""
+    """The seed of one of the separate random streams of a seed: "split", "encoder", "learner" or "noise"."""
     state = np.random.SeedSequence([seed, _PURPOSES.index(purpose)]).generate_state(1)[0]
     return int(state) & LARGEST_SEED
 
@@ -44,6 +44,7 @@ class Spec:
 
     :param vault: test pairs that a study keeps aside while it tunes, ``{fraction, seed, open}``, or None.
     :param optimizer: the learner's, as `bench.specs.optimizers` describes it; None where the learner brings its own.
+    :param label_noise: the share of the training answers that are wrong; which ones follows from ``split_seed``.
     """
 
     task: str
@@ -61,12 +62,15 @@ class Spec:
     seed: int
     vault: dict[str, Any] | None = None
     optimizer: dict[str, Any] | None = None
+    label_noise: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """As in a record, without the vault where there is none."""
+        """As in a record, without the vault and the label noise where there is none."""
         values = {name: getattr(self, name) for name in _FIELDS}
         if self.vault is None:
             del values["vault"]
+        if not self.label_noise:
+            del values["label_noise"]
         return values
 
     @classmethod
@@ -76,7 +80,7 @@ class Spec:
 
     @cached_property
     def data(self) -> str:
-        """The part of a spec that decides the pairs, their split and their codes, as JSON."""
+        """The part of a spec that decides the pairs, their split, codes and training answers, as JSON."""
         others = ("learner", "optimizer", "precision", "seed")
         values = {name: value for name, value in self.to_dict().items() if name not in others}
         return json.dumps(values, sort_keys=True, default=repr)

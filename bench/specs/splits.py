@@ -24,7 +24,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.tasks import Task
+from bench.tasks import Integers, Task
 
 Protocol = Literal["ordered", "grouped", "unordered", "distinct"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -141,9 +141,14 @@ def split(
     return Split(np.sort(train), np.sort(validation), np.sort(test))
 
 
-def given_away(task: Task, drawn: Split) -> int:
-    """Test questions of which a twin with the same answer is in training."""
-    seen, asked = (task.orbits[rows] * task.n_classes + task.answers_N[rows] for rows in (drawn.train, drawn.test))
+def given_away(task: Task, drawn: Split, answers_N: Integers | None = None) -> int:
+    """Test questions of which a twin with the same answer is in training.
+
+    :param answers_N: of all questions, where those of training rows are not the task's: a twin whose answer was
+        replaced gives nothing away.
+    """
+    answers_N = task.answers_N if answers_N is None else answers_N
+    seen, asked = (task.orbits[rows] * task.n_classes + answers_N[rows] for rows in (drawn.train, drawn.test))
     return int(np.isin(asked, seen).sum())
 
 

@@ -1,3 +1,4 @@
+from ._base import Integers as Integers
 from ._base import Maker as Maker
 from ._base import Task as Task
 from ._base import complete as complete

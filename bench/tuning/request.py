@@ -135,4 +135,6 @@ def _name(planned: StudyPlan, spec: Spec) -> str:
     shares = [f"{100 * one:g}%" for one in space.fractions or (spec.train_fraction,)]
     fraction = (".." if isinstance(space.fraction, Range) else "+").join(shares)
     tuned = [space.learner, *([f"({', '.join(space.optimizers)})"] if space.optimizers else [])]
-    return " ".join(["+".join(space.encoders), *tuned, spec.task + modulus, spec.protocol, fraction, objectives])
+    noise = [f"{100 * spec.label_noise:g}% noise"] if spec.label_noise else []
+    conditions = [spec.task + modulus, spec.protocol, fraction, *noise]
+    return " ".join(["+".join(space.encoders), *tuned, *conditions, objectives])

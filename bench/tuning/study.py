@@ -250,6 +250,7 @@ class StudyPlan:
             "pairs": spec.protocol,
             "train_fraction": None if self.space.fraction else spec.train_fraction,
             "validation_fraction": spec.validation_fraction,
+            "label_noise": spec.label_noise,
             "vault": self.common["vault"],
             "encoder": list(space.encoders),
             "learner": space.learner,

@@ -193,7 +193,8 @@ def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
     if "unit" in plan.what and "unit" not in stored:
         older = "keeps logarithms of steps or FLOPs, as earlier versions did, and now they are kept themselves"
         raise RequestError(f"The study {plan.study!r} {older}: use another `study` name.")
-    for name, before in stored.items():  # an older version stored fewer
+    stored = {"label_noise": 0.0, **stored}
+    for name, before in stored.items():  # an older version stored fewer, and knew no label noise
         now = plan.what.get(name)
         if before != now:
             differ = f"its {name} is {_plain(name, before)}, not {_plain(name, now)}"

@@ -93,13 +93,14 @@ def describe_plan(plan: StudyPlan) -> list[str]:
     stop = ", less where solved" if plan.stops_when_solved else ""
     few = plan.trials is not None and plan.trials <= plan.round
     asked = "all at once" if few else f"{plan.round:,} at a time"
-    vault = 100 * plan.common["vault"]["fraction"]
+    vault, noise = 100 * plan.common["vault"]["fraction"], plan.example.label_noise
     tested = f"{many(plan.fresh, 'fresh seed')}, {budget}, tested on the vault"
     each = f"{many(plan.seeds, 'seed')} and {budget} each{stop}"
     return [
         f"{describe_limits(plan.rule)} by {plan.sampler}, {asked}, {each}.",
         f"Objective: {' and '.join(LABELS[objective] for objective in plan.objectives)}.",
         *_describe_unsolved(plan),
+        *([f"Label noise: {100 * noise:g} % of the training answers are wrong."] if noise else []),
         f"The vault: {vault:g} % of the pairs, that no trial sees.",
         f"The winner: {tested if plan.fresh else 'named alone, the vault stays closed'}.",
         f"Study {plan.study!r} in {plan.storage}.",

@@ -69,7 +69,8 @@ def _question(spec: Spec) -> str:
     two = len(task.sizes) == 2
     pairs = f"{n:,} {spec.protocol} {'pairs' if two else 'questions'}{f' ({PROTOCOL_PAIRS[spec.protocol]})' * two}"
     vault = f", {100 * spec.vault['fraction']:g} % vault" if spec.vault else ""
-    return f"{task.formula}{parameters} · {pairs} · {100 * spec.train_fraction:g} % train{validation}{vault}"
+    noise = f" · {100 * spec.label_noise:g} % label noise" if spec.label_noise else ""
+    return f"{task.formula}{parameters} · {pairs} · {100 * spec.train_fraction:g} % train{validation}{vault}{noise}"
 
 
 def _facts(spec: Spec) -> list[str]:
@@ -81,7 +82,10 @@ def _facts(spec: Spec) -> list[str]:
         facts.append("An oracle: this code, multiplied, solves modular addition by construction.")
     if encoder.knows_modulus or spec.modulus in encoder.periods:
         facts.append("The encoder was told the modulus.")
-    if leaked := specs.given_away(cell.task, cell.split):
+    if spec.label_noise:
+        replaced = f"{cell.n_noisy:,} of {many(cell.n_train, 'training answer')} were replaced by wrong ones"
+        facts.append(f"{replaced}, which is what train accuracy counts as right.")
+    if leaked := specs.given_away(cell.task, cell.split, cell.answers_N):
         share = percent(leaked / n_test)
         twin = "the mirrored twin" if len(cell.task.sizes) == 2 else "a twin, the same operands in another order"
         facts.append(f"For {share} of the test pairs {twin}, with the same answer, was in training.")

@@ -136,7 +136,8 @@ def show_results(planned: Plan, as_json: bool) -> tuple[int, set[str]]:
             longer.append(reached)
         spec = record["spec"]
         modulus = f" mod {spec['modulus']}" if spec["modulus"] is not None else ""
-        question = f"{spec['task']}{modulus}, {100 * spec['train_fraction']:g} % of {spec['protocol']} pairs"
+        noise = f", {100 * spec['label_noise']:g} % label noise" if "label_noise" in spec else ""
+        question = f"{spec['task']}{modulus}, {100 * spec['train_fraction']:g} % of {spec['protocol']} pairs{noise}"
         rows.setdefault(f"{record['label']} {question}", _Row(record["label"], question)).add(record)
     if not as_json:
         _show_rows(planned, list(rows.values()))

@@ -32,13 +32,13 @@ def cell(row: Row) -> str:
 def table(results: str) -> list[list[str]]:
     """Header and rows of the league of a results folder.
 
-    :raises RequestError: where it holds several tasks, protocols or fractions, or nothing.
+    :raises RequestError: where it holds several tasks, protocols, fractions or label noise, or nothing.
     :raises StoreError: where the folder or a record in it cannot be used.
     """
     found = rank(results=results).rows
     titles = list(dict.fromkeys(row.title for row in found))
     if len(titles) > 1:
-        raise RequestError(f"A league is of one task, protocol and fraction, got {'; '.join(titles)}.")
+        raise RequestError(f"A league is of one task, protocol, fraction and label noise, got {'; '.join(titles)}.")
     learners = list(dict.fromkeys(row.learner for row in found))
     rows = [row for learner in learners for row in rank(results=results, learner=learner).rows]
     cells: dict[str, dict[str, str]] = defaultdict(dict)

@@ -88,10 +88,12 @@ def named(rows: Sequence[Row]) -> tuple[str, list[str]]:
 
 
 def check_one_block(ranking: Ranking, picture: str) -> None:
-    """Raise RequestError where rows are of several tasks, moduli, protocols, fractions or boards."""
+    """Raise RequestError where rows are of several tasks, moduli, protocols, fractions, label noise or boards."""
     titles = list(dict.fromkeys(row.title for row in ranking.rows))
     if len(titles) > 1:
-        raise RequestError(f"{picture} is of one task, modulus, protocol and fraction, got {few_of(titles, '; ')}.")
+        raise RequestError(
+            f"{picture} is of one task, modulus, protocol, fraction and label noise, got {few_of(titles, '; ')}."
+        )
 
 
 def _left_out(ranking: Ranking, n: int, most: int) -> list[str]:

@@ -26,6 +26,7 @@ class Predictions:
 
     :param title: what was trained, in words.
     :param operands_NK: of each question.
+    :param answers_N: what counts as right: the task's answer, of a training pair the one that it was taught.
     :param trained_N: whether the pair was trained on.
     :param told: sentences on where the learner came from.
     """

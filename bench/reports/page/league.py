@@ -28,7 +28,7 @@ from bench.results import many
 FIELDS = (
     *("rank", "rank_low", "rank_high", "rank_level", "label", "encoder", "learner", "optimizer"),
     *("task", "modulus", "protocol"),
-    *("train_fraction", "board", "n", "estimate", "low", "high", "level", "mean", "improvement"),
+    *("train_fraction", "label_noise", "board", "n", "estimate", "low", "high", "level", "mean", "improvement"),
     *("solved", "solved_low", "solved_high", "unconfirmed", "stopped", "horizon", "gives_away", "test_accuracy"),
     *("lowest", "highest", "train_accuracy", "diagonal", "parameters", "seconds", "flops", "diverged"),
 )
@@ -135,11 +135,13 @@ def facts_of(ranking: Ranking, where: str) -> list[list[str]]:
     rows, question = ranking.rows, ranking.question
     runs = [run for row in rows for run in row.runs]
     horizons = _distinct(filter(None, (horizon_suffix(row, question).removeprefix(" · ") for row in rows)))
+    noise = _distinct(f"{100 * share:g} %" for share in sorted({run.block.label_noise for run in runs}))
     shares = _distinct(f"{100 * run.fraction:g} %" for run in sorted(runs, key=lambda run: run.fraction))
     return [
         ["records", f"{len(runs):,} in {where}, {many(len(rows), 'configuration')} of {_seeds(rows)}"],
         ["tasks", _names(_task(row) for row in rows)],
         ["pairs", f"{_names(row.protocol or '' for row in rows)}; {', '.join(shares)} train"],
+        *([["label noise", f"{', '.join(noise)} of the training answers are wrong"]] if noise != ["0 %"] else []),
         ["encoders", _names(row.encoder for row in rows)],
         ["learners", _names(row.learner for row in rows)],
         ["ranked by", f"{_criterion(ranking)}; target {100 * question.target:g} %, {question.crossing} crossing"],
