@@ -96,7 +96,8 @@ def require_two_numbers(
 ) -> None:
     """A pair of finite numbers."""
     value = getattr(owner, name)
-    valid = isinstance(value, Sequence) and len(value) == 2 and all(_within(x, above, at_least, below) for x in value)
+    several = isinstance(value, Sequence | np.ndarray) and len(value) == 2
+    valid = several and all(_within(x, above, at_least, below) for x in value)
     require(owner, name, valid, f"two numbers{_bounds(above, at_least, below)}")
 
 

@@ -105,10 +105,13 @@ class TorchLearner(FleetLearner):
     @property
     def parts(self) -> list[Part]:
         """The parts of its optimizer: those given, or its own."""
-        if self.optimizer is None:
+        return self._listed(self.optimizer)
+
+    def _listed(self, optimizer: Any) -> list[Part]:
+        if optimizer is None:
             return self.default_optimizer()
         # What is no sequence is one part, or what `check` refuses.
-        return list(self.optimizer) if isinstance(self.optimizer, list | tuple) else [self.optimizer]  # type: ignore[list-item]
+        return list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments, and where deep those of the optimizer's parts as ``optimizer__PART__NAME``."""
@@ -122,15 +125,19 @@ class TorchLearner(FleetLearner):
     def set_params(self, **params: Any) -> Self:
         """Set constructor arguments. Setting one of a part copies the parts first: other learners may hold them."""
         nested = {name: params.pop(name) for name in list(params) if name.startswith(OF_CHAIN)}
+        given = params.get("optimizer", self.optimizer)
+        parts = {part_name(part): clone(part) for part in self._listed(given)} if nested else {}
+        for name, value in sorted(nested.items()):  # a part before its parameters
+            part, _, parameter = name.removeprefix(OF_CHAIN).partition("__")
+            if part not in parts:
+                known = ", ".join(parts)
+                raise ValueError(f"The optimizer of {type(self).__name__} has no part {part!r}, it has {known}.")
+            if parameter:
+                parts[part].set_params(**{parameter: value})
+            else:
+                parts[part] = value
         super().set_params(**params)
         if nested:
-            parts: dict[str, Part] = {part_name(part): clone(part) for part in self.parts}
-            for name, value in nested.items():
-                part, _, parameter = name.removeprefix(OF_CHAIN).partition("__")
-                if part not in parts:
-                    known = ", ".join(parts)
-                    raise ValueError(f"The optimizer of {type(self).__name__} has no part {part!r}, it has {known}.")
-                parts[part].set_params(**{parameter: value})
             self.optimizer = list(parts.values())
         return self
 

@@ -62,7 +62,11 @@ REFUSED = [
     ({"optimizer": "muon(rest)"}, "`optimizer` takes parts joined by +"),
     ({"optimizer": "adamw!"}, "`optimizer` takes parts joined by +"),
     ({"optimizer": "adamw(rest=adam)"}, "adamw has no part 'rest' inside, it has none."),
-    ({"optimizer": "muon(rest=orthograd)"}, "'rest' parameter of Muon must be a rule or None"),
+    ({"optimizer": "muon(rest=orthograd)"}, "'rest' parameter of Muon must be a rule other than Muon, or None"),
+    ({"optimizer": "muon(rest=muon)"}, "'rest' parameter of Muon must be a rule other than Muon, or None"),
+    ({"optimizer": "muon(rest=adam,rest=sgd)"}, "`optimizer` takes parts joined by +"),
+    ({"optimizer": "egd+sgd", "settings": {"egd.x": 1}}, "The optimizer 'egd' has no parameters, got 'x'."),
+    ({"settings": {"adamw.lr": {"a": 1}}}, "adamw.lr takes a value, got {'a': 1}."),
     ({"optimizer": 3}, "`optimizer` takes a name, got 3."),
     ({"optimizer": "muon", "learner": "quadratic"}, "muon moves hidden matrices; Quadratic as it is set has none."),
     ({"optimizer": "muon", "settings": {"learner.hidden_layer_sizes": 8}}, "TorchMLP as it is set has none."),
@@ -152,6 +156,36 @@ def test_learners_nest_the_parameters_of_parts() -> None:
         with pytest.raises(ValueError, match="'optimizer' parameter of Quadratic takes parts of optimizers"):
             Quadratic(optimizer=wrong).check()  # type: ignore[arg-type]
     assert not hasattr(MLP, "default_optimizer")
+    nested = TorchMLP(optimizer=Muon()).set_params(optimizer__muon__rest__lr=0.5)
+    assert nested.get_params()["optimizer__muon__rest__lr"] == 0.5
+    assert Muon().rest is None
+    other = TorchMLP(optimizer=[GrokFastEMA(), AdamW()]).set_params(optimizer__adamw=SGD(lr=0.3), steps=7)
+    assert [type(part) for part in other.parts] == [GrokFastEMA, SGD]
+    with pytest.raises(ValueError, match="has no part 'sgdd'"):
+        other.set_params(steps=9, optimizer__sgdd__lr=1.0)
+    assert other.steps == 7
+
+
+def test_usual_settings_need_not_fit_the_learner_as_it_comes(tmp_path: Path, command: Command) -> None:
+    """Row clipping needs a setting of its own on this learner, and Muon a second layer."""
+    folder = tmp_path / "r"
+    cells_: list[dict[str, Any]] = [
+        {"learner": "quadratic", "optimizer": "adamw+row-clip", "settings": {"row-clip.matrices": "all"}},
+        {"learner": "forward-forward", "optimizer": "muon", "settings": {"learner.depth": 2, "learner.width": 8}},
+    ]
+    for request in cells_:
+        [record] = bench.run(encoder="onehot", modulus=5, steps=2, results=folder, device="cpu", **request)
+        shown = command("show", record["id"], "--results", folder)
+        assert "cannot be made" not in shown.out
+        assert f"--optimizer {request['optimizer']}" in shown.out
+
+
+@pytest.mark.parametrize("name", ["name", "encoder", "learner", "task", "optimizer"])
+def test_names_that_settings_need_are_refused(tmp_path: Path, command: Command, name: str) -> None:
+    done = command("new", "optimizer", name, "--output", tmp_path)
+    assert done.code == 2
+    assert "has another meaning in names of settings" in done.error
+    assert not list(tmp_path.iterdir())
 
 
 # Sweeps
@@ -189,6 +223,10 @@ def test_grids_write_settings_below_the_optimizer() -> None:
     several = {"grokfast-ema+sgd": {"sgd.lr": [0.1, 0.2], "grokfast-ema.lamb": 1}}
     assert cells(learner="quadratic", optimizer=[several]) == [("quadratic", "grokfast-ema+sgd")] * 2
     assert cells(learner=[{"quadratic": {"adamw.lr": [0.1, 0.2, 0.3]}}]) == [("quadratic", "adamw")] * 3
+    inside = {"muon(rest=lion)": {"rest.lr": [0.1, 0.2], "lr": 0.01}}
+    assert cells(learner="transformer", optimizer=[inside]) == [("transformer", "muon(rest=lion)")] * 2
+    with pytest.raises(RequestError, match="Unknown optimizer 'nonsense'"):
+        cells(learner=["ridge"], optimizer="nonsense")
     with pytest.raises(RequestError, match=r"grokfast-ema\+sgd has several parts: a parameter is PART.NAME, got lr"):
         cells(learner="quadratic", optimizer=[{"grokfast-ema+sgd": {"lr": 1}}])
 
@@ -208,6 +246,8 @@ def test_optimizers_are_searched_as_a_choice() -> None:
     assert drawn["settings"]["muon.rest.weight_decay"] == 0.5
     assert not [name for name in drawn["settings"] if name.startswith("adamw")]
     assert family(Request(**drawn)).first.optimizer["muon"]["rest"]["weight_decay"] == 0.5
+    with pytest.raises(RequestError, match="`optimizer` takes each choice once, got muon,muon"):
+        make_space(Request(encoder="onehot", learner="transformer", optimizer=["muon", "Muon(rest=adamw)"]))  # type: ignore[arg-type]
     for space_, fixed in (({"sgd.lr": "1..2"}, {}), ({}, {"muon.rest": "adam"}), ({}, {"adamw.no": 1})):
         with pytest.raises(RequestError):
             make_space(request, space_, fixed)

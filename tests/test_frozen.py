@@ -21,7 +21,7 @@ from bench.errors import RequestError
 from bench.results import open_store
 from bench.results.environment import describe
 from bench.results.schema1 import OF_OPTIMIZER, downgraded_specs, upgraded_spec
-from bench.specs.optimizers import make_optimizer
+from bench.specs.optimizers import canonical_optimizer, make_optimizer
 from learners import TorchMLP
 
 HERE = make.HERE
@@ -253,7 +253,10 @@ def test_what_an_optimizer_was_is_what_it_is_told_as() -> None:
         chain = upgraded_spec(spec)
         assert "lr" not in chain["learner"]
         assert spec in list(downgraded_specs(chain)), flags
+        name = chain["optimizer"]["name"]
+        assert name == canonical_optimizer(name)
         made = make_optimizer(chain["optimizer"])
+        assert name.count("rest=adam") == (flags["optimizer"] == "muon" and flags["decay"] == "coupled")
         assert [part.kind for part in made].count("rule") == 1
         TorchMLP((8, 8), optimizer=made).check()
 
@@ -264,9 +267,6 @@ def random_flags(rng: np.random.Generator) -> dict[str, Any]:
     flags["weight_decay"] = float(rng.choice([0.0, 0.5]))
     ways = [None, "to-init", "decoupled", *(["coupled"] if flags["optimizer"] != "adamw" else [])]
     flags["decay"] = ways[rng.integers(len(ways))] if flags["weight_decay"] else None
-    if flags["optimizer"] in ("adam", "adamw"):
-        # Adam with decoupled decay, or with decay to the first weights, was another name for AdamW.
-        flags["optimizer"] = "adam" if flags["decay"] == "coupled" else "adamw"
     for name in ("gradient_noise", "weight_noise"):
         flags[name] = float(rng.choice([0.0, 0.1]))
     flags["grokfast"] = str(rng.choice(["none", "ema", "ma"]))
@@ -357,6 +357,38 @@ def test_an_older_record_is_served_and_never_extended(place: Path, name: str) ->
     [anew] = bench.run(**request | {"steps": 99, "force": True})
     assert anew["schema"] == 2
     assert anew["final"]["step"] >= 99
+
+
+@pytest.mark.parametrize("decay", [None, "decoupled"])
+def test_an_older_record_is_found_however_it_was_written(tmp_path: Path, decay: str | None) -> None:
+    """What None stood for was sometimes written out: then the id was another one."""
+    request = {"encoder": "onehot", "learner": "quadratic", "modulus": 5, "steps": 8, "seed": 0}
+    [step] = bench.plan(results=None, **request).steps
+    [written] = [
+        spec
+        for spec in downgraded_specs(step.spec.to_dict())
+        if (spec["learner"]["optimizer"], spec["learner"]["decay"]) == ("adamw", decay)
+    ]
+    place = list(downgraded_specs(step.spec.to_dict())).index(written)
+    id = list(step.spec.older_ids)[place]
+    record = {**OLDER[older_id("quadratic")], "id": id, "spec": written}
+    (tmp_path / f"{id}.json").write_text(json.dumps(record), "utf-8")
+    [served] = bench.run(**request, results=tmp_path)
+    assert served["id"] == id
+    assert [planned.action for planned in bench.plan(**request, results=tmp_path).steps] == ["done"]
+    with pytest.raises(RequestError, match="has schema 1"):
+        bench.run(**request | {"steps": 9}, results=tmp_path)
+
+
+def test_the_learner_of_an_older_record_is_trained_anew(place: Path) -> None:
+    """Its checkpoint names the state of its optimizer otherwise."""
+    id = older_id("transformer")
+    assert list((place / "results-1" / "checkpoints").glob(f"{id}*"))
+    assert make.call("plot", "errors", id, "--results", "results-1", "-o", "errors.svg").code == 0
+    shown = make.call("show", id, "--results", "results-1")
+    assert shown.code == 0
+    assert "cannot be made" not in shown.out + shown.err
+    assert "python -m bench run" in shown.out
 
 
 def test_an_older_study_does_not_go_on(place: Path) -> None:

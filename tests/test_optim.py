@@ -907,7 +907,7 @@ WRONG: dict[str, tuple[Sequence[Any], Any, str]] = {
     "inner-kind": (
         [Muon(rest=OrthoGrad())],
         LEARNER,
-        r"The 'rest' parameter of Muon must be a rule or None, got rest=OrthoGrad\(\)\.",
+        r"The 'rest' parameter of Muon must be a rule other than Muon, or None, got rest=OrthoGrad\(\)\.",
     ),
     "value": ([AdamW(eps=0)], LEARNER, r"The 'eps' parameter of AdamW must be a number > 0, got eps=0\."),
     "decay-without": (

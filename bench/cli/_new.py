@@ -224,6 +224,8 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module) or keyword.iskeyword(module):
         rule = "letters, digits and dashes, beginning with a letter, and no word of Python's own"
         raise RequestError(f"NAME must be {rule}, got {name!r}.")
+    if kind == "optimizer" and (fault := specs.registry.fault_of_name(specs.registry.canonical(module))):
+        raise RequestError(f"NAME {module!r} cannot be used: {fault}.")
     for other in specs.registry.KINDS:
         if specs.registry.canonical(module) in specs.registry.listings(other):
             raise RequestError(f"The {other} {specs.registry.canonical(module)!r} exists already.")

@@ -74,8 +74,9 @@ def _chain(old: Mapping[str, Any]) -> dict[str, Any]:
         parts["grokfast-ma"] = {"window": old["grokfast_window"] or WINDOW, "lamb": lamb}
     if old["orthograd"]:
         parts["orthograd"] = {}
-    parts |= _rule(old)
-    return {"name": "+".join(parts), **parts}
+    rule = _rule(old)
+    coupled = rule.get("muon", {}).get("rest", {}).get("name") == "adam"
+    return {"name": "+".join([*parts, "muon(rest=adam)" if coupled else next(iter(rule))]), **parts, **rule}
 
 
 def _rule(old: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +140,10 @@ def _flags(parts: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _written(flags: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The same parameters with None, or else the value that it stood for, where either may have been written."""
+    """The same parameters with None, or else the value that it stood for, where either may have been written.
+
+    Adam with decay beside it, or towards the first weights, was another name for AdamW.
+    """
     usual: dict[str, Any] = {"decay": "coupled" if flags["optimizer"] in ("adam", "sgd") else "decoupled"}
     usual |= {"grokfast_alpha": ALPHA} if flags["grokfast"] == "ema" else {}
     usual |= {"grokfast_window": WINDOW} if flags["grokfast"] == "ma" else {}
@@ -147,3 +151,8 @@ def _written(flags: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     either = [name for name, value in usual.items() if flags[name] in (None, value)]
     for given in product(*((None, usual[name]) for name in either)):
         yield {**flags, **dict(zip(either, given, strict=True))}
+    if flags["optimizer"] == "adamw":
+        decay = flags["decay"] or "decoupled"
+        others = [name for name in either if name != "decay"]
+        for given in product(*((None, usual[name]) for name in others)):
+            yield {**flags, "optimizer": "adam", "decay": decay, **dict(zip(others, given, strict=True))}

@@ -194,10 +194,17 @@ def _one(key: str, value: Any, source: str) -> list[dict[str, Any]]:
             found = [_one(parameter, v, source) for v in _alternatives(parameter, values, source)]
             axes.append([fields for several in found for fields in several])
             continue
-        full = parameter if own or "." in parameter else f"{_owner(key, str(name), parameter, source)}.{parameter}"
+        whole = own or ("." in parameter and not _is_inside(key, str(name), parameter))
+        full = parameter if whole else f"{_owner(key, str(name), parameter, source)}.{parameter}"
         values_of = _alternatives(full, values, source)
         axes.append([{parameter: v} if own else {"settings": {full: v}} for v in values_of])
     return [{key: name, **_merged(choice)} for choice in product(*axes)]
+
+
+def _is_inside(key: str, name: str, parameter: str) -> bool:
+    """Whether a parameter like ``rest.lr`` is one inside of an optimizer's only part, without the name of that part."""
+    only = registry.canonical(name.partition("(")[0])
+    return key == "optimizer" and "+" not in name and registry.canonical(parameter.partition(".")[0]) != only
 
 
 def _owner(key: str, name: str, parameter: str, source: str) -> str:

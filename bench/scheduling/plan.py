@@ -152,9 +152,9 @@ class Plan:
         """The spec of a cell."""
         return self._family(index).at(int(self.seed[index]))
 
-    def older_id(self, index: int) -> str | None:
-        """The id that a record of schema 1 usually had for a cell; None where there was none."""
-        return self._family(index).older_id(int(self.seed[index]))
+    def older_ids(self, index: int) -> list[str]:
+        """The ids that records of schema 1 had for a cell."""
+        return self._family(index).older_ids(int(self.seed[index]))
 
     def _family(self, index: int) -> Family:
         """The specs of a cell's entry."""

@@ -20,6 +20,7 @@ from bench.specs import (
     Request,
     Spec,
     as_integer,
+    canonical_optimizer,
     count_train,
     family,
     has_optimizer,
@@ -112,6 +113,8 @@ def _request(combination: Combination, seconds: float | None, unused: dict[str, 
     request = request if "seconds" in combination.values else replace(request, seconds=seconds)
     learner = registry.learner(request.learner)
     if not has_optimizer(learner):
+        if request.optimizer is not None:
+            canonical_optimizer(request.optimizer)
         request = replace(request, optimizer=None)
     known, kept = registry.listings("optimizer"), dict(request.settings or {})
     named = [name for name in kept if registry.canonical(name.partition(".")[0]) in known]
@@ -277,9 +280,11 @@ def _serve_older(
     """
     known = None if stored is None else set(stored.tolist())
     for index in missing.tolist():
-        older = planned.older_id(index)
-        if older is None or (int(older, 16) not in known if known is not None else not store.path(older).exists()):
+        ids = planned.older_ids(index)
+        found_ids = [one for one in ids if (store.path(one).exists() if known is None else int(one, 16) in known)]
+        if not found_ids:
             continue
+        older = found_ids[0]
         record, budget = store.read(older), planned.budget(index)
         found = "retry" if record is None else action(record, budget)
         if found in ("extend", "resume"):

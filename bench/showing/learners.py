@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bench.errors import RequestError
 from bench.executors import arithmetic
 from bench.harness import CheckpointError, learners_at
-from bench.results import Record, RecordSource, State, about, evaluation_steps, evenly, many
+from bench.results import SCHEMA, Record, RecordSource, State, about, evaluation_steps, evenly, many
 from bench.specs import Cell, Spec, prepare, spec_of
 from learners import Learner
 
@@ -56,8 +56,10 @@ def remade(
     spec, last = remade_spec(record), record["final"]["step"] or 0
     cell = prepare(spec)
     check(cell)
-    checkpoints, states = source.checkpoints, source.states
-    kept = [step for step in _kept(source, record) if 0 < step < last] if along else []
+    # The state of an optimizer has other names since schema 1.
+    fits = record["schema"] == SCHEMA or spec.optimizer is None
+    checkpoints, states = (source.checkpoints, source.states) if fits else (None, None)
+    kept = [step for step in _kept(source, record) if 0 < step < last] if along and fits else []
     steps = [*kept, last]
     if along and last:
         evaluations = evaluation_steps(last, cell.learner.granularity(cell.n_train))[:-1]
@@ -94,6 +96,8 @@ def _kept(source: RecordSource, record: Record) -> list[int]:
 def is_restorable(source: RecordSource, record: Record) -> bool:
     """Whether a sound checkpoint of the record's last step is there."""
     step = record["final"]["step"] or 0
+    if record["schema"] != SCHEMA and record["spec"]["optimizer"] is not None:
+        return False
     return source.checkpoints is not None and source.checkpoints.read(record["id"], step) is not None
 
 

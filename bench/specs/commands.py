@@ -33,7 +33,8 @@ def default_settings(
     :raises RequestError: where one of them is not installed.
     """
     request = Request(encoder=encoder, learner=learner, task=task, modulus=modulus, optimizer=optimizer)
-    return settings_of(family(request).first.to_dict())
+    # The optimizer may need other settings of the learner than its defaults.
+    return settings_of(family(request, checked=False).first.to_dict())
 
 
 def request_of(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,5 +140,7 @@ def like_default(value: Any, default: Any) -> Any:
 def refuse_unknown(kind: str, name: str, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """Raise RequestError where a name is no parameter of the plugin."""
     for key in values:
+        if not known:
+            raise RequestError(f"The {kind} {registry.canonical(name)!r} has no parameters, got {key!r}.")
         if key not in known:
             raise RequestError(one_of(f"parameter of the {kind} {registry.canonical(name)!r}:", key, known))

@@ -7,7 +7,7 @@ inside another one, as the rule for what Muon leaves, is a mapping too, with a `
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +60,13 @@ def links_of(text: str) -> list[Link]:
 
 
 def canonical_optimizer(text: str) -> str:
-    """The name of an optimizer in its usual form."""
-    return "+".join(map(str, links_of(text)))
+    """The name of an optimizer in its usual form, its parts looked up.
+
+    :raises RequestError: for an unknown part, or parts that make no chain.
+    """
+    parts = [(link.name, _part(link, None)) for link in links_of(text)]
+    _check_order(parts)
+    return "+".join(str(_link_of(name, part, type(part)())) for name, part in parts)
 
 
 def _tokens(text: str) -> list[str]:
@@ -82,7 +87,7 @@ def _link(tokens: list[str], text: str) -> Link:
     if tokens and tokens[0] == "(":
         while tokens.pop(0) != ")":
             parameter = _word(tokens, text).replace("-", "_")
-            if not tokens or tokens.pop(0) != "=":
+            if parameter in inner or not tokens or tokens.pop(0) != "=":
                 raise _malformed(text)
             inner[parameter] = _link(tokens, text)
             if not tokens or tokens[0] not in ",)":
@@ -104,7 +109,10 @@ def own_optimizer(learner: type[Learner]) -> "dict[str, Part]":
     """The parts of a learner's own optimizer by name; empty for a learner that takes none."""
     if not has_optimizer(learner):
         return {}
-    return {registry.name_of(part): part for part in learner.default_optimizer()}
+    parts = learner.default_optimizer()
+    if not isinstance(parts, list | tuple):
+        raise RequestError(f"default_optimizer of {learner.__name__} must give a list of parts, got {parts!r}.")
+    return {registry.name_of(part): part for part in parts}
 
 
 def parts_of(learner: type[Learner], name: str | None) -> "dict[str, Part]":
@@ -118,11 +126,15 @@ def parts_of(learner: type[Learner], name: str | None) -> "dict[str, Part]":
         return own
     if not own:
         raise RequestError(f"`optimizer` does not apply to {learner.__name__}, which brings its own, got {name!r}.")
-    from learners.optim import check_order  # imports torch, as the learner does
-
     parts = [(link.name, _part(link, own.get(link.name))) for link in links_of(name)]
-    call_plugin(check_order, [(one, part.kind) for one, part in parts])
+    _check_order(parts)
     return dict(parts)
+
+
+def _check_order(parts: "Sequence[tuple[str, Part]]") -> None:
+    from learners.optim import check_order  # imports torch, as torch learners do
+
+    call_plugin(check_order, [(name, part.kind) for name, part in parts])
 
 
 def _part(link: Link, own: "Part | None") -> "Part":
@@ -146,11 +158,12 @@ def resolve_optimizer(
     :param settings: parameters by part and name.
     :raises RequestError: as `parts_of` does, and for parameters that a part does not have.
     """
-    parts = parts_of(learner, name)
+    parts, own = parts_of(learner, name), own_optimizer(learner)
     if not parts:
         return None
     values = {one: _values(one, part, settings.get(one, {}), one) for one, part in parts.items()}
-    return {"name": "+".join(_named(one, part) for one, part in parts.items()), **values}
+    links = [_link_of(one, part, own.get(one) or type(part)()) for one, part in parts.items()]
+    return {"name": "+".join(map(str, links)), **values}
 
 
 def _values(name: str, part: "Part", settings: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -178,16 +191,23 @@ def _values(name: str, part: "Part", settings: Mapping[str, Any], place: str) ->
             found[key] = {"name": inside, **_values(inside, inner[key], nested[key], f"{place}.{key}")}
         else:
             value = own.get(key, getattr(part, key))
+            if isinstance(value, Mapping):
+                raise RequestError(f"{place}.{key} takes a value, got {dict(value)}.")
             value = call_plugin(as_annotated, value, annotations(cls).get(key, ()))
             found[key] = call_plugin(like_default, value, default)
     return found
 
 
-def _named(name: str, part: "Part") -> str:
-    """The name of a part, with the names of parts inside it that are not the usual ones."""
-    usual = {parameter: registry.name_of(inner) for parameter, inner in type(part)().inner().items()}
-    named = {parameter: registry.name_of(inner) for parameter, inner in part.inner().items()}
-    return str(Link(name, {p: Link(one) for p, one in named.items() if one != usual.get(p)}))
+def _link_of(name: str, part: "Part", usual: "Part") -> Link:
+    """A part with the parts inside it, those that are as usual left out."""
+    inner: dict[str, Link] = {}
+    for parameter, one in part.inner().items():
+        other = usual.inner().get(parameter)
+        known = other is not None and type(other) is type(one)
+        link = _link_of(registry.name_of(one), one, other if known and other is not None else type(one)())
+        if not known or link.inner:
+            inner[parameter] = link
+    return Link(name, inner)
 
 
 def settable_of(part: "Part") -> dict[str, Any]:

@@ -34,6 +34,8 @@ def _faults_of_class(kind: str, cls: Any) -> Iterator[str]:
     if missing:
         yield lacking(missing)
     yield from _faults_of_signature(cls)
+    if kind == "optimizer" and "name" in inspect.signature(cls).parameters:
+        yield "its parameter 'name' must have another name, which records have for the part itself"
     known = inspect.signature(cls).parameters
     for name, (rule, holds) in attributes.items():
         if not holds(getattr(cls, name), known):

@@ -5,7 +5,9 @@ A public module of `encoders`, `learners` or `learners.optim` is a plugin that h
 ``mod97.learners``, ``mod97.optimizers`` and ``mod97.tasks``.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -30,6 +32,8 @@ KINDS: tuple[Kind, ...] = ("encoder", "learner", "optimizer", "task")
 PACKAGES = {"encoder": "encoders", "learner": "learners", "optimizer": "learners.optim", "task": "bench.tasks"}
 """Where the plugins of each kind are."""
 BASES = {"encoder": "Encoder", "learner": "Learner", "optimizer": "Part"}
+RESERVED = {"name", "encoder", "learner", "optimizer", "task"}
+"""Names that no part of an optimizer can have."""
 TABLE = "TASKS"
 """The name of the table of tasks in a module of `bench.tasks`."""
 
@@ -128,14 +132,25 @@ def name_of(part: "Part") -> str:
     if (usual := known.get(canonical(module))) is not None and usual.target == target:
         return usual.name
     for listing in known.values():
-        if listing.registered and (listing.target == target or _loaded(listing) is cls):
+        if listing.registered and listing.target == target:
             return listing.name
+    for listing in known.values():  # a class may be registered by another module than its own
+        with suppress(RequestError):
+            if listing.registered and _loaded(listing) is cls:
+                return listing.name
     raise RequestError(f"The optimizer part {cls.__name__} is not registered, so that no record can name it.")
 
 
 def task(name: str) -> "Callable[..., Task]":
     """The maker of a task: its keyword arguments are the task's parameters."""
     return _loaded(_find("task", name))
+
+
+def fault_of_name(name: str) -> str | None:
+    """Why a part of an optimizer cannot have this name, or None: it stands in names of optimizers and of settings."""
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        return "its name must be of letters, digits and dashes"
+    return f"{name!r} has another meaning in names of settings" if name in RESERVED else None
 
 
 def _find(kind: Kind, name: str) -> Listing:
@@ -152,6 +167,8 @@ def _find(kind: Kind, name: str) -> Listing:
 
 def _loaded(listing: Listing) -> Any:
     """The class or maker, after a check of what the benchmark needs of it."""
+    if listing.kind == "optimizer" and (fault := fault_of_name(listing.name)):
+        raise _unavailable(listing, fault)
     if listing.unavailable:
         raise _unavailable(listing, listing.unavailable)
     try:

@@ -40,10 +40,11 @@ def resolve(*, seeds: Sequence[int] = (0,), **request: Any) -> list[Spec]:
     return [found.at(seed) for seed in seeds]
 
 
-def family(request: Request, seed: int = 0) -> Family:
+def family(request: Request, seed: int = 0, checked: bool = True) -> Family:
     """The specs of a request, for any seed.
 
     :param seed: the seed of the spec that is resolved and checked.
+    :param checked: whether the learner's parameters have to fit together.
     :raises RequestError: where a name is unknown or a value breaks its rule.
     """
     for kind in registry.KINDS:
@@ -79,7 +80,7 @@ def family(request: Request, seed: int = 0) -> Family:
         encoder=encoder_values,
         combine=_one_of("combine", "combination", request.combine, COMBINES) or encoder.default_combine,
         sdr=encoder.default_sdr if sdr is None else None if sdr == "off" else as_integer("sdr", sdr),
-        learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed, optimizer),
+        learner=_resolve_learner(request.learner, learner_class, owned["learner"], seed, optimizer, checked),
         optimizer=optimizer,
         precision=_resolve_precision(request, learner_class),
         split_seed=derive_seed(seed, "split") if split_seed is None else split_seed,
@@ -113,7 +114,12 @@ def _resolve_vault(vault: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _resolve_learner(
-    name: str, cls: type[Learner], values: Mapping[str, Any], seed: int, optimizer: Mapping[str, Any] | None
+    name: str,
+    cls: type[Learner],
+    values: Mapping[str, Any],
+    seed: int,
+    optimizer: Mapping[str, Any] | None,
+    checked: bool,
 ) -> dict[str, Any]:
     """All constructor arguments but the budget, which is not part of a spec, and the optimizer, which is apart."""
     budget = cls.budget_parameter
@@ -125,8 +131,9 @@ def _resolve_learner(
         if parameter in values:
             raise RequestError(f"learner.{parameter} is for 'fit' alone: it does not apply here.")
         resolved.pop(parameter)
-    parts = None if optimizer is None else call_plugin(make_optimizer, optimizer)
-    call_plugin(make_learner(cls, resolved, parts).check)
+    if checked:
+        parts = None if optimizer is None else call_plugin(make_optimizer, optimizer)
+        call_plugin(make_learner(cls, resolved, parts).check)
     return resolved
 
 

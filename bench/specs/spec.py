@@ -184,9 +184,9 @@ class Family:
         """The id of the spec of a seed, without making the spec: a sweep may have a million of them."""
         return self._hashed(self._identity, seed)
 
-    def older_id(self, seed: int) -> str | None:
-        """The id that a record of schema 1 usually had for the spec of a seed; None where there was none."""
-        return None if self._older is None else self._hashed(self._older, seed)
+    def older_ids(self, seed: int) -> list[str]:
+        """The ids that records of schema 1 had for the spec of a seed."""
+        return [self._hashed(text, seed) for text in self._older]
 
     def _hashed(self, text: str, seed: int) -> str:
         for purpose, mark in self._written_marks:
@@ -218,10 +218,10 @@ class Family:
         return _identity(self._values(self._marks), self.first.versions)
 
     @cached_property
-    def _older(self) -> str | None:
-        """The same of schema 1."""
-        older = next(downgraded_specs(self._values(self._marks)), None)
-        return None if older is None else _identity(older, self.first.versions, schema=1)
+    def _older(self) -> list[str]:
+        """The same of schema 1, for each way to write it."""
+        written = downgraded_specs(self._values(self._marks))
+        return [_identity(older, self.first.versions, schema=1) for older in written]
 
 
 def _identity(spec: Mapping[str, Any], versions: Mapping[str, Any], schema: int = SCHEMA) -> str:

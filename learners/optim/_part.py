@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from encoders._check import require
@@ -57,12 +58,27 @@ class Part(BaseEstimator, ABC):
         """The parts inside this one, by the name of their parameter; most have none."""
         return {}
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Constructor arguments, and where deep those of inner parts as ``rest__lr``."""
+        found: dict[str, Any] = super().get_params(deep=False)
+        for name, part in self.inner().items() if deep else ():
+            found |= {f"{name}__{key}": value for key, value in part.get_params().items()}
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor arguments, those of inner parts as ``rest__lr``."""
+        for name, part in self.inner().items():
+            if any(key.startswith(f"{name}__") for key in params) and name not in params:
+                setattr(self, name, part)  # instead of None, which stands for the usual one
+        super().set_params(**params)
+        return self
+
     def hyper(self) -> dict[str, float]:
         """Its numbers by the names that its transformation uses; those of an inner part begin with its name."""
         found: dict[str, float] = {}
         for name in with_role(type(self), "replica"):
             value = getattr(self, name)
-            several = value if isinstance(value, tuple | list) else None
+            several = value if isinstance(value, tuple | list | np.ndarray) else None
             named = {name: value} if several is None else {f"{name[:-1]}{i + 1}": x for i, x in enumerate(several)}
             found |= {key: float(number or 0) for key, number in named.items()}
         for name, part in self.inner().items():

@@ -23,7 +23,8 @@ def polar(G: Tensor) -> Tensor:
     """
     tall = G.shape[-2] > G.shape[-1]
     flat = G.reshape(-1, *G.shape[-2:])
-    X = newton_schulz(flat.mT if tall else flat, iterations=GROWING)
+    X = newton_schulz(flat, iterations=GROWING)
+    X = X.mT if tall else X
     a, b, c = POLISHING
     for _ in range(POLISHED):
         A = matmul(X, X.mT)

@@ -40,12 +40,13 @@ def newton_schulz(G: Tensor, iterations: int = ITERATIONS) -> Tensor:
     """
     a, b, c = COEFFICIENTS
     tall = G.shape[-2] > G.shape[-1]
-    X = G.mT if tall else G
+    flat = G.reshape(-1, *G.shape[-2:])
+    X = flat.mT if tall else flat
     X = X / (X.norm(dim=(-2, -1), keepdim=True).clamp_min(TINY))
     for _ in range(iterations):
         A = matmul(X, X.mT)
         X = a * X + matmul(b * A + c * matmul(A, A), X)
-    return X.mT if tall else X
+    return (X.mT if tall else X).reshape(G.shape)
 
 
 def orthogonal_momentum() -> Transformation:
@@ -96,7 +97,8 @@ class Muon(Descent):
 
     def check(self) -> None:
         """As of any rule; the rest has a rule, too."""
-        require(self, "rest", self.rest is None or isinstance(self.rest, Rule), "a rule or None")
+        fits = self.rest is None or (isinstance(self.rest, Rule) and not isinstance(self.rest, Muon))
+        require(self, "rest", fits, "a rule other than Muon, or None")
         super().check()
 
     def fault(self, learner: Any) -> str:

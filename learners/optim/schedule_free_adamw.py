@@ -19,8 +19,10 @@ class ScheduleFreeAdamW(Rule):
     z ← z − γₜ (g / (√v + ε) + λ y); cₜ = γₜ² / Σ γᵢ² over i ≤ t; x ← (1 − cₜ) x + cₜ z. The weights are x, and z = x at
     the start.
 
-    The mean takes the place of a schedule that falls to zero, without knowing when training ends. A filter in front
-    changes g; a constraint behind bounds x and leaves z free.
+    The mean takes the place of a schedule that falls to zero, without knowing when training ends.
+
+    NOTE: a filter in front changes g, and sees x where it uses weights, as `learners.optim.OrthoGrad` and
+    `learners.optim.DelayedCompression` do, though g is taken at y. A constraint behind bounds x and leaves z free.
 
     NOTE: β₂ = 0.98 and strong decay are for grokking, as in `learners.optim.AdamW`; the source has β₂ = 0.999.
 

@@ -288,7 +288,7 @@ def make_space(
         raise RequestError("`encoder` takes one or more names, got none.")
     ranges = {name.replace("-", "_"): parse_space(name, text) for name, text in (space or {}).items()}
     fixed = {name.replace("-", "_"): value for name, value in (fix or {}).items()}
-    optimizers = tuple(map(canonical_optimizer, _once("`optimizer`", request.optimizer)))
+    optimizers = _once("`optimizer`", tuple(map(canonical_optimizer, _several(request.optimizer))) or None)
     combined, kept = _once("`combine`", request.combine), _once("`sdr`", request.sdr)
     shares = None if fraction is None else _shares(fraction)
     chosen = SearchSpace(encoders, registry.canonical(request.learner), optimizers, combined, kept, fraction=shares)
