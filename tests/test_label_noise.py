@@ -200,7 +200,7 @@ def test_ids_without_noise_are_what_they_were() -> None:
     assert noisy.first.id != plain.id
     assert noisy.id(3) == noisy.at(3).id
     assert list(noisy.first.older_ids) == []
-    assert noisy.older_id(0) is None
+    assert noisy.older_ids(0) == []
 
 
 @pytest.mark.parametrize(

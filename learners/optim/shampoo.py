@@ -13,8 +13,7 @@ from torch import Tensor
 from learners._hyperparameters import hyperparameter
 from learners._kernels.products import matmul
 from learners.optim._core import Context, Gradients, State, Transformation, per_replica, where
-from learners.optim._part import Descent
-from learners.optim.adamw import scale_by_adam
+from learners.optim._moments import OfMoments, scale_by_adam
 
 LARGEST = 1024
 """Rows or columns up to which a matrix is whitened; larger ones follow Adam."""
@@ -87,7 +86,7 @@ def scale_by_shampoo() -> Transformation:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Shampoo(Descent):
+class Shampoo(OfMoments):
     """Whitens the momentum of each matrix from both sides, and takes a step as long as Adam's.
 
     L ← β₂ L + (1 − β₂) G Gᵀ, R ← β₂ R + (1 − β₂) Gᵀ G, m ← β₁ m + (1 − β₁) G; P = (L + δ ‖L‖_F I)^(−1/4) m (R + δ ‖R‖_F
@@ -103,21 +102,16 @@ class Shampoo(Descent):
 
     Source: Gupta et al. 2018, "Shampoo: Preconditioned Stochastic Tensor Optimization" (arXiv 1802.09568).
 
-    :param betas: β₁, β₂ in [0, 1).
-    :param eps: ε > 0 of Adam.
     :param ridge: δ ≥ 10⁻⁶.
     :param decay: "decoupled" or "to-init".
     """
 
-    betas: tuple[float, float] = hyperparameter((0.9, 0.98), at_least=0, below=1, role="replica")
-    eps: float = hyperparameter(1e-8, above=0, role="replica")
     ridge: float = hyperparameter(1e-5, at_least=1e-6, role="replica")
     decay: Literal["decoupled", "to-init"] = "decoupled"
 
     def suggest(self, trial: Any) -> dict[str, Any]:
         """Step size, decay, β₂, δ."""
-        drawn = super().suggest(trial) | {"betas": (self.betas[0], trial.suggest_float("beta2", 0.9, 0.999))}
-        return drawn | {"ridge": trial.suggest_float("ridge", 1e-6, 1e-2, log=True)}
+        return super().suggest(trial) | {"ridge": trial.suggest_float("ridge", 1e-6, 1e-2, log=True)}
 
     def direction(self) -> Transformation:
         """Whitened matrices, Adam for all else."""
