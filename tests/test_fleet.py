@@ -32,11 +32,8 @@ from learners._kernels.noise import key as noise_key
 from learners._nets.losses import LOSSES, stablemax
 from learners._nets.modules import Noise
 from learners.optim import (
-    SGD,
     AdamW,
     GradientNoise,
-    GrokFastEMA,
-    GrokFastMA,
     Muon,
     OrthoGrad,
     WeightNoise,
@@ -77,15 +74,8 @@ EVERY = {
         2, width=10, k=3, batch_size=9, optimizer=AdamW(lr=0.01, weight_decay=0.1)
     ),
     "transformer": ATTENTIVE,
-    "transformer-ema": Transformer(width=8, heads=2, depth=1, optimizer=[GrokFastEMA(), AdamW()], batch_size=9),
-    "transformer-ma": Transformer(width=8, heads=2, depth=1, optimizer=[GrokFastMA(window=3), AdamW()], batch_size=9),
     "transformer-muon": Transformer(width=8, heads=2, depth=1, optimizer=Muon(), batch_size=9),
     "transformer-muon-frozen": Transformer(width=8, heads=2, depth=1, optimizer=Muon(freeze=True), batch_size=9),
-    "transformer-sgd": Transformer(width=8, heads=2, depth=1, optimizer=SGD(nesterov=True, lr=0.001), batch_size=9),
-    "transformer-to-init": Transformer(width=8, heads=2, depth=1, optimizer=AdamW(decay="to-init"), batch_size=9),
-    "transformer-cosine": Transformer(
-        width=8, heads=2, depth=1, optimizer=AdamW(schedule="cosine", decay_steps=9), batch_size=9
-    ),
     "transformer-pre": Transformer(width=8, heads=2, depth=1, norm="pre", activation="gelu", bias=True, batch_size=9),
     "transformer-residual": Transformer(width=8, heads=2, norm="residual", positions="learned", batch_size=9),
     "transformer-equation": Transformer(
