@@ -1,5 +1,6 @@
 """README and pages: their length, links, commands and names, and that Sphinx builds them without a warning."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -227,3 +228,24 @@ def test_the_rule_of_the_page_is_short_and_is_lion() -> None:
     assert np.array_equal(own, known)
     plain = Quadratic(width=8, slots=2, steps=9, random_state=0).fit(X, y).scores(X)
     assert not np.allclose(own, plain)
+
+
+# Records that pages name
+
+
+def test_ids_of_records_are_those_that_commands_of_the_page_make(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who has run the page's commands finds the records that its other commands and tables name."""
+    monkeypatch.chdir(tmp_path)
+    found = 0
+    for name, page in PAGES.items():
+        text = page.read_text("utf-8").replace("\\\n", " ")
+        named = {word for word in re.findall(r"\b[0-9a-f]{8}\b", text) if re.search("[a-f]", word)}
+        made: set[str] = set()
+        for line in re.findall(r"python -m bench (run [^`\n]*)", text) if named else ():
+            cli.main([*shlex.split(line), "--dry-run", "--json"], standalone_mode=False, obj={"debug": False})
+            made |= {cell["id"][:8] for cell in json.loads(capsys.readouterr().out)["cells"]}
+        assert named <= made, f"{name} names {', '.join(sorted(named - made))}"
+        found += len(named)
+    assert found > 5
