@@ -84,7 +84,8 @@ class Reading:
         for name, wanted in self.wanted.items():
             for value in wanted:
                 if value not in self.present[name]:
-                    raise RequestError(one_of(f"`{name}` in {where}:", str(value), map(str, self.present[name])))
+                    known = [str(one) for one in self.present[name] if one is not None]
+                    raise RequestError(one_of(f"`{name}` in {where}:", str(value), known))
         if not self.runs:
             raise RequestError(f"No record in {where} is left: {self._causes()}.")
 
