@@ -11,18 +11,39 @@ here; its module is loaded on first use, so that a new file is all that a new en
 [8.0, 8.0, 8.0]
 """
 
-from encoders._base import Encoder, Invertible
+from typing import TYPE_CHECKING
+
+from encoders._base import Encoder, PerColumn
+from encoders._bits import Bits
+from encoders._bounded import Bounded
 from encoders._check import require, require_choice, require_flag, require_integer, require_integers, require_number
 from encoders._codes import Codes
+from encoders._inverse import Invertible, Nearest
 from encoders._pairs import PairEncoder
 from encoders._plugins import lazy
 from encoders._sdr import SDRify
 
+if TYPE_CHECKING:  # at run time they are loaded on first use
+    from encoders.binary import Binary as Binary
+    from encoders.cycle import Cycle as Cycle
+    from encoders.fourier import Fourier as Fourier
+    from encoders.onehot import OneHot as OneHot
+    from encoders.phasor import Phasor as Phasor
+    from encoders.random import Random as Random
+    from encoders.rdse import RDSE as RDSE
+    from encoders.residue import Residue as Residue
+    from encoders.scalar import Scalar as Scalar
+    from encoders.thermometer import Thermometer as Thermometer
+
 __all__ = [
+    "Bits",
+    "Bounded",
     "Codes",
     "Encoder",
     "Invertible",
+    "Nearest",
     "PairEncoder",
+    "PerColumn",
     "SDRify",
     "require",
     "require_choice",

@@ -1,8 +1,9 @@
 """The base class of all encoders: a scikit-learn transformer that writes every number as a code."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self, overload
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,23 +12,43 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from encoders._check import holds_times, require
+from encoders._admitted import Admitted
+from encoders._check import require_choice
+from encoders._columns import column_names, one_for_each
+from encoders._page import page_of
+from encoders._times import refuse_times
 
-LARGEST_INTEGER = 2**53
+LARGEST_INTEGER: Final = 2**53
 """Beyond it, float64 cannot represent every integer."""
+BLOCK: Final = 2**17
+"""Numbers of one code matrix that are computed at once, so that memory beside the output stays small."""
 
+T = TypeVar("T")
+PerColumn: TypeAlias = T | Mapping[Hashable, T]
+"""A parameter for all columns, or one for each by the column's name or position: 24, ``{"hour": 24, "weekday": 7}``."""
 Values = NDArray[np.float64]
 """One number for each example, (N,)."""
-Block = Any
-"""One code for each example, (N, F): a float32 matrix or a `scipy.sparse.csr_array`, which has no types yet."""
+Block = NDArray[np.float32]
+"""One code for each example, (N, F)."""
+Missing = Literal["error", "zeros", "indicator"]
 
 
-class Encoder(TransformerMixin, BaseEstimator, ABC):
-    """Write every number of a matrix as a code of F features.
+@dataclass(kw_only=True, eq=False, repr=False)
+class _OfEveryEncoder:
+    """The parameters that every encoder has."""
 
-    ``(n, columns) → float32 (n, columns · F)``: all columns share one code, so that codes of different columns can
-    be added, multiplied or compared. A subclass says how (`_fit`, `_encode`) and which parameters are sound
-    (`check`); its constructor only assigns.
+    missing: Missing = "error"
+
+
+class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
+    """Write every number of a table as a code.
+
+    ``(n, columns) → float32 (n, Σ F)``: each column has a code of its own, whose F features stand side by side. A
+    subclass says how one column is written (`_fit`, `_encode`) and which parameters are sound (`check`). A parameter
+    may be a mapping of columns, by name or by position, to values: ``{"hour": 24, "weekday": 7}``, ``{0: 24, 1: 7}``.
+
+    :param missing: what to do with NaN, None and NA. "error" refuses them, "zeros" writes a code of zeros, and
+        "indicator" does so and adds to each column one feature, 1 where the number is missing.
     """
 
     version: ClassVar[int] = 1
@@ -46,9 +67,15 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
     """Constructor arguments of a small instance, for the contract tests."""
     inapplicable_checks: ClassVar[Mapping[str, str]] = {}
     """scikit-learn's estimator checks that cannot apply, with the reason; at most three."""
+    benchmark_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Defaults of the benchmark where they differ from the constructor's: its numbers are the operands of a task."""
+    table_parameters: ClassVar[frozenset[str]] = frozenset({"missing", "unknown", "dtype"})
+    """Constructor arguments about tables of other work; the benchmark neither sets nor records them."""
+    later_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Constructor arguments younger than the first records: a spec names them where they are not at their default."""
 
-    code_size_: int
-    """F, known once fitted."""
+    columns_: "list[Self]"
+    """For each column a copy of the encoder, which holds what was learned from it, once fitted."""
 
     @property
     def default_sdr(self) -> int | None:
@@ -60,6 +87,14 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
         """The periods among its parameters; an encoder with a period equal to the modulus knows the modulus."""
         return ()
 
+    @property
+    def code_size_(self) -> int:
+        """Features of the code, of all columns together, once fitted."""
+        check_is_fitted(self)
+        return sum(column._width for column in self.columns_)
+
+    # What a subclass adds
+
     @staticmethod
     @abstractmethod
     def suggest(trial: Any) -> dict[str, Any]:
@@ -67,119 +102,200 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise ValueError where a parameter breaks its rule."""
+        """Raise ValueError where a parameter breaks its rule. A parameter for each column has one value by then."""
 
     @abstractmethod
     def _fit(self, values: Values) -> Sequence[str]:
-        """Learn what the code needs of the values; return the name of each of its F features."""
+        """Learn what the code needs of the values of one column; return the name of each of its F features."""
 
     @abstractmethod
     def _encode(self, values: Values) -> Block:
-        """The codes (N, F) of N numbers."""
+        """The codes (N, F) of N numbers of one column."""
 
-    def feature_blocks(self) -> NDArray[np.intp]:
-        """The number of the block that each feature belongs to, (F,), once fitted; every feature is its own by default.
+    def _feature_blocks(self) -> NDArray[np.intp]:
+        """The number of the block that each feature of one column belongs to, (F,): each is its own by default."""
+        return np.arange(len(self._names))
 
-        Features of one block mean something together: cos and sin of one frequency, the remainders of one modulus.
-        """
-        check_is_fitted(self)
-        return np.arange(self.code_size_)
+    @classmethod
+    def integer_arguments(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arguments that the benchmark adds to those of a spec, since its numbers are the integers 0, 1, 2, …"""
+        return {}
+
+    # As a transformer
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn the range of X (n, columns); y is ignored."""
-        self.check()
-        self.refuse_times(X)
-        values = validate_data(self, X, dtype=np.float64)
-        self._check_domain(values)
-        self._feature_names = self._fit(values.ravel())
-        self.code_size_ = len(self._feature_names)
+        """Learn from each column of X (n, columns) what its code needs; y is ignored.
+
+        :raises ValueError: for a parameter that breaks its rule, a column without an entry in a mapping, numbers that
+            have no code, dates, infinities, and missing numbers unless ``missing`` takes them.
+        """
+        values_NC = self._numbers(X, reset=True)
+        columns: list[Self] = one_for_each(self, column_names(self))
+        self._for_each(columns, values_NC, type(self)._learn_all)
+        self.columns_ = columns
         return self
 
-    def transform(self, X: ArrayLike) -> Block:
-        """The codes of X (n, columns): float32 (n, columns · F), CSR where ``sparse_output`` is set."""
+    def transform(self, X: ArrayLike) -> Any:
+        """The codes of X (n, columns): float32 (n, features).
+
+        :raises ValueError: as `fit` does; out-of-range numbers are what the encoder's own page says.
+        """
         check_is_fitted(self)
-        self.refuse_times(X)
-        values = validate_data(self, X, dtype=np.float64, reset=False)
-        self._check_domain(values)
-        codes = self._encode(values.ravel())
-        shape = (len(values), values.shape[1] * self.code_size_)
-        if not sparse.issparse(codes):
-            return codes.astype(np.float32, copy=False).reshape(shape)
-        if getattr(self, "sparse_output", False):
-            return sparse.csr_array(codes.reshape(shape))
-        return codes.toarray().reshape(shape)
+        return self._write(self._numbers(X, reset=False))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Names of the transformed columns: the input's name, an underscore, the feature's own name."""
         check_is_fitted(self)
-        columns = _check_feature_names_in(self, input_features)
-        return np.array([f"{column}_{name}" for column in columns for name in self._feature_names], dtype=object)
+        names = _check_feature_names_in(self, input_features)
+        own = zip(names, self.columns_, strict=True)
+        return np.array([f"{name}_{feature}" for name, column in own for feature in column._all_names()], dtype=object)
 
-    def refuse_times(self, X: Any) -> None:
-        """Raise ValueError for dates and durations: as integers they may count nanoseconds or seconds."""
-        if holds_times(X):
-            raise ValueError(f"{type(self).__name__} takes numbers, got dates or durations: give hours, days or years.")
+    def feature_blocks(self) -> NDArray[np.intp]:
+        """The number of the block that each feature belongs to, (features,), once fitted.
 
-    def _check_domain(self, values: NDArray[np.float64]) -> None:
-        if self.domain == "categorical":
-            name = type(self).__name__
-            if values.size and values.max() > LARGEST_INTEGER:
-                raise ValueError(f"{name} takes integers up to 2^53, got {values.max():g}.")
-            if values.size and values.min() < 0:
-                raise ValueError(
-                    f"Negative values in data: {name} takes the integers 0, 1, 2, …, got {values.min():g}."
-                )
-            fractional = values[values != np.floor(values)]
-            if fractional.size:
-                raise ValueError(f"{name} takes the integers 0, 1, 2, …, got {fractional[0]:g}.")
+        Features of one block mean something together: cos and sin of one frequency, the remainders of one modulus.
+        """
+        check_is_fitted(self)
+        found: list[NDArray[np.intp]] = []
+        for column in self.columns_:
+            blocks = column._feature_blocks()
+            if column.missing == "indicator":
+                blocks = np.append(blocks, blocks.max(initial=-1) + 1)
+            found.append(blocks + (found[-1].max() + 1 if found else 0))
+        return np.concatenate(found)
+
+    # Inside
+
+    @property
+    def _own(self) -> Any:
+        """The encoder of one column: where its parameters may be mappings, they are single values by then."""
+        return self
+
+    def _numbers(self, X: Any, reset: bool) -> NDArray[np.float64]:
+        """X as numbers, (n, columns); NaN where they are missing."""
+        refuse_times(self, X)
+        require_choice(self, "missing", ("error", "zeros", "indicator"))
+        numbers = validate_data(self, X, dtype=np.float64, reset=reset, ensure_all_finite="allow-nan")
+        if self.missing == "error" and np.isnan(numbers).any():
+            row, place = np.argwhere(np.isnan(numbers))[0]
+            raise ValueError(
+                f"{type(self).__name__} got NaN, a missing number, in {self._called(place)}, row {row}: "
+                "missing='zeros' or 'indicator' takes it."
+            )
+        return numbers
+
+    def _called(self, place: int) -> str:
+        return f"column {column_names(self)[place]!r}"
+
+    def _for_each(
+        self, columns: "Sequence[Self]", values_NC: NDArray[np.float64], do: "Callable[[Self, Values], T]"
+    ) -> list[T]:
+        """Do something with each column's encoder and numbers; errors name the column where there are several."""
+        found = []
+        for place, column in enumerate(columns):
+            try:
+                found.append(do(column, values_NC[:, place]))
+            except ValueError as error:
+                if len(columns) == 1:
+                    raise
+                raise ValueError(f"In {self._called(place)}: {error}") from error
+        return found
+
+    def _learn_all(self, values: Values) -> None:
+        """Learn one column from its numbers."""
+        present = self._present(values)
+        self._learn(present, float(present.min()), float(present.max()))
+
+    def _present(self, values: Values) -> Values:
+        """The numbers of one column that are not missing, of which there is one at least."""
+        present = values[~np.isnan(values)]
+        if not len(present):
+            raise ValueError(f"{type(self).__name__} learns from numbers, got missing ones alone.")
+        Encoder._refuse_others(self, present)
+        return present
+
+    def _learn(self, present: Values, low: float, high: float) -> None:
+        """Learn one column from numbers between low and high."""
+        self.seen_ = (low, high)
+        self._names = self._fit(present)
+        self._admit(present)
+
+    def _admit(self, values: Values) -> Admitted:
+        """The numbers of one column, those that have no code replaced by one that has.
+
+        :raises ValueError: for a number that has no code and is not to be written as zeros.
+        """
+        missing = np.isnan(values)
+        self._refuse_others(values[~missing])
+        if not missing.any():
+            return Admitted(self, values, None, None)
+        return Admitted(self, np.where(missing, self.seen_[0], values), missing, missing)
+
+    def _refuse_others(self, values: Values) -> None:
+        """Raise ValueError for numbers that are not of the domain."""
+        if self.domain == "real" or not values.size:
+            return
+        name = type(self).__name__
+        if values.max() > LARGEST_INTEGER:
+            raise ValueError(f"{name} takes integers up to 2^53, got {values.max():g}.")
+        if values.min() < 0:
+            raise ValueError(f"Negative values in data: {name} takes the integers 0, 1, 2, …, got {values.min():g}.")
+        fractional = values[values != np.floor(values)]
+        if fractional.size:
+            raise ValueError(f"{name} takes the integers 0, 1, 2, …, got {fractional[0]:g}.")
+
+    @property
+    def _width(self) -> int:
+        """Features of one column, the indicator included."""
+        return len(self._names) + (self.missing == "indicator")
+
+    def _all_names(self) -> Iterator[str]:
+        yield from self._names
+        if self.missing == "indicator":
+            yield "missing"
+
+    def _admitted(self, values_NC: NDArray[np.float64]) -> list[Admitted]:
+        """The numbers of all columns, checked before any is written."""
+        return self._for_each(self.columns_, values_NC, type(self)._admit)
+
+    def _write(self, values_NC: NDArray[np.float64]) -> Any:
+        """The codes of all columns (n, features), computed block by block."""
+        codes = np.empty((len(values_NC), self.code_size_), dtype=np.float32)
+        columns, widths = self._admitted(values_NC), [column._width for column in self.columns_]
+        stops = np.cumsum(widths)
+        rows = max(1, BLOCK // max(widths))
+        for start in range(0, len(values_NC), rows):
+            for column, width, stop in zip(columns, widths, stops, strict=True):
+                part = column.rows(start, start + rows)
+                part.encoder._write_block(part, codes[start : start + rows, stop - width : stop])
+        return codes
+
+    def _write_block(self, part: Admitted, codes_NF: NDArray[Any]) -> None:
+        """Write the codes of one column into a part of the output."""
+        size = len(self._names)
+        codes_NF[:, :size] = self._dense(part.values)
+        if part.absent is not None:
+            codes_NF[part.absent, :size] = 0
+        if codes_NF.shape[1] > size:
+            codes_NF[:, size] = 0 if part.missing is None else part.missing
+
+    def _dense(self, values: Values) -> NDArray[Any]:
+        found: Any = self._encode(values)
+        return found.toarray() if sparse.issparse(found) else found
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "code_size_")
+        return hasattr(self, "columns_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = self.domain == "categorical"
         tags.input_tags.positive_only = self.domain == "categorical"
+        tags.input_tags.allow_nan = self.missing != "error"
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-
-class Invertible(ABC):
-    """Mixin for encoders whose numbers can be read back from their codes."""
-
-    code_size_: int
-    n_features_in_: int
-
-    @abstractmethod
-    def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
-        """The number of each of N codes."""
-
-    def inverse_transform(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The numbers (n, columns) that codes (n, columns · F) were made from.
-
-        :raises ValueError: where X has another width.
-        """
-        check_is_fitted(self)
-        matrix: Any = X
-        codes = np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=np.float64)
-        width = self.n_features_in_ * self.code_size_
-        if codes.ndim != 2 or codes.shape[1] != width:
-            raise ValueError(f"{type(self).__name__} reads back codes (n, {width}), got shape {codes.shape}.")
-        if not np.isfinite(codes).all():
-            raise ValueError(f"{type(self).__name__} reads back finite codes, got NaN or infinity.")
-        if not len(codes):
-            return np.empty((0, self.n_features_in_))
-        return self._decode(codes.reshape(-1, self.code_size_)).reshape(len(codes), self.n_features_in_)
-
-
-def active_bits_to_csr(active_NK: NDArray[np.intp], size: int) -> sparse.csr_array:
-    """Binary codes (N, size) from the positions of their ones; a position that occurs twice is one bit."""
-    n, k = active_NK.shape
-    pointers = np.arange(0, n * k + 1, k)
-    codes = sparse.csr_array((np.ones(n * k, dtype=np.float32), active_NK.ravel(), pointers), shape=(n, size))
-    codes.sum_duplicates()
-    codes.data[:] = 1.0
-    return codes
+    def _get_doc_link(self) -> str:
+        return page_of(type(self))
 
 
 def numbered(size: int) -> Sequence[str]:
@@ -201,25 +317,3 @@ class _Numbered(Sequence[str]):
     def __getitem__(self, i: int | slice) -> str | list[str]:
         found = range(self.size)[i]
         return str(found) if isinstance(found, int) else [str(j) for j in found]
-
-
-def places(values: Values, start: float, step: float) -> Values:
-    """(x − start)/step, without the rounding errors next to whole numbers: 0.3 / 0.1 is 2.9999999999999996."""
-    found = (values - start) / step
-    nearest = np.rint(found)
-    slack = 4 * np.finfo(np.float64).eps * ((np.abs(values) + abs(start)) / step + np.abs(found))
-    return np.where(np.abs(found - nearest) <= np.minimum(slack, 1e-3), nearest, found)
-
-
-def data_range(owner: Any, values: Values) -> tuple[float, float]:
-    """The minimum and the maximum among the parameters of an encoder, or else those of the values.
-
-    :raises ValueError: where only one is given and all values are beyond it.
-    """
-    low, high = float(values.min()), float(values.max())
-    minimum, maximum = owner.minimum, owner.maximum
-    if minimum is not None and maximum is None:
-        require(owner, "minimum", high >= minimum, f"at most {high:g}, the largest value, unless maximum is given")
-    if maximum is not None and minimum is None:
-        require(owner, "maximum", low <= maximum, f"at least {low:g}, the smallest value, unless minimum is given")
-    return low if minimum is None else float(minimum), high if maximum is None else float(maximum)

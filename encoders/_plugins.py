@@ -1,7 +1,9 @@
 """Lazy packages of plugins: a class is found in the public module named after it, and imported on first use."""
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -21,7 +23,17 @@ def lazy(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{module}"), name)
 
-    def names() -> list[str]:
-        return sorted([*helpers, *modules().values()])
+    def classes() -> list[str]:
+        return sorted([*helpers, *filter(None, map(class_of, modules().values()))])
 
-    return get, names
+    def class_of(module: str) -> str | None:
+        """The name of the class that a module is named after, from its source: nothing is imported to list it."""
+        wanted = module.replace("_", "")
+        for folder in path:
+            file = Path(folder, f"{module}.py")
+            if file.exists():
+                found = re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+                return next((name for name in found if name.lower() == wanted), None)
+        return None
+
+    return get, classes

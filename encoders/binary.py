@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders._base import Block, Encoder, Invertible, Values
-from encoders._check import require, require_flag, require_integer
+from encoders._base import Block, PerColumn, Values
+from encoders._bounded import Bounded
+from encoders._check import numbers_of, require, require_flag, require_integer
+from encoders._inverse import Invertible
 
 
-class Binary(Invertible, Encoder):
+@dataclass(eq=False, repr=False)
+class Binary(Invertible, Bounded):
     """The digits of x, most significant first, each divided by the largest digit.
 
     x = Σ dᵢ bⁱ, zᵢ(x) = dᵢ / (b − 1). With ``gray`` the digits are those of the modular Gray code,
@@ -34,10 +38,9 @@ class Binary(Invertible, Encoder):
     domain = "categorical"
     example: ClassVar = {"base": 3}
 
-    def __init__(self, base: int = 2, gray: bool = False, n_digits: int | None = None) -> None:
-        self.base = base
-        self.gray = gray
-        self.n_digits = n_digits
+    base: PerColumn[int] = 2
+    gray: PerColumn[bool] = False
+    n_digits: PerColumn[int | None] = None
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
@@ -49,40 +52,38 @@ class Binary(Invertible, Encoder):
 
     def check(self) -> None:
         """b ≥ 2, at least one digit."""
+        super().check()
         require_integer(self, "base", at_least=2)
         require_integer(self, "n_digits", optional=True)
         require_flag(self, "gray")
-        largest = int(53 / math.log2(self.base))
-        require(self, "n_digits", self.n_digits is None or self.n_digits <= largest, f"at most {largest} in this base")
+        largest, n_digits = int(53 / math.log2(self._own.base)), self._own.n_digits
+        require(self, "n_digits", n_digits is None or n_digits <= largest, f"at most {largest} in this base")
 
     @property
     def periods(self) -> tuple[float, ...]:
         """The base: the last digit is x mod b."""
-        return (float(self.base),)
+        return numbers_of(self.base)
 
     def _fit(self, values: Values) -> Sequence[str]:
-        n_digits, largest = 1, int(values.max())
-        while self.base**n_digits <= largest:
+        base, n_digits, largest = int(self._own.base), 1, int(values.max())
+        while base**n_digits <= largest:
             n_digits += 1
-        self.powers_ = self.base ** np.arange(self.n_digits or n_digits)[::-1].astype(np.int64)
-        self._check_range(largest)
-        return [f"{self.base}^{i}" for i in range(len(self.powers_))][::-1]
+        self.powers_ = base ** np.arange(self._own.n_digits or n_digits)[::-1].astype(np.int64)
+        return [f"{base}^{i}" for i in range(len(self.powers_))][::-1]
 
-    def _check_range(self, largest: int) -> None:
-        limit = int(self.powers_[0]) * self.base
-        if largest >= limit:
-            raise ValueError(f"Binary has {len(self.powers_)} digits for values below {limit}, got {largest}.")
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        return 0.0, float(int(self.powers_[0]) * self._own.base - 1)
 
     def _encode(self, values: Values) -> Block:
         integers = values.astype(np.int64)
-        self._check_range(int(integers.max()))
-        digits = integers[:, np.newaxis] // self.powers_ % self.base
+        digits = integers[:, np.newaxis] // self.powers_ % self._own.base
         if self.gray:
-            digits[:, 1:] = (digits[:, 1:] - digits[:, :-1]) % self.base
-        return (digits / (self.base - 1)).astype(np.float32)
+            digits[:, 1:] = (digits[:, 1:] - digits[:, :-1]) % self._own.base
+        return (digits / (self._own.base - 1)).astype(np.float32)
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
-        digits = np.rint(codes_NF * (self.base - 1)).astype(np.int64)
+        digits = np.rint(codes_NF * (self._own.base - 1)).astype(np.int64)
         if self.gray:
-            digits = np.cumsum(digits, axis=1) % self.base
+            digits = np.cumsum(digits, axis=1) % self._own.base
         return (digits @ self.powers_).astype(np.float64)

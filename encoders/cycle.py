@@ -1,14 +1,16 @@
 """Clocks with random phases: the CycleEncoder and the VarCycleEncoder in one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from encoders._base import LARGEST_INTEGER, Block, Encoder, Values, numbered
+from encoders._base import LARGEST_INTEGER, Block, Encoder, PerColumn, Values, numbered
 from encoders._check import is_number, require, require_choice, require_integer, require_random_state
+from encoders._inverse import Nearest
 
 
 def sawtooth(turn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -34,7 +36,8 @@ def square(turn: NDArray[np.float64]) -> NDArray[np.float64]:
 WAVES = {wave.__name__: wave for wave in (sawtooth, cosine, triangle, square)}
 
 
-class Cycle(Encoder):
+@dataclass(eq=False, repr=False)
+class Cycle(Nearest, Encoder):
     """The hands of n clocks, each with a random start: a value advances every clock.
 
     zᵢ(x) = w(frac(x / Pᵢ + φᵢ)), φᵢ ~ U(0, 1), i = 1 … n. With one period P for all this is the CycleEncoder; with a
@@ -47,10 +50,11 @@ class Cycle(Encoder):
     Source: HTM forum, topic "CycleEncoder and VarCycleEncoder".
 
     :param n: number of clocks, the features F of the code.
-    :param period: one period in the unit of x, or the range (l, h) that periods are drawn from.
+    :param period: one period in the unit of x, or the range (l, h) that periods are drawn from. It must be given; the
+        benchmark has (2, 10).
     :param wave: "sawtooth", "cosine", "triangle" or "square".
     :param random_state: seed of phases and periods. An integer by default, so that two encoders agree.
-    :raises ValueError: for n < 1, a period that is not positive, an empty range or an unknown wave.
+    :raises ValueError: for n < 1, no period or one that is not positive, an empty range or an unknown wave.
 
     >>> Cycle(n=3, period=12, wave="square").fit_transform([[0], [6], [12]]).tolist()
     [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
@@ -59,19 +63,13 @@ class Cycle(Encoder):
     version = 1
     domain = "real"
     default_combine = "sum"
-    example: ClassVar = {"n": 40}
+    benchmark_defaults: ClassVar = {"period": (2.0, 10.0)}
+    example: ClassVar = {"n": 40, "period": (2.0, 10.0)}
 
-    def __init__(
-        self,
-        n: int = 400,
-        period: float | tuple[float, float] = (2.0, 10.0),
-        wave: Literal["sawtooth", "cosine", "triangle", "square"] = "sawtooth",
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        self.n = n
-        self.period = period
-        self.wave = wave
-        self.random_state = random_state
+    n: PerColumn[int] = 400
+    period: PerColumn[float | tuple[float, float] | None] = None
+    wave: PerColumn[Literal["sawtooth", "cosine", "triangle", "square"]] = "sawtooth"
+    random_state: int | np.random.RandomState | None = 0
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
@@ -87,36 +85,45 @@ class Cycle(Encoder):
     @property
     def default_sdr(self) -> int | None:
         """Half of the clocks: 200 of 400, measured better than 133 and 50 for a + b mod 97."""
-        return max(1, self.n // 2)
+        return max(1, self._own.n // 2)
 
     @property
     def periods(self) -> tuple[float, ...]:
-        """The period, where one was given."""
-        low, high = self._period_range()
-        return (float(low),) if low == high else ()
+        """The periods that were given as such, not as a range."""
+        given = self.period.values() if isinstance(self.period, Mapping) else (self.period,)
+        ranges = [_range(one) for one in given if one is not None]
+        return tuple(float(low) for low, high in ranges if low == high)
 
     def check(self) -> None:
         """n ≥ 1, 0 < l ≤ h, a known wave."""
         require_integer(self, "n")
         require_choice(self, "wave", WAVES)
         require_random_state(self)
-        bounds = self.period if isinstance(self.period, Sequence) else (self.period,)
+        bounds: Any = self.period if isinstance(self.period, Sequence) else (self.period,)
         valid = len(bounds) in (1, 2) and all(map(is_number, bounds)) and 0 < bounds[0] <= bounds[-1]
-        require(self, "period", valid, "a number > 0 or a range (low, high) with 0 < low ≤ high")
-
-    def _period_range(self) -> tuple[float, float]:
-        return (self.period[0], self.period[-1]) if isinstance(self.period, Sequence) else (self.period, self.period)
+        require(self, "period", valid, "given: a number > 0, or a range (low, high) with 0 < low ≤ high")
 
     def _fit(self, values: Values) -> Sequence[str]:
-        random = check_random_state(self.random_state)
-        self.phases_ = random.uniform(0, 1, self.n)
-        low, high = self._period_range()
-        self.periods_ = random.uniform(low, high, self.n)
-        return numbered(self.n)
+        random, n = check_random_state(self.random_state), self._own.n
+        self.phases_ = random.uniform(0, 1, n)
+        low, high = _range(self.period)
+        self.periods_ = random.uniform(low, high, n)
+        return numbered(n)
 
     def _encode(self, values: Values) -> Block:
         with np.errstate(over="ignore"):
             turns = values[:, np.newaxis] / self.periods_ + self.phases_
         if not (np.abs(turns) <= LARGEST_INTEGER).all():
             raise ValueError(f"Cycle counts up to 2^53 turns: period={self.period!r} is too short for the values.")
-        return WAVES[self.wave](turns - np.floor(turns)).astype(np.float32)
+        return WAVES[self._own.wave](turns - np.floor(turns)).astype(np.float32)
+
+    def _candidates(self) -> tuple[float, float, int]:
+        """Steps of 1/32 of the shortest period over the range that `fit` saw; of one period, over one turn at most."""
+        (low, high), (shortest, longest) = self.seen_, _range(self.period)
+        step = float(shortest) / 32
+        last = low + longest - step if shortest == longest else high
+        return low, step, 1 + int(np.ceil((min(high, last) - low) / step))
+
+
+def _range(period: Any) -> tuple[float, float]:
+    return (period[0], period[-1]) if isinstance(period, Sequence) else (period, period)

@@ -1,16 +1,19 @@
 """Cosines and sines of chosen harmonics of a known modulus."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders._base import Block, Encoder, Invertible, Values
-from encoders._check import is_integer, require, require_integers, require_number
+from encoders._base import Block, Encoder, PerColumn, Values
+from encoders._check import is_integer, numbers_of, require, require_integers, require_modulus
+from encoders._inverse import Nearest
 
 
-class Fourier(Invertible, Encoder):
+@dataclass(eq=False, repr=False)
+class Fourier(Nearest, Encoder):
     """A point on one circle for each harmonic of the modulus.
 
     z(x) = (cos 2πkx/p, sin 2πkx/p) for every harmonic k. One harmonic is the classical cyclic encoding of hours,
@@ -18,9 +21,9 @@ class Fourier(Invertible, Encoder):
 
     Source: the features that trained networks find, Nanda et al. 2023 (arXiv 2301.05217).
 
-    :param modulus: p > 0, the period in the unit of x; the benchmark passes the task's.
+    :param modulus: p > 0, the period in the unit of x. It must be given; the benchmark passes the task's.
     :param harmonics: the harmonics k themselves, or a number H for 1 … H.
-    :raises ValueError: for a modulus that is not positive, or harmonics that are no positive integers.
+    :raises ValueError: for no modulus or one that is not positive, or harmonics that are no positive integers.
 
     >>> Fourier(modulus=24, harmonics=1).fit_transform([[0.0], [6.0]]).round(3).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
@@ -29,11 +32,11 @@ class Fourier(Invertible, Encoder):
     version = 1
     domain = "real"
     knows_modulus = True
-    example: ClassVar = {"harmonics": 3}
+    benchmark_defaults: ClassVar = {"modulus": 97}
+    example: ClassVar = {"modulus": 97, "harmonics": 3}
 
-    def __init__(self, modulus: float = 97, harmonics: int | tuple[int, ...] = 8) -> None:
-        self.modulus = modulus
-        self.harmonics = harmonics
+    modulus: PerColumn[float | None] = None
+    harmonics: PerColumn[int | tuple[int, ...]] = 8
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
@@ -43,15 +46,15 @@ class Fourier(Invertible, Encoder):
     @property
     def periods(self) -> tuple[float, ...]:
         """The modulus."""
-        return (float(self.modulus),)
+        return numbers_of(self.modulus)
 
-    def feature_blocks(self) -> NDArray[np.intp]:
+    def _feature_blocks(self) -> NDArray[np.intp]:
         """Cos and sin of each harmonic."""
         return np.repeat(np.arange(len(self.harmonics_)), 2)
 
     def check(self) -> None:
         """p > 0; harmonics are positive integers, at least one."""
-        require_number(self, "modulus", above=0)
+        require_modulus(self)
         if isinstance(self.harmonics, Sequence):
             require_integers(self, "harmonics")
             require(self, "harmonics", len(set(self.harmonics)) == len(self.harmonics), "different integers")
@@ -59,20 +62,27 @@ class Fourier(Invertible, Encoder):
             require(self, "harmonics", is_integer(self.harmonics, 1), "an integer ≥ 1 or a tuple of such")
 
     def _fit(self, values: Values) -> Sequence[str]:
-        chosen = self.harmonics if isinstance(self.harmonics, Sequence) else range(1, self.harmonics + 1)
-        self.harmonics_ = np.array(chosen)
+        given = self._own.harmonics
+        self.harmonics_ = np.array(given if isinstance(given, Sequence) else range(1, given + 1))
         return [f"{wave}{k}" for k in self.harmonics_ for wave in ("cos", "sin")]
 
     def _encode(self, values: Values) -> Block:
+        p = self._own.modulus
         # The remainder first: cos of a large angle loses the digits that matter.
-        angles = 2 * np.pi * np.outer(np.mod(values, self.modulus) / self.modulus, self.harmonics_)
+        angles = 2 * np.pi * np.outer(np.mod(values, p) / p, self.harmonics_)
         return np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(len(values), -1).astype(np.float32)
 
+    def _candidates(self) -> tuple[float, float, int]:
+        """The numbers in [0, p/g), g the common divisor of the harmonics, in steps of 1/16 of the shortest period."""
+        common = int(np.gcd.reduce(self.harmonics_))
+        count = 16 * int(self.harmonics_.max()) // common
+        return 0.0, self._own.modulus / common / count, count
+
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
-        """X mod p, from harmonic 1."""
-        where = np.flatnonzero(self.harmonics_ == 1)
+        """X mod p from harmonic 1, and without it the number in [0, p) whose code is nearest."""
+        p, where = self._own.modulus, np.flatnonzero(self.harmonics_ == 1)
         if not where.size:
-            raise ValueError(f"Fourier reads x back from harmonic 1, got harmonics={self.harmonics!r}.")
+            return np.mod(super()._decode(codes_NF), p)
         cos, sin = codes_NF[:, 2 * where[0]], codes_NF[:, 2 * where[0] + 1]
-        x = np.mod(np.arctan2(sin, cos) * (self.modulus / (2 * np.pi)), self.modulus)
-        return np.where(x < self.modulus, x, 0.0)
+        x = np.mod(np.arctan2(sin, cos) * (p / (2 * np.pi)), p)
+        return np.where(x < p, x, 0.0)

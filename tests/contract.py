@@ -43,8 +43,9 @@ def check_search_space(cls: Any) -> None:
     """Everything that the space can give is accepted, and a draw is of the class's own parameters."""
     middle = cls.suggest(RecordingTrial())
     assert set(middle) <= set(defaults_of(cls))
+    required = getattr(cls, "benchmark_defaults", {})
     for seed in range(30):
-        cls(**cls.suggest(RandomTrial(np.random.default_rng(seed)))).check()
+        cls(**{**required, **cls.suggest(RandomTrial(np.random.default_rng(seed)))}).check()
 
 
 def check_by_scikit_learn(instance: Any, inapplicable: Mapping[str, str], at_least: int) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 
 def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
-    """The parameters of a class or a maker of tasks, with their defaults, without a learner's optimizer."""
+    """The parameters of a class or a maker of tasks, with the benchmark's defaults.
+
+    They lack a learner's optimizer, and what an encoder has for tables of other work alone.
+    """
     return dict(_defaults(maker))
 
 
@@ -18,7 +21,12 @@ def _defaults(maker: Callable[..., Any]) -> dict[str, Any]:
     }
     if has_optimizer(maker):
         del parameters["optimizer"]
-    return parameters
+    hidden: frozenset[str] = getattr(maker, "table_parameters", frozenset())
+    return {
+        name: default
+        for name, default in (parameters | dict(getattr(maker, "benchmark_defaults", {}))).items()
+        if name not in hidden
+    }
 
 
 def has_optimizer(maker: Any) -> bool:

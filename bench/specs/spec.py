@@ -154,7 +154,8 @@ class Spec:
 
     def make_encoder(self) -> Encoder:
         """The encoder of one operand, not fitted."""
-        return make(registry.encoder(self.encoder["name"]), self.encoder)
+        cls = registry.encoder(self.encoder["name"])
+        return make(cls, self.encoder, **cls.integer_arguments(self.encoder))
 
     def make_learner(self) -> Learner:
         """The learner, not fitted."""

@@ -1,0 +1,95 @@
+"""Encoders whose code covers a range of numbers."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from encoders._admitted import Admitted
+from encoders._base import Encoder, Values
+from encoders._check import require_choice
+from encoders._columns import column_names, one_for_each
+
+Unknown = Literal["error", "zeros", "clip"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Bounded(Encoder):
+    """An encoder that has codes for the numbers of a range alone, each column for its own range.
+
+    :param unknown: what to do with numbers that have no code. "error" refuses them, "zeros" writes a code of zeros,
+        and "clip" takes the nearest number of the range.
+    """
+
+    unknown: Unknown = "error"
+
+    @property
+    @abstractmethod
+    def _bounds(self) -> tuple[float, float]:
+        """The least and the greatest number of one column that have a code, once fitted."""
+
+    @property
+    def _learns_range_alone(self) -> bool:
+        """Whether the least and the greatest number are all that the code of a column is learned from."""
+        return True
+
+    def check(self) -> None:
+        """A known way with unknown numbers."""
+        super().check()  # type: ignore[safe-super]
+        require_choice(self, "unknown", ("error", "zeros", "clip"))
+
+    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Widen the range of each column by the numbers of X (n, columns); the first call is as `fit`. y is ignored.
+
+        :raises ValueError: as `fit` does, and where more than the range is learned.
+        """
+        first = not self.__sklearn_is_fitted__()
+        values_NC = self._numbers(X, reset=first)
+        columns: list[Self] = one_for_each(self, column_names(self)) if first else self.columns_
+        self._for_each(columns, values_NC, type(self)._widen)
+        self.columns_ = columns
+        return self
+
+    def _widen(self, values: Values) -> None:
+        if not self._learns_range_alone:
+            raise ValueError(
+                f"{type(self).__name__}.partial_fit learns ranges alone, and without a size or a resolution quantiles "
+                "are learned, too."
+            )
+        present = self._present(values)
+        low, high = getattr(self, "seen_", (np.inf, -np.inf))
+        ends = np.array([min(low, present.min()), max(high, present.max())])
+        self._learn(ends, *ends.tolist())
+
+    def _clip(self, values: Values) -> Values:
+        return np.clip(values, *self._bounds)
+
+    def _admit(self, values: Values) -> Admitted:
+        missing = np.isnan(values)
+        low, high = self._bounds
+        without: NDArray[np.bool_] = (values < low) | (values > high)
+        if self.domain == "categorical" and self.unknown == "zeros":
+            without |= (values != np.floor(values)) & ~missing
+        if self.unknown == "error":
+            self._refuse_others(values[~missing])
+            self._refuse_outside(values, without)
+        elif self.unknown == "clip":
+            values = self._clip(values)
+            self._refuse_others(values[~missing])
+        absent = missing | without if self.unknown == "zeros" else missing
+        if not absent.any():
+            return Admitted(self, values, None, None)
+        return Admitted(self, np.where(absent, self._bounds[0], values), absent, missing if missing.any() else None)
+
+    def _refuse_outside(self, values: Values, without: NDArray[np.bool_]) -> None:
+        if without.any():
+            raise ValueError(
+                f"{type(self).__name__} has codes for {self._range_in_words()}, got {values[without][0]:g}: "
+                "unknown='zeros' or 'clip' takes it."
+            )
+
+    def _range_in_words(self) -> str:
+        low, high = self._bounds
+        return f"numbers from {low:g} to {high:g}"
