@@ -1,7 +1,7 @@
 """The base class of all encoders: a scikit-learn transformer that writes every number as a code."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, overload
 
@@ -14,7 +14,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from encoders._admitted import Admitted
 from encoders._check import require_choice
-from encoders._columns import column_names, one_for_each
+from encoders._columns import column_names, for_each, one_for_each
+from encoders._older import upgraded
 from encoders._page import page_of
 from encoders._times import refuse_times
 
@@ -131,7 +132,7 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         """
         values_NC = self._numbers(X, reset=True)
         columns: list[Self] = one_for_each(self, column_names(self))
-        self._for_each(columns, values_NC, type(self)._learn_all)
+        for_each(columns, column_names(self), values_NC, type(self)._learn_all)
         self.columns_ = columns
         return self
 
@@ -179,27 +180,10 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         if self.missing == "error" and np.isnan(numbers).any():
             row, place = np.argwhere(np.isnan(numbers))[0]
             raise ValueError(
-                f"{type(self).__name__} got NaN, a missing number, in {self._called(place)}, row {row}: "
+                f"{type(self).__name__} got NaN, a missing number, in column {column_names(self)[place]!r}, row {row}: "
                 "missing='zeros' or 'indicator' takes it."
             )
         return numbers
-
-    def _called(self, place: int) -> str:
-        return f"column {column_names(self)[place]!r}"
-
-    def _for_each(
-        self, columns: "Sequence[Self]", values_NC: NDArray[np.float64], do: "Callable[[Self, Values], T]"
-    ) -> list[T]:
-        """Do something with each column's encoder and numbers; errors name the column where there are several."""
-        found = []
-        for place, column in enumerate(columns):
-            try:
-                found.append(do(column, values_NC[:, place]))
-            except ValueError as error:
-                if len(columns) == 1:
-                    raise
-                raise ValueError(f"In {self._called(place)}: {error}") from error
-        return found
 
     def _learn_all(self, values: Values) -> None:
         """Learn one column from its numbers."""
@@ -226,9 +210,10 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         :raises ValueError: for a number that has no code and is not to be written as zeros.
         """
         missing = np.isnan(values)
-        self._refuse_others(values[~missing])
         if not missing.any():
+            self._refuse_others(values)
             return Admitted(self, values, None, None)
+        self._refuse_others(values[~missing])
         return Admitted(self, np.where(missing, self.seen_[0], values), missing, missing)
 
     def _refuse_others(self, values: Values) -> None:
@@ -240,9 +225,11 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
             raise ValueError(f"{name} takes integers up to 2^53, got {values.max():g}.")
         if values.min() < 0:
             raise ValueError(f"Negative values in data: {name} takes the integers 0, 1, 2, …, got {values.min():g}.")
-        fractional = values[values != np.floor(values)]
-        if fractional.size:
-            raise ValueError(f"{name} takes the integers 0, 1, 2, …, got {fractional[0]:g}.")
+        for start in range(0, len(values), BLOCK):
+            block = values[start : start + BLOCK]
+            fractional = block[block != np.floor(block)]
+            if fractional.size:
+                raise ValueError(f"{name} takes the integers 0, 1, 2, …, got {fractional[0]:g}.")
 
     @property
     def _width(self) -> int:
@@ -256,7 +243,7 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
 
     def _admitted(self, values_NC: NDArray[np.float64]) -> list[Admitted]:
         """The numbers of all columns, checked before any is written."""
-        return self._for_each(self.columns_, values_NC, type(self)._admit)
+        return for_each(self.columns_, column_names(self), values_NC, type(self)._admit)
 
     def _write(self, values_NC: NDArray[np.float64]) -> Any:
         """The codes of all columns (n, features), computed block by block."""
@@ -293,6 +280,9 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         tags.input_tags.allow_nan = self.missing != "error"
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(upgraded(self, state))
 
     def _get_doc_link(self) -> str:
         return page_of(type(self))

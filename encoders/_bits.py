@@ -101,7 +101,7 @@ class CSRWriter:
         self.shape, self.dtype = shape, dtype
         wide = shape[1] > np.iinfo(np.int32).max
         self._indices = np.empty(0, dtype=np.int64 if wide else np.int32)
-        self._counts = np.zeros(shape[0] + 1, dtype=np.int64)
+        self._counts = np.zeros(shape[0] + 1, dtype=np.int32)
         self._row = self._used = 0
 
     def add(self, positions_NK: Positions) -> None:
@@ -127,7 +127,7 @@ class CSRWriter:
         """The matrix."""
         self._indices.resize(self._used, refcheck=False)
         small = self._used <= np.iinfo(np.int32).max and self._indices.dtype == np.int32
-        pointers = np.cumsum(self._counts, dtype=np.int32 if small else np.int64)
+        pointers = np.cumsum(self._counts, out=self._counts if small else None, dtype=np.int32 if small else np.int64)
         indices = self._indices.astype(pointers.dtype, copy=False)
         codes = sparse.csr_array((np.ones(self._used, dtype=self.dtype), indices, pointers), shape=self.shape)
         codes.has_canonical_format = True

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from encoders._admitted import Admitted
 from encoders._base import Encoder, Values
 from encoders._check import require_choice
-from encoders._columns import column_names, one_for_each
+from encoders._columns import column_names, for_each, one_for_each
 
 Unknown = Literal["error", "zeros", "clip"]
 
@@ -48,7 +48,7 @@ class Bounded(Encoder):
         first = not self.__sklearn_is_fitted__()
         values_NC = self._numbers(X, reset=first)
         columns: list[Self] = one_for_each(self, column_names(self)) if first else self.columns_
-        self._for_each(columns, values_NC, type(self)._widen)
+        for_each(columns, column_names(self), values_NC, type(self)._widen)
         self.columns_ = columns
         return self
 
@@ -72,12 +72,12 @@ class Bounded(Encoder):
         without: NDArray[np.bool_] = (values < low) | (values > high)
         if self.domain == "categorical" and self.unknown == "zeros":
             without |= (values != np.floor(values)) & ~missing
-        if self.unknown == "error":
-            self._refuse_others(values[~missing])
-            self._refuse_outside(values, without)
-        elif self.unknown == "clip":
+        if self.unknown == "clip" and without.any():
             values = self._clip(values)
-            self._refuse_others(values[~missing])
+        if self.unknown != "zeros":
+            self._refuse_others(values[~missing] if missing.any() else values)
+        if self.unknown == "error":
+            self._refuse_outside(values, without)
         absent = missing | without if self.unknown == "zeros" else missing
         if not absent.any():
             return Admitted(self, values, None, None)

@@ -1,15 +1,18 @@
 """From one encoder to one for each column, since a parameter may have a value for each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 LARGEST_SEED = 2**31 - 1
 
 E = TypeVar("E")
+T = TypeVar("T")
 
 
 def column_names(encoder: Any) -> list[Any]:
@@ -37,6 +40,21 @@ def one_for_each(encoder: Any, names: Sequence[Any]) -> list[Any]:
         if not isinstance(values.get("random_state", 0), Integral):
             made.random_state = check_random_state(values["random_state"]).randint(LARGEST_SEED)
         found.append(made)
+    return found
+
+
+def for_each(
+    encoders: Sequence[E], names: Sequence[Any], values_NC: NDArray[np.float64], do: Callable[[E, Any], T]
+) -> list[T]:
+    """Do something with each column's encoder and numbers; errors name the column where there are several."""
+    found = []
+    for place, encoder in enumerate(encoders):
+        try:
+            found.append(do(encoder, values_NC[:, place]))
+        except ValueError as error:
+            if len(encoders) == 1:
+                raise
+            raise ValueError(f"In column {names[place]!r}: {error}") from error
     return found
 
 

@@ -1,6 +1,7 @@
 """Sparse distributed representations: keep the k largest features of a code."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -32,6 +33,7 @@ def top_k(x_NF: NDArray[np.floating], k: int) -> NDArray[np.intp]:
     return np.nonzero(larger | equal)[1].reshape(n, k)
 
 
+@dataclass(eq=False, repr=False)
 class SDRify(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Keep the k largest features of every row and set the others to zero.
 
@@ -51,20 +53,11 @@ class SDRify(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     [[0.0, 1.0, 0.0, 1.0]]
     """
 
-    def __init__(
-        self,
-        k: int | float = 0.02,
-        mode: Literal["binary", "values"] = "binary",
-        slots: int = 1,
-        *,
-        sparse_output: bool = False,
-        dtype: DTypeLike | None = None,
-    ) -> None:
-        self.k = k
-        self.mode = mode
-        self.slots = slots
-        self.sparse_output = sparse_output
-        self.dtype = dtype
+    k: int | float = 0.02
+    mode: Literal["binary", "values"] = "binary"
+    slots: int = 1
+    sparse_output: bool = field(default=False, kw_only=True)
+    dtype: DTypeLike | None = field(default=None, kw_only=True)
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Check k against the width of X (n, slots · F); y is ignored."""

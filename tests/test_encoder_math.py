@@ -165,7 +165,9 @@ def test_rdse_overlap() -> None:
     near = distance < 20
     assert (overlap[near] >= np.broadcast_to(20 - distance, overlap.shape)[near] - 2).all()
     assert overlap[distance > 30].mean() < 0.3
-    assert np.array_equal(RDSE(resolution=2.0).fit_transform([[3.1], [4.9]])[0], RDSE(resolution=1).fit_transform([[2.0]])[0])
+    assert np.array_equal(
+        RDSE(resolution=2.0).fit_transform([[3.1], [4.9]])[0], RDSE(resolution=1).fit_transform([[2.0]])[0]
+    )
 
 
 def test_random_rows_do_not_depend_on_how_many_there_are() -> None:
@@ -441,7 +443,7 @@ def test_pairs_are_of_an_encoder(encoder: Any) -> None:
 @pytest.mark.parametrize("kind", [partial(Cycle, period=7), Random, partial(Phasor, modulus=7), RDSE])
 def test_seeds_are_what_scikit_learn_takes(kind: Any) -> None:
     for seed in (-1, 2**70, 1.5, np.random.default_rng(0)):
-        with pytest.raises(ValueError, match="'random_state' parameter of \\w+ must be"):
+        with pytest.raises(ValueError, match=r"'random_state' parameter of \w+ must be"):
             kind(random_state=seed).fit([[3]])
     drawn = [kind(random_state=np.random.RandomState(seed)).fit_transform([[3], [4]]) for seed in (1, 1, 2)]
     assert np.array_equal(drawn[0], drawn[1])

@@ -40,6 +40,7 @@ ENCODERS: dict[str, dict[str, Change]] = {
         "n": ({}, {"n": 25}),
         "distribution": ({}, {"distribution": "bipolar"}),
         "random_state": ({}, {"random_state": 1}),
+        "active_bits": ({"distribution": "k-of-n"}, {"active_bits": 3}),
     },
     "rdse": {
         "size": ({}, {"size": 301}),
@@ -58,7 +59,12 @@ ENCODERS: dict[str, dict[str, Change]] = {
         "maximum": ({}, {"maximum": 15.0}),
         "periodic": ({"minimum": 0.0, "maximum": 12.0}, {"periodic": True}),
     },
-    "thermometer": {"size": ({}, {"size": 13}), "minimum": ({}, {"minimum": 2}), "maximum": ({}, {"maximum": 15})},
+    "thermometer": {
+        "size": ({}, {"size": 13}),
+        "minimum": ({}, {"minimum": 2}),
+        "maximum": ({}, {"maximum": 15}),
+        "resolution": ({"size": None}, {"resolution": 2.0}),
+    },
 }
 
 TORCH: dict[str, Change] = {

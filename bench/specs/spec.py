@@ -155,7 +155,7 @@ class Spec:
     def make_encoder(self) -> Encoder:
         """The encoder of one operand, not fitted."""
         cls = registry.encoder(self.encoder["name"])
-        return make(cls, self.encoder, **cls.integer_arguments(self.encoder))
+        return make(cls, self.encoder | dict(cls.integer_arguments(self.encoder)))
 
     def make_learner(self) -> Learner:
         """The learner, not fitted."""
