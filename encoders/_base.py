@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, over
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
@@ -18,6 +17,7 @@ from encoders._columns import column_names, for_each, one_for_each
 from encoders._older import upgraded
 from encoders._page import page_of
 from encoders._times import refuse_times
+from encoders._typed_bases import BaseEstimator, TransformerMixin
 
 LARGEST_INTEGER: Final = 2**53
 """Beyond it, float64 cannot represent every integer."""
@@ -247,7 +247,7 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
 
     def _write(self, values_NC: NDArray[np.float64]) -> Any:
         """The codes of all columns (n, features), computed block by block."""
-        codes = np.empty((len(values_NC), self.code_size_), dtype=np.float32)
+        codes = np.empty((len(values_NC), self.code_size_), dtype=getattr(self, "dtype", np.float32))
         columns, widths = self._admitted(values_NC), [column._width for column in self.columns_]
         stops = np.cumsum(widths)
         rows = max(1, BLOCK // max(widths))

@@ -85,7 +85,7 @@ class Nearest(Invertible):
             return numbers
         low, high = first - step, first + step * count
         while step > 1e-7 * max(1e-300, abs(low), abs(high)):
-            around = np.clip(numbers[:, np.newaxis] + step * np.linspace(-1, 1, 9), low, high)
+            around = np.clip(numbers[:, np.newaxis] + step * np.linspace(-2, 2, 33), low, high)
             table = _codes(self, around.ravel()).reshape(*around.shape, -1)
             best = ((table - codes_NF[:, np.newaxis]) ** 2).sum(axis=2).argmin(axis=1)
             numbers = around[np.arange(len(around)), best].astype(np.float64)

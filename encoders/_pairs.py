@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
@@ -14,6 +14,7 @@ from encoders._codes import Codes
 from encoders._page import page_of
 from encoders._sdr import SDRify
 from encoders._times import refuse_times
+from encoders._typed_bases import BaseEstimator, TransformerMixin
 
 COMBINES = ("concat", "sum", "product")
 

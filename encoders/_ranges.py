@@ -32,20 +32,26 @@ def levels(values: Values, low: float, high: float) -> Values:
         places = np.ceil(np.arange(1, LEVELS + 1) * len(within) / LEVELS).astype(np.intp) - 1
         distinct = np.unique(within[places])
     found = distinct[distinct > low]
-    return found if len(found) else np.array([max(low + 1.0, float(np.nextafter(low, np.inf)))])
+    with np.errstate(over="ignore"):
+        return found if len(found) else np.array([max(low + 1.0, float(np.nextafter(low, np.inf)))])
 
 
 def spread(values: Values) -> float:
     """The distance of the 5 % and the 95 % quantile; of all values where that is 0, and 1 where that is 0, too."""
-    low, high = np.quantile(values, [0.05, 0.95])
-    return float(high - low) or float(values.max() - values.min()) or 1.0
+    ends = np.quantile(values, [0.05, 0.95, 0, 1], method="inverted_cdf")
+    with np.errstate(over="ignore"):
+        found = float(ends[1] - ends[0]) or float(ends[3] - ends[2]) or 1.0
+    if not np.isfinite(found):
+        raise ValueError(f"A resolution can be learned from a range below 1.8e308, got {ends[2]:g} to {ends[3]:g}.")
+    return found
 
 
 def places(values: Values, start: float, step: float) -> Values:
     """(x − start)/step, without the rounding errors next to whole numbers: 0.3 / 0.1 is 2.9999999999999996."""
     found = (values - start) / step
     nearest = np.rint(found)
-    slack = 4 * np.finfo(np.float64).eps * ((np.abs(values) + abs(start)) / step + np.abs(found))
+    with np.errstate(over="ignore"):
+        slack = 4 * np.finfo(np.float64).eps * ((np.abs(values) + abs(start)) / step + np.abs(found))
     return np.where(np.abs(found - nearest) <= np.minimum(slack, 1e-3), nearest, found)
 
 
@@ -61,7 +67,9 @@ def data_range(owner: Any, values: Values) -> tuple[float, float]:
     if maximum is not None and minimum is None:
         require(owner, "maximum", low <= maximum, f"at least {low:g}, the smallest value, unless minimum is given")
     low, high = low if minimum is None else float(minimum), high if maximum is None else float(maximum)
-    if not np.isfinite(high - low):
+    with np.errstate(over="ignore"):
+        extent = np.float64(high) - low
+    if not np.isfinite(extent):
         raise ValueError(f"{type(owner).__name__} takes ranges below 1.8e308, got one from {low:g} to {high:g}.")
     return low, high
 

@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -16,6 +15,7 @@ from encoders._bits import require_dtype
 from encoders._check import is_integer, require, require_choice, require_flag, require_integer
 from encoders._page import page_of
 from encoders._times import refuse_times
+from encoders._typed_bases import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
 
 def top_k(x_NF: NDArray[np.floating], k: int) -> NDArray[np.intp]:

@@ -78,7 +78,11 @@ class RDSE(Nearest, Bits):
             require_random_state(self)
 
     def _fit(self, values: Values) -> Sequence[str]:
-        self.resolution_ = spread(values) / LEVELS if self.resolution is None else float(self._own.resolution)
+        if self.resolution is None:
+            width = spread(values)
+            self.resolution_ = width / LEVELS or width  # of the smallest numbers a 64th is 0
+        else:
+            self.resolution_ = float(self._own.resolution)
         self.key_ = splitmix64(np.array([self.random_state], dtype=np.uint64))
         return numbered(self._own.size)
 

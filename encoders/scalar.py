@@ -148,7 +148,8 @@ class Scalar(Invertible, Bits, Bounded):
             place = places(values, self.minimum_, self.resolution_)
             # Of a remainder just below the size the floor is the last bucket; of one rounded up to it, the first.
             return np.floor(np.mod(place, self.n_buckets_)).astype(np.intp) % self.n_buckets_
-        place = (values - self.minimum_) / self.resolution_
+        with np.errstate(over="ignore"):  # what is beyond all numbers is in the last bucket
+            place = (values - self.minimum_) / self.resolution_
         return np.clip(np.floor(place + 0.5), 0, self.n_buckets_ - 1).astype(np.intp)
 
     def _active(self, values: Values) -> Positions:

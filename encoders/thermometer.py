@@ -87,15 +87,17 @@ class Thermometer(Invertible, Bits, Bounded):
             self.thresholds_ = levels(values, low, high)
             return numbered(len(self.thresholds_))
         size = self._own.size or steps(self, high - low, self._own.resolution)
-        self.thresholds_ = np.linspace(low, low + ((high - low) or 1.0), int(size) + 1)[1:]
+        with np.errstate(over="ignore"):  # of the last threshold, which is replaced by h
+            self.thresholds_ = np.linspace(low, low + ((high - low) or 1.0), int(size) + 1)[1:]
         return numbered(len(self.thresholds_))
 
     def _passed(self, values: Values) -> NDArray[Any]:
         """How many thresholds each value has reached."""
-        n, low, high = len(self.thresholds_), self.minimum_, float(self.thresholds_[-1])
-        if not self._learns_range_alone or high == low:  # no equal steps, or too small ones for numbers of this size
+        low, high = self.minimum_, float(self.thresholds_[-1])
+        step = (high - low) / len(self.thresholds_)
+        if not self._learns_range_alone or not step:  # no equal steps, or too small ones for numbers of this size
             return np.searchsorted(self.thresholds_, values, side="right")
-        return places(np.clip(values, low, high), low, (high - low) / n)
+        return places(np.clip(values, low, high), low, step)
 
     def _encode(self, values: Values) -> Block:
         return (self._passed(values)[:, np.newaxis] >= np.arange(1, len(self.thresholds_) + 1)).astype(np.float32)
