@@ -1,18 +1,23 @@
 # make run: the main job. make test: all that must hold. make docs: the pages, in docs/_build/html. Each creates the
-# environment first. make links: whether other sites still have what the pages link to, which needs a network.
+# environment first. make links: whether other sites still have what the pages link to, which needs a network. make oldest:
+# encoders alone, without torch, with the oldest releases that they support.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+OLDEST := $(VENV)-oldest
 
-.PHONY: run test lint format golden docs links clean
+.PHONY: run test oldest lint format golden docs links clean
 
 run: $(READY)
 	$(BIN)/python -m bench run --encoder cycle --learner mlp
 	$(BIN)/python -m bench plot curves --encoder cycle --learner mlp --output results/learning-curves.png
 
-test: lint
+test: lint oldest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+oldest: $(OLDEST)/.installed
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python tests/oldest.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -33,9 +38,15 @@ links: $(READY)
 	$(BIN)/python -m sphinx --builder linkcheck --fresh-env --fail-on-warning --quiet docs docs/_build/links
 
 clean:
-	rm -rf $(VENV) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(OLDEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet 'scikit-learn==1.8.0' 'numpy==2.0.*' 'scipy==1.13.*'
+	$(OLDEST)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@

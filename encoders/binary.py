@@ -20,6 +20,7 @@ class Binary(Invertible, Bounded):
 
     x = Σ dᵢ bⁱ, zᵢ(x) = dᵢ / (b − 1). With ``gray`` the digits are those of the modular Gray code,
     gᵢ = (dᵢ − dᵢ₊₁) mod b, of which neighbouring integers differ in one; for b = 2 that is the reflected binary code.
+    Numbers from bⁿ on, for n digits, have no code: see ``unknown``.
 
     Source: Gray 1953 (US patent 2632058); the modular form after Knuth, TAOCP 7.2.1.1.
 

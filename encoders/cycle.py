@@ -42,7 +42,8 @@ class Cycle(Nearest, Encoder):
 
     zᵢ(x) = w(frac(x / Pᵢ + φᵢ)), φᵢ ~ U(0, 1), i = 1 … n. With one period P for all this is the CycleEncoder; with a
     range (l, h), Pᵢ ~ U(l, h), the VarCycleEncoder. w is the wave: sawtooth t; cosine cos 2πt; triangle
-    ``|2t − 1|``; square [t < ½]. Sparsified, the code is the k clocks nearest twelve.
+    ``|2t − 1|``; square [t < ½]. Sparsified, the code is the k clocks nearest twelve. Every number has a code, up
+    to 2^53 turns of the fastest clock.
 
     NOTE: No original source is public. This is the reconstruction that reproduces the author's figures: codes are
     added first and sparsified afterwards, and the wave is the sawtooth.

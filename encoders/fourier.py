@@ -18,6 +18,7 @@ class Fourier(Nearest, Encoder):
 
     z(x) = (cos 2πkx/p, sin 2πkx/p) for every harmonic k. One harmonic is the classical cyclic encoding of hours,
     weekdays and dates. The modulus is always explicit: taken from the data's largest value, 0 and 96 would collide.
+    Every number has a code, and x + p that of x.
 
     Source: the features that trained networks find, Nanda et al. 2023 (arXiv 2301.05217).
 

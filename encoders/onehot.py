@@ -18,7 +18,7 @@ from encoders._inverse import Invertible
 class OneHot(Invertible, Bits, Bounded):
     """The code of x is a one at position x: nothing is said about how values relate.
 
-    zᵢ(x) = [i = x], i = 0 … n − 1.
+    zᵢ(x) = [i = x], i = 0 … n − 1. Numbers from n on have no code: see ``unknown``.
 
     Source: the input of Power et al. 2022, "Grokking" (arXiv 2201.02177), whose embedding is a linear map of it.
 

@@ -19,7 +19,7 @@ class Phasor(Nearest, Encoder):
 
     zⱼ(x) = exp(2πi kⱼ x / p), kⱼ uniform in 1 … K; real parts first, then imaginary parts. z(a) ⊙ z(b) = z(a + b mod
     p): bound by product, modular addition is solved before anything is learned. Ranked as an oracle, never as a find.
-    For real x this is fractional power encoding.
+    For real x this is fractional power encoding. Every number has a code, and x + p that of x.
 
     Source: Kymn et al. 2023, "Computing with Residue Numbers in High-Dimensional Representation" (arXiv 2311.04872).
 

@@ -20,7 +20,8 @@ class Random(Invertible, Bits, Bounded):
     """A code for each value, drawn once: dense like a trained embedding, and saying as little as one-hot.
 
     z(x) = row x of a fixed table: independent N(0, 1), −1 and +1 with equal chances, or k ones at random
-    places of n. Rows do not depend on how many values there are.
+    places of n. Rows do not depend on how many values there are. Numbers beyond those that `fit` saw have no code: see
+    ``unknown``.
 
     Source: random indexing, Kanerva et al. 2000; bipolar codes of Kanerva 2009 (doi 10.1007/s12559-009-9009-8); k of n
     as in sparse distributed representations, Ahmad & Hawkins 2015 (arXiv 1503.07469).

@@ -17,6 +17,7 @@ ENCODER = Template('''\
 """$title: say here what the idea is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from encoders import Encoder, require_number
 
 
+@dataclass(eq=False, repr=False)
 class $class_name(Encoder):
     """The value itself, divided by a scale: say here in a sentence what the code is.
 
@@ -43,8 +45,7 @@ class $class_name(Encoder):
     domain = "real"
     example: ClassVar = {"scale": 10.0}
 
-    def __init__(self, scale: float = 97.0) -> None:
-        self.scale = scale
+    scale: float = 1.0
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
