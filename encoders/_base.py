@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from encoders._check import holds_times, require
+from encoders._check import require
+from encoders._times import refuse_times
 
 LARGEST_INTEGER = 2**53
 """Beyond it, float64 cannot represent every integer."""
@@ -117,8 +118,7 @@ class Encoder(TransformerMixin, BaseEstimator, ABC):
 
     def refuse_times(self, X: Any) -> None:
         """Raise ValueError for dates and durations: as integers they may count nanoseconds or seconds."""
-        if holds_times(X):
-            raise ValueError(f"{type(self).__name__} takes numbers, got dates or durations: give hours, days or years.")
+        refuse_times(self, X)
 
     def _check_domain(self, values: NDArray[np.float64]) -> None:
         if self.domain == "categorical":

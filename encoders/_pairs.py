@@ -12,6 +12,7 @@ from encoders._base import Encoder
 from encoders._check import is_integer, require, require_choice
 from encoders._codes import Codes
 from encoders._sdr import SDRify
+from encoders._times import refuse_times
 
 COMBINES = ("concat", "sum", "product")
 
@@ -46,7 +47,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit the encoder on all values of X (n, columns); y is ignored."""
         require(self, "encoder", isinstance(self.encoder, Encoder), "an encoder of single numbers")
-        self.encoder.refuse_times(X)
+        refuse_times(self, X)
         values = validate_data(self, X, dtype=np.float64)
         require_choice(self, "combine", ("default", *COMBINES))
         known = self.sdr is None or self.sdr == "default" or is_integer(self.sdr)
@@ -63,7 +64,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """The codes of X (n, columns), float32 (n, slots · F)."""
         check_is_fitted(self)
-        self.encoder_.refuse_times(X)
+        refuse_times(self, X)
         values = validate_data(self, X, dtype=np.float64, reset=False)
         slots_NSF = self._combine(values)
         return self._sparsify(slots_NSF.reshape(-1, slots_NSF.shape[-1])).reshape(len(values), -1)
@@ -71,7 +72,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
     def codes(self, X: ArrayLike) -> Codes:
         """The same codes as a table of distinct ones and an index: ``codes(X).dense()`` equals ``transform(X)``."""
         check_is_fitted(self)
-        self.encoder_.refuse_times(X)
+        refuse_times(self, X)
         values = validate_data(self, X, dtype=np.float64, reset=False)
         if self.combine_ == "concat":
             distinct, index = np.unique(values, return_inverse=True)

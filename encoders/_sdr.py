@@ -9,6 +9,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from encoders._check import is_integer, require, require_choice, require_integer
+from encoders._times import refuse_times
 
 
 def top_k(x_NF: NDArray[np.floating], k: int) -> NDArray[np.intp]:
@@ -40,6 +41,7 @@ class SDRify(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Check k against the width of X (n, slots · F); y is ignored."""
+        refuse_times(self, X)
         x = validate_data(self, X, dtype=[np.float64, np.float32])
         require_choice(self, "mode", ("binary", "values"))
         require_integer(self, "slots")
@@ -50,6 +52,7 @@ class SDRify(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> NDArray[np.floating]:
         """The k winners of each block of X (n, slots · F), in the dtype of X."""
         check_is_fitted(self)
+        refuse_times(self, X)
         x = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         blocks = x.reshape(len(x) * self.slots, -1)
         winners = top_k(blocks, self.k_)
