@@ -12,6 +12,7 @@ here; its module is loaded on first use, so that a new file is all that a new en
 """
 
 from encoders._base import Encoder, Invertible
+from encoders._calendar import Calendar
 from encoders._check import require, require_choice, require_flag, require_integer, require_integers, require_number
 from encoders._codes import Codes
 from encoders._pairs import PairEncoder
@@ -19,6 +20,7 @@ from encoders._plugins import lazy
 from encoders._sdr import SDRify
 
 __all__ = [
+    "Calendar",
     "Codes",
     "Encoder",
     "Invertible",

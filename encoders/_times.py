@@ -16,6 +16,8 @@ import numpy as np
 
 TIMES = frozenset({"dates", "times of day", "durations", "periods"})
 """The kinds that no encoder takes as numbers: as integers they may count nanoseconds or days."""
+LISTS = "lists or structures"
+"""The kind of what holds several values."""
 DEEPEST = 64
 """The most axes of an array of numpy; a list that holds itself is left at this depth."""
 
@@ -25,7 +27,7 @@ KINDS_OF_NUMPY = {
     "m": "durations",
     "O": "objects",
     **dict.fromkeys(NUMERIC, "numbers"),
-    **dict.fromkeys("UST", "text"),
+    **dict.fromkeys("UST", "strings"),
 }
 KINDS_BY_NAME = {
     ("timestamp", "datetime", "date"): "dates",
@@ -33,7 +35,7 @@ KINDS_BY_NAME = {
     ("time",): "times of day",
     ("period",): "periods",
     ("int", "uint", "float", "double", "halffloat", "decimal", "bool"): "numbers",
-    ("str", "large_string", "utf8", "binary", "large_binary", "fixed_size_binary", "cat", "enum"): "text",
+    ("str", "large_string", "utf8", "binary", "large_binary", "fixed_size_binary", "cat", "enum"): "strings",
     ("null",): "missing values",
     ("object",): "objects",
 }
@@ -129,18 +131,19 @@ def values_of(column: Any) -> list[Any]:
 
 def kinds_of_type(dtype: Any) -> Iterator[str]:
     """The kind of a type, and the kinds of all that it is made of: categories, items, fields, what is stored."""
-    inner = list(_inner_types(dtype))
+    inner = list(inner_types(dtype))
     if not inner:
         yield _kind_of_plain(dtype)
     elif hasattr(dtype, "closed"):
         yield "intervals"
     elif getattr(dtype, "num_fields", 0) or any(hasattr(dtype, name) for name in ("inner", "fields")):
-        yield "lists or structures"
+        yield LISTS
     for one in inner:
         yield from kinds_of_type(one)
 
 
-def _inner_types(dtype: Any) -> Iterator[Any]:
+def inner_types(dtype: Any) -> Iterator[Any]:
+    """What a type is made of, one level deep; nothing for a plain type."""
     if isinstance(dtype, np.dtype):
         yield from (dtype[name] for name in dtype.names or ())
         yield from dtype.subdtype[:1] if dtype.subdtype else ()
@@ -164,7 +167,7 @@ def _kind_of_plain(dtype: Any) -> str:
 
 
 def kinds_among(values: Iterable[Any]) -> set[str]:
-    """The kinds of single values, those inside of lists, arrays and series included."""
+    """The kinds of single values, and of those inside of lists, arrays and series, which are named as such too."""
     found: set[str] = set()
     level = list(values)
     for _ in range(DEEPEST):
@@ -177,8 +180,10 @@ def kinds_among(values: Iterable[Any]) -> set[str]:
         unknown = [value for value in level if not kinds[type(value)]]
         are_lists = all(issubclass(cls, list | tuple) for cls, kind in kinds.items() if not kind)
         level = list(chain.from_iterable(unknown if are_lists else map(_opened, unknown)))
-        if not are_lists:
-            found.update(*(_kinds_of_thing(value) for value in unknown if not isinstance(value, list | tuple)))
+        if are_lists:
+            found.add(LISTS)
+        else:
+            found.update(*map(_kinds_of_thing, unknown))
     return found
 
 
@@ -188,9 +193,12 @@ def _opened(value: Any) -> Iterable[Any]:
 
 def _kinds_of_thing(value: Any) -> set[str]:
     """The kinds in an array, a table, a scalar of pyarrow or an Interval of pandas that is itself a value."""
+    if isinstance(value, list | tuple):
+        return {LISTS}
     if hasattr(value, "closed_left"):
         return {"intervals", *kinds_among([value.left])}
-    return set().union(*(column.kinds() for column in columns(value))) or {"unknown values"}
+    found = set().union(*(column.kinds() for column in columns(value))) or {"unknown values"}
+    return found | {LISTS} if hasattr(value, "__len__") else found
 
 
 def _kind_of_class(cls: type) -> str | None:
@@ -200,7 +208,7 @@ def _kind_of_class(cls: type) -> str | None:
         ((time,), "times of day"),
         ((timedelta, np.timedelta64), "durations"),  # before numbers: numpy's is a kind of integer
         ((Number, np.bool_), "numbers"),
-        ((str, bytes), "text"),
+        ((str, bytes), "strings"),
     )
     by_name = (KINDS_BY_CLASS[one.__name__] for one in cls.__mro__ if one.__name__ in KINDS_BY_CLASS)
     return next(chain(by_name, (kind for classes, kind in by_class if issubclass(cls, classes))), None)
