@@ -110,7 +110,8 @@ class Calendar(TransformerMixin, BaseEstimator):
     def check(self) -> None:
         """Known fields, at least one; an encoder; a known time zone; a known word for missing dates."""
         several = isinstance(self.fields, Sequence) and not isinstance(self.fields, str) and len(self.fields) > 0
-        known = several and set(self.fields) <= FIELDS.keys() and len(set(self.fields)) == len(self.fields)
+        known = several and all(isinstance(field, str) and field in FIELDS for field in self.fields)
+        known = known and len(set(self.fields)) == len(self.fields)
         require(self, "fields", known, f"a tuple of different words out of {', '.join(map(repr, FIELDS))}")
         transforms = hasattr(self.encoder, "fit") and hasattr(self.encoder, "transform")
         usable = self.encoder is None or self.encoder == "passthrough" or transforms
@@ -171,17 +172,18 @@ class Calendar(TransformerMixin, BaseEstimator):
     def _check_columns(self, dates: list[Dates]) -> None:
         names, fitted = _names_of(dates), getattr(self, "feature_names_in_", None)
         if len(dates) != self.n_features_in_:
-            raise ValueError(f"Calendar was fitted on {self.n_features_in_} columns, got {len(dates)}.")
+            raise ValueError(f"Calendar takes as many columns as were fitted, {self.n_features_in_}, got {len(dates)}.")
         if names is not None and fitted is not None and list(names) != list(fitted):
-            raise ValueError(f"Calendar was fitted on the columns {', '.join(fitted)}, got {', '.join(names)}.")
+            raise ValueError(f"Calendar takes the columns that were fitted, {list(fitted)}, got {list(names)}.")
 
     def _phases(self, dates: list[Dates]) -> list[_Column]:
         columns = []
-        for _, place, wall_N in dates:
+        for name, wall_N in dates:
             missing_N = np.isnat(wall_N)
             if self.missing == "error" and missing_N.any():
+                column = "" if name is None else f" of column {name!r}"
                 raise ValueError(
-                    f"Calendar takes no missing dates, got one in row {missing_N.argmax()}{place}: "
+                    f"Calendar takes no missing dates, got one in row {missing_N.argmax()}{column}: "
                     "choose missing='zeros' or missing='indicator'."
                 )
             known_N = np.where(missing_N, np.datetime64(0, "us"), wall_N)
@@ -200,7 +202,7 @@ class Calendar(TransformerMixin, BaseEstimator):
             if column.missing_N.any() and sparse.issparse(codes):
                 codes = sparse.diags_array((~column.missing_N).astype(np.float32)) @ codes
             elif column.missing_N.any():
-                codes[column.missing_N] = 0
+                codes = np.where(column.missing_N[:, np.newaxis], np.float32(0), codes)
             yield codes
         if self.missing == "indicator":
             yield column.missing_N[:, np.newaxis].astype(np.float32)
@@ -212,7 +214,7 @@ class Calendar(TransformerMixin, BaseEstimator):
         codes = self.encoders_[field].transform(phases_N[:, np.newaxis])
         if sparse.issparse(codes):
             return sparse.csr_array(codes, dtype=np.float32)
-        return np.array(codes, dtype=np.float32).reshape(len(phases_N), -1)
+        return np.asarray(codes, dtype=np.float32).reshape(len(phases_N), -1)
 
     def _names(self, field: str, prefix: str) -> list[str]:
         encoder = self.encoders_.get(field)

@@ -29,10 +29,9 @@ ADVICE = {
 
 
 class Dates(NamedTuple):
-    """A column of dates: its name, or else its position; where it stands, in words; the wall clock in each row."""
+    """A column of dates: its name, or else its position, or None; the wall clock in each row."""
 
     name: Any
-    place: str
     wall_N: Instants
 
 
@@ -42,7 +41,7 @@ def read_dates(X: Any, time_zone: str | None) -> list[Dates]:
     :param time_zone: the zone that dates with a zone are converted to; None leaves each in its own.
     :raises ValueError: for what is not a table of dates, and for dates without a zone where one is to be converted to.
     """
-    found = [Dates(column.name, column.place, _wall(column, time_zone)) for column in _columns(X)]
+    found = [Dates(column.name, _wall(column, time_zone)) for column in _columns(X)]
     if not found or not len(found[0].wall_N):
         what = "row" if found else "column"
         raise ValueError(f"Calendar takes at least one {what} of dates, got none.")
