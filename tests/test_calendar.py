@@ -13,11 +13,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from contract import discovered
+from dateutil.relativedelta import relativedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, SplineTransformer
@@ -32,6 +34,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 HOURS = [datetime(2024, 3, 30, hour, 30) for hour in range(3)]
 DAYS = [hour.date() for hour in HOURS]
 MONTH_DAY_NANO = pa.month_day_nano_interval()
+CLOCK = pa.opaque(pa.timestamp("us"), "clock", "somebody")
 
 
 def phases(X: Any, field: str, time_zone: str | None = None) -> list[float]:
@@ -105,6 +108,7 @@ IN_COLUMN: dict[str, Any] = {
     "pyarrow, durations": arrow([timedelta(1)]),
     "pyarrow, months and days": arrow([(1, 2, 3)], MONTH_DAY_NANO),
     "pyarrow, a dictionary": arrow(pa.array(HOURS).dictionary_encode()),
+    "pyarrow, an extension": arrow(pa.ExtensionArray.from_storage(CLOCK, pa.array(HOURS))),
     "pyarrow, lists": arrow([HOURS]),
     "pyarrow, a map": arrow([[("a", HOURS[0])]], pa.map_(pa.string(), pa.timestamp("us"))),
     "pyarrow, structures": arrow([{"inner": HOURS[0]}]),
@@ -132,6 +136,7 @@ ELSEWHERE: dict[str, tuple[Any, str]] = {
     "rows of numpy": ([[np.datetime64("NaT")], [1.0]], ""),
     "rows of numpy's durations": ([[np.timedelta64(1, "D")], [5]], ""),
     "rows of Arrow": ([[pa.scalar(HOURS[0])]], ""),
+    "rows of relative durations": ([[relativedelta(months=1)]], ""),
     "rows of months and days": ([[pa.scalar((1, 2, 3), MONTH_DAY_NANO).as_py()]], ""),
     "deep": ([[[[1.0, [HOURS[0]]]]]], ""),
     "tuples": (((1.0, 2.0), (1.0, pd.Timestamp(HOURS[0]))), ""),
@@ -342,6 +347,7 @@ def naive(dates: list[datetime]) -> dict[str, Any]:
     return {
         "rows": [[t] for t in dates],
         "rows of mixed classes": [[pd.Timestamp(t) if i % 2 else np.datetime64(t)] for i, t in enumerate(dates)],
+        "rows of Arrow": [[value] for value in array],
         "rows of arrays": [np.array([t], dtype="M8[ns]") for t in dates],
         "objects": np.array([[t] for t in dates], dtype=object),
         **{f"numpy {unit}": np.array(dates, dtype=f"M8[{unit}]")[:, np.newaxis] for unit in ("s", "ms", "us", "ns")},
@@ -362,6 +368,7 @@ def naive(dates: list[datetime]) -> dict[str, Any]:
         "Array": array,
         "ChunkedArray": pa.chunked_array([array[:1], array[1:]]),
         "dictionary": pa.table({"when": array.dictionary_encode()}),
+        "extension": pa.table({"when": pa.ExtensionArray.from_storage(CLOCK, array)}),
     }
 
 
@@ -473,6 +480,7 @@ MISSING: dict[str, Any] = {
     "NaN among objects": pd.DataFrame({"when": pd.Series([HOURS[0], np.nan], dtype=object)}),
     "categories": pd.DataFrame({"when": pd.Series([HOURS[0], pd.NaT]).astype("category")}),
     "Arrow": pd.DataFrame({"when": pd.Series([HOURS[0], None], dtype=pd.ArrowDtype(pa.timestamp("us")))}),
+    "Arrow's days": pd.DataFrame({"when": pd.Series([DAYS[0], None], dtype=pd.ArrowDtype(pa.date32()))}),
     "polars": pl.DataFrame({"when": [HOURS[0], None]}),
     "polars with a zone": pl.DataFrame({"when": pl.Series([HOURS[0], None]).dt.replace_time_zone("Europe/Berlin")}),
     "pyarrow": pa.table({"when": [HOURS[0], None]}),
@@ -483,9 +491,10 @@ MISSING: dict[str, Any] = {
 def test_missing_dates(X: Any) -> None:
     with pytest.raises(ValueError, match=r"takes no missing dates, got one in row 1 of column ('when'|0): choose"):
         Calendar().fit(X)
-    known = Calendar().fit_transform([[HOURS[0]]])[0]
     zeros = Calendar(missing="zeros").fit_transform(X)
-    assert np.array_equal(zeros, [known, np.zeros_like(known)])
+    assert np.array_equal(zeros[0], Calendar().fit_transform(X[:1])[0])
+    assert zeros[0].any()
+    assert not zeros[1].any()
     calendar = Calendar(missing="indicator")
     assert np.array_equal(calendar.fit_transform(X), np.column_stack([zeros, [0, 1]]))
     assert calendar.get_feature_names_out()[-1].endswith("_missing")
@@ -526,6 +535,8 @@ def test_encoders_of_phases() -> None:
     roots = Calendar(("hour",), FunctionTransformer(np.sqrt)).fit(table[:3])
     assert np.allclose(roots.transform(table[:3]), np.sqrt(phase))
     assert list(roots.get_feature_names_out()) == ["when_hour_0"]
+    waves = Calendar(("hour",), RBFSampler(n_components=2, random_state=0)).fit(table[:3])
+    assert list(waves.get_feature_names_out()) == ["when_hour_rbfsampler0", "when_hour_rbfsampler1"]
     spline = Calendar(("hour",), SplineTransformer(n_knots=4, extrapolation="periodic")).fit(table[:3])
     assert list(spline.get_feature_names_out()) == [f"when_hour_sp_{i}" for i in range(3)]
 
