@@ -141,12 +141,13 @@ class Calendar(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         names: list[str] = []
         for column in _check_feature_names_in(self, input_features):
-            names += [name for field in self.fields for name in self._names(field, f"{column}_{field}")]
+            names += [name for field in self.fields_ for name in self._names(field, f"{column}_{field}")]
             names += [f"{column}_missing"] * (self.missing == "indicator")
         return np.array(names, dtype=object)
 
     def _fit(self, X: Any) -> list[_Column]:
         self.check()
+        self.fields_ = tuple(self.fields)
         dates = read_dates(X, self.time_zone)
         columns = self._phases(dates)
         self.n_features_in_ = len(dates)
@@ -156,8 +157,8 @@ class Calendar(TransformerMixin, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.encoders_ = {}
-        self._sizes = dict.fromkeys(self.fields, 1)
-        for field in self.fields if self.encoder != "passthrough" else ():
+        self._sizes = dict.fromkeys(self.fields_, 1)
+        for field in self.fields_ if self.encoder != "passthrough" else ():
             known = np.concatenate([column.phases[field][~column.missing_N] for column in columns])
             phases = known if len(known) else np.zeros(1)  # all dates of a fold may be missing
             self.encoders_[field] = clone(self._encoder()).fit(phases[:, np.newaxis])
@@ -187,7 +188,7 @@ class Calendar(TransformerMixin, BaseEstimator):
                     "choose missing='zeros' or missing='indicator'."
                 )
             known_N = np.where(missing_N, np.datetime64(0, "us"), wall_N)
-            columns.append(_Column(missing_N, {field: FIELDS[field](known_N) for field in self.fields}))
+            columns.append(_Column(missing_N, {field: FIELDS[field](known_N) for field in self.fields_}))
         return columns
 
     def _codes(self, columns: list[_Column]) -> Any:
@@ -197,7 +198,7 @@ class Calendar(TransformerMixin, BaseEstimator):
         return np.hstack(blocks)
 
     def _blocks(self, column: _Column) -> Iterator[Any]:
-        for field in self.fields:
+        for field in self.fields_:
             codes = self._encode(field, column.phases[field])
             if column.missing_N.any() and sparse.issparse(codes):
                 codes = sparse.diags_array((~column.missing_N).astype(np.float32)) @ codes

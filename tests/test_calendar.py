@@ -548,6 +548,15 @@ def test_the_encoder_is_cloned_for_each_field() -> None:
     assert calendar.encoders_["hour"] is not calendar.encoders_["month"]
 
 
+def test_parameters_set_after_the_fit_wait_for_the_next() -> None:
+    calendar = Calendar(("hour",)).fit([[HOURS[0]]])
+    codes = calendar.transform([[HOURS[1]]])
+    calendar.set_params(fields=("hour", "month"), encoder="passthrough")
+    assert np.array_equal(calendar.transform([[HOURS[1]]]), codes)
+    assert len(calendar.get_feature_names_out()) == 6
+    assert calendar.fit_transform([[HOURS[1]]]).shape == (1, 2)
+
+
 def test_phases_in_a_pipeline() -> None:
     pipeline = make_pipeline(Calendar(encoder="passthrough"), Cycle(n=64, period=1))
     codes = pipeline.fit_transform(pd.DataFrame({"when": HOURS}))
