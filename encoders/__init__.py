@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from encoders._base import Encoder, PerColumn
 from encoders._bits import Bits
 from encoders._bounded import Bounded
+from encoders._calendar import Calendar
 from encoders._check import require, require_choice, require_flag, require_integer, require_integers, require_number
 from encoders._codes import Codes
 from encoders._inverse import Invertible, Nearest
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # at run time they are loaded on first use
 __all__ = [
     "Bits",
     "Bounded",
+    "Calendar",
     "Codes",
     "Encoder",
     "Invertible",

@@ -1,6 +1,6 @@
 """Encoders with the oldest releases that they support, and nothing else installed: ``make oldest`` runs this.
 
-It is no test of pytest, since that environment has neither pytest nor torch, as that of somebody who wants encoders alone.
+It is no test of pytest, since that environment has neither pytest nor torch, as that of who wants encoders alone.
 """
 
 import json

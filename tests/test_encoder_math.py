@@ -3,11 +3,12 @@
 import pickle
 from datetime import datetime
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -336,29 +337,13 @@ def test_dates_are_refused() -> None:
         PairEncoder(Cycle(period=2)).fit(days.repeat(2, axis=1))
     with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
         Cycle(period=2).fit([[np.datetime64("2020-01-01")]])
-    pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
-        Cycle(period=2).fit(pandas.DataFrame({"t": pandas.date_range("2024-01-01", periods=3, tz="UTC")}))
+        Cycle(period=2).fit(pd.DataFrame({"t": pd.date_range("2024-01-01", periods=3, tz="UTC")}))
     with pytest.raises(ValueError, match=r"counts up to 2\^53 turns"):
         Cycle(period=2).fit_transform([[1e18]])
 
 
 HOURS = [datetime(2024, 1, 1, hour) for hour in range(3)]
-
-
-class Table:
-    """As much of a table of polars or pyarrow as an encoder looks at: every hour becomes 1.7e18 nanoseconds."""
-
-    def __init__(self, kind: str, types: list[str]) -> None:
-        if kind == "polars":
-            self.dtypes = types
-        else:
-            self.schema = SimpleNamespace(types=types)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array([[1.7e18], [1.7e18]], dtype=dtype)
-
-
 REFUSED: dict[str, Any] = {
     "datetimes": [[hour] for hour in HOURS],
     "dates": [[hour.date()] for hour in HOURS],
@@ -370,16 +355,16 @@ REFUSED: dict[str, Any] = {
     "arrays": [np.array([np.datetime64(hour)]) for hour in HOURS],
     "periods": pd.DataFrame({"t": pd.period_range("2024-01", periods=3, freq="M")}),
     "frame of objects": pd.DataFrame({"x": [1.0, 2.0, 3.0], "t": pd.Series(HOURS, dtype=object)}),
-    "polars": Table("polars", ["Float64", "Datetime(time_unit='us', time_zone=None)"]),
-    "polars durations": Table("polars", ["Duration(time_unit='us')"]),
-    "pyarrow": Table("pyarrow", ["timestamp[us]"]),
-    "pyarrow dates": Table("pyarrow", ["double", "date32[day]"]),
+    "polars": pl.DataFrame({"x": [1.0, 2.0, 3.0], "t": HOURS}),
+    "polars durations": pl.DataFrame({"t": [hour - HOURS[0] for hour in HOURS]}),
+    "pyarrow": pa.table({"t": HOURS}),
+    "pyarrow dates": pa.table({"x": [1.0, 2.0, 3.0], "t": [hour.date() for hour in HOURS]}),
 }
 
 
 @pytest.mark.parametrize("times", REFUSED.values(), ids=REFUSED)
 def test_dates_of_every_library_are_refused(times: Any) -> None:
-    """polars 2.1 and pyarrow 26 themselves were tried once: there every hour of a day had the code (1, 0)."""
+    """As numbers, every hour of a day had the code (1, 0). More kinds of them: `tests/test_calendar.py`."""
     with pytest.raises(ValueError, match="takes numbers, got dates or durations"):
         Fourier(24).fit(times)
 
@@ -390,8 +375,8 @@ def test_dates_of_every_library_are_refused(times: Any) -> None:
         [[1], [2]],
         np.array([[1], [2.5]], dtype=object),
         pd.DataFrame({"time": [1, 2]}),
-        Table("polars", ["Int64"]),
-        Table("pyarrow", ["double"]),
+        pl.DataFrame({"time": [1, 2]}),
+        pa.table({"date": [1.0, 2.5]}),
     ],
 )
 def test_numbers_of_every_library_are_taken(numbers: Any) -> None:

@@ -1,0 +1,246 @@
+"""Dates as codes: the phases of the day, the week, the month and the year, each encoded on its circle."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils import Tags
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from encoders._check import require, require_choice
+from encoders._page import page_of
+from encoders._typed_bases import BaseEstimator, TransformerMixin
+from encoders._wall_clock import Dates, Instants, is_zone, read_dates
+
+MONDAY_IN_WEEKS_OF_NUMPY = np.timedelta64(3, "D")
+"""numpy's weeks begin on Thursdays, since 1970-01-01 was one."""
+Phases = NDArray[np.float64]
+"""The share of a period that has passed at each date, (N,), in [0, 1)."""
+
+
+def share(wall_N: Instants, period: Literal["h", "D", "W", "M", "Y"]) -> Phases:
+    """(t − start) / (end − start) of the hour, day, week, month or year around each date t.
+
+    Exact up to one rounding: the microseconds of a year are integers that float64 represents.
+    """
+    start = wall_N.astype(f"M8[{period}]")
+    begin, end = start.astype("M8[us]"), (start + 1).astype("M8[us]")
+    return (wall_N - begin) / (end - begin)
+
+
+def month(wall_N: Instants) -> Phases:
+    """(months that have passed in the year + share of this month) / 12: all months are equally long."""
+    months = wall_N.astype("M8[M]") - wall_N.astype("M8[Y]").astype("M8[M]")
+    return (months.astype(np.float64) + share(wall_N, "M")) / 12
+
+
+FIELDS = {
+    "minute": lambda wall_N: share(wall_N, "h"),
+    "hour": lambda wall_N: share(wall_N, "D"),
+    "weekday": lambda wall_N: share(wall_N + MONDAY_IN_WEEKS_OF_NUMPY, "W"),
+    "day_of_month": lambda wall_N: share(wall_N, "M"),
+    "month": month,
+    "day_of_year": lambda wall_N: share(wall_N, "Y"),
+}
+"""How far each period has passed."""
+
+
+class _Column(NamedTuple):
+    """A column as the encoders take it; where a date is missing, its phases are those of 1970."""
+
+    missing_N: NDArray[np.bool_]
+    phases: dict[str, Phases]
+
+
+class Calendar(TransformerMixin, BaseEstimator):
+    """Write every date as its phases in the day, the week, the month and the year, each encoded on a circle.
+
+    φ(t) = (t − start) / (end − start) of the period around t, in [0, 1), by the clock on the wall:
+
+    - ``minute``: the share of the hour that has passed;
+    - ``hour``: the share of the day; 0 for a column of days;
+    - ``weekday``: (Monday 0 … Sunday 6 + share of the day) / 7;
+    - ``day_of_month``: (day − 1 + share of the day) / the days of that month;
+    - ``month``: (month − 1 + share of the month) / 12;
+    - ``day_of_year``: (day − 1 + share of the day) / the days of that year, 365 or 366.
+
+    The default code of a phase is three harmonics, (cos 2πkφ, sin 2πkφ), k = 1, 2, 3: `encoders.fourier.Fourier`. One
+    harmonic, the classical code, lets a linear model draw one rise and one fall in a day; three also let it draw two
+    rush hours. Holidays differ between countries and are left to other columns.
+
+    X (n, columns) is a table of pandas, polars or pyarrow, an array of numpy, or a list of rows, of dates alone; a
+    Series, an Index or an Arrow array is one column. Dates have time zones or not and are read to the microsecond.
+
+    :param fields: the periods, out of the six above.
+    :param encoder: the encoder of a phase, of period 1: one of `encoders` or any transformer of scikit-learn for one
+        column of numbers, cloned and fitted for each field on the phases of all columns; None for
+        ``Fourier(modulus=1, harmonics=3)``; "passthrough" for the phases themselves.
+    :param time_zone: a name that `zoneinfo` knows, such as "Europe/Berlin": dates with a time zone are converted to it,
+        those without are refused. None reads every date by the clock of its own zone.
+    :param missing: "error" refuses missing dates; "zeros" makes all features of a missing date 0; "indicator" does so
+        too and adds the feature ``COLUMN_missing``, 1 where the date is missing, to every column.
+    :raises ValueError: for an unknown field, time zone or word; for numbers, strings, durations, times of day and
+        periods; for missing dates, unless `missing` says what to do; for other columns than those fitted.
+
+    >>> from datetime import datetime
+    >>> calendar = Calendar(fields=("hour", "weekday"), encoder="passthrough")
+    >>> calendar.fit_transform([[datetime(2024, 3, 25)], [datetime(2024, 3, 28, 12)]]).tolist()
+    [[0.0, 0.0], [0.5, 0.5]]
+    >>> calendar.get_feature_names_out(["when"]).tolist()
+    ['when_hour', 'when_weekday']
+    """
+
+    encoders_: dict[str, Any]
+    """The fitted encoder of each field; none for "passthrough"."""
+    n_features_in_: int
+
+    def __init__(
+        self,
+        fields: Sequence[str] = ("hour", "weekday", "day_of_month", "day_of_year"),
+        encoder: Any = None,
+        time_zone: str | None = None,
+        missing: Literal["error", "zeros", "indicator"] = "error",
+    ) -> None:
+        self.fields = fields
+        self.encoder = encoder
+        self.time_zone = time_zone
+        self.missing = missing
+
+    def check(self) -> None:
+        """Known fields, at least one; an encoder; a known time zone; a known word for missing dates."""
+        several = isinstance(self.fields, Sequence) and not isinstance(self.fields, str) and len(self.fields) > 0
+        known = several and all(isinstance(field, str) and field in FIELDS for field in self.fields)
+        known = known and len(set(self.fields)) == len(self.fields)
+        require(self, "fields", known, f"a tuple of different words out of {', '.join(map(repr, FIELDS))}")
+        transforms = hasattr(self.encoder, "fit") and hasattr(self.encoder, "transform")
+        usable = self.encoder is None or self.encoder == "passthrough" or transforms
+        require(self, "encoder", usable and not isinstance(self.encoder, type), "a transformer, None or 'passthrough'")
+        known_zone = self.time_zone is None or is_zone(self.time_zone)
+        require(self, "time_zone", known_zone, "None or the name of a time zone, such as 'Europe/Berlin'")
+        require_choice(self, "missing", ("error", "zeros", "indicator"))
+
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Fit the encoders on the phases of X (n, columns); y is ignored."""
+        self._fit(X)
+        return self
+
+    def fit_transform(self, X: Any, y: object = None) -> Any:
+        """As `fit`, then `transform`, with one reading of X."""
+        return self._codes(self._fit(X))
+
+    def transform(self, X: Any) -> Any:
+        """The codes of X (n, columns): float32 (n, features), CSR where the codes of the encoder are sparse."""
+        check_is_fitted(self)
+        dates = read_dates(X, self.time_zone)
+        self._check_columns(dates)
+        return self._codes(self._phases(dates))
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the features: the column's, the field's and the encoder's own, as in ``when_hour_cos1``."""
+        check_is_fitted(self)
+        names: list[str] = []
+        for column in _check_feature_names_in(self, input_features):
+            names += [name for field in self.fields_ for name in self._names(field, f"{column}_{field}")]
+            names += [f"{column}_missing"] * (self.missing == "indicator")
+        return np.array(names, dtype=object)
+
+    def _fit(self, X: Any) -> list[_Column]:
+        self.check()
+        self.fields_ = tuple(self.fields)
+        dates = read_dates(X, self.time_zone)
+        columns = self._phases(dates)
+        self.n_features_in_ = len(dates)
+        names = _names_of(dates)
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.encoders_ = {}
+        self._sizes = dict.fromkeys(self.fields_, 1)
+        for field in self.fields_ if self.encoder != "passthrough" else ():
+            known = np.concatenate([column.phases[field][~column.missing_N] for column in columns])
+            phases = known if len(known) else np.zeros(1)  # all dates of a fold may be missing
+            self.encoders_[field] = clone(self._encoder()).fit(phases[:, np.newaxis])
+            self._sizes[field] = self._encode(field, phases[:1]).shape[1]
+        return columns
+
+    def _encoder(self) -> Any:
+        from encoders.fourier import Fourier  # where it is used: `encoders` imports this module, but no encoder
+
+        return Fourier(modulus=1, harmonics=3) if self.encoder is None else self.encoder
+
+    def _check_columns(self, dates: list[Dates]) -> None:
+        names, fitted = _names_of(dates), getattr(self, "feature_names_in_", None)
+        if len(dates) != self.n_features_in_:
+            raise ValueError(f"Calendar takes as many columns as were fitted, {self.n_features_in_}, got {len(dates)}.")
+        if names is not None and fitted is not None and list(names) != list(fitted):
+            raise ValueError(f"Calendar takes the columns that were fitted, {list(fitted)}, got {list(names)}.")
+
+    def _phases(self, dates: list[Dates]) -> list[_Column]:
+        columns = []
+        for name, wall_N in dates:
+            missing_N = np.isnat(wall_N)
+            if self.missing == "error" and missing_N.any():
+                column = "" if name is None else f" of column {name!r}"
+                raise ValueError(
+                    f"Calendar takes no missing dates, got one in row {missing_N.argmax()}{column}: "
+                    "choose missing='zeros' or missing='indicator'."
+                )
+            known_N = np.where(missing_N, np.datetime64(0, "us"), wall_N)
+            columns.append(_Column(missing_N, {field: FIELDS[field](known_N) for field in self.fields_}))
+        return columns
+
+    def _codes(self, columns: list[_Column]) -> Any:
+        blocks = [block for column in columns for block in self._blocks(column)]
+        if any(map(sparse.issparse, blocks)):
+            return sparse.csr_array(sparse.hstack(blocks))
+        return np.hstack(blocks)
+
+    def _blocks(self, column: _Column) -> Iterator[Any]:
+        for field in self.fields_:
+            codes = self._encode(field, column.phases[field])
+            if column.missing_N.any() and sparse.issparse(codes):
+                codes = sparse.diags_array((~column.missing_N).astype(np.float32)) @ codes
+            elif column.missing_N.any():
+                codes = np.where(column.missing_N[:, np.newaxis], np.float32(0), codes)
+            yield codes
+        if self.missing == "indicator":
+            yield column.missing_N[:, np.newaxis].astype(np.float32)
+
+    def _encode(self, field: str, phases_N: Phases) -> Any:
+        if field not in self.encoders_:
+            below_one = np.nextafter(np.float32(1), np.float32(0))  # float32 rounds the last moments of a period to 1
+            return np.minimum(phases_N.astype(np.float32), below_one)[:, np.newaxis]
+        codes = self.encoders_[field].transform(phases_N[:, np.newaxis])
+        if sparse.issparse(codes):
+            return sparse.csr_array(codes, dtype=np.float32)
+        return np.asarray(codes, dtype=np.float32).reshape(len(phases_N), -1)
+
+    def _names(self, field: str, prefix: str) -> list[str]:
+        encoder = self.encoders_.get(field)
+        if encoder is None:
+            return [prefix]
+        if not hasattr(encoder, "get_feature_names_out"):
+            return [f"{prefix}_{i}" for i in range(self._sizes[field])]
+        own = map(str, encoder.get_feature_names_out([prefix]))
+        return [name if name.startswith(prefix) else f"{prefix}_{name}" for name in own]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "encoders_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing != "error"
+        return tags
+
+    def _get_doc_link(self) -> str:
+        return page_of(type(self))
+
+
+def _names_of(dates: list[Dates]) -> NDArray[np.object_] | None:
+    """The names of the columns, where all have one."""
+    names = [column.name for column in dates]
+    return np.array(names, dtype=object) if all(isinstance(name, str) for name in names) else None
