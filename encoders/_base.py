@@ -195,7 +195,7 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         present = values[~np.isnan(values)]
         if not len(present):
             raise ValueError(f"{type(self).__name__} learns from numbers, got missing ones alone.")
-        Encoder._refuse_others(self, present)
+        self._refuse_others(present)
         return present
 
     def _learn(self, present: Values, low: float, high: float) -> None:

@@ -102,7 +102,7 @@ class Cycle(Nearest, Encoder):
         require_random_state(self)
         bounds: Any = self.period if isinstance(self.period, Sequence) else (self.period,)
         valid = len(bounds) in (1, 2) and all(map(is_number, bounds)) and 0 < bounds[0] <= bounds[-1]
-        require(self, "period", valid, "given: a number > 0, or a range (low, high) with 0 < low ≤ high")
+        require(self, "period", valid, "given: a number > 0, a range (low, high) with 0 < low ≤ high, or one by column")
 
     def _fit(self, values: Values) -> Sequence[str]:
         random, n = check_random_state(self.random_state), self._own.n

@@ -106,7 +106,7 @@ def test_ranges_are_learned_for_each_column() -> None:
             "In column 'weekday': The 'modulus' parameter of Fourier must be given: a number",
         ),
         ({}, "has no entry for column 'hour', only for none"),
-        ([24, 7], "must be given: a number > 0, the period in the unit of x, got modulus=.24, 7."),
+        ([24, 7], "must be given: a number > 0, the period in the unit of x, or one by column, got modulus=.24, 7."),
         (None, "The 'modulus' parameter of Fourier must be given"),
     ],
 )

@@ -1,5 +1,6 @@
 """`merge` and `clean`: nothing is lost, whatever happens, and what is reported is what is on the disk."""
 
+import codecs
 import json
 import os
 import shutil
@@ -645,6 +646,7 @@ def nobody() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     privileged = os.geteuid() == 0
     if privileged:
+        codecs.lookup("cp437")  # of zip files; Python may lie where that user cannot read it, and failures are kept
         os.chown(folder, 65534, 65534)
         os.seteuid(65534)
     try:
