@@ -61,7 +61,12 @@ def require_number(
 def require_modulus(owner: Any) -> None:
     """A modulus > 0, which must be given: taken from the largest number, 0 and 96 would have one code modulo 97."""
     value = owner.modulus
-    require(owner, "modulus", is_number(value) and value > 0, "given: a number > 0, the period in the unit of x, or one by column")
+    require(
+        owner,
+        "modulus",
+        is_number(value) and value > 0,
+        "given: a number > 0, the period in the unit of x, or one by column",
+    )
 
 
 def require_two_numbers(

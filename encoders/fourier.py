@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders._base import Block, Encoder, PerColumn, Values
-from encoders._check import is_integer, numbers_of, require, require_integers, require_modulus
+from encoders._check import is_integer, numbers_of, require, require_integers, require_modulus, require_number
 from encoders._inverse import Nearest
 
 
@@ -16,7 +16,7 @@ from encoders._inverse import Nearest
 class Fourier(Nearest, Encoder):
     """A point on one circle for each harmonic of the modulus.
 
-    z(x) = (cos 2πkx/p, sin 2πkx/p) for every harmonic k. One harmonic is the classical cyclic encoding of hours,
+    z(x) = k⁻ˢ · (cos 2πkx/p, sin 2πkx/p) for every harmonic k. One harmonic is the classical cyclic encoding of hours,
     weekdays and dates. The modulus is always explicit: taken from the data's largest value, 0 and 96 would collide.
     Every number has a code, and x + p that of x.
 
@@ -24,6 +24,9 @@ class Fourier(Nearest, Encoder):
 
     :param modulus: p > 0, the period in the unit of x. It must be given; the benchmark passes the task's.
     :param harmonics: the harmonics k themselves, or a number H for 1 … H.
+    :param smoothness: s ≥ 0. With 0 all harmonics weigh alike, so that with many of them all numbers but the nearest are
+        about equally unlike; with 1 codes are the less alike the farther apart their numbers, as neighbours, kernels and
+        penalties assume.
     :raises ValueError: for no modulus or one that is not positive, or harmonics that are no positive integers.
 
     >>> Fourier(modulus=24, harmonics=1).fit_transform([[0.0], [6.0]]).round(3).tolist()
@@ -34,10 +37,12 @@ class Fourier(Nearest, Encoder):
     domain = "real"
     knows_modulus = True
     benchmark_defaults: ClassVar = {"modulus": 97}
+    later_parameters = frozenset({"smoothness"})
     example: ClassVar = {"modulus": 97, "harmonics": 3}
 
     modulus: PerColumn[float | None] = None
     harmonics: PerColumn[int | tuple[int, ...]] = 8
+    smoothness: PerColumn[float] = 0.0
 
     @staticmethod
     def suggest(trial: Any) -> dict[str, Any]:
@@ -54,8 +59,9 @@ class Fourier(Nearest, Encoder):
         return np.repeat(np.arange(len(self.harmonics_)), 2)
 
     def check(self) -> None:
-        """p > 0; harmonics are positive integers, at least one."""
+        """p > 0; harmonics are positive integers, at least one; s ≥ 0."""
         require_modulus(self)
+        require_number(self, "smoothness", at_least=0)
         if isinstance(self.harmonics, Sequence):
             require_integers(self, "harmonics")
             require(self, "harmonics", len(set(self.harmonics)) == len(self.harmonics), "different integers")
@@ -71,7 +77,10 @@ class Fourier(Nearest, Encoder):
         p = self._own.modulus
         # The remainder first: cos of a large angle loses the digits that matter.
         angles = 2 * np.pi * np.outer(np.mod(values, p) / p, self.harmonics_)
-        return np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(len(values), -1).astype(np.float32)
+        waves = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        if self.smoothness:
+            waves *= (self.harmonics_ ** -float(self._own.smoothness))[:, np.newaxis]
+        return waves.reshape(len(values), -1).astype(np.float32)
 
     def _candidates(self) -> tuple[float, float, int]:
         """The numbers in [0, p/g), g the common divisor of the harmonics, in steps of 1/16 of the shortest period."""

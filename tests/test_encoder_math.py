@@ -89,6 +89,13 @@ def test_fourier_reads_reals_back() -> None:
     assert np.allclose(without_the_first.inverse_transform(without_the_first.transform(x)), x, atol=1e-4)
 
 
+def test_smoothness_weighs_harmonics() -> None:
+    plain = Fourier(modulus=24, harmonics=(1, 2, 5)).fit_transform(INTEGERS)
+    smooth = Fourier(modulus=24, harmonics=(1, 2, 5), smoothness=2).fit(INTEGERS)
+    assert np.allclose(smooth.transform(INTEGERS), plain / np.repeat([1, 4, 25], 2), atol=1e-6)
+    assert np.allclose(smooth.inverse_transform(smooth.transform(INTEGERS)), INTEGERS % 24, atol=1e-4)
+
+
 def test_thermometer_overlap_is_the_minimum() -> None:
     codes = Thermometer(resolution=1, minimum=0, maximum=96).fit_transform(INTEGERS)
     assert np.array_equal(codes @ codes.T, np.minimum(INTEGERS, INTEGERS.T))

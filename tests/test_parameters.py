@@ -28,7 +28,11 @@ ENCODERS: dict[str, dict[str, Change]] = {
         "wave": ({}, {"wave": "square"}),
         "random_state": ({}, {"random_state": 1}),
     },
-    "fourier": {"modulus": ({}, {"modulus": 11}), "harmonics": ({}, {"harmonics": (1, 5)})},
+    "fourier": {
+        "modulus": ({}, {"modulus": 11}),
+        "harmonics": ({}, {"harmonics": (1, 5)}),
+        "smoothness": ({}, {"smoothness": 1.0}),
+    },
     "onehot": {"n_values": ({}, {"n_values": 20})},
     "phasor": {
         "n": ({}, {"n": 13}),
