@@ -25,8 +25,8 @@ class Fourier(Nearest, Encoder):
     :param modulus: p > 0, the period in the unit of x. It must be given; the benchmark passes the task's.
     :param harmonics: the harmonics k themselves, or a number H for 1 … H.
     :param smoothness: s ≥ 0. With 0 all harmonics weigh alike, so that with many of them all numbers but the nearest
-        are about equally unlike; with 1 codes are the less alike the farther apart their numbers, as neighbours, kernels
-        and penalties assume.
+        are about equally unlike; with 1 codes are the less alike the farther apart their numbers, as neighbours,
+        kernels and penalties assume.
     :raises ValueError: for no modulus or one that is not positive, or harmonics that are no positive integers.
 
     >>> Fourier(modulus=24, harmonics=1).fit_transform([[0.0], [6.0]]).round(3).tolist()
