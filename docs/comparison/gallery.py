@@ -23,34 +23,17 @@ by its share of correct answers; chance is 0.04.
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from gallery_entries import PERIOD, Entry, entries
 from numpy.typing import NDArray
-from parts import DOCS, HERE, environment, table, write_parts, write_results
+from parts import DOCS, HERE, SPREAD, environment, table, write_parts, write_results
 from scipy import sparse, stats
-from sklearn.compose import make_column_transformer
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
-
-import encoders
-from encoders import (
-    RDSE,
-    Binary,
-    Cycle,
-    Fourier,
-    OneHot,
-    PairEncoder,
-    Phasor,
-    Random,
-    Residue,
-    Scalar,
-    SDRify,
-    Thermometer,
-)
 
 Numbers = NDArray[np.float64]
 
@@ -58,60 +41,13 @@ RESULTS = HERE / "gallery.json"
 PAGE = DOCS / "gallery.md"
 PICTURES = DOCS / "pictures" / "encoders"
 PACKAGES = ("numpy", "scipy", "scikit-learn")
-VALUES, PERIOD = 96, 24
+VALUES = 96
 SEEDS = 20
 NOISE = 0.1
 ALPHAS = np.logspace(-4, 3, 15)
 
 
-# Encoders
-
-
-class Entry(NamedTuple):
-    """An encoder of the gallery: how it is written, its code of one column, and its code of two operands."""
-
-    words: str
-    single: Any
-    pair: Any
-
-
-def entry(words: str, encoder: Any, pair: Any = None) -> Entry:
-    """An encoder with the default combination of two operands, unless another is given."""
-    return Entry(words, encoder, PairEncoder(encoder) if pair is None else pair)
-
-
-def side_by_side(transformer: Any) -> Any:
-    """The codes of two columns side by side."""
-    return make_column_transformer((transformer, [0]), (transformer, [1]))
-
-
-def entries() -> dict[str, Entry]:
-    """All encoders, by the name of the picture."""
-    sparse_cycle = make_pipeline(Cycle(n=256, period=PERIOD), SDRify(k=32))
-    found = {
-        "onehot": entry("OneHot()", OneHot()),
-        "cycle": entry("Cycle(n=256, period=24)", Cycle(n=256, period=PERIOD)),
-        "fourier": entry("Fourier(modulus=24, harmonics=6)", Fourier(modulus=PERIOD, harmonics=6)),
-        "thermometer": entry("Thermometer(size=48)", Thermometer(size=48)),
-        "binary": entry("Binary()", Binary()),
-        "residue": entry("Residue()", Residue()),
-        "scalar": entry("Scalar(size=108, active_bits=12)", Scalar(size=108, active_bits=12)),
-        "rdse": entry("RDSE(size=256, active_bits=16, resolution=1)", RDSE(size=256, active_bits=16, resolution=1.0)),
-        "random": entry("Random(n=96)", Random(n=96)),
-        "phasor": entry("Phasor(n=48, modulus=24)", Phasor(n=48, modulus=PERIOD)),
-        "sdrify": entry("Cycle(n=256, period=24) → SDRify(k=32)", sparse_cycle, side_by_side(sparse_cycle)),
-    }
-    if "Calendar" in dir(encoders):
-        calendar = make_pipeline(FunctionTransformer(hours_since_monday), encoders.Calendar())
-        found["calendar"] = entry("Calendar()", calendar, side_by_side(calendar))
-    return found
-
-
-def hours_since_monday(values: Any) -> Any:
-    """The values as times, in a data frame: so many hours after the midnight before Monday, 1 January 2024."""
-    import pandas as pd
-
-    return pd.DataFrame({"time": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.ravel(values), unit="h")})
+# Codes
 
 
 def dense(codes: Any) -> Numbers:
@@ -206,7 +142,9 @@ def sum_scores(pair: Any, random: np.random.Generator) -> dict[str, float]:
     codes_NF = dense(pair.fit_transform(pairs))
     readers = RidgeClassifierCV(ALPHAS), KNeighborsClassifier(n_neighbors=1)
     return {
-        name: float(reader.fit(codes_NF[task.train], task.y_N[task.train]).score(codes_NF[task.test], task.y_N[task.test]))
+        name: float(
+            reader.fit(codes_NF[task.train], task.y_N[task.train]).score(codes_NF[task.test], task.y_N[task.test])
+        )
         for name, reader in zip(READERS, readers, strict=True)
     }
 
@@ -239,10 +177,10 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def tables(results: Mapping[str, Any]) -> dict[str, str]:
-    """The text of each part of the page: a table for each reader, and how it was measured."""
+    """The text of each part of the page: tables, pictures, and how it was measured."""
     where, found = results["environment"], results["encoders"]
-    parts = {
-        f"{reader}": table(
+    parts: dict[str, str] = {
+        reader: table(
             ["encoder", "features", *TASKS],
             [
                 [f"`{name}`", str(one["features"]), *(cell(one["scores"][task][reader]) for task in TASKS)]
@@ -252,21 +190,30 @@ def tables(results: Mapping[str, Any]) -> dict[str, str]:
         for reader in READERS
     }
     versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
+    seeds = results["seeds"]
     parts["measured"] = (
-        f"**Numbers.** Mean ± half the width of its 95 % interval (Student's t) over seeds 0 to {results['seeds'] - 1}, "
-        f"n = {results['seeds']}; R², `sum` the share of correct answers. CPU ({where['processor']}), one thread; {versions}."
+        f"**Numbers.** Mean ± half the width of its 95 % interval (Student's t) over seeds 0 to {seeds - 1}, "
+        f"n = {seeds}; R², `sum` the share of correct answers. CPU ({where['processor']}), one thread; {versions}."
     )
+    parts["pictures"] = "\n\n".join(section(name, one) for name, one in entries().items() if name in found)
     return parts
+
+
+def section(name: str, entry: Entry) -> str:
+    """The heading of an encoder, how it is written, what there is to see, and its picture."""
+    picture = f"![{entry.alt}](pictures/encoders/{name}.svg)"
+    words = textwrap.fill(f"`{entry.words}`. {entry.about}", 120, break_long_words=False, break_on_hyphens=False)
+    return f"### `{name}`\n\n{words}\n\n{picture}"
 
 
 def cell(values: Sequence[float]) -> str:
     """A score with its interval.
 
-    >>> cell([0.5, 0.5, 0.5])
-    '0.50 ± 0.00'
+    >>> cell([0.5, 0.5, 0.5]).split()
+    ['0.50', '±', '0.00']
     """
     mean, half = interval(values)
-    return f"{mean:.2f} ± {half:.2f}"
+    return f"{mean:.2f}{SPREAD}{half:.2f}"
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from gallery import READERS, TASKS, Numbers, interval, similarities
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.reports.figures._elements import COLOURS
 from bench.reports.figures._layout import HEADING, SMALL, TEXT, THEMES
@@ -19,9 +20,10 @@ CARD = THEMES["light"]
 BLUE, ORANGE = COLOURS[:2]
 BOTH_SIGNS = LinearSegmentedColormap.from_list("signs", [ORANGE, "#ffffff", BLUE])
 ONE_SIGN = LinearSegmentedColormap.from_list("shades", [(at, colour) for at, colour in SCALE])
-WIDTH, HEIGHT = 640, 560
-SQUARE = 240
-"""Pixels of a picture, and of the sides of its images."""
+WIDTH, HEIGHT = 540, 480
+SQUARE = 190
+"""Pixels of a picture, and of the sides of its images; few, so that letters can be read where a phone shrinks it."""
+LEFT, TOP = 52, 66
 
 
 def draw(path: Path, title: str, codes_NF: Numbers, scores: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
@@ -53,12 +55,12 @@ def _name(axes: Any, across: str, up: str) -> None:
 
 
 def _similarities(page: Figure, codes_NF: Numbers) -> None:
-    axes = _axes(page, 62, 72, SQUARE, SQUARE, "Similarity of two codes")
+    axes = _axes(page, LEFT, TOP, SQUARE, SQUARE, "Similarity of two codes")
     image = axes.imshow(similarities(codes_NF), cmap=BOTH_SIGNS, vmin=-1, vmax=1, interpolation="none")
     _name(axes, "value", "value")
     for set_ticks in (axes.set_xticks, axes.set_yticks):
         set_ticks([0, 24, 48, 72])
-    place = ((62 + SQUARE + 8) / WIDTH, 1 - (72 + SQUARE) / HEIGHT, 9 / WIDTH, SQUARE / HEIGHT)
+    place = ((LEFT + SQUARE + 7) / WIDTH, 1 - (TOP + SQUARE) / HEIGHT, 9 / WIDTH, SQUARE / HEIGHT)
     bar = page.colorbar(image, cax=page.add_axes(place), ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["−1", "0", "1"])
     bar.ax.tick_params(labelsize=SMALL * POINT, labelcolor=CARD.ink, color=CARD.frame, length=3)
@@ -67,18 +69,19 @@ def _similarities(page: Figure, codes_NF: Numbers) -> None:
 
 def _codes(page: Figure, codes_NF: Numbers) -> None:
     low, high = codes_NF.min(), codes_NF.max()
-    axes = _axes(page, 386, 72, SQUARE, SQUARE, f"Codes, from {_short(low)} to {_short(high)}")
+    axes = _axes(page, WIDTH - SQUARE - 14, TOP, SQUARE, SQUARE, f"Codes, from {_short(low)} to {_short(high)}")
     axes.imshow(codes_NF, cmap=ONE_SIGN, vmin=low, vmax=high, aspect="auto", interpolation="none")
     axes.set_yticks([0, 24, 48, 72])
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     _name(axes, "feature", "value")
 
 
 def _short(number: float) -> str:
-    return f"{number:.2g}".replace("-", "−")
+    return f"{round(number, 1) + 0.0:g}".replace("-", "−")
 
 
 def _scores(page: Figure, scores: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    axes = _axes(page, 82, 386, 544, 116, "What a reader tells from them")
+    axes = _axes(page, 76, 326, WIDTH - 76 - 16, 108, "Read from them by")
     looks = {"ridge": (BLUE, "o", -0.16, BLUE), "nearest": (ORANGE, "s", 0.16, CARD.paper)}
     names = {"ridge": "ridge regression", "nearest": "nearest neighbour"}
     places = np.arange(len(TASKS))
@@ -87,7 +90,14 @@ def _scores(page: Figure, scores: Mapping[str, Mapping[str, Sequence[float]]]) -
         means, halves = zip(*(interval(scores[task][reader]) for task in TASKS), strict=True)
         style = {"color": colour, "marker": mark, "markerfacecolor": fill, "markersize": 7 * POINT * 1.3}
         axes.errorbar(
-            means, places + shift, xerr=halves, linestyle="none", elinewidth=1.3, label=names[reader], clip_on=False, **style
+            means,
+            places + shift,
+            xerr=halves,
+            linestyle="none",
+            elinewidth=1.3,
+            label=names[reader],
+            clip_on=False,
+            **style,
         )
     axes.set(xlim=(0, 1), ylim=(len(TASKS) - 0.5, -0.5), yticks=places)
     axes.set_yticklabels(TASKS)

@@ -12,13 +12,17 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent
+SPREAD = "\u00a0±\u00a0"
+"""Between a number and its spread: no line of a table breaks there."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table.
 
-    >>> table(["a", "b"], [["1", "2"]])
-    '| a | b |\\n|---|---|\\n| 1 | 2 |'
+    >>> print(table(["a", "b"], [["1", "2"]]))
+    | a | b |
+    |---|---|
+    | 1 | 2 |
     """
     lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
     return "\n".join([lines[0], f"|{'---|' * len(header)}", *lines[1:]])
@@ -38,8 +42,8 @@ def part_of(page: str, name: str) -> str:
 def with_part(page: str, name: str, text: str) -> str:
     """The page with this text between the two marks of a name.
 
-    >>> with_part("<!-- a -->old<!-- /a --> end", "a", "new")
-    '<!-- a -->\\n\\nnew\\n\\n<!-- /a --> end'
+    >>> with_part("<!-- a -->old<!-- /a --> end", "a", "new").split()
+    ['<!--', 'a', '-->', 'new', '<!--', '/a', '-->', 'end']
     """
     part_of(page, name)
     return re.sub(_pattern(name), lambda found: f"{found[1]}\n\n{text}\n\n{found[3]}", page, count=1, flags=re.DOTALL)
