@@ -1,13 +1,15 @@
 # make run: the main job. make test: all that must hold. make docs: the pages, in docs/_build/html. Each creates the
 # environment first. make links: whether other sites still have what the pages link to, which needs a network. make oldest:
-# encoders alone, without torch, with the oldest releases that they support.
+# encoders alone, without torch, with the oldest releases that they support. make gallery and make comparison: the numbers and
+# pictures of docs/gallery.md and docs/comparison.md, the latter in an environment of its own, with other libraries.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 OLDEST := $(VENV)-oldest
+BESIDE := docs/comparison/.venv
 
-.PHONY: run test oldest lint format golden docs links clean
+.PHONY: run test oldest lint format golden docs links gallery comparison clean
 
 run: $(READY)
 	$(BIN)/python -m bench run --encoder cycle --learner mlp
@@ -37,8 +39,15 @@ docs: $(READY)
 links: $(READY)
 	$(BIN)/python -m sphinx --builder linkcheck --fresh-env --fail-on-warning --quiet docs docs/_build/links
 
+gallery: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/comparison/gallery.py
+
+comparison: $(BESIDE)/.installed
+	$(BESIDE)/bin/python -m pip install --quiet --no-deps --force-reinstall .
+	OMP_NUM_THREADS=1 $(BESIDE)/bin/python docs/comparison/compare.py
+
 clean:
-	rm -rf $(VENV) $(OLDEST) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(BESIDE) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -49,4 +58,9 @@ $(OLDEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet 'scikit-learn==1.8.0' 'numpy==2.0.*' 'scipy==1.13.*'
 	$(OLDEST)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(BESIDE)/.installed: docs/comparison/requirements.txt
+	$(PYTHON) -m venv $(BESIDE)
+	$(BESIDE)/bin/python -m pip install --quiet --requirement $<
 	touch $@

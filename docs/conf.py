@@ -12,7 +12,7 @@ author = copyright = "mod97 contributors"
 release = version_of("mod97")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "from_code"]
-exclude_patterns = ["_build", "_extensions"]
+exclude_patterns = ["_build", "_extensions", "**/.venv"]
 nitpicky = True
 default_role = "literal"
 

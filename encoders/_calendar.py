@@ -1,6 +1,7 @@
 """Dates as codes: the phases of the day, the week, the month and the year, each encoded on its circle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from encoders._base import Missing
 from encoders._check import require, require_choice
 from encoders._page import page_of
 from encoders._typed_bases import BaseEstimator, TransformerMixin
@@ -47,6 +49,9 @@ FIELDS = {
 }
 """How far each period has passed."""
 
+HARMONICS = {"minute": 3, "hour": 12, "weekday": 3, "day_of_month": 2, "month": 2, "day_of_year": 2}
+"""Harmonics of the default code, chosen beside other libraries: docs/comparison.md."""
+
 
 class _Column(NamedTuple):
     """A column as the encoders take it; where a date is missing, its phases are those of 1970."""
@@ -55,6 +60,7 @@ class _Column(NamedTuple):
     phases: dict[str, Phases]
 
 
+@dataclass(eq=False, repr=False)
 class Calendar(TransformerMixin, BaseEstimator):
     """Write every date as its phases in the day, the week, the month and the year, each encoded on a circle.
 
@@ -67,17 +73,19 @@ class Calendar(TransformerMixin, BaseEstimator):
     - ``month``: (month − 1 + share of the month) / 12;
     - ``day_of_year``: (day − 1 + share of the day) / the days of that year, 365 or 366.
 
-    The default code of a phase is three harmonics, (cos 2πkφ, sin 2πkφ), k = 1, 2, 3: `encoders.fourier.Fourier`. One
-    harmonic, the classical code, lets a linear model draw one rise and one fall in a day; three also let it draw two
-    rush hours. Holidays differ between countries and are left to other columns.
+    The default code of a phase is (cos 2πkφ, sin 2πkφ)/k, k = 1 … H: `encoders.fourier.Fourier`. H is 12 for the hour,
+    3 for minute and weekday, 2 for the others. One harmonic, the classical code, lets a linear model draw one rise and
+    one fall in a day; 12 also let it draw two rush hours. The day of the month is not among the default fields: where
+    nothing depends on it, it makes nearest neighbours worse. Holidays differ between countries and are left to other
+    columns.
 
     X (n, columns) is a table of pandas, polars or pyarrow, an array of numpy, or a list of rows, of dates alone; a
     Series, an Index or an Arrow array is one column. Dates have time zones or not and are read to the microsecond.
 
     :param fields: the periods, out of the six above.
     :param encoder: the encoder of a phase, of period 1: one of `encoders` or any transformer of scikit-learn for one
-        column of numbers, cloned and fitted for each field on the phases of all columns; None for
-        ``Fourier(modulus=1, harmonics=3)``; "passthrough" for the phases themselves.
+        column of numbers, or a mapping of fields to such. It is cloned and fitted for each field on the phases of all
+        columns. None is the default code, "passthrough" the phases themselves.
     :param time_zone: a name that `zoneinfo` knows, such as "Europe/Berlin": dates with a time zone are converted to it,
         those without are refused. None reads every date by the clock of its own zone.
     :param missing: "error" refuses missing dates; "zeros" makes all features of a missing date 0; "indicator" does so
@@ -93,21 +101,10 @@ class Calendar(TransformerMixin, BaseEstimator):
     ['when_hour', 'when_weekday']
     """
 
-    encoders_: dict[str, Any]
-    """The fitted encoder of each field; none for "passthrough"."""
-    n_features_in_: int
-
-    def __init__(
-        self,
-        fields: Sequence[str] = ("hour", "weekday", "day_of_month", "day_of_year"),
-        encoder: Any = None,
-        time_zone: str | None = None,
-        missing: Literal["error", "zeros", "indicator"] = "error",
-    ) -> None:
-        self.fields = fields
-        self.encoder = encoder
-        self.time_zone = time_zone
-        self.missing = missing
+    fields: Sequence[str] = ("hour", "weekday", "day_of_year")
+    encoder: Any = None
+    time_zone: str | None = None
+    missing: Missing = "error"
 
     def check(self) -> None:
         """Known fields, at least one; an encoder; a known time zone; a known word for missing dates."""
@@ -115,9 +112,13 @@ class Calendar(TransformerMixin, BaseEstimator):
         known = several and all(isinstance(field, str) and field in FIELDS for field in self.fields)
         known = known and len(set(self.fields)) == len(self.fields)
         require(self, "fields", known, f"a tuple of different words out of {', '.join(map(repr, FIELDS))}")
-        transforms = hasattr(self.encoder, "fit") and hasattr(self.encoder, "transform")
-        usable = self.encoder is None or self.encoder == "passthrough" or transforms
-        require(self, "encoder", usable and not isinstance(self.encoder, type), "a transformer, None or 'passthrough'")
+        several = isinstance(self.encoder, Mapping)
+        fitting = not several or set(self.encoder) == set(self.fields)
+        require(
+            self, "encoder", fitting, f"a mapping of all fields, {', '.join(map(repr, self.fields))}, and no others"
+        )
+        usable = all(map(_is_encoder, self.encoder.values() if several else [self.encoder]))
+        require(self, "encoder", usable, "a transformer, None, 'passthrough', or a mapping of fields to such")
         known_zone = self.time_zone is None or is_zone(self.time_zone)
         require(self, "time_zone", known_zone, "None or the name of a time zone, such as 'Europe/Berlin'")
         require_choice(self, "missing", ("error", "zeros", "indicator"))
@@ -158,19 +159,23 @@ class Calendar(TransformerMixin, BaseEstimator):
             self.feature_names_in_ = names
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self.encoders_ = {}
+        self.encoders_: dict[str, Any] = {}
         self._sizes = dict.fromkeys(self.fields_, 1)
-        for field in self.fields_ if self.encoder != "passthrough" else ():
+        for field in self.fields_:
+            encoder = self._encoder(field)
+            if isinstance(encoder, str):
+                continue
             known = np.concatenate([column.phases[field][~column.missing_N] for column in columns])
             phases = known if len(known) else np.zeros(1)  # all dates of a fold may be missing
-            self.encoders_[field] = clone(self._encoder()).fit(phases[:, np.newaxis])
+            self.encoders_[field] = clone(encoder).fit(phases[:, np.newaxis])
             self._sizes[field] = self._encode(field, phases[:1]).shape[1]
         return columns
 
-    def _encoder(self) -> Any:
+    def _encoder(self, field: str) -> Any:
         from encoders.fourier import Fourier  # where it is used: `encoders` imports this module, but no encoder
 
-        return Fourier(modulus=1, harmonics=3) if self.encoder is None else self.encoder
+        chosen = self.encoder[field] if isinstance(self.encoder, Mapping) else self.encoder
+        return Fourier(modulus=1, harmonics=HARMONICS[field], smoothness=1) if chosen is None else chosen
 
     def _check_columns(self, dates: list[Dates]) -> None:
         names, fitted = _names_of(dates), getattr(self, "feature_names_in_", None)
@@ -238,6 +243,11 @@ class Calendar(TransformerMixin, BaseEstimator):
 
     def _get_doc_link(self) -> str:
         return page_of(type(self))
+
+
+def _is_encoder(value: Any) -> bool:
+    transforms = hasattr(value, "fit") and hasattr(value, "transform") and not isinstance(value, type)
+    return value is None or value == "passthrough" or transforms
 
 
 def _names_of(dates: list[Dates]) -> NDArray[np.object_] | None:

@@ -503,7 +503,7 @@ def test_missing_dates(X: Any) -> None:
 @pytest.mark.parametrize("X", [[[None], [pd.NaT]], pl.DataFrame({"when": [None, None]}), pa.table({"when": [None]})])
 def test_all_dates_may_be_missing(X: Any) -> None:
     codes = Calendar(missing="indicator", time_zone=None).fit_transform(X)
-    assert np.array_equal(codes, np.eye(25)[[24] * len(X)])
+    assert np.array_equal(codes, np.eye(35)[[34] * len(X)])
     with pytest.raises(ValueError, match="row 0 of column"):
         Calendar().fit(X)
 
@@ -519,9 +519,14 @@ def test_encoders_are_fitted_on_known_dates_alone() -> None:
 
 def test_encoders_of_phases() -> None:
     table = pd.DataFrame({"when": [*HOURS, pd.NaT]})
-    three = Calendar(("hour",)).fit_transform(table[:3])
+    usual = Calendar(("hour",)).fit_transform(table[:3])
     phase = np.array([[0.5], [1.5], [2.5]]) / 24
-    assert np.array_equal(three, Fourier(modulus=1, harmonics=3).fit_transform(phase))
+    hours = Fourier(modulus=1, harmonics=12, smoothness=1).fit_transform(phase)
+    assert np.array_equal(usual, hours)
+    mixed = Calendar(("hour", "weekday"), {"hour": None, "weekday": "passthrough"}).fit(table[:3])
+    weekday = Calendar(("weekday",), "passthrough").fit_transform(table[:3])
+    assert np.array_equal(mixed.transform(table[:3]), np.hstack([hours, weekday]))
+    assert mixed.get_feature_names_out()[-1] == "when_weekday"
     clocks = make_pipeline(Cycle(n=16, period=1), SDRify(k=4))
     sparse_clocks = Calendar(("hour", "weekday"), clocks, missing="zeros")
     assert sparse_clocks.fit_transform(table).sum(axis=1).tolist() == [8, 8, 8, 0]
@@ -553,14 +558,14 @@ def test_parameters_set_after_the_fit_wait_for_the_next() -> None:
     codes = calendar.transform([[HOURS[1]]])
     calendar.set_params(fields=("hour", "month"), encoder="passthrough")
     assert np.array_equal(calendar.transform([[HOURS[1]]]), codes)
-    assert len(calendar.get_feature_names_out()) == 6
+    assert len(calendar.get_feature_names_out()) == 24
     assert calendar.fit_transform([[HOURS[1]]]).shape == (1, 2)
 
 
 def test_phases_in_a_pipeline() -> None:
     pipeline = make_pipeline(Calendar(encoder="passthrough"), Cycle(n=64, period=1))
     codes = pipeline.fit_transform(pd.DataFrame({"when": HOURS}))
-    assert codes.shape == (3, 4 * 64)
+    assert codes.shape == (3, 3 * 64)
     assert pipeline.get_feature_names_out()[64] == "when_weekday_0"
 
 
@@ -571,7 +576,7 @@ def test_table_vectorizer(library: Any) -> None:
     out = vectorizer.fit_transform(table)
     assert isinstance(out, library.DataFrame)
     assert list(out.columns)[:2] == ["when_hour_cos1", "when_hour_sin1"]
-    found = out[[f"when_hour_{wave}{k}" for k in (1, 2, 3) for wave in ("cos", "sin")]].to_numpy()
+    found = out[[f"when_hour_{wave}{k}" for k in range(1, 13) for wave in ("cos", "sin")]].to_numpy()
     assert np.array_equal(found, Calendar(("hour",)).fit_transform(table[["when"]]))
     assert vectorizer.transform(table[:2]).shape == (2, out.shape[1])
 
@@ -670,7 +675,11 @@ def test_dates_without_a_zone_are_not_converted(columns: Mapping[str, Any]) -> N
         ({"fields": ("hour", "hour")}, "'fields' parameter"),
         ({"fields": ("hours",)}, "'fields' parameter"),
         ({"fields": [["hour"]]}, "'fields' parameter"),
-        ({"encoder": "fourier"}, "'encoder' parameter of Calendar must be a transformer, None or 'passthrough'"),
+        ({"encoder": "fourier"}, "'encoder' parameter of Calendar must be a transformer, None, 'passthrough', or a"),
+        (
+            {"encoder": {"hour": None}},
+            "must be a mapping of all fields, 'hour', 'weekday', 'day_of_year', and no others",
+        ),
         ({"encoder": Fourier}, "'encoder' parameter"),
         ({"time_zone": "Berlin"}, "'time_zone' parameter of Calendar must be None or the name of a time zone"),
         ({"time_zone": "Europe"}, "'time_zone' parameter"),
@@ -690,7 +699,7 @@ def test_other_columns_than_those_fitted_are_refused() -> None:
         calendar.transform(pl.DataFrame({"then": HOURS}))
     with pytest.raises(ValueError, match="takes as many columns as were fitted, 1, got 2"):
         calendar.transform(pl.DataFrame({"when": HOURS, "then": HOURS}))
-    assert calendar.transform([[HOURS[0]]]).shape == (1, 24)
+    assert calendar.transform([[HOURS[0]]]).shape == (1, 34)
 
 
 def test_a_zone_is_asked_once_a_day_and_no_value_of_a_typed_column_is_looked_at(monkeypatch: Any) -> None:

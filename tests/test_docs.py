@@ -28,7 +28,7 @@ DOCS = ROOT / "docs"
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md")))
-    if "_build" not in path.parts
+    if not {"_build", ".venv"} & {*path.parts}
 }
 MOST_LINES, MOST_WORDS = 120, 1200
 PLANNED = {"run", "sweep", "tune"}
