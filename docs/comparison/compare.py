@@ -22,7 +22,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,8 +43,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-import encoders
-from encoders import Cycle, Fourier, Scalar, SDRify, Thermometer
+from encoders import Calendar, Cycle, Fourier, Scalar, SDRify, Thermometer
 
 Matrix = Any
 """(N, F), a numpy array or a sparse matrix."""
@@ -135,15 +133,10 @@ def by_field(make: Callable[[str], Any], *names: str) -> Any:
     return make_pipeline(FunctionTransformer(fields), make_column_transformer(*chosen))
 
 
-def fourier(harmonics: Sequence[int], weighted: bool = False) -> Any:
-    """Harmonics of a day, a week and a year; with weights, lower ones count for more."""
+def fourier(harmonics: Sequence[int], smoothness: float = 0.0) -> Any:
+    """Harmonics of a day, a week and a year; with smoothness, lower ones count for more."""
     wanted = dict(zip(PERIODS, harmonics, strict=True))
-
-    def make(name: str) -> Any:
-        encoder = Fourier(modulus=PERIODS[name], harmonics=wanted[name])
-        return make_pipeline(encoder, FunctionTransformer(divided)) if weighted else encoder
-
-    return by_field(make)
+    return make_pipeline(FunctionTransformer(fields), Fourier(dict(PERIODS), wanted, smoothness))
 
 
 def periodic_splines(counts: Sequence[int]) -> Any:
@@ -212,19 +205,15 @@ def of_skrub() -> Iterator[Way]:
 def of_mod97() -> Iterator[Way]:
     """The encoders of this project."""
     way = partial(Way, "mod97")
-    if "Calendar" in dir(encoders):
-        yield way("`Calendar()`", encoders.Calendar())
-        phases = make_pipeline(Fourier(modulus=1, harmonics=12), FunctionTransformer(divided))
-        yield way(
-            "`Calendar`, 12 + 12 + 12 harmonics, the k-th divided by k",
-            encoders.Calendar(fields=tuple(PERIODS), encoder=phases),
-        )
+    yield way("`Calendar()`: `Fourier`, 12 + 3 + 2 harmonics, `smoothness=1`", Calendar())
+    continuous = Fourier(modulus=1, harmonics=12, smoothness=1)
+    yield way("`Calendar`, 12 + 12 + 12 harmonics, `smoothness=1`", Calendar(encoder=continuous))
+    yield way("`Calendar`, with the day of the month", Calendar(fields=(*PERIODS, "day_of_month")))
     yield way("`Fourier`, default harmonics: 8 + 8 + 8", by_field(lambda name: Fourier(modulus=PERIODS[name])))
     for harmonics in ((1, 1, 1), (8, 3, 2), (12, 3, 2)):
         yield way(f"`Fourier`, {_words(harmonics)} harmonics", fourier(harmonics))
-    yield way("`Fourier`, 12 + 3 + 2 harmonics, the k-th divided by k", fourier((12, 3, 2), weighted=True))
-    sparse_output = {"sparse_output": True} if "sparse_output" in signature(SDRify).parameters else {}
-    sdr = SDRify(k=24, **sparse_output)
+    yield way("`Fourier`, 12 + 3 + 2 harmonics, `smoothness=1`", fourier((12, 3, 2), smoothness=1))
+    sdr = SDRify(k=24, sparse_output=True)
     yield way(
         "`Cycle(n=96)` → `SDRify(k=24)`",
         by_field(lambda name: make_pipeline(Cycle(n=96, period=PERIODS[name]), sdr)),
@@ -242,11 +231,6 @@ def periodic_scalar(name: str) -> Scalar:
     """A run of bits that goes around."""
     size, active = RUNS[name]
     return Scalar(size=size, active_bits=active, minimum=0, maximum=PERIODS[name], periodic=True, sparse_output=True)
-
-
-def divided(codes_NF: Numbers) -> Numbers:
-    """Cosine and sine of the k-th harmonic divided by k, so that a difference in a low one counts for more."""
-    return codes_NF / np.repeat(np.arange(1, codes_NF.shape[1] // 2 + 1), 2)
 
 
 def _words(counts: Sequence[int]) -> str:

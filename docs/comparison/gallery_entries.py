@@ -8,11 +8,11 @@ from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-import encoders
 from bench.specs import registry
 from encoders import (
     RDSE,
     Binary,
+    Calendar,
     Cycle,
     Fourier,
     OneHot,
@@ -98,8 +98,8 @@ def of_one_each() -> dict[str, Entry]:
             "about a half at smooth; the nearest neighbour 1 at lookup.",
         ),
         "residue": Entry.of(
-            "Residue()",
-            Residue(),
+            "Residue(moduli=(5, 7, 8, 9))",
+            Residue(moduli=(5, 7, 8, 9)),
             "Remainders by 5, 7, 8 and 9: thin diagonals at the distances that one of them divides. Values below "
             "2,520 have codes of their own.",
             "Thin diagonals at multiples of 5, 7, 8 and 9, the main one darkest. The nearest neighbour scores 1 at "
@@ -189,10 +189,8 @@ def of_order() -> dict[str, Entry]:
 
 
 def of_dates() -> dict[str, Entry]:
-    """Codes of dates, where there are some."""
-    if "Calendar" not in dir(encoders):
-        return {}
-    calendar = make_pipeline(FunctionTransformer(hours_since_monday), encoders.Calendar())
+    """Codes of dates."""
+    calendar = make_pipeline(FunctionTransformer(hours_since_monday), Calendar())
     return {
         "calendar": Entry.side_by_side(
             "Calendar()",
