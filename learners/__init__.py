@@ -9,8 +9,9 @@ A public module of this package holds one learner, the class that the module is 
 """
 
 from encoders._plugins import lazy
-from learners._base import Learner, Look, Problem, Setting, Training
+from learners._base import Learner, Look, Setting, Training
 from learners._closed_form import ClosedForm
+from learners._problem import Problem
 
 __all__ = ["ClosedForm", "Learner", "Look", "Problem", "Setting", "Training"]
 

@@ -14,12 +14,13 @@ from torch.nn import functional as F
 
 from encoders import Codes
 from encoders._check import require
-from learners._base import Learner, Problem, Setting, Training
+from learners._base import Learner, Setting, Training
 from learners._fleet.training import FleetTraining
 from learners._fleet.update_rule import FleetLearner
 from learners._hyperparameters import check_fields, defaults, hyperparameter, with_role
 from learners._nets.losses import LOSSES, Loss
 from learners._nets.modules import Network
+from learners._problem import Problem
 from learners.optim import AdamW, Part, Transformation, check_chain, hyper_of, part_name, transformation_of
 
 LARGEST_SEED = 2**31 - 1

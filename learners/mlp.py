@@ -6,16 +6,23 @@ from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from encoders import Codes
-from learners._base import Learner, Problem, Solitary, Solo, State
+from learners._base import Learner
 from learners._hyperparameters import check_fields, hyperparameter
+from learners._one_by_one import Solitary, Solo
+from learners._problem import Problem, State
 
 LARGEST_SEED = 2**31 - 1
 NEVER = 10**9
+
+
+def _classifies(learner: "MLP") -> bool:
+    return learner.head == "classifier"
 
 
 @dataclass(eq=False, repr=False)
@@ -49,6 +56,7 @@ class MLP(Solitary):
     """
 
     version = 1
+    takes_sparse = True
     budget_parameter = "epochs"
     fit_parameters = ("epochs",)
     example: ClassVar = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "epochs": 60, "random_state": 0}
@@ -106,10 +114,15 @@ class MLP(Solitary):
             scores = np.maximum(scores, 0) / np.maximum(scores, 0).sum(axis=1, keepdims=True)
         return -np.log(np.maximum(scores[np.arange(len(y)), y].astype(np.float64), np.finfo(np.float32).tiny))
 
-    def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
+    @available_if(_classifies)
+    def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
+        """Probabilities (N, C) of ``head="classifier"``: softmax. The regressor has `decision_function`."""
+        return self.scores(X)
+
+    def _scores(self, X: Any) -> NDArray[np.floating]:
         if isinstance(self.model_, MLPClassifier):
             return self.model_.predict_proba(X)
-        return self.model_.predict(X).reshape(len(X), -1)
+        return self.model_.predict(X).reshape(X.shape[0], -1)
 
     def embed(self, codes: Codes) -> NDArray[np.floating]:
         """The image of every code under the first layer, (S, U, D)."""

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from learners._base import Problem
 from learners._fleet.group import SHARED, Group, Tensors, padded
 from learners._fleet.update_rule import FleetLearner, Rule
+from learners._problem import Problem
 
 
 def first_group(

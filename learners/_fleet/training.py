@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learners._base import Learner, Look, Problem, Rows, Setting, State, Training
+from learners._base import Learner, Look, Setting, Training
 from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
 from learners._fleet.feed import BLOCK, Feed, batch_rows
@@ -22,6 +22,7 @@ from learners._fleet.program_cache import sources_known
 from learners._fleet.start import first_group
 from learners._fleet.update_rule import FleetLearner, Rule
 from learners._kernels.products import LARGEST_TABLE, tensor_cores
+from learners._problem import Problem, Rows, State
 
 
 class FleetTraining(Training):
