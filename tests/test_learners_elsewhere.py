@@ -1,5 +1,8 @@
 """Learners as other people's work uses them: their scores, sparse rows, and what scikit-learn builds around them."""
 
+import re
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from test_learner_contract import ANSWERS, CODES, small
 
+from bench.specs import registry
 from learners import KNN, MLP, ClosedForm, Quadratic, Ridge
 
 every_learner = pytest.mark.parametrize("name", discovered("learner"))
@@ -16,6 +20,28 @@ every_learner = pytest.mark.parametrize("name", discovered("learner"))
 X = CODES.dense()
 FORMS = (sparse.csr_array, sparse.csc_array, sparse.csr_matrix, sparse.csc_matrix)
 """Sparse rows that are taken without a copy, and some that are turned first."""
+
+
+# Names
+
+
+@pytest.mark.parametrize("kind", ["learner", "optimizer"])
+def test_type_checkers_see_every_class(kind: registry.Kind) -> None:
+    """A newcomer adds one line, which this test names."""
+    package = import_module(registry.PACKAGES[kind])
+    source = Path(str(package.__file__)).read_text()
+    found = [listing.target.split(":") for listing in registry.listings(kind).values() if not listing.registered]
+    assert len(found) >= 7
+    wanted = {f"from {module} import {name} as {name}" for module, name in found}
+    missing = sorted(line for line in wanted if f"    {line}\n" not in source)
+    assert not missing, f"`if TYPE_CHECKING:` in {package.__file__} lacks: {'; '.join(missing)}"
+    stale = {line.strip() for line in re.findall(r"^    from .* import .* as .*$", source, re.MULTILINE)} - wanted
+    assert not stale
+
+
+def test_packages_say_that_they_are_typed() -> None:
+    for package in ("learners", "bench"):
+        assert Path(str(import_module(package).__file__)).with_name("py.typed").exists()
 
 
 # Scores
