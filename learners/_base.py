@@ -82,6 +82,10 @@ class Training(ABC):
     def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
         """Evaluate each replica on rows of its codes."""
 
+    def diverged(self, replica: int) -> bool:
+        """Whether weights are no longer finite: by a look, unless a training knows without one."""
+        return bool(self.look([replica], [np.arange(1)]).diverged[0])
+
     @abstractmethod
     def state(self, replica: int) -> State:
         """Everything that is needed to continue later; empty where continuing changes nothing."""
@@ -186,12 +190,23 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
         :param classes: all classes that exist, where y may miss some.
         :raises ValueError: for a parameter out of range, or labels that are not among ``classes``.
         """
+        return self._fit(X, y, classes)
+
+    def _fit(
+        self, X: ArrayLike | Codes, y: ArrayLike, classes: ArrayLike | None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         self.check()
-        problem = problem_of(self, X, y, classes)
+        problem = problem_of(self, X, y, classes, sample_weight)
         steps = self.default_steps(len(problem.train))
-        training = self.begin([self], [problem], Setting(steps=steps, looks=1))
+        return self._finish(self.begin([self], [problem], Setting(steps=steps)), steps)
+
+    def _finish(self, training: Training, steps: int) -> Self:
+        """Train for so many updates, and become the learner that results.
+
+        :raises ValueError: where its weights are no longer finite.
+        """
         training.advance(steps, [0])
-        if training.look([0], [np.arange(1)]).diverged.any():
+        if training.diverged(0):
             raise ValueError(f"{type(self).__name__} diverged: its weights are no longer finite.")
         training.learner(0)
         return self

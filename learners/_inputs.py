@@ -18,26 +18,55 @@ def rows_of(learner: Any, X: ArrayLike | Codes) -> Any:
     return _taken(learner, validate_data(learner, given, accept_sparse="csr", dtype=np.float32, reset=False))
 
 
-def problem_of(learner: Any, X: ArrayLike | Codes, y: ArrayLike, classes: ArrayLike | None) -> Problem:
+def problem_of(
+    learner: Any,
+    X: ArrayLike | Codes,
+    y: ArrayLike,
+    classes: ArrayLike | None,
+    sample_weight: ArrayLike | None = None,
+) -> Problem:
     """What a learner shall learn. Its ``classes_`` and number of features become those of X, y and ``classes``.
 
     :param learner: a `Learner`, which is above this module.
     :param classes: all classes that exist, where y may miss some.
-    :raises ValueError: for labels that are not among ``classes``, or columns that do not divide into slots.
+    :param sample_weight: of each row, (N,). Rows of weight 0 are left out, as if they had not been given.
+    :raises ValueError: for labels that are not among ``classes``, weights that cannot be, or columns that do not divide
+        into slots.
     """
     given = X.dense() if isinstance(X, Codes) else X
     matrix, labels = validate_data(learner, given, y, accept_sparse="csr", dtype=np.float32)
     check_classification_targets(labels)
+    rows, weight = _taken(learner, matrix), None
+    if sample_weight is not None:
+        weight = _weights(learner, sample_weight, len(labels))
+        counted = np.flatnonzero(weight)
+        rows, labels, weight = rows[counted], labels[counted], weight[counted]
+        X = X[counted] if isinstance(X, Codes) else X
     learner.classes_ = np.unique(labels if classes is None else np.asarray(classes))
     unknown = np.setdiff1d(labels, learner.classes_)
     if unknown.size:
         raise ValueError(f"The labels of {type(learner).__name__} must be among classes, got {unknown[0]!r}.")
     y_N, n_classes = np.searchsorted(learner.classes_, labels), len(learner.classes_)
-    rows = _taken(learner, matrix)
     if issparse(rows):
-        return SparseProblem(rows, y_N, n_classes)
+        return SparseProblem(rows, y_N, n_classes, weight)
     codes = X if isinstance(X, Codes) else _codes(learner, rows)
-    return Problem(codes, np.arange(len(codes)), y_N, n_classes)
+    return Problem(codes, np.arange(len(codes)), y_N, n_classes, weight)
+
+
+def _weights(learner: Any, sample_weight: ArrayLike, n: int) -> NDArray[np.float64]:
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n,):
+        found = f"the shape {weight.shape}"
+    elif not (usual := np.isfinite(weight) & (weight >= 0)).all():
+        found = repr(float(weight[~usual][0]))
+    elif not weight.any():
+        found = "zeros alone"
+    else:
+        return weight
+    raise ValueError(
+        f"The sample_weight of {type(learner).__name__} must be a finite number >= 0 for each of the {n} rows, "
+        f"not zero for all, got {found}."
+    )
 
 
 def _taken(learner: Any, matrix: Any) -> Any:

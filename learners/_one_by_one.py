@@ -81,6 +81,10 @@ class OneByOne(Training):
         scores = np.stack([np.pad(s, ((0, longest - len(s)), (0, 0))) for s in said])
         return Look(scores, {}, np.array([solo.diverged for solo in solos]))
 
+    def diverged(self, replica: int) -> bool:
+        """Whether weights are no longer finite."""
+        return self._solos[replica].diverged
+
     def state(self, replica: int) -> State:
         """Arrays by name."""
         return self._solos[replica].state()

@@ -24,12 +24,14 @@ class Problem:
     :param train: the training rows of ``codes``, (N,).
     :param y: the class of each training row, (N,) integers in [0, n_classes).
     :param n_classes: C; a small training set may miss some classes.
+    :param weight: how much each training row counts, (N,) numbers > 0; None where all count the same.
     """
 
     codes: Codes
     train: Rows
     y: NDArray[np.intp]
     n_classes: int
+    weight: NDArray[np.float64] | None = None
 
     @property
     def matrix(self) -> Any:
@@ -42,12 +44,19 @@ class SparseProblem(Problem):
 
     :param rows: (N, F).
     :param y: the class of each row, (N,).
+    :param weight: of each row, (N,), or None.
     """
 
     rows: Any
 
-    def __init__(self, rows: csr_array | csr_matrix, y: NDArray[np.intp], n_classes: int) -> None:
-        vars(self).update(rows=rows, train=np.arange(len(y)), y=y, n_classes=n_classes)
+    def __init__(
+        self,
+        rows: csr_array | csr_matrix,
+        y: NDArray[np.intp],
+        n_classes: int,
+        weight: NDArray[np.float64] | None = None,
+    ) -> None:
+        vars(self).update(rows=rows, train=np.arange(len(y)), y=y, n_classes=n_classes, weight=weight)
 
     @property
     def matrix(self) -> Any:

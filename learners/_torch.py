@@ -1,6 +1,6 @@
 """What torch learners share: hyperparameters of training, rules for them, and what the fleet needs to train them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
@@ -20,6 +20,7 @@ from learners._fleet.update_rule import FleetLearner
 from learners._hyperparameters import check_fields, defaults, hyperparameter, with_role
 from learners._nets.losses import LOSSES, Loss
 from learners._nets.modules import Network
+from learners._outside import Weighted
 from learners._problem import Problem
 from learners.optim import AdamW, Part, Transformation, check_chain, hyper_of, part_name, transformation_of
 
@@ -31,8 +32,13 @@ OF_CHAIN: Final = "optimizer__"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TorchLearner(FleetLearner):
+class TorchLearner(Weighted, FleetLearner):
     """A learner that is a module and a loss for one replica.
+
+    With weights of rows, the loss of a batch of B is (1/B) Σ wᵢ ℓᵢ, weights divided by their mean over all training
+    rows: their scale makes no difference, and the mean over batches is the weighted loss of all rows. (Divided by its
+    own Σ wᵢ, as in scikit-learn's networks, a batch would count as much as any other whatever it weighs, and at B = 1
+    weights would do nothing.) The first weights of the net are drawn as without weights of rows. FLOPs leave them out.
 
     A hyperparameter of training is declared here once, by a line of this text and a field below. A subclass declares
     its own hyperparameters in front, and repeats a field only to change its default.
@@ -50,6 +56,10 @@ class TorchLearner(FleetLearner):
     precisions: ClassVar[tuple[str, ...]] = ("float32", "tf32", "bfloat16")
     budget_parameter = "steps"
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
+    inapplicable_checks: ClassVar[Mapping[str, str]] = {
+        f"check_sample_weight_equivalence_on_{kind}_data": "batches are drawn from rows, and nets scaled by them"
+        for kind in ("dense", "sparse")
+    }
 
     loss: Loss = "cross-entropy"
     optimizer: Sequence[Part] | Part | None = hyperparameter(None, role="part")  # noqa: RUF009

@@ -15,6 +15,7 @@ from encoders import Codes
 from learners._base import Learner
 from learners._hyperparameters import check_fields, hyperparameter
 from learners._one_by_one import Solitary, Solo
+from learners._outside import Weighted
 from learners._problem import Problem, State
 
 LARGEST_SEED = 2**31 - 1
@@ -26,14 +27,15 @@ def _classifies(learner: "MLP") -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class MLP(Solitary):
+class MLP(Weighted, Solitary):
     """A multi-layer perceptron trained by Adam, as scikit-learn implements it.
 
     ``head="regressor"``: outputs f(x) of `sklearn.neural_network.MLPRegressor` fit one-hot targets; a batch of n
     minimises (1/2n) (Σ ‖f(x) − onehot‖² + α ‖W‖²), a sum over classes, though the loss on the curve is their mean; the
     largest output wins. ``head="classifier"``: `MLPClassifier`, softmax and cross-entropy. Training goes on for the
     whole budget in float32: no tolerance, no early stop, a fresh shuffle every epoch that depends on the seed and the
-    epoch's number alone. It can be evaluated after whole epochs.
+    epoch's number alone. It can be evaluated after whole epochs. With weights w the sum over a batch is
+    Σ wᵢ ‖f(xᵢ) − onehot‖² and n is Σ wᵢ, as if a row of weight 2 were given twice.
 
     NOTE: ``alpha`` is coupled decay, part of the gradient that Adam normalises; decoupled decay is another learner.
 
@@ -59,6 +61,10 @@ class MLP(Solitary):
     takes_sparse = True
     budget_parameter = "epochs"
     fit_parameters = ("epochs",)
+    inapplicable_checks: ClassVar = {
+        f"check_sample_weight_equivalence_on_{kind}_data": "it compares seven digits, more than float32 sums keep"
+        for kind in ("dense", "sparse")
+    }
     example: ClassVar = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "epochs": 60, "random_state": 0}
 
     hidden_layer_sizes: tuple[int, ...] = (400, 200, 200, 200, 200, 200)
@@ -164,11 +170,13 @@ class _Epochs(Solo):
         # A fixed integer would repeat one shuffle; a stream would make an epoch depend on all earlier ones.
         epoch_seed = np.random.SeedSequence([self.seed, self.step // self.per_epoch]).generate_state(1)[0]
         network.random_state = int(epoch_seed)
-        everything = {} if self.learner.head == "regressor" else {"classes": np.arange(self.problem.n_classes)}
+        more: dict[str, Any] = {} if self.problem.weight is None else {"sample_weight": self.problem.weight}
+        if self.learner.head == "classifier":
+            more["classes"] = np.arange(self.problem.n_classes)
         try:
             with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
                 warnings.filterwarnings("ignore", category=RuntimeWarning)
-                network.partial_fit(self._rows, self._targets, **everything)
+                network.partial_fit(self._rows, self._targets, **more)
         except ValueError as error:
             if "non-finite" not in str(error):
                 raise

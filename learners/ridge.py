@@ -9,16 +9,18 @@ from sklearn.linear_model import Ridge as RidgeRegression
 
 from encoders._check import require_number
 from learners._closed_form import ClosedForm
+from learners._outside import Weighted
 
 ITERATIVE: Final[dict[str, Any]] = {"solver": "sparse_cg", "tol": 1e-10}
 """How sparse rows are solved, which are never written out. scikit-learn's usual tolerance is 1e-4."""
 
 
-class Ridge(ClosedForm):
+class Ridge(Weighted, ClosedForm):
     """The linear map W, b with the smallest ‖XW + b − Y‖² + α‖W‖²; the largest output wins. Y is one-hot.
 
     It learns no features. As a probe it shows how much of a task the encoding alone solves. Sparse rows are solved by
-    conjugate gradients without being written out, to a residual of 1e-10.
+    conjugate gradients without being written out, to a residual of 1e-10. A weight multiplies the squared error of its
+    row: a row of weight 2 is a row given twice.
 
     Source: Hoerl & Kennard 1970 (doi 10.1080/00401706.1970.10488634); computed by scikit-learn.
 
@@ -45,10 +47,10 @@ class Ridge(ClosedForm):
         """α > 0."""
         require_number(self, "alpha", above=0)
 
-    def _solve(self, X: Any, targets_NC: NDArray[np.float32]) -> Any:
+    def _solve(self, X: Any, targets_NC: NDArray[np.float32], weight: NDArray[np.float64] | None = None) -> Any:
         # float64: the normal equations square the condition number of a code.
-        how = ITERATIVE if issparse(X) else {}
-        return RidgeRegression(alpha=self.alpha, **how).fit(X.astype(np.float64), targets_NC.astype(np.float64))
+        solver = RidgeRegression(alpha=self.alpha, **(ITERATIVE if issparse(X) else {}))
+        return solver.fit(X.astype(np.float64), targets_NC.astype(np.float64), sample_weight=weight)
 
     def _scores(self, X: Any) -> NDArray[np.floating]:
         return self.model_.predict(X.astype(np.float64)).reshape(X.shape[0], -1)

@@ -218,6 +218,11 @@ class FleetTraining(Training):
         self.compiler.sharers = self.occupancy.sharers(group)
         return LookProgram(self.rule, group, pieces_RNS, lengths, self.setting.looks, whole, self.compiler)
 
+    def diverged(self, replica: int) -> bool:
+        """Whether weights are no longer finite, without the program of a look."""
+        group, row = self.occupancy.find(replica)
+        return not all(bool(x[row].isfinite().all()) for x in group.params.values())
+
     # Keeping
 
     def state(self, replica: int) -> State:
