@@ -209,7 +209,11 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
         if training.diverged(0):
             raise ValueError(f"{type(self).__name__} diverged: its weights are no longer finite.")
         training.learner(0)
+        self._keep(training)
         return self
+
+    def _keep(self, training: Training) -> None:
+        """Keep what it takes to go on with a training beside the learner itself: nothing, unless one says otherwise."""
 
     def predict(self, X: ArrayLike | Codes) -> NDArray[Any]:
         """The class of highest score for each row of X, (N,)."""

@@ -24,17 +24,19 @@ def problem_of(
     y: ArrayLike,
     classes: ArrayLike | None,
     sample_weight: ArrayLike | None = None,
+    goes_on: bool = False,
 ) -> Problem:
     """What a learner shall learn. Its ``classes_`` and number of features become those of X, y and ``classes``.
 
     :param learner: a `Learner`, which is above this module.
     :param classes: all classes that exist, where y may miss some.
     :param sample_weight: of each row, (N,). Rows of weight 0 are left out, as if they had not been given.
+    :param goes_on: its classes and number of features stay, and X, y and ``classes`` must fit them.
     :raises ValueError: for labels that are not among ``classes``, weights that cannot be, or columns that do not divide
         into slots.
     """
     given = X.dense() if isinstance(X, Codes) else X
-    matrix, labels = validate_data(learner, given, y, accept_sparse="csr", dtype=np.float32)
+    matrix, labels = validate_data(learner, given, y, accept_sparse="csr", dtype=np.float32, reset=not goes_on)
     check_classification_targets(labels)
     rows, weight = _taken(learner, matrix), None
     if sample_weight is not None:
@@ -42,7 +44,12 @@ def problem_of(
         counted = np.flatnonzero(weight)
         rows, labels, weight = rows[counted], labels[counted], weight[counted]
         X = X[counted] if isinstance(X, Codes) else X
-    learner.classes_ = np.unique(labels if classes is None else np.asarray(classes))
+    known = labels if classes is None else np.asarray(classes)
+    if not goes_on:
+        learner.classes_ = np.unique(known)
+    elif classes is not None and not np.array_equal(learner.classes_, np.unique(known)):
+        owner, before = type(learner).__name__, learner.classes_.tolist()
+        raise ValueError(f"The classes of {owner} must be those of before, {before}, got {np.unique(known).tolist()}.")
     unknown = np.setdiff1d(labels, learner.classes_)
     if unknown.size:
         raise ValueError(f"The labels of {type(learner).__name__} must be among classes, got {unknown[0]!r}.")

@@ -15,12 +15,13 @@ from torch.nn import functional as F
 from encoders import Codes
 from encoders._check import require
 from learners._base import Learner, Setting, Training
+from learners._fleet.going_on import go_on, kept
 from learners._fleet.training import FleetTraining
 from learners._fleet.update_rule import FleetLearner
 from learners._hyperparameters import check_fields, defaults, hyperparameter, with_role
 from learners._nets.losses import LOSSES, Loss
 from learners._nets.modules import Network
-from learners._outside import Weighted
+from learners._outside import Incremental
 from learners._problem import Problem
 from learners.optim import AdamW, Part, Transformation, check_chain, hyper_of, part_name, transformation_of
 
@@ -32,7 +33,7 @@ OF_CHAIN: Final = "optimizer__"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TorchLearner(Weighted, FleetLearner):
+class TorchLearner(Incremental, FleetLearner):
     """A learner that is a module and a loss for one replica.
 
     With weights of rows, the loss of a batch of B is (1/B) Σ wᵢ ℓᵢ, weights divided by their mean over all training
@@ -205,6 +206,16 @@ class TorchLearner(Weighted, FleetLearner):
         return FleetTraining(learners, problems, setting)
 
     # On its own
+
+    def _keep(self, training: Training) -> None:
+        assert isinstance(training, FleetTraining)
+        self.training_state_ = kept(training)
+
+    def _going_on(self, problem: Problem) -> Training:
+        training = FleetTraining([clone(self)], [problem])  # which draws another seed than this learner's, not from it
+        go_on(training, self.model_, getattr(self, "training_state_", None))
+        training.learners[0] = self
+        return training
 
     def losses(self, scores: Any, y: Any) -> Any:
         """The training loss of each example."""

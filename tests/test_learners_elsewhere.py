@@ -1,5 +1,6 @@
 """Learners as other people's work uses them: their scores, sparse rows, and what scikit-learn builds around them."""
 
+import pickle
 import re
 from importlib import import_module
 from pathlib import Path
@@ -8,15 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 from contract import discovered
+from joblib import parallel_config
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import make_classification
+from sklearn.ensemble import AdaBoostClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 from test_learner_contract import ANSWERS, CODES, ROWS, small
 
 from bench.specs import registry
 from learners import KNN, MLP, ClosedForm, Problem, Quadratic, Ridge, TorchMLP
+from learners import _torch as torch_learners
 from learners._fleet.feed import batch_rows
-from learners.optim import SGD
+from learners._fleet.training import FleetTraining
+from learners.optim import SGD, AdamW, GrokFastMA, ScheduleFreeAdamW, WeightNoise
 
 every_learner = pytest.mark.parametrize("name", discovered("learner"))
 
@@ -145,7 +156,6 @@ def test_a_sparse_matrix_divides_into_slots() -> None:
 # Weights of rows
 
 WEIGHTED = ["forward-forward", "mlp", "quadratic", "ridge", "torch-mlp", "transformer"]
-every_weighted = pytest.mark.parametrize("name", WEIGHTED)
 WEIGHTS = np.random.default_rng(0).integers(0, 4, 25)
 
 
@@ -166,7 +176,7 @@ def test_who_takes_weights() -> None:
         KNN().fit(X, ANSWERS, sample_weight=WEIGHTS)  # type: ignore[call-arg]
 
 
-@every_weighted
+@pytest.mark.parametrize("name", ["forward-forward", "mlp", "quadratic", "ridge", "torch-mlp"])
 def test_a_weight_is_a_number_of_equal_rows(name: str) -> None:
     weighted, repeated = in_full_batches(name), in_full_batches(name)
     weighted.fit(X, ANSWERS, sample_weight=WEIGHTS, classes=range(5))
@@ -263,3 +273,176 @@ def test_weights_that_cannot_be(weight: Any, found: str) -> None:
     rule = "The sample_weight of Ridge must be a finite number >= 0 for each of the 25 rows, not zero for all, got "
     with pytest.raises(ValueError, match=f"^{re.escape(rule + found)}.$"):
         Ridge().fit(X, ANSWERS, sample_weight=weight)
+
+
+# Going on
+
+INCREMENTAL = ["forward-forward", "mlp", "quadratic", "torch-mlp", "transformer"]
+BATCHES_OF_ROWS: dict[str, Any] = {
+    "mlp-classifier": MLP((8,), head="classifier", batch_size=10, random_state=0),
+    "dropout": TorchMLP((8,), dropout=0.3, batch_size=0, random_state=0),
+    "lora": TorchMLP((8, 8), lora_rank=2, batch_size=0, random_state=0),
+    "averages": Quadratic(width=8, optimizer=[GrokFastMA(window=3), ScheduleFreeAdamW(warmup=4)], random_state=0),
+    "noise": Quadratic(width=8, optimizer=[WeightNoise(sigma=0.1), AdamW(decay="to-init")], random_state=0),
+}
+
+
+def of_steps(learner: Any, passes: int) -> Any:
+    return learner.set_params(**{learner.budget_parameter: passes})
+
+
+def test_who_goes_on() -> None:
+    assert [name for name in registry.listings("learner") if hasattr(small(name), "partial_fit")] == INCREMENTAL
+
+
+@pytest.mark.parametrize("name", ["forward-forward", "mlp", "quadratic", "torch-mlp", *BATCHES_OF_ROWS])
+def test_calls_on_the_same_rows_are_one_training(name: str) -> None:
+    """Whatever of `fit` and `partial_fit` they are, pickled or not; shuffles of `mlp` go on, too."""
+    learner = clone(BATCHES_OF_ROWS[name]) if name in BATCHES_OF_ROWS else in_full_batches(name)
+    if name == "mlp":
+        learner.set_params(batch_size=10)
+    straight = of_steps(clone(learner), 6).fit(X, ANSWERS)
+    called = clone(learner)
+    for _ in range(3):
+        called.partial_fit(X, ANSWERS, classes=range(5))
+    called = pickle.loads(pickle.dumps(called)).partial_fit(X, ANSWERS)
+    again = of_steps(clone(learner), 4).fit(X, ANSWERS)
+    for gone_on in (called, again):
+        for _ in range(2):
+            gone_on.partial_fit(X, ANSWERS)
+        assert np.allclose(gone_on.scores(X), straight.scores(X), rtol=1e-4, atol=1e-5)
+    assert not hasattr(clone(called), "model_")
+
+
+def test_a_pass_sees_each_row_once_in_an_order_of_its_own() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Watched(FleetTraining):
+        def _draw(self, group: Any, block: int, row: int, into_KB: Any) -> None:
+            super()._draw(group, block, row, into_KB)
+            seen.append(tuple(into_KB[: self.sizes[0], 0].tolist()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_learners, "FleetTraining", Watched)
+        learner = Quadratic(width=4, batch_size=1, random_state=0)
+        for rows in (9, 9, 5):
+            learner.partial_fit(X[:rows], ANSWERS[:rows], classes=range(5))
+    assert [sorted(order) for order in seen] == [list(range(9)), list(range(9)), list(range(5))]
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("name", ["mlp", "quadratic", "torch-mlp"])
+def test_later_rows_may_be_fewer_and_are_learned_from(name: str) -> None:
+    learner = small(name).partial_fit(X, ANSWERS, classes=[*range(5), 7])
+    assert learner.scores(X).shape == (25, 6)
+    before = learner.score(X, ANSWERS)
+    for _ in range(50 if name == "mlp" else 20):
+        learner.partial_fit(X[:15], ANSWERS[:15])
+        learner.partial_fit(sparse.csr_array(X[10:]), ANSWERS[10:], sample_weight=1.0 + ANSWERS[10:])
+    assert learner.score(X, ANSWERS) > max(before, 0.8)
+
+
+@pytest.mark.parametrize("name", ["mlp", "quadratic"])
+def test_what_cannot_go_on_is_refused(name: str) -> None:
+    learner = small(name)
+    owner = type(learner).__name__
+    with pytest.raises(ValueError, match=f"^The classes of {owner} must be passed on the first call to partial_fit.$"):
+        learner.partial_fit(X, ANSWERS)
+    learner.partial_fit(X[ANSWERS < 4], ANSWERS[ANSWERS < 4], classes=range(4))
+    with pytest.raises(ValueError, match=f"^The labels of {owner} must be among classes, got .*4.*\\.$"):
+        learner.partial_fit(X, ANSWERS)
+    with pytest.raises(
+        ValueError, match=rf"^The classes of {owner} must be those of before, \[0, 1, 2, 3\], got \[0, 1\]"
+    ):
+        learner.partial_fit(X, ANSWERS, classes=[0, 1])
+    with pytest.raises(ValueError, match="X has 9 features"):
+        learner.partial_fit(X[:, 1:], ANSWERS)
+    wider = {"hidden_layer_sizes": (9,)} if name == "mlp" else {"width": 9}
+    with pytest.raises(ValueError, match=f" of {owner} must be those of its weights to go on with them"):
+        learner.set_params(**wider).partial_fit(X[:2], ANSWERS[:2])
+
+
+def test_another_optimizer_cannot_go_on_with_what_one_has_kept() -> None:
+    learner = Quadratic(width=4, random_state=0).partial_fit(X, ANSWERS, classes=range(5))
+    with pytest.raises(ValueError, match=r"must be those of its weights to go on with them: .* must have"):
+        learner.set_params(optimizer=SGD(momentum=0.0)).partial_fit(X, ANSWERS)
+
+
+@pytest.mark.parametrize("name", ["mlp", "quadratic"])
+def test_settings_of_numbers_may_change_on_the_way(name: str) -> None:
+    learner = small(name).fit(X, ANSWERS)
+    before = learner.scores(X)
+    rate = "learning_rate_init" if name == "mlp" else "optimizer__adamw__lr"
+    still = pickle.loads(pickle.dumps(learner)).set_params(**{rate: 1e-12})
+    assert np.allclose(still.partial_fit(X, ANSWERS).scores(X), before, atol=1e-5)
+    assert not np.allclose(learner.partial_fit(X, ANSWERS).scores(X), before, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mlp", "quadratic"])
+def test_learners_of_the_benchmark_go_on_with_their_weights(name: str) -> None:
+    """They keep nothing else, and those of earlier versions do not either."""
+    learner = of_steps(small(name), 5)
+    problem = Problem(CODES, np.arange(25), ANSWERS, 5)
+    training = type(learner).begin([learner], [problem])
+    training.advance(40 * learner.granularity(25), [0])
+    training.learner(0)
+    vars(learner).pop("seed_", None)
+    before = learner.score(X, ANSWERS)
+    assert learner.partial_fit(CODES, ANSWERS).score(X, ANSWERS) >= before - 0.1 > 0.5
+
+
+# What scikit-learn builds around learners
+
+NET = MLP((8,), epochs=30, learning_rate_init=0.02, random_state=0)
+SOLVED = [Ridge(), KNN(n_neighbors=3), NET]
+of_scikit_learn = pytest.mark.parametrize("learner", SOLVED, ids=lambda learner: type(learner).__name__)
+POINTS, KINDS = make_classification(90, n_features=6, n_informative=4, n_classes=3, random_state=0)
+HALF = KINDS > 0
+
+
+@of_scikit_learn
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_searches_over_grids_in_parallel(learner: Any, backend: str) -> None:
+    name, values = {"Ridge": ("alpha", [0.1, 1e6]), "KNN": ("n_neighbors", [1, 80]), "MLP": ("alpha", [1e-4, 10.0])}[
+        type(learner).__name__
+    ]
+    alone = GridSearchCV(learner, {name: values}, cv=3).fit(POINTS, KINDS)
+    with parallel_config(backend=backend, n_jobs=2):
+        together = GridSearchCV(learner, {name: values}, cv=3).fit(POINTS, KINDS)
+    assert np.array_equal(alone.cv_results_["mean_test_score"], together.cv_results_["mean_test_score"])
+    assert alone.best_params_ == together.best_params_
+    assert len(set(alone.cv_results_["mean_test_score"])) == 2
+
+
+@of_scikit_learn
+def test_area_under_the_curve_in_a_pipeline(learner: Any) -> None:
+    pipeline = make_pipeline(StandardScaler(), learner)
+    areas = cross_val_score(pipeline, POINTS, HALF, scoring="roc_auc", cv=3, error_score="raise")
+    assert areas.mean() > 0.6
+    assert not np.allclose(areas, areas.round(1))
+
+
+@of_scikit_learn
+@pytest.mark.parametrize("ensemble", [True, False])
+def test_calibration(learner: Any, ensemble: bool) -> None:
+    calibrated = CalibratedClassifierCV(learner, cv=3, ensemble=ensemble).fit(POINTS, KINDS)
+    proba = calibrated.predict_proba(POINTS)
+    assert np.allclose(proba.sum(axis=1), 1)
+    assert calibrated.score(POINTS, KINDS) > 0.5
+
+
+@pytest.mark.parametrize("learner", [Ridge(), clone(NET).set_params(head="classifier")], ids=["ridge", "mlp"])
+def test_scores_of_rows_that_were_left_out(learner: Any) -> None:
+    method = "predict_proba" if hasattr(learner, "predict_proba") else "decision_function"
+    found = cross_val_predict(learner, sparse.csr_array(POINTS), KINDS, method=method, cv=3)
+    labels = cross_val_predict(learner, sparse.csr_array(POINTS), KINDS, cv=3)
+    assert np.array_equal(found.argmax(axis=1), labels)
+
+
+def test_torch_learners_in_calibration_and_boosting() -> None:
+    """Calibration hands weights on, and boosting lives of them."""
+    learner = TorchMLP((8,), steps=20, batch_size=0, optimizer=AdamW(lr=0.03), random_state=0)
+    calibrated = CalibratedClassifierCV(learner, cv=2).fit(POINTS, KINDS, sample_weight=1.0 + HALF)
+    assert np.allclose(calibrated.predict_proba(POINTS).sum(axis=1), 1)
+    boosted = AdaBoostClassifier(learner, n_estimators=3).fit(POINTS, KINDS)
+    assert boosted.score(POINTS, KINDS) > 0.6
