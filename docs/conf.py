@@ -21,7 +21,9 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # ArrayLike and its like are written out over several lines
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"exclude-members": "set_fit_request, set_transform_request, set_score_request"}
+autodoc_default_options = {
+    "exclude-members": "set_fit_request, set_partial_fit_request, set_transform_request, set_score_request"
+}
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"

@@ -8,9 +8,21 @@ A public module of this package holds one learner, the class that the module is 
 ['high']
 """
 
+from typing import TYPE_CHECKING
+
 from encoders._plugins import lazy
-from learners._base import Learner, Look, Problem, Setting, Training
+from learners._base import Learner, Look, Setting, Training
 from learners._closed_form import ClosedForm
+from learners._problem import Problem
+
+if TYPE_CHECKING:  # one line for each class, so that type checkers and editors see its signature
+    from learners.forward_forward import ForwardForward as ForwardForward
+    from learners.knn import KNN as KNN
+    from learners.mlp import MLP as MLP
+    from learners.quadratic import Quadratic as Quadratic
+    from learners.ridge import Ridge as Ridge
+    from learners.torch_mlp import TorchMLP as TorchMLP
+    from learners.transformer import Transformer as Transformer
 
 __all__ = ["ClosedForm", "Learner", "Look", "Problem", "Setting", "Training"]
 

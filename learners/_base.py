@@ -7,32 +7,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from encoders import Codes
-
-Rows = NDArray[np.intp]
-State = dict[str, NDArray[Any]]
-"""A checkpoint: arrays by name, without pickles."""
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What one replica learns from. It holds the answers of the training rows only.
-
-    :param codes: the codes of all examples that the replica may train on or be evaluated on. Other replicas may share
-        them, so that they must not be changed.
-    :param train: the training rows of ``codes``, (N,).
-    :param y: the class of each training row, (N,) integers in [0, n_classes).
-    :param n_classes: C; a small training set may miss some classes.
-    """
-
-    codes: Codes
-    train: Rows
-    y: NDArray[np.intp]
-    n_classes: int
+from encoders._typed_bases import BaseEstimator, ClassifierMixin
+from learners._inputs import problem_of, rows_of
+from learners._problem import Problem, Rows, State
 
 
 @dataclass(frozen=True)
@@ -101,6 +82,10 @@ class Training(ABC):
     def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
         """Evaluate each replica on rows of its codes."""
 
+    def diverged(self, replica: int) -> bool:
+        """Whether weights are no longer finite: by a look, unless a training knows without one."""
+        return bool(self.look([replica], [np.arange(1)]).diverged[0])
+
     @abstractmethod
     def state(self, replica: int) -> State:
         """Everything that is needed to continue later; empty where continuing changes nothing."""
@@ -122,11 +107,16 @@ class Training(ABC):
         """Floating-point operations that training until ``step`` takes; None where unknown."""
 
 
+def _has_no_probabilities(learner: "Learner") -> bool:
+    return not hasattr(learner, "predict_proba")
+
+
 class Learner(ClassifierMixin, BaseEstimator, ABC):
     """A classifier of codes.
 
-    Used alone it has `fit` and `predict`. The benchmark calls `begin` instead and drives the training. A step is one
-    optimizer update; `granularity` says after how many a learner can be evaluated.
+    Used alone it has `fit`, `predict`, and either ``predict_proba`` or `decision_function`. The benchmark calls `begin`
+    instead and drives the training. A step is one optimizer update; `granularity` says after how many a learner can be
+    evaluated.
     """
 
     version: ClassVar[int] = 1
@@ -144,7 +134,12 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     inapplicable_checks: ClassVar[Mapping[str, str]] = {}
     """scikit-learn's estimator checks that cannot apply, with the reason; at most three."""
 
+    takes_sparse: ClassVar[bool] = False
+    """Whether it takes sparse rows as they are. For others sparse X (N, F) is written out once: 4 N F bytes."""
+
     classes_: NDArray[Any]
+    n_features_in_: int
+    model_: Any
 
     @staticmethod
     @abstractmethod
@@ -182,8 +177,8 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
         """Raise ValueError where it cannot learn this number of classes from these codes."""
 
     @abstractmethod
-    def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Scores (N, C) of a matrix, once fitted."""
+    def _scores(self, X: Any) -> NDArray[np.floating]:
+        """Scores (N, C) of a matrix, once fitted. It is sparse only where the learner ``takes_sparse``."""
 
     def losses(self, scores: NDArray[np.floating], y: NDArray[np.intp]) -> NDArray[np.floating]:
         """Loss of each example, (N,): ½ mean over classes of (score − onehot)², unless a learner says otherwise."""
@@ -192,32 +187,35 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
         return 0.5 * (errors**2).mean(axis=1)
 
     def fit(self, X: ArrayLike | Codes, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
-        """Train on X, a matrix (N, features) or `Codes`, and labels y (N,) for the default budget.
+        """Train on X, a matrix (N, F), dense or sparse, or `Codes`, and labels y (N,) for the default budget.
 
         :param classes: all classes that exist, where y may miss some.
         :raises ValueError: for a parameter out of range, or labels that are not among ``classes``.
         """
+        return self._fit(X, y, classes)
+
+    def _fit(
+        self, X: ArrayLike | Codes, y: ArrayLike, classes: ArrayLike | None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         self.check()
-        matrix, labels = validate_data(self, _dense(X), y, dtype=np.float32)
-        check_classification_targets(labels)
-        self.classes_ = np.unique(labels if classes is None else np.asarray(classes))
-        unknown = np.setdiff1d(labels, self.classes_)
-        if unknown.size:
-            raise ValueError(f"The labels of {type(self).__name__} must be among classes, got {unknown[0]!r}.")
-        n, slots = len(matrix), getattr(self, "slots", 1)
-        if matrix.shape[1] % slots:
-            raise ValueError(f"The {matrix.shape[1]} columns of X do not divide into slots={slots} equal parts.")
-        codes = (
-            X if isinstance(X, Codes) else Codes(matrix.reshape(n * slots, -1), np.arange(n * slots).reshape(n, slots))
-        )
-        problem = Problem(codes, np.arange(n), np.searchsorted(self.classes_, labels), len(self.classes_))
-        steps = self.default_steps(n)
-        training = self.begin([self], [problem], Setting(steps=steps, looks=1))
+        problem = problem_of(self, X, y, classes, sample_weight)
+        steps = self.default_steps(len(problem.train))
+        return self._finish(self.begin([self], [problem], Setting(steps=steps)), steps)
+
+    def _finish(self, training: Training, steps: int) -> Self:
+        """Train for so many updates, and become the learner that results.
+
+        :raises ValueError: where its weights are no longer finite.
+        """
         training.advance(steps, [0])
-        if training.look([0], [np.arange(1)]).diverged.any():
+        if training.diverged(0):
             raise ValueError(f"{type(self).__name__} diverged: its weights are no longer finite.")
         training.learner(0)
+        self._keep(training)
         return self
+
+    def _keep(self, training: Training) -> None:
+        """Keep what it takes to go on with a training beside the learner itself: nothing, unless one says otherwise."""
 
     def predict(self, X: ArrayLike | Codes) -> NDArray[Any]:
         """The class of highest score for each row of X, (N,)."""
@@ -227,7 +225,16 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     def scores(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
         """Scores of all classes for each row of X, (N, C)."""
         check_is_fitted(self)
-        return self._scores(validate_data(self, _dense(X), dtype=np.float32, reset=False))
+        return self._scores(rows_of(self, X))
+
+    @available_if(_has_no_probabilities)
+    def decision_function(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
+        """The same scores in scikit-learn's form: (N, C), of two classes s₁ − s₀, (N,).
+
+        Learners that have ``predict_proba`` do not have it.
+        """
+        scores_NC = self.scores(X)
+        return scores_NC[:, 1] - scores_NC[:, 0] if scores_NC.shape[1] == 2 else scores_NC
 
     def embed(self, codes: Codes) -> NDArray[np.floating] | None:
         """The image of every code in each slot under the first linear map, (S, U, D); None where there is none."""
@@ -236,115 +243,7 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
-
-def _dense(X: ArrayLike | Codes) -> Any:
-    return X.dense() if isinstance(X, Codes) else X
-
-
-class Solo(ABC):
-    """One replica that trains by itself: the learner's ``model_`` is trained in place."""
-
-    def __init__(self, learner: Learner, problem: Problem) -> None:
-        self.learner, self.problem = learner, problem
-        self.X = problem.codes.dense()
-        self.step = 0
-        self.diverged = False
-        if not hasattr(learner, "classes_"):
-            learner.classes_ = np.arange(problem.n_classes)
-            learner.n_features_in_ = self.X.shape[1]
-
-    @property
-    def train_rows(self) -> NDArray[np.float32]:
-        """The training rows, (N, S·F)."""
-        return self.X[self.problem.train]
-
-    @property
-    def onehot_targets(self) -> NDArray[np.float32]:
-        """The answers of the training rows as a matrix (N, C)."""
-        return np.eye(self.problem.n_classes, dtype=np.float32)[self.problem.y]
-
-    @abstractmethod
-    def advance(self, step: int) -> None:
-        """Train until ``step`` updates are done."""
-
-    @abstractmethod
-    def state(self) -> State:
-        """Everything that is needed to continue later."""
-
-    @abstractmethod
-    def restore(self, state: State) -> None:
-        """Return to a state."""
-
-    @abstractmethod
-    def parameters(self) -> int:
-        """Trainable numbers."""
-
-    @abstractmethod
-    def flops(self, step: int) -> int | None:
-        """Floating-point operations that training until ``step`` takes; None where unknown."""
-
-
-def _scored(solo: Solo, rows: Rows) -> NDArray[np.floating]:
-    return solo.learner._scores(solo.X[rows])
-
-
-class OneByOne(Training):
-    """R replicas trained one after another."""
-
-    def __init__(self, solos: Sequence[Solo]) -> None:
-        self._solos = list(solos)
-
-    def advance(self, step: int, replicas: Sequence[int]) -> None:
-        """Train each of these replicas in turn."""
-        for replica in replicas:
-            if not self._solos[replica].diverged:
-                self._solos[replica].advance(step)
-
-    def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
-        """Scores, and whether weights are still finite. There are no other vitals: none is cheap enough."""
-        solos = [self._solos[replica] for replica in replicas]
-        longest = max(len(mine) for mine in rows)
-        said = [
-            np.zeros((len(mine), solo.problem.n_classes), np.float32) if solo.diverged else _scored(solo, mine)
-            for solo, mine in zip(solos, rows, strict=True)
-        ]
-        scores = np.stack([np.pad(s, ((0, longest - len(s)), (0, 0))) for s in said])
-        return Look(scores, {}, np.array([solo.diverged for solo in solos]))
-
-    def state(self, replica: int) -> State:
-        """Arrays by name."""
-        return self._solos[replica].state()
-
-    def restore(self, replica: int, state: State) -> None:
-        """Inverse of `state`."""
-        self._solos[replica].restore(state)
-
-    def learner(self, replica: int) -> Learner:
-        """The fitted learner."""
-        return self._solos[replica].learner
-
-    def parameters(self, replica: int) -> int:
-        """Trainable numbers."""
-        return self._solos[replica].parameters()
-
-    def flops(self, replica: int, step: int) -> int | None:
-        """Floating-point operations."""
-        return self._solos[replica].flops(step)
-
-
-class Solitary(Learner):
-    """A learner whose replicas train one after another."""
-
-    @abstractmethod
-    def solo(self, problem: Problem) -> Solo:
-        """This learner in training on a problem."""
-
-    def structure(self, n_train: int) -> None:
-        """None: there is no batched program."""
-
-    @classmethod
-    def begin(
-        cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
-    ) -> Training:
-        """Train one after another."""
-        return OneByOne([learner.solo(problem) for learner, problem in zip(learners, problems, strict=True)])
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

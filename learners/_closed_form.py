@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learners._base import Problem, Solitary, Solo, State
+from learners._one_by_one import Solitary, Solo
+from learners._problem import Problem, State
 
 
 class ClosedForm(Solitary):
@@ -15,8 +16,11 @@ class ClosedForm(Solitary):
     model_: Any
 
     @abstractmethod
-    def _solve(self, X: NDArray[np.float32], targets_NC: NDArray[np.float32]) -> Any:
-        """A fitted estimator."""
+    def _solve(self, X: Any, targets_NC: NDArray[np.float32]) -> Any:
+        """A fitted estimator. X is float32, (N, F), and sparse only where the learner ``takes_sparse``.
+
+        One whose `fit` takes weights has a third argument, ``weight`` (N,) or None.
+        """
 
     def steps_per_epoch(self, n_train: int) -> int:
         """0: there are no steps."""
@@ -47,7 +51,9 @@ class _Solve(Solo):
     learner: ClosedForm
 
     def advance(self, step: int) -> None:
-        self.learner.model_ = self.learner._solve(self.train_rows, self.onehot_targets)
+        weight = self.problem.weight
+        more: dict[str, Any] = {} if weight is None else {"weight": weight}
+        self.learner.model_ = self.learner._solve(self.train_rows, self.onehot_targets, **more)
 
     def state(self) -> State:
         return {}

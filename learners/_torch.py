@@ -1,8 +1,8 @@
 """What torch learners share: hyperparameters of training, rules for them, and what the fleet needs to train them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 
 import numpy as np
 import torch
@@ -14,12 +14,15 @@ from torch.nn import functional as F
 
 from encoders import Codes
 from encoders._check import require
-from learners._base import Learner, Problem, Setting, Training
+from learners._base import Learner, Setting, Training
+from learners._fleet.going_on import go_on, kept
 from learners._fleet.training import FleetTraining
 from learners._fleet.update_rule import FleetLearner
 from learners._hyperparameters import check_fields, defaults, hyperparameter, with_role
 from learners._nets.losses import LOSSES, Loss
 from learners._nets.modules import Network
+from learners._outside import Incremental
+from learners._problem import Problem
 from learners.optim import AdamW, Part, Transformation, check_chain, hyper_of, part_name, transformation_of
 
 LARGEST_SEED = 2**31 - 1
@@ -30,8 +33,13 @@ OF_CHAIN: Final = "optimizer__"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TorchLearner(FleetLearner):
+class TorchLearner(Incremental, FleetLearner):
     """A learner that is a module and a loss for one replica.
+
+    With weights of rows, the loss of a batch of B is (1/B) Σ wᵢ ℓᵢ, weights divided by their mean over all training
+    rows: their scale makes no difference, and the mean over batches is the weighted loss of all rows. (Divided by its
+    own Σ wᵢ, as in scikit-learn's networks, a batch would count as much as any other whatever it weighs, and at B = 1
+    weights would do nothing.) The first weights of the net are drawn as without weights of rows. FLOPs leave them out.
 
     A hyperparameter of training is declared here once, by a line of this text and a field below. A subclass declares
     its own hyperparameters in front, and repeats a field only to change its default.
@@ -49,6 +57,10 @@ class TorchLearner(FleetLearner):
     precisions: ClassVar[tuple[str, ...]] = ("float32", "tf32", "bfloat16")
     budget_parameter = "steps"
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
+    inapplicable_checks: ClassVar[Mapping[str, str]] = {
+        f"check_sample_weight_equivalence_on_{kind}_data": "batches are drawn from rows, and nets scaled by them"
+        for kind in ("dense", "sparse")
+    }
 
     loss: Loss = "cross-entropy"
     optimizer: Sequence[Part] | Part | None = hyperparameter(None, role="part")  # noqa: RUF009
@@ -191,9 +203,19 @@ class TorchLearner(FleetLearner):
         cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
     ) -> Training:
         """Train all of them as one batched program."""
-        return FleetTraining(learners, problems, setting)
+        return FleetTraining(cast("Sequence[FleetLearner]", learners), problems, setting)
 
     # On its own
+
+    def _keep(self, training: Training) -> None:
+        assert isinstance(training, FleetTraining)
+        self.training_state_ = kept(training)
+
+    def _going_on(self, problem: Problem) -> Training:
+        training = FleetTraining([clone(self)], [problem])  # which draws another seed than this learner's, not from it
+        go_on(training, self.model_, getattr(self, "training_state_", None))
+        training.learners[0] = self
+        return training
 
     def losses(self, scores: Any, y: Any) -> Any:
         """The training loss of each example."""

@@ -3,9 +3,10 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
 
+from encoders import Codes
 from encoders._check import require_integer
 from learners._closed_form import ClosedForm
 
@@ -25,6 +26,7 @@ class KNN(ClosedForm):
     """
 
     version = 1
+    takes_sparse = True
     example: ClassVar = {"n_neighbors": 1}
 
     def __init__(self, n_neighbors: int = 1) -> None:
@@ -39,11 +41,15 @@ class KNN(ClosedForm):
         """At least one neighbour."""
         require_integer(self, "n_neighbors")
 
-    def _solve(self, X: NDArray[np.float32], targets_NC: NDArray[np.float32]) -> Any:
-        self.targets_ = targets_NC
-        return NearestNeighbors(n_neighbors=min(self.n_neighbors, len(X)), algorithm="brute").fit(X)
+    def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
+        """Probabilities (N, C): the shares."""
+        return self.scores(X)
 
-    def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
+    def _solve(self, X: Any, targets_NC: NDArray[np.float32]) -> Any:
+        self.targets_ = targets_NC
+        return NearestNeighbors(n_neighbors=min(self.n_neighbors, X.shape[0]), algorithm="brute").fit(X)
+
+    def _scores(self, X: Any) -> NDArray[np.floating]:
         neighbors_NK = self.model_.kneighbors(X, return_distance=False)
         return self.targets_[neighbors_NK].mean(axis=1)
 

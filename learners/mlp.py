@@ -1,32 +1,40 @@
 """scikit-learn's multi-layer perceptron, epoch by epoch."""
 
-import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from encoders import Codes
-from learners._base import Learner, Problem, Solitary, Solo, State
+from learners._base import Learner, Training
 from learners._hyperparameters import check_fields, hyperparameter
+from learners._one_by_one import OneByOne, Solitary, Solo
+from learners._outside import Incremental
+from learners._problem import Problem, State
 
 LARGEST_SEED = 2**31 - 1
 NEVER = 10**9
 
 
+def _classifies(learner: "MLP") -> bool:
+    return learner.head == "classifier"
+
+
 @dataclass(eq=False, repr=False)
-class MLP(Solitary):
+class MLP(Incremental, Solitary):
     """A multi-layer perceptron trained by Adam, as scikit-learn implements it.
 
     ``head="regressor"``: outputs f(x) of `sklearn.neural_network.MLPRegressor` fit one-hot targets; a batch of n
     minimises (1/2n) (Σ ‖f(x) − onehot‖² + α ‖W‖²), a sum over classes, though the loss on the curve is their mean; the
     largest output wins. ``head="classifier"``: `MLPClassifier`, softmax and cross-entropy. Training goes on for the
     whole budget in float32: no tolerance, no early stop, a fresh shuffle every epoch that depends on the seed and the
-    epoch's number alone. It can be evaluated after whole epochs.
+    epoch's number alone. It can be evaluated after whole epochs. With weights w the sum over a batch is
+    Σ wᵢ ‖f(xᵢ) − onehot‖² and n is Σ wᵢ, as if a row of weight 2 were given twice. `partial_fit` is one epoch.
 
     NOTE: ``alpha`` is coupled decay, part of the gradient that Adam normalises; decoupled decay is another learner.
 
@@ -49,8 +57,13 @@ class MLP(Solitary):
     """
 
     version = 1
+    takes_sparse = True
     budget_parameter = "epochs"
     fit_parameters = ("epochs",)
+    inapplicable_checks: ClassVar = {
+        f"check_sample_weight_equivalence_on_{kind}_data": "it compares seven digits, more than float32 sums keep"
+        for kind in ("dense", "sparse")
+    }
     example: ClassVar = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "epochs": 60, "random_state": 0}
 
     hidden_layer_sizes: tuple[int, ...] = (400, 200, 200, 200, 200, 200)
@@ -95,6 +108,23 @@ class MLP(Solitary):
         """This learner, trained epoch by epoch."""
         return _Epochs(self, problem)
 
+    def _seed(self, anew: bool) -> int:
+        """The seed of weights and shuffles, a new one or that of before, which learners of older versions lack."""
+        if anew or not hasattr(self, "seed_"):
+            self.seed_ = int(check_random_state(self.random_state).randint(LARGEST_SEED))
+        return self.seed_
+
+    def _going_on(self, problem: Problem) -> Training:
+        wanted, found = self._network(len(problem.train)), self.model_
+        fixed = [(type(network), network.hidden_layer_sizes) for network in (wanted, found)]
+        if fixed[0] != fixed[1]:
+            raise ValueError(
+                "The head and the hidden_layer_sizes of MLP must be those of its weights to go on with them."
+            )
+        found.set_params(**wanted.get_params())
+        found._optimizer.learning_rate_init = self.learning_rate_init
+        return OneByOne([_Epochs(self, problem, goes_on=True)])
+
     def losses(self, scores: NDArray[np.floating], y: NDArray[np.intp]) -> NDArray[np.floating]:
         """Squared error of the regressor, −log p(y) of the classifier.
 
@@ -106,10 +136,15 @@ class MLP(Solitary):
             scores = np.maximum(scores, 0) / np.maximum(scores, 0).sum(axis=1, keepdims=True)
         return -np.log(np.maximum(scores[np.arange(len(y)), y].astype(np.float64), np.finfo(np.float32).tiny))
 
-    def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
+    @available_if(_classifies)
+    def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
+        """Probabilities (N, C) of ``head="classifier"``: softmax. The regressor has `decision_function`."""
+        return self.scores(X)
+
+    def _scores(self, X: Any) -> NDArray[np.floating]:
         if isinstance(self.model_, MLPClassifier):
             return self.model_.predict_proba(X)
-        return self.model_.predict(X).reshape(len(X), -1)
+        return self.model_.predict(X).reshape(X.shape[0], -1)
 
     def embed(self, codes: Codes) -> NDArray[np.floating]:
         """The image of every code under the first layer, (S, U, D)."""
@@ -129,16 +164,21 @@ class MLP(Solitary):
 
 
 class _Epochs(Solo):
-    """One MLP, trained by `partial_fit`, which keeps Adam's state where `fit` would reset it."""
+    """One MLP, trained by `partial_fit`, which keeps Adam's state where `fit` would reset it.
+
+    :param goes_on: begin with the learner's own network and its seed.
+    """
 
     learner: MLP
 
-    def __init__(self, learner: Learner, problem: Problem) -> None:
+    def __init__(self, learner: Learner, problem: Problem, goes_on: bool = False) -> None:
         super().__init__(learner, problem)
         self.n = len(problem.train)
         self.per_epoch = self.learner.steps_per_epoch(self.n)
-        self.seed = check_random_state(self.learner.random_state).randint(LARGEST_SEED)
-        self.learner.model_ = self.learner._network(self.n)
+        self.seed = self.learner._seed(anew=not goes_on)
+        if not goes_on:
+            self.learner.model_ = self.learner._network(self.n)
+        self.earlier = len(self.learner.model_.loss_curve_) if goes_on else 0  # epochs; ``n_iter_`` is that of a call
         self._rows = self.train_rows
         self._targets = self.onehot_targets if self.learner.head == "regressor" else problem.y
 
@@ -149,13 +189,15 @@ class _Epochs(Solo):
     def _epoch(self) -> None:
         network = self.learner.model_
         # A fixed integer would repeat one shuffle; a stream would make an epoch depend on all earlier ones.
-        epoch_seed = np.random.SeedSequence([self.seed, self.step // self.per_epoch]).generate_state(1)[0]
+        epoch = self.earlier + self.step // self.per_epoch
+        epoch_seed = np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]
         network.random_state = int(epoch_seed)
-        everything = {} if self.learner.head == "regressor" else {"classes": np.arange(self.problem.n_classes)}
+        more: dict[str, Any] = {} if self.problem.weight is None else {"sample_weight": self.problem.weight}
+        if self.learner.head == "classifier":
+            more["classes"] = np.arange(self.problem.n_classes)
         try:
-            with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
-                warnings.filterwarnings("ignore", category=RuntimeWarning)
-                network.partial_fit(self._rows, self._targets, **everything)
+            with np.errstate(all="ignore"):  # of this thread alone, which filters of warnings are not
+                network.partial_fit(self._rows, self._targets, **more)
         except ValueError as error:
             if "non-finite" not in str(error):
                 raise

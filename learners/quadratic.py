@@ -41,7 +41,8 @@ class Quadratic(TorchLearner):
     example: ClassVar = {"width": 32, "steps": 20, "random_state": 0}
 
     inapplicable_checks: ClassVar = {
-        "check_classifiers_train": "without bias the net is an even function: it scores x and −x alike"
+        **TorchLearner.inapplicable_checks,
+        "check_classifiers_train": "without bias the net is an even function: it scores x and −x alike",
     }
 
     width: int = 256

@@ -521,12 +521,18 @@ def test_type_checkers_know_the_parameters(tmp_path: Path) -> None:
         "Fourier(modulus='day')\n"
         "Fourier(modulus={'hour': 24, 1: 7}, harmonics=3, missing='zeros').fit([[1.0]])\n"
         "OneHot(unknown='clip', dtype='int8')\n"
+        "from learners import MLP, Transformer\n"
+        "from learners.optim import AdamW\n"
+        "MLP(nn=3)\n"
+        "Transformer(nn=3)\n"
+        "AdamW(nn=3)\n"
     )
     command = [sys.executable, "-m", "mypy", "--no-error-summary"]
     found = subprocess.run([*command, str(snippet)], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     errors = [line.split(": error: ")[1] for line in found.splitlines() if ": error: " in line]
-    assert len(errors) == 2, found
-    assert errors[0].startswith('Unexpected keyword argument "nn" for "Cycle"')
+    assert len(errors) == 5, found
+    for error, name in zip((errors[0], *errors[2:]), ("Cycle", "MLP", "Transformer", "AdamW"), strict=True):
+        assert error.startswith(f'Unexpected keyword argument "nn" for "{name}"')
     assert errors[1].startswith('Argument "modulus" to "Fourier" has incompatible type "str"')
 
 

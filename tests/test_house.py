@@ -113,11 +113,11 @@ def test_an_arrow_that_is_turned_is_found(name: str, target: str, said: str) -> 
     assert said in " ".join(faults(turned))
 
 
-def test_the_house_has_twelve_wings_and_three_files_at_its_top() -> None:
+def test_the_house_has_twelve_wings_and_four_files_at_its_top() -> None:
     inside = [path for path in (HOUSE / "bench").iterdir() if path.name != "__pycache__"]
     folders = {path.name for path in inside if path.is_dir()}
     assert folders == {*WINGS, "grids"} - {"errors"}
-    assert {path.name for path in inside if path.is_file()} == {"__init__.py", "__main__.py", "errors.py"}
+    assert {path.name for path in inside if path.is_file()} == {"__init__.py", "__main__.py", "errors.py", "py.typed"}
 
 
 def sizes() -> Iterator[tuple[str, int, int]]:

@@ -243,7 +243,7 @@ def _write_plugin(kind: str, name: str, output: str | None) -> list[str]:
         file.write(text)
     specs.registry.listings.cache_clear()
     if checkout and folder.resolve() == (checkout / FOLDERS[kind]).resolve():
-        return _written_to_checkout(kind, module, path, checkout)
+        return _written_to_checkout(kind, module, class_name, path, checkout)
     return [
         f"Wrote {path}.",
         "Register it in the pyproject.toml of your package:",
@@ -265,17 +265,29 @@ def _checkout() -> Path | None:
     return root if (root / "pyproject.toml").is_file() and (root / "tests").is_dir() else None
 
 
-def _written_to_checkout(kind: str, module: str, path: Path, checkout: Path) -> list[str]:
-    """Write the golden trajectory of a plugin of this checkout, which tasks have none of; lines with the next steps."""
+def _written_to_checkout(kind: str, module: str, class_name: str, path: Path, checkout: Path) -> list[str]:
+    """Write what else a plugin of this checkout has, which is nothing for tasks; lines with the next steps."""
     name = specs.registry.canonical(module)
     lines = [f"Wrote {path}: {kind} {name!r} can be used at once."]
     python = Path(sys.executable).name
     if kind == "task":
         tested = "name it in OTHERS of tests/test_tasks.py, beside a test of its answers"
         return [*lines, f"Next: {python} -m bench info {name}, edit, {tested}, make test."]
+    tell_type_checkers(path.parent / "__init__.py", f"{FOLDERS[kind].replace('/', '.')}.{module}", class_name)
     goldens = checkout / "tests" / "golden"
     if goldens.is_dir():
         from bench.recipes.golden import write
 
         lines.append(f"Wrote {write(kind, name, goldens)}: its first results.")
-    return [*lines, f"Next: {python} -m bench info {name}, edit, make golden NAMES={name}, make test."]
+    picture = ", make gallery" if kind == "encoder" else ""
+    return [*lines, f"Next: {python} -m bench info {name}, edit, make golden NAMES={name}{picture}, make test."]
+
+
+def tell_type_checkers(package: Path, module: str, class_name: str) -> None:
+    """Add the line by which type checkers know a class that a package loads on first use."""
+    lines = package.read_text(encoding="utf-8").splitlines(keepends=True)
+    line = f"    from {module} import {class_name} as {class_name}\n"
+    known = [i for i, other in enumerate(lines) if other.startswith("    from ") and " as " in other]
+    if known and line not in lines:
+        place = next((i for i in known if lines[i] > line), known[-1] + 1)
+        package.write_text("".join([*lines[:place], line, *lines[place:]]), encoding="utf-8")

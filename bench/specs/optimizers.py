@@ -9,7 +9,7 @@ inside another one, as the rule for what Muon leaves, is a mapping too, with a `
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import RequestError
 from bench.specs import registry
@@ -109,7 +109,7 @@ def own_optimizer(learner: type[Learner]) -> "dict[str, Part]":
     """The parts of a learner's own optimizer by name; empty for a learner that takes none."""
     if not has_optimizer(learner):
         return {}
-    parts = learner.default_optimizer()
+    parts = cast("Any", learner).default_optimizer()
     if not isinstance(parts, list | tuple):
         raise RequestError(f"default_optimizer of {learner.__name__} must give a list of parts, got {parts!r}.")
     return {registry.name_of(part): part for part in parts}

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import flop_registry
 
-from learners._base import Problem
 from learners._fleet.group import SHARED, Tensors
 from learners._fleet.update_rule import FleetLearner, Rule
+from learners._problem import Problem
 from learners._torch_internals import FakeTensorMode, TorchDispatchMode, arithmetic_decompositions
 
 FREE = frozenset(

@@ -22,7 +22,8 @@ class Group:
     :param steps: updates done, on the host.
     :param tensors: by kind, each with the replica axis in front: ``params`` that are trained, ``frozen`` weights, the
         ``state`` of the transformation, ``hyper`` parameters (R,), ``data`` (table (U, F) or (R, U, F), training
-        index (R, N, S) and answers (R, N), weights of padded rows), and ``clock`` (seed, step and alive, (R,)).
+        index (R, N, S) and answers (R, N); where needed weights of padded rows (R, B) and of training rows (R, N)), and
+        ``clock`` (seed, step and alive, (R,)).
     :param program: one step of the group, once it is made.
     """
 

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learners._base import Problem, Rows
 from learners._fleet.group import Group, padded
 from learners._fleet.occupancy import Occupancy
 from learners._fleet.update_rule import SPARSITY_ROWS
+from learners._problem import Problem, Rows
 
 EXAMPLES_AT_ONCE = {"cpu": 4_096, "cuda": 1_048_576}
 """Replicas times examples of one piece of a look."""

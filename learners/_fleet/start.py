@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from learners._base import Problem
 from learners._fleet.group import SHARED, Group, Tensors, padded
 from learners._fleet.update_rule import FleetLearner, Rule
+from learners._problem import Problem
 
 
 def first_group(
@@ -84,6 +85,13 @@ def _data(problems: Sequence[Problem], batches: Sequence[int], device: torch.dev
     if min(batches) < longest:  # full batches of different sizes: padded rows have weight 0
         weights = [np.where(np.arange(longest) < n, 1 / n, 0.0) for n in batches]
         data["weight"] = uploaded(np.stack(weights), dtype)
+    if any(problem.weight is not None for problem in problems):
+        data["row_weight"] = uploaded(padded([_relative(problem) for problem in problems]), dtype)
     if all(table is tables[0] or np.array_equal(table, tables[0]) for table in tables[1:]):
         return data | {SHARED: uploaded(tables[0], dtype)}
     return data | {"table": uploaded(padded(tables), dtype)}
+
+
+def _relative(problem: Problem) -> NDArray[np.float64]:
+    """The weights of training rows, divided by their mean."""
+    return np.ones(len(problem.train)) if problem.weight is None else problem.weight / problem.weight.mean()

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learners._base import Learner, Look, Problem, Rows, Setting, State, Training
+from learners._base import Learner, Look, Setting, Training
 from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
 from learners._fleet.feed import BLOCK, Feed, batch_rows
@@ -22,6 +22,7 @@ from learners._fleet.program_cache import sources_known
 from learners._fleet.start import first_group
 from learners._fleet.update_rule import FleetLearner, Rule
 from learners._kernels.products import LARGEST_TABLE, tensor_cores
+from learners._problem import Problem, Rows, State
 
 
 class FleetTraining(Training):
@@ -216,6 +217,11 @@ class FleetTraining(Training):
     def _look_program(self, group: Group, pieces_RNS: list[Tensor], lengths: Tensor, whole: bool) -> LookProgram:
         self.compiler.sharers = self.occupancy.sharers(group)
         return LookProgram(self.rule, group, pieces_RNS, lengths, self.setting.looks, whole, self.compiler)
+
+    def diverged(self, replica: int) -> bool:
+        """Whether weights are no longer finite, without the program of a look."""
+        group, row = self.occupancy.find(replica)
+        return not all(bool(x[row].isfinite().all()) for x in group.params.values())
 
     # Keeping
 

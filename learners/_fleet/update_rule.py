@@ -100,7 +100,7 @@ class Rule:
         if self.transformation.seen is not None:
             seen = self.transformation.seen(params, tensors["state"], context)
         table, table_dim = _table(data)
-        weight = data.get("weight")
+        weight = _weight(data, rows_RB)
         noise_key = key(clock["seed"], clock["step"], "forward")
         dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
         arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
@@ -179,6 +179,15 @@ def _batch(data: Tensors, rows_RB: Tensor) -> tuple[Tensor, Tensor]:
     index = data["index"]
     picked = rows_RB.unsqueeze(-1).expand(-1, -1, index.shape[-1])
     return index.gather(1, picked), data["y"].gather(1, rows_RB)
+
+
+def _weight(data: Tensors, rows_RB: Tensor) -> Tensor | None:
+    """The factors of the losses whose sum is the loss of a batch, (R, B); None for a plain mean."""
+    of_place = data.get("weight")
+    if "row_weight" not in data:
+        return of_place
+    of_row = data["row_weight"].gather(1, rows_RB)
+    return of_row / rows_RB.shape[1] if of_place is None else of_row * of_place
 
 
 def _like(mask: Tensor, x: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from encoders._check import require
+from encoders._typed_bases import BaseEstimator
 from learners._hyperparameters import check_fields, hyperparameter, with_role
 from learners._nets.modules import Network
 from learners.optim._core import Transformation, chain

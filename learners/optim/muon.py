@@ -110,7 +110,8 @@ class Muon(Descent):
     def suggest(self, trial: Any) -> dict[str, Any]:
         """Step size, decay, momentum, and the step size of the rest."""
         drawn = super().suggest(trial) | {"momentum": trial.suggest_float("momentum", 0.8, 0.99)}
-        low, high = (factor * self.inner()["rest"].lr for factor in (0.1, 10))
+        rest: Any = self.inner()["rest"]
+        low, high = (factor * rest.lr for factor in (0.1, 10))
         return drawn | {"rest.lr": trial.suggest_float("rest.lr", low, high, log=True)}
 
     def direction(self) -> Transformation:

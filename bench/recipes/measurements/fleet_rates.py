@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import torch
@@ -22,7 +22,7 @@ from bench.results import peak_memory_bytes, reset_peak_memory
 from bench.scheduling import fleet_parts
 from bench.specs import Request, Spec, family, prepare
 from learners import Setting
-from learners.fleet import FleetTraining, matmul, tensor_cores
+from learners.fleet import FleetTraining, TorchLearner, matmul, tensor_cores
 
 WINDOWS = 5
 """Parts of the measured time, each with a rate of its own: reported are the median, the lowest and the highest."""
@@ -142,7 +142,9 @@ def _fleet(
     reset_peak_memory(device)
     cells = [prepare(subject.spec(precision, seed)) for seed in seeds]
     setting = Setting(device, precision, MANY if compile else 0)
-    training = FleetTraining([cell.learner for cell in cells], [cell.problem for cell in cells], setting)
+    training = FleetTraining(
+        [cast("TorchLearner", cell.learner) for cell in cells], [cell.problem for cell in cells], setting
+    )
     everyone, done = range(len(cells)), 0
 
     def run(steps: int) -> None:

@@ -120,7 +120,8 @@ def plain_rule(learner: TorchLearner) -> Adam | AdamW:
 
     :raises ValueError: for an optimizer that is not Adam or AdamW with constant steps and usual decay alone.
     """
-    rule, *others = learner.parts
+    rule: Any = learner.parts[0]
+    others = learner.parts[1:]
     plain = type(rule) in (Adam, AdamW) and not others
     if not plain or rule.schedule != "constant" or rule.decay != type(rule).decay:
         raise ValueError(f"The usual script is written for adam and adamw as they come, got {learner.parts}.")

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -124,7 +124,7 @@ def measure(
         device,
         str(describe(device, 1)["processor"]),
         learner,
-        cell.learner.resolved_batch(cell.n_train),
+        cast("TorchLearner", cell.learner).resolved_batch(cell.n_train),
         usual,
         lean,
         {name: (min(some), max(some)) for name, some in windows.items()},
