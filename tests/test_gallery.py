@@ -165,5 +165,5 @@ def test_every_way_of_this_project_makes_columns(scripts: dict[str, ModuleType])
         codes = compare.matrix(way.transformer.fit_transform(times))
         assert codes.shape[0] == 50, way.words
         assert np.isfinite(codes.sum()), way.words
-    weighted, plain = (compare.fourier((3, 1, 1), weighted=w).fit_transform(times) for w in (True, False))
-    assert np.allclose(weighted * [1, 1, 2, 2, 3, 3, 1, 1, 1, 1], plain, atol=1e-6)
+    smooth, plain = (compare.fourier((3, 1, 1), smoothness=s).fit_transform(times) for s in (1, 0))
+    assert np.allclose(smooth * [1, 1, 2, 2, 3, 3, 1, 1, 1, 1], plain, atol=1e-6)
