@@ -4,8 +4,9 @@
 
 Three columns of numbers are transformed, by one thread, in alternation with scikit-learn: sparse codes beside
 `OneHotEncoder`, in time for each non-zero, and dense ones beside `SplineTransformer`, in time for each byte. A ratio is
-the median over repetitions in which both were timed, after one that is not counted; seconds are medians, too. Memory is the highest that was allocated while transforming, over
-the size of the codes. `SDRify` is told apart: it chooses the winners of codes that are there already.
+the median over repetitions in which both were timed, after one that is not counted. Memory is the highest that was
+allocated while transforming, over the size of the codes. `SDRify` is told apart: it chooses the winners of codes that
+are there already.
 """
 
 import sys
