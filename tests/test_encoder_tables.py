@@ -390,11 +390,11 @@ CONSTANT = st.builds(lambda x, n: np.full((n, 1), x), ANY, st.integers(1, 4))
 
 
 @every_encoder
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fitted=TABLES | CONSTANT, later=TABLES, missing=st.sampled_from(["error", "zeros", "indicator"]))
 def test_codes_are_finite_or_there_is_one_clear_line(name: str, fitted: Any, later: Any, missing: str) -> None:
     encoder = small(name, missing=missing)
-    if fitted.size and np.nanmax(np.abs(fitted), initial=0) > 1e6 and name in ("onehot", "random"):
+    if fitted.size and np.nanmax(np.abs(fitted), initial=0) > 1e4 and name in ("onehot", "random"):
         return  # a code for every value up to the largest, which is as wide as that
     for learned in (encoder, _without_widths(encoder)):
         for table in (fitted, later):
