@@ -77,14 +77,12 @@ class Binary(Invertible, Bounded):
         return 0.0, float(int(self.powers_[0]) * self._own.base - 1)
 
     def _encode(self, values: Values) -> Block:
-        integers = values.astype(np.int64)
-        if self._own.base == 2:  # as below, in a third of the time
-            digits = integers[:, np.newaxis] >> np.arange(len(self.powers_))[::-1] & 1
-        else:
-            digits = integers[:, np.newaxis] // self.powers_ % self._own.base
-        if self.gray:
-            digits[:, 1:] = (digits[:, 1:] - digits[:, :-1]) % self._own.base
-        return (digits / (self._own.base - 1)).astype(np.float32)
+        base = self._own.base
+        kind = np.int32 if self._bounds[1] <= np.iinfo(np.int32).max else np.int64
+        digits = values.astype(kind)[:, np.newaxis] // self.powers_.astype(kind) % kind(base)
+        if self._own.gray:
+            digits[:, 1:] = (digits[:, 1:] - digits[:, :-1]) % kind(base)
+        return (digits if base == 2 else digits / (base - 1)).astype(np.float32)
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
         digits = np.rint(codes_NF * (self._own.base - 1)).astype(np.int64)
