@@ -56,3 +56,6 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = lazy(__name__, __path__, __all__)
+
+if not TYPE_CHECKING:
+    __all__ = __dir__()

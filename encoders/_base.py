@@ -1,7 +1,7 @@
 """The base class of all encoders: a scikit-learn transformer that writes every number as a code."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, overload
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.utils import Tags
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from encoders._admitted import Admitted
 from encoders._check import require_choice
 from encoders._columns import column_names, for_each, one_for_each
+from encoders._numbers import read_numbers
 from encoders._older import upgraded
 from encoders._page import page_of
-from encoders._times import refuse_times
 from encoders._typed_bases import BaseEstimator, TransformerMixin
 
 LARGEST_INTEGER: Final = 2**53
@@ -25,7 +25,7 @@ BLOCK: Final = 2**17
 """Numbers of one code matrix that are computed at once, so that memory beside the output stays small."""
 
 T = TypeVar("T")
-PerColumn: TypeAlias = T | Mapping[Hashable, T]
+PerColumn: TypeAlias = T | Mapping[Any, T]
 """A parameter for all columns, or one for each by the column's name or position: 24, ``{"hour": 24, "weekday": 7}``."""
 Values = NDArray[np.float64]
 """One number for each example, (N,)."""
@@ -174,16 +174,8 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
 
     def _numbers(self, X: Any, reset: bool) -> NDArray[np.float64]:
         """X as numbers, (n, columns); NaN where they are missing."""
-        refuse_times(self, X)
         require_choice(self, "missing", ("error", "zeros", "indicator"))
-        numbers = validate_data(self, X, dtype=np.float64, reset=reset, ensure_all_finite="allow-nan")
-        if self.missing == "error" and np.isnan(numbers).any():
-            row, place = np.argwhere(np.isnan(numbers))[0]
-            raise ValueError(
-                f"{type(self).__name__} got NaN, a missing number, in column {column_names(self)[place]!r}, row {row}: "
-                "missing='zeros' or 'indicator' takes it."
-            )
-        return numbers
+        return read_numbers(self, X, reset, missing=self.missing != "error")
 
     def _learn_all(self, values: Values) -> None:
         """Learn one column from its numbers."""
@@ -191,12 +183,10 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         self._learn(present, float(present.min()), float(present.max()))
 
     def _present(self, values: Values) -> Values:
-        """The numbers of one column that are not missing, of which there is one at least."""
+        """The numbers of one column that are not missing; where all are, it is learned as if there were a 0."""
         present = values[~np.isnan(values)]
-        if not len(present):
-            raise ValueError(f"{type(self).__name__} learns from numbers, got missing ones alone.")
         self._refuse_others(present)
-        return present
+        return present if len(present) else np.zeros(1)
 
     def _learn(self, present: Values, low: float, high: float) -> None:
         """Learn one column from numbers between low and high."""
@@ -267,8 +257,12 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
             codes_NF[:, size] = 0 if part.missing is None else part.missing
 
     def _dense(self, values: Values) -> NDArray[Any]:
-        found: Any = self._encode(values)
-        return found.toarray() if sparse.issparse(found) else found
+        with np.errstate(over="ignore"):
+            found: Any = self._encode(values)
+            codes = np.asarray(found.toarray() if sparse.issparse(found) else found, dtype=np.float32)
+        if not np.isfinite(codes).all():
+            raise ValueError(f"{type(self).__name__} has codes beyond float32, 3.4e38, for some of the numbers.")
+        return codes
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "columns_")

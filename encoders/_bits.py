@@ -41,6 +41,9 @@ class Bits(Encoder):
     def _encode(self, values: Values) -> Block:
         return from_positions(self._active(values), len(self._names))
 
+    def _dense(self, values: Values) -> NDArray[Any]:
+        return self._encode(values)
+
     def _write(self, values_NC: NDArray[np.float64]) -> Any:
         if not self.sparse_output:
             return super()._write(values_NC)

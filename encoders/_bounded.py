@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.metaestimators import available_if
 
 from encoders._admitted import Admitted
 from encoders._base import Encoder, Values
@@ -13,6 +14,16 @@ from encoders._check import require_choice
 from encoders._columns import column_names, for_each, one_for_each
 
 Unknown = Literal["error", "zeros", "clip"]
+
+
+def _can_be_learned_in_parts(encoder: "Bounded") -> bool:
+    """Whether there is `partial_fit`."""
+    if not encoder._learns_range_alone:
+        raise AttributeError(
+            f"{type(encoder).__name__} has no partial_fit without a size or a resolution: it would have to learn "
+            "quantiles."
+        )
+    return True
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -40,10 +51,12 @@ class Bounded(Encoder):
         super().check()  # type: ignore[safe-super]
         require_choice(self, "unknown", ("error", "zeros", "clip"))
 
+    @available_if(_can_be_learned_in_parts)
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Widen the range of each column by the numbers of X (n, columns); the first call is as `fit`. y is ignored.
 
-        :raises ValueError: as `fit` does, and where more than the range is learned.
+        :raises ValueError: as `fit` does.
+        :raises AttributeError: where more than the range is learned, so that there is no `partial_fit`.
         """
         first = not self.__sklearn_is_fitted__()
         values_NC = self._numbers(X, reset=first)
@@ -53,11 +66,6 @@ class Bounded(Encoder):
         return self
 
     def _widen(self, values: Values) -> None:
-        if not self._learns_range_alone:
-            raise ValueError(
-                f"{type(self).__name__}.partial_fit learns ranges alone, and without a size or a resolution quantiles "
-                "are learned, too."
-            )
         present = self._present(values)
         low, high = getattr(self, "seen_", (np.inf, -np.inf))
         ends = np.array([min(low, present.min()), max(high, present.max())])

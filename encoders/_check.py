@@ -65,7 +65,7 @@ def require_modulus(owner: Any) -> None:
         owner,
         "modulus",
         is_number(value) and value > 0,
-        "given: a number > 0, the period in the unit of x, or one by column",
+        "given: a number > 0, the period in the unit of x, or a mapping as {'hour': 24}",
     )
 
 

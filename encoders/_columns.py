@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 LARGEST_SEED = 2**31 - 1
+OF_ALL_COLUMNS = frozenset({"missing", "unknown", "sparse_output", "dtype", "random_state"})
+"""Parameters that cannot be mappings."""
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -31,6 +33,8 @@ def one_for_each(encoder: Any, names: Sequence[Any]) -> list[Any]:
     parameters = encoder.get_params(deep=False)
     for name, given in parameters.items():
         if isinstance(given, Mapping):
+            if name in OF_ALL_COLUMNS:
+                raise ValueError(f"The {name!r} parameter of {type(encoder).__name__} is one for all columns.")
             _check_keys(encoder, name, given, names)
     found = []
     for place, column in enumerate(names):
@@ -70,7 +74,7 @@ def _check_keys(encoder: Any, name: str, given: Mapping[Any, Any], columns: Sequ
     places = range(len(columns))
     for place, column in enumerate(columns):
         if column not in given and place not in given:
-            raise ValueError(f"{owner} has no entry for column {column!r}, only for {_listed(given)}.")
+            raise ValueError(f"{owner} has no entry for column {column!r}: there are {_listed(given)}.")
         if column in given and place in given and column != place:
             raise ValueError(f"{owner} has two entries for column {column!r}: by name and by position {place}.")
     unused = [key for key in given if key not in columns and key not in places]

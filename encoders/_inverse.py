@@ -81,8 +81,10 @@ class Nearest(Invertible):
                 f"fit saw has {count}."
             )
         numbers = np.asarray(first + step * nearest(self, codes_NF, first, step, count), dtype=np.float64)
-        if self._exact:
-            return numbers
+        return numbers if self._exact else self._refined(codes_NF, numbers, first, step, count)
+
+    def _refined(self, codes_NF: NDArray[np.float64], numbers: Values, first: float, step: float, count: int) -> Values:
+        """The numbers around those given whose codes are nearest, by steps that become smaller."""
         low, high = first - step, first + step * count
         while step > 1e-7 * max(1e-300, abs(low), abs(high)):
             around = np.clip(numbers[:, np.newaxis] + step * np.linspace(-2, 2, 33), low, high)

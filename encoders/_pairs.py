@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import Tags
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from encoders._base import Encoder
 from encoders._check import is_integer, require, require_choice
 from encoders._codes import Codes
+from encoders._numbers import read_numbers
 from encoders._page import page_of
 from encoders._sdr import SDRify
-from encoders._times import refuse_times
 from encoders._typed_bases import BaseEstimator, TransformerMixin
 
 COMBINES = ("concat", "sum", "product")
@@ -49,8 +49,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit the encoder on all values of X (n, columns); y is ignored."""
         require(self, "encoder", isinstance(self.encoder, Encoder), "an encoder of single numbers")
-        refuse_times(self, X)
-        values = validate_data(self, X, dtype=np.float64)
+        values = read_numbers(self, X, reset=True)
         require_choice(self, "combine", ("default", *COMBINES))
         known = self.sdr is None or self.sdr == "default" or is_integer(self.sdr)
         require(self, "sdr", known, "an integer, None or 'default'")
@@ -66,16 +65,14 @@ class PairEncoder(TransformerMixin, BaseEstimator):
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """The codes of X (n, columns), float32 (n, slots · F)."""
         check_is_fitted(self)
-        refuse_times(self, X)
-        values = validate_data(self, X, dtype=np.float64, reset=False)
+        values = read_numbers(self, X, reset=False)
         slots_NSF = self._combine(values)
         return self._sparsify(slots_NSF.reshape(-1, slots_NSF.shape[-1])).reshape(len(values), -1)
 
     def codes(self, X: ArrayLike) -> Codes:
         """The same codes as a table of distinct ones and an index: ``codes(X).dense()`` equals ``transform(X)``."""
         check_is_fitted(self)
-        refuse_times(self, X)
-        values = validate_data(self, X, dtype=np.float64, reset=False)
+        values = read_numbers(self, X, reset=False)
         if self.combine_ == "concat":
             distinct, index = np.unique(values, return_inverse=True)
             table = self._encode(distinct[:, np.newaxis])[:, 0]

@@ -102,7 +102,12 @@ class Cycle(Nearest, Encoder):
         require_random_state(self)
         bounds: Any = self.period if isinstance(self.period, Sequence) else (self.period,)
         valid = len(bounds) in (1, 2) and all(map(is_number, bounds)) and 0 < bounds[0] <= bounds[-1]
-        require(self, "period", valid, "given: a number > 0, a range (low, high) with 0 < low ≤ high, or one by column")
+        require(
+            self,
+            "period",
+            valid,
+            "given: a number > 0, a range (low, high) with 0 < low ≤ high, or a mapping as {'hour': 24}",
+        )
 
     def _fit(self, values: Values) -> Sequence[str]:
         random, n = check_random_state(self.random_state), self._own.n
@@ -124,6 +129,27 @@ class Cycle(Nearest, Encoder):
         step = float(shortest) / 32
         last = low + longest - step if shortest == longest else high
         return low, step, 1 + int(np.ceil((min(high, last) - low) / step))
+
+    def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
+        """The number whose code is nearest; of one period, the one in the turn from the least that `fit` saw on."""
+        numbers = super()._decode(codes_NF)
+        low, (shortest, longest) = self.seen_[0], _range(self.period)
+        return low + np.mod(numbers - low, longest) if shortest == longest else numbers
+
+    def _refined(self, codes_NF: NDArray[np.float64], numbers: Values, first: float, step: float, count: int) -> Values:
+        """As for other codes, but the hands of a sawtooth jump, so that they are first compared around their clocks."""
+        if self.wave != "sawtooth":
+            return super()._refined(codes_NF, numbers, first, step, count)
+        around = numbers
+        for _ in range(2):
+            turns = codes_NF - around[:, np.newaxis] / self.periods_ - self.phases_
+            around = around + np.median((turns - np.rint(turns)) * self.periods_, axis=1)
+        apart = [((self._dense(x) - codes_NF) ** 2).sum(axis=1) for x in (numbers, around)]
+        closer = apart[1] < apart[0]
+        numbers = np.where(closer, around, numbers)
+        if not closer.all():  # other codes than hands of clocks, such as sparse ones
+            numbers[~closer] = super()._refined(codes_NF[~closer], numbers[~closer], first, step, count)
+        return numbers
 
 
 def _range(period: Any) -> tuple[float, float]:

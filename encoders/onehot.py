@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from encoders._base import PerColumn, Values, numbered
 from encoders._bits import Bits, Positions
 from encoders._bounded import Bounded
-from encoders._check import require_integer
+from encoders._check import require, require_integer
 from encoders._inverse import Invertible
+from encoders._ranges import LARGEST_SIZE
 
 
 @dataclass(eq=False, repr=False)
 class OneHot(Invertible, Bits, Bounded):
     """The code of x is a one at position x: nothing is said about how values relate.
 
-    zᵢ(x) = [i = x], i = 0 … n − 1. Numbers from n on have no code: see ``unknown``.
+    zᵢ(x) = [i = x], i = 0 … n − 1. Numbers from n on have no code: see ``unknown``. Those below have one, whether `fit`
+    saw them or not; scikit-learn's `OneHotEncoder` has one for what it saw alone.
 
     Source: the input of Power et al. 2022, "Grokking" (arXiv 2201.02177), whose embedding is a linear map of it.
 
@@ -47,6 +49,7 @@ class OneHot(Invertible, Bits, Bounded):
 
     def _fit(self, values: Values) -> Sequence[str]:
         self.n_values_ = int(values.max()) + 1 if self.n_values is None else int(self._own.n_values)
+        require(self, "n_values", self.n_values_ < LARGEST_SIZE, f"below 2^31, and of the data it is {self.n_values_}")
         return numbered(self.n_values_)
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from encoders._bits import Bits, Positions
 from encoders._bounded import Bounded
 from encoders._check import require, require_choice, require_integer, require_random_state
 from encoders._inverse import Invertible
+
+LARGEST_TABLE: Final = 2**28
+"""Features of all codes, at most: 2 GiB while they are drawn."""
 
 
 @dataclass(eq=False, repr=False)
@@ -43,7 +46,7 @@ class Random(Invertible, Bits, Bounded):
     example: ClassVar = {"n": 24}
 
     n: PerColumn[int] = 128
-    distribution: Literal["gaussian", "bipolar", "k-of-n"] = "gaussian"
+    distribution: PerColumn[Literal["gaussian", "bipolar", "k-of-n"]] = "gaussian"
     random_state: int | np.random.RandomState | None = 0
     active_bits: PerColumn[int | None] = None
 
@@ -71,6 +74,11 @@ class Random(Invertible, Bits, Bounded):
 
     def _fit(self, values: Values) -> Sequence[str]:
         random, shape = check_random_state(self.random_state), (int(values.max()) + 1, self._own.n)
+        if shape[0] * shape[1] > LARGEST_TABLE:
+            raise ValueError(
+                f"Random keeps a code for each number up to the largest, at most 2^28 features in all, got "
+                f"{values.max():g} and n={shape[1]}: sklearn.preprocessing.OrdinalEncoder numbers values from 0 on."
+            )
         if self.distribution == "k-of-n":
             k = self._own.active_bits or max(1, round(0.02 * shape[1]))
             # The k smallest of n random numbers, row by row, so that a row does not depend on how many there are.

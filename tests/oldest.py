@@ -47,7 +47,8 @@ def _check(cls: type) -> None:
     failed = {r["check_name"]: str(r["exception"]) for r in results if r["status"] == "failed"}
     assert not failed, f"{cls.__name__}: {failed}"
     assert sum(r["status"] == "passed" for r in results) >= 45, cls.__name__
-    kept = json.loads((Path(__file__).parent / f"golden/encoder-{cls.__name__.lower()}.json").read_text())["numbers"]
+    [golden] = [path for path in _golden() if path.stem[8:].replace("-", "") == cls.__name__.lower()]
+    kept = json.loads(golden.read_text(encoding="utf-8"))["numbers"]
     values = np.arange(13.0)[:, np.newaxis]
     codes = np.asarray(encoder.fit_transform(values), dtype=np.float64)
     weights = np.sin(np.arange(codes.shape[1]) + 1.0)

@@ -347,6 +347,17 @@ def test_real_numbers_are_read_back(encoder: Any) -> None:
     assert np.abs(encoder.inverse_transform(encoder.transform(values)) - values).max() < 1e-3
 
 
+@pytest.mark.parametrize("clocks", [64, 400])
+def test_hands_that_jump_are_read_back(clocks: int) -> None:
+    """Between the jumps of two hands the nearest code may have less room than a step of the search."""
+    minutes = np.arange(1440.0)[:, np.newaxis]
+    encoder = Cycle(n=clocks, period=1440.0).fit(minutes)
+    assert np.abs(encoder.inverse_transform(encoder.transform(minutes)) - minutes).max() < 0.01
+    sparse_codes = SDRify(k=clocks // 4).fit_transform(encoder.transform(minutes))
+    error = np.abs(encoder.inverse_transform(sparse_codes) - minutes)
+    assert np.median(np.minimum(error, 1440 - error)) < 100
+
+
 def test_too_many_candidates_are_refused() -> None:
     encoder = Cycle(n=4, period=(1, 2)).fit([[0.0], [1e9]])
     with pytest.raises(ValueError, match="Cycle compares a code with at most 1048576 others"):

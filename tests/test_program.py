@@ -83,7 +83,7 @@ def test_operators_of_many_replicas_go_the_same_way_at_the_same_cost(
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler here")
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("name", ["quadratic", "mlp"])
+@pytest.mark.parametrize("name", ["mlp"])
 def test_a_compiled_fleet_follows_the_plain_one(name: str) -> None:
     learners, problems = [configured(name, s) for s in range(2)], [problem(s) for s in range(2)]
     words: list[str] = []

@@ -273,7 +273,8 @@ def _written_to_checkout(kind: str, module: str, class_name: str, path: Path, ch
     if kind == "task":
         tested = "name it in OTHERS of tests/test_tasks.py, beside a test of its answers"
         return [*lines, f"Next: {python} -m bench info {name}, edit, {tested}, make test."]
-    tell_type_checkers(path.parent / "__init__.py", f"{FOLDERS[kind].replace('/', '.')}.{module}", class_name)
+    if tell_type_checkers(path.parent / "__init__.py", f"{FOLDERS[kind].replace('/', '.')}.{module}", class_name):
+        lines.append(f"Wrote a line into {path.parent / '__init__.py'}: type checkers know it by that.")
     goldens = checkout / "tests" / "golden"
     if goldens.is_dir():
         from bench.recipes.golden import write
@@ -283,11 +284,13 @@ def _written_to_checkout(kind: str, module: str, class_name: str, path: Path, ch
     return [*lines, f"Next: {python} -m bench info {name}, edit, make golden NAMES={name}{picture}, make test."]
 
 
-def tell_type_checkers(package: Path, module: str, class_name: str) -> None:
-    """Add the line by which type checkers know a class that a package loads on first use."""
+def tell_type_checkers(package: Path, module: str, class_name: str) -> bool:
+    """Add the line by which type checkers know a class that a package loads on first use; False where it is there."""
     lines = package.read_text(encoding="utf-8").splitlines(keepends=True)
     line = f"    from {module} import {class_name} as {class_name}\n"
     known = [i for i, other in enumerate(lines) if other.startswith("    from ") and " as " in other]
     if known and line not in lines:
         place = next((i for i in known if lines[i] > line), known[-1] + 1)
         package.write_text("".join([*lines[:place], line, *lines[place:]]), encoding="utf-8")
+        return True
+    return False
