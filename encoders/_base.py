@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from encoders._admitted import Admitted
 from encoders._check import require_choice
-from encoders._columns import column_names, for_each, one_for_each
+from encoders._columns import column_names, for_each, forget, names_of, one_for_each
 from encoders._numbers import read_numbers
 from encoders._older import upgraded
 from encoders._page import page_of
@@ -130,10 +130,11 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         :raises ValueError: for a parameter that breaks its rule, a column without an entry in a mapping, numbers that
             have no code, dates, infinities, and missing numbers unless ``missing`` takes them.
         """
+        forget(self)
         values_NC = self._numbers(X, reset=True)
-        columns: list[Self] = one_for_each(self, column_names(self))
+        columns: list[Self] = one_for_each(self, names_of(X, values_NC.shape[1]))
         for_each(columns, column_names(self), values_NC, type(self)._learn_all)
-        self.columns_ = columns
+        self._keep(columns)
         return self
 
     def transform(self, X: ArrayLike) -> Any:
@@ -176,6 +177,14 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         """X as numbers, (n, columns); NaN where they are missing."""
         require_choice(self, "missing", ("error", "zeros", "indicator"))
         return read_numbers(self, X, reset, missing=self.missing != "error")
+
+    def _keep(self, columns: "list[Self]") -> None:
+        """Keep the encoders of the columns; of a single one, what it has learned is shown as the encoder's own, too."""
+        self.columns_ = columns
+        if len(columns) == 1:
+            parameters = self.get_params(deep=False)
+            own = {name: value for name, value in vars(columns[0]).items() if name.endswith("_")}
+            vars(self).update({name: value for name, value in own.items() if name not in parameters})
 
     def _learn_all(self, values: Values) -> None:
         """Learn one column from its numbers."""

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from encoders._admitted import Admitted
 from encoders._base import Encoder, Values
 from encoders._check import require_choice
-from encoders._columns import column_names, for_each, one_for_each
+from encoders._columns import column_names, for_each, names_of, one_for_each
 
 Unknown = Literal["error", "zeros", "clip"]
 
@@ -58,11 +58,15 @@ class Bounded(Encoder):
         :raises ValueError: as `fit` does.
         :raises AttributeError: where more than the range is learned, so that there is no `partial_fit`.
         """
-        first = not self.__sklearn_is_fitted__()
-        values_NC = self._numbers(X, reset=first)
-        columns: list[Self] = one_for_each(self, column_names(self)) if first else self.columns_
+        known = self.columns_ if self.__sklearn_is_fitted__() else []
+        values_NC = self._numbers(X, reset=not known)
+        columns: list[Self] = one_for_each(self, names_of(X, values_NC.shape[1]))
+        for column, before in zip(columns, known, strict=False):  # of a first call none is known
+            column.seen_ = before.seen_
+            if "random_state" in vars(column):
+                vars(column)["random_state"] = vars(before)["random_state"]
         for_each(columns, column_names(self), values_NC, type(self)._widen)
-        self.columns_ = columns
+        self._keep(columns)
         return self
 
     def _widen(self, values: Values) -> None:
@@ -89,7 +93,12 @@ class Bounded(Encoder):
         absent = missing | without if self.unknown == "zeros" else missing
         if not absent.any():
             return Admitted(self, values, None, None)
-        return Admitted(self, np.where(absent, self._bounds[0], values), absent, missing if missing.any() else None)
+        return Admitted(
+            self,
+            np.where(absent, np.clip(self.seen_[0], low, high), values),
+            absent,
+            missing if missing.any() else None,
+        )
 
     def _refuse_outside(self, values: Values, without: NDArray[np.bool_]) -> None:
         if without.any():

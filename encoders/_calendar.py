@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from encoders._base import Missing
 from encoders._check import require, require_choice
+from encoders._columns import forget
 from encoders._page import page_of
 from encoders._typed_bases import BaseEstimator, TransformerMixin
 from encoders._wall_clock import Dates, Instants, is_zone, read_dates
@@ -87,7 +88,8 @@ class Calendar(TransformerMixin, BaseEstimator):
         column of numbers, or a mapping of fields to such. It is cloned and fitted for each field on the phases of all
         columns. None is the default code, "passthrough" the phases themselves.
     :param time_zone: a name that `zoneinfo` knows, such as "Europe/Berlin": dates with a time zone are converted to it,
-        those without are refused. None reads every date by the clock of its own zone.
+        those without are refused. None reads every date by the clock of its column's zone, which is the one that `fit`
+        saw: at `transform` others are converted to it, and dates without a zone are refused where it saw some.
     :param missing: "error" refuses missing dates; "zeros" makes all features of a missing date 0; "indicator" does so
         too and adds the feature ``COLUMN_missing``, 1 where the date is missing, to every column.
     :raises ValueError: for an unknown field, time zone or word; for numbers, strings, durations, times of day and
@@ -119,6 +121,8 @@ class Calendar(TransformerMixin, BaseEstimator):
         )
         usable = all(map(_is_encoder, self.encoder.values() if several else [self.encoder]))
         require(self, "encoder", usable, "a transformer, None, 'passthrough', or a mapping of fields to such")
+        periods = [p for one in (self.encoder.values() if several else [self.encoder]) for p in _periods_of(one)]
+        require(self, "encoder", all(p == 1 for p in periods), "of period 1, since phases go from 0 to 1")
         known_zone = self.time_zone is None or is_zone(self.time_zone)
         require(self, "time_zone", known_zone, "None or the name of a time zone, such as 'Europe/Berlin'")
         require_choice(self, "missing", ("error", "zeros", "indicator"))
@@ -135,9 +139,9 @@ class Calendar(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """The codes of X (n, columns): float32 (n, features), CSR where the codes of the encoder are sparse."""
         check_is_fitted(self)
-        dates = read_dates(X, self.time_zone)
+        dates = read_dates(X, [self.time_zone or zone or None for zone in self.zones_])
         self._check_columns(dates)
-        return self._codes(self._phases(dates))
+        return self._codes(self._phases(dates, self.fields_))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Names of the features: the column's, the field's and the encoder's own, as in ``when_hour_cos1``."""
@@ -150,25 +154,25 @@ class Calendar(TransformerMixin, BaseEstimator):
 
     def _fit(self, X: Any) -> list[_Column]:
         self.check()
-        self.fields_ = tuple(self.fields)
-        dates = read_dates(X, self.time_zone)
-        columns = self._phases(dates)
+        forget(self)
+        fields, dates = tuple(self.fields), read_dates(X, self.time_zone)
+        columns = self._phases(dates, fields)
+        encoders, sizes = {}, {}
+        for field in fields:
+            encoder = self._encoder(field)
+            if not isinstance(encoder, str):
+                known = np.concatenate([column.phases[field][~column.missing_N] for column in columns])
+                phases = known if len(known) else np.zeros(1)  # all dates of a fold may be missing
+                encoder = clone(encoder).fit(phases[:, np.newaxis])
+            encoders[field] = encoder
+            sizes[field] = _encoded(encoder, np.zeros(1)).shape[1]
+        self.fields_, self._sizes = fields, sizes
+        self.zones_ = [column.zone for column in dates]
         self.n_features_in_ = len(dates)
         names = _names_of(dates)
         if names is not None:
             self.feature_names_in_ = names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        self.encoders_: dict[str, Any] = {}
-        self._sizes = dict.fromkeys(self.fields_, 1)
-        for field in self.fields_:
-            encoder = self._encoder(field)
-            if isinstance(encoder, str):
-                continue
-            known = np.concatenate([column.phases[field][~column.missing_N] for column in columns])
-            phases = known if len(known) else np.zeros(1)  # all dates of a fold may be missing
-            self.encoders_[field] = clone(encoder).fit(phases[:, np.newaxis])
-            self._sizes[field] = self._encode(field, phases[:1]).shape[1]
+        self.encoders_: dict[str, Any] = encoders
         return columns
 
     def _encoder(self, field: str) -> Any:
@@ -181,12 +185,18 @@ class Calendar(TransformerMixin, BaseEstimator):
         names, fitted = _names_of(dates), getattr(self, "feature_names_in_", None)
         if len(dates) != self.n_features_in_:
             raise ValueError(f"Calendar takes as many columns as were fitted, {self.n_features_in_}, got {len(dates)}.")
+        for column, zone in zip(dates, self.zones_, strict=True):
+            if zone == "" and column.zone and self.time_zone is None:
+                raise ValueError(
+                    f"Calendar was fitted on dates without a time zone, got some with one, {column.zone}, in column "
+                    f"{column.name!r}."
+                )
         if names is not None and fitted is not None and list(names) != list(fitted):
             raise ValueError(f"Calendar takes the columns that were fitted, {list(fitted)}, got {list(names)}.")
 
-    def _phases(self, dates: list[Dates]) -> list[_Column]:
+    def _phases(self, dates: list[Dates], fields: Sequence[str]) -> list[_Column]:
         columns = []
-        for name, wall_N in dates:
+        for name, wall_N, _ in dates:
             missing_N = np.isnat(wall_N)
             if self.missing == "error" and missing_N.any():
                 column = "" if name is None else f" of column {name!r}"
@@ -195,7 +205,7 @@ class Calendar(TransformerMixin, BaseEstimator):
                     "choose missing='zeros' or missing='indicator'."
                 )
             known_N = np.where(missing_N, np.datetime64(0, "us"), wall_N)
-            columns.append(_Column(missing_N, {field: FIELDS[field](known_N) for field in self.fields_}))
+            columns.append(_Column(missing_N, {field: FIELDS[field](known_N) for field in fields}))
         return columns
 
     def _codes(self, columns: list[_Column]) -> Any:
@@ -206,7 +216,7 @@ class Calendar(TransformerMixin, BaseEstimator):
 
     def _blocks(self, column: _Column) -> Iterator[Any]:
         for field in self.fields_:
-            codes = self._encode(field, column.phases[field])
+            codes = _encoded(self.encoders_[field], column.phases[field])
             if column.missing_N.any() and sparse.issparse(codes):
                 codes = sparse.diags_array((~column.missing_N).astype(np.float32)) @ codes
             elif column.missing_N.any():
@@ -215,18 +225,9 @@ class Calendar(TransformerMixin, BaseEstimator):
         if self.missing == "indicator":
             yield column.missing_N[:, np.newaxis].astype(np.float32)
 
-    def _encode(self, field: str, phases_N: Phases) -> Any:
-        if field not in self.encoders_:
-            below_one = np.nextafter(np.float32(1), np.float32(0))  # float32 rounds the last moments of a period to 1
-            return np.minimum(phases_N.astype(np.float32), below_one)[:, np.newaxis]
-        codes = self.encoders_[field].transform(phases_N[:, np.newaxis])
-        if sparse.issparse(codes):
-            return sparse.csr_array(codes, dtype=np.float32)
-        return np.asarray(codes, dtype=np.float32).reshape(len(phases_N), -1)
-
     def _names(self, field: str, prefix: str) -> list[str]:
-        encoder = self.encoders_.get(field)
-        if encoder is None:
+        encoder = self.encoders_[field]
+        if isinstance(encoder, str):
             return [prefix]
         if not hasattr(encoder, "get_feature_names_out"):
             return [f"{prefix}_{i}" for i in range(self._sizes[field])]
@@ -243,6 +244,23 @@ class Calendar(TransformerMixin, BaseEstimator):
 
     def _get_doc_link(self) -> str:
         return page_of(type(self))
+
+
+def _encoded(encoder: Any, phases_N: Phases) -> Any:
+    """The codes of phases, (N, F), which are themselves for "passthrough"."""
+    if isinstance(encoder, str):
+        below_one = np.nextafter(np.float32(1), np.float32(0))  # float32 rounds the last moments of a period to 1
+        return np.minimum(phases_N.astype(np.float32), below_one)[:, np.newaxis]
+    codes = encoder.transform(phases_N[:, np.newaxis])
+    if sparse.issparse(codes):
+        return sparse.csr_array(codes, dtype=np.float32)
+    return np.asarray(codes, dtype=np.float32).reshape(len(phases_N), -1)
+
+
+def _periods_of(value: Any) -> tuple[float, ...]:
+    """The periods of an encoder, or of the first step of a pipeline."""
+    first = value.steps[0][1] if getattr(value, "steps", None) else value
+    return tuple(getattr(first, "periods", ()))
 
 
 def _is_encoder(value: Any) -> bool:

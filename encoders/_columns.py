@@ -1,6 +1,6 @@
 """From one encoder to one for each column, since a parameter may have a value for each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any, TypeVar
@@ -21,6 +21,20 @@ def column_names(encoder: Any) -> list[Any]:
     """The names of the columns that it was fitted on, or their positions."""
     names = getattr(encoder, "feature_names_in_", None)
     return list(range(encoder.n_features_in_)) if names is None else list(names)
+
+
+def forget(estimator: Any) -> None:
+    """Make it what it was before the first fit, so that a fit that fails leaves nothing half done."""
+    parameters = estimator.get_params(deep=False)
+    for name in [name for name in vars(estimator) if name.endswith("_") and name not in parameters]:
+        delattr(estimator, name)
+
+
+def names_of(X: Any, n_columns: int) -> list[Any]:
+    """The names of the columns of a table, of any kind, or their positions; of names that occur twice the positions."""
+    names = list(getattr(X, "columns", ()))
+    same = len(names) == n_columns and all(isinstance(name, Hashable) for name in names)
+    return names if same and len(set(names)) == n_columns else list(range(n_columns))
 
 
 def one_for_each(encoder: Any, names: Sequence[Any]) -> list[Any]:
@@ -68,14 +82,20 @@ def _value(given: Any, column: Any, place: int) -> Any:
     return given[column] if column in given else given[place]
 
 
+def _places(columns: Sequence[Any]) -> range:
+    """The positions by which columns may be called: none where integers are names."""
+    named = any(isinstance(column, Integral) for column in columns) and list(columns) != list(range(len(columns)))
+    return range(0 if named else len(columns))
+
+
 def _check_keys(encoder: Any, name: str, given: Mapping[Any, Any], columns: Sequence[Any]) -> None:
     """Every column has an entry, by its name or its position, and every entry a column."""
     owner = f"The {name!r} parameter of {type(encoder).__name__}"
-    places = range(len(columns))
+    places = _places(columns)
     for place, column in enumerate(columns):
-        if column not in given and place not in given:
+        if column not in given and not (place in places and place in given):
             raise ValueError(f"{owner} has no entry for column {column!r}: there are {_listed(given)}.")
-        if column in given and place in given and column != place:
+        if column in given and place in places and place in given and column != place:
             raise ValueError(f"{owner} has two entries for column {column!r}: by name and by position {place}.")
     unused = [key for key in given if key not in columns and key not in places]
     if unused:

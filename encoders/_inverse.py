@@ -70,6 +70,16 @@ class Nearest(Invertible):
     def _candidates(self) -> tuple[float, float, int]:
         """The first candidate, the distance between two, and how many there are."""
 
+    seen_: tuple[float, float]
+
+    @property
+    def _searched(self) -> tuple[float, float]:
+        """The range that `fit` saw."""
+        if np.isnan(self.seen_[0]):
+            name = type(self).__name__
+            raise ValueError(f"{name} was pickled by a version that kept no range to search: fit it again.")
+        return self.seen_
+
     _exact: bool = False
     """Whether numbers between two candidates have the code of one of them, so that nothing is refined."""
 

@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
+DOCUMENTED = ("encoders", "learners")
 REFERENCE = "reference/{package}.html"
 
 
@@ -13,6 +14,8 @@ def page_of(cls: type) -> str:
     ``make docs`` has built.
     """
     package = cls.__module__.partition(".")[0]
+    if package not in DOCUMENTED:
+        return ""
     page = f"{REFERENCE.format(package=package)}#{package}.{cls.__name__}"
     try:
         links = dict(link.split(", ", 1) for link in metadata("mod97").get_all("Project-URL") or ())

@@ -91,7 +91,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
     def _encode(self, values_NS: NDArray[np.float64]) -> NDArray[np.float32]:
         codes = self.encoder_.transform(values_NS.reshape(-1, 1))
         dense = codes if isinstance(codes, np.ndarray) else codes.toarray()
-        return dense.reshape(*values_NS.shape, -1)
+        return dense.astype(np.float32, copy=False).reshape(*values_NS.shape, -1)
 
     def _combine(self, values_NS: NDArray[np.float64]) -> NDArray[np.float32]:
         if self.combine_ == "concat":
@@ -111,6 +111,7 @@ class PairEncoder(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         if isinstance(self.encoder, Encoder):
             tags.input_tags = self.encoder.__sklearn_tags__().input_tags
+            tags.input_tags.allow_nan = False
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

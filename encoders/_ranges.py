@@ -23,14 +23,13 @@ def unit_steps(given: Mapping[str, Any], *widths: str) -> Mapping[str, Any]:
 def levels(values: Values, low: float, high: float) -> Values:
     """The numbers above ``low`` that tell the values apart: all where there are at most 64, or else 64 quantiles.
 
-    They are the i/64-quantiles, i = 1 … 64, of the values in [low, high], each a value (the inverse of the empirical
-    distribution). There is one level at least.
+    They are the i/64-quantiles, i = 1 … 64, of the different values in [low, high], each a value (the inverse of the
+    empirical distribution). A value that is there many times counts once: most numbers of many a table are 0, and the
+    others shall be told apart, too. There is one level at least.
     """
-    within = np.sort(values[(values >= low) & (values <= high)])
-    distinct = within[np.flatnonzero(np.diff(within, prepend=-np.inf) > 0)] if len(within) else within
+    distinct = np.unique(values[(values >= low) & (values <= high)])
     if len(distinct) > LEVELS + 1:
-        places = np.ceil(np.arange(1, LEVELS + 1) * len(within) / LEVELS).astype(np.intp) - 1
-        distinct = np.unique(within[places])
+        distinct = distinct[np.ceil(np.arange(1, LEVELS + 1) * len(distinct) / LEVELS).astype(np.intp) - 1]
     found = distinct[distinct > low]
     with np.errstate(over="ignore"):
         return found if len(found) else np.array([max(low + 1.0, float(np.nextafter(low, np.inf)))])

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders._times import Column, columns, inner_types, values_of
+from encoders._times import Column, columns, inner_types, kinds_of_type, values_of
 
 Instants = NDArray[np.datetime64]
 """One date for each row, (N,), in microseconds; NaT where it is missing."""
@@ -29,23 +29,38 @@ ADVICE = {
 
 
 class Dates(NamedTuple):
-    """A column of dates: its name, or else its position, or None; the wall clock in each row."""
+    """A column of dates: its name, or else its position, or None; the wall clock in each row; the zone of its type.
+
+    The zone is "" for a type without one, and None for objects, of which each may have its own.
+    """
 
     name: Any
     wall_N: Instants
+    zone: Any
 
 
-def read_dates(X: Any, time_zone: str | None) -> list[Dates]:
+def read_dates(X: Any, time_zone: Any) -> list[Dates]:
     """All columns of a table, an array, a series or a list of rows.
 
-    :param time_zone: the zone that dates with a zone are converted to; None leaves each in its own.
+    :param time_zone: the zone that dates with a zone are converted to, or a list of one for each column; None leaves
+        dates in their own.
     :raises ValueError: for what is not a table of dates, and for dates without a zone where one is to be converted to.
     """
-    found = [Dates(column.name, _wall(column, time_zone)) for column in _columns(X)]
+    found = []
+    for place, column in enumerate(_columns(_unmasked(X))):
+        chosen = time_zone[place] if isinstance(time_zone, list) and place < len(time_zone) else time_zone
+        zone = None if "objects" in kinds_of_type(column.dtype) else _zone_of(column.dtype) or ""
+        found.append(Dates(column.name, _wall(column, None if isinstance(chosen, list) else chosen), zone))
     if not found or not len(found[0].wall_N):
         what = "row" if found else "column"
         raise ValueError(f"Calendar takes at least one {what} of dates, got none.")
     return found
+
+
+def _unmasked(X: Any) -> Any:
+    """X with NaT in place of masked dates."""
+    masked = isinstance(X, np.ma.MaskedArray) and X.dtype.kind == "M"
+    return np.ma.filled(X, np.datetime64("NaT")) if masked else X
 
 
 def _columns(X: Any) -> Iterator[Column]:
@@ -74,13 +89,15 @@ def _columns_of_rows(rows: Sequence[Any]) -> Iterator[Column]:
     return (Column(i, np.dtype(object), partial(list, values)) for i, values in enumerate(transposed))
 
 
-def _wall(column: Column, time_zone: str | None) -> Instants:
+def _wall(column: Column, time_zone: Any) -> Instants:
     kinds = column.kinds()
     if wrong := sorted(kinds - TAKEN):
         raise ValueError(f"Calendar takes dates, got {wrong[0]}{column.place}{ADVICE.get(wrong[0], '')}.")
     if "objects" in kinds:
         return _wall_of_objects(column, time_zone)
     values = column.read()
+    if hasattr(column.dtype, "index_type"):  # of a dictionary numpy would leave out what is missing
+        values = values.cast(column.dtype.value_type)
     if hasattr(column.dtype, "pyarrow_dtype"):  # of its dates and times pandas would make an object each
         values = values.array.__arrow_array__()
     instants = np.asarray(values, dtype="M8[us]")
@@ -91,7 +108,7 @@ def _wall(column: Column, time_zone: str | None) -> Instants:
     return instants
 
 
-def _wall_of_objects(column: Column, time_zone: str | None) -> Instants:
+def _wall_of_objects(column: Column, time_zone: Any) -> Instants:
     values = [_moment(value) for value in values_of(column.read())]
     aware = [getattr(value, "tzinfo", None) is not None for value in values if value is not None]
     if len(set(aware)) == 2:
@@ -112,7 +129,7 @@ def _moment(value: Any) -> Any:
     return value.as_py() if hasattr(value, "as_py") else value  # a scalar of pyarrow
 
 
-def _refuse_naive(column: Column, holds_dates: bool, time_zone: str | None) -> None:
+def _refuse_naive(column: Column, holds_dates: bool, time_zone: Any) -> None:
     if holds_dates and time_zone is not None:
         raise ValueError(
             f"Calendar converts to time_zone={time_zone!r}, got dates without a time zone{column.place}: localize them."

@@ -85,7 +85,8 @@ class Binary(Invertible, Bounded):
         return (digits if base == 2 else digits / (base - 1)).astype(np.float32)
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
-        digits = np.rint(codes_NF * (self._own.base - 1)).astype(np.int64)
+        largest = self._own.base - 1
+        digits = np.rint(np.clip(codes_NF, 0, 1) * largest).astype(np.int64)
         if self.gray:
             digits = np.cumsum(digits, axis=1) % self._own.base
         return (digits @ self.powers_).astype(np.float64)

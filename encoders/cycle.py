@@ -125,7 +125,7 @@ class Cycle(Nearest, Encoder):
 
     def _candidates(self) -> tuple[float, float, int]:
         """Steps of 1/32 of the shortest period over the range that `fit` saw; of one period, over one turn at most."""
-        (low, high), (shortest, longest) = self.seen_, _range(self.period)
+        (low, high), (shortest, longest) = self._searched, _range(self.period)
         step = float(shortest) / 32
         last = low + longest - step if shortest == longest else high
         return low, step, 1 + int(np.ceil((min(high, last) - low) / step))

@@ -89,10 +89,14 @@ class Fourier(Nearest, Encoder):
         return 0.0, self._own.modulus / common / count, count
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
-        """X mod p from harmonic 1, and without it the number in [0, p) whose code is nearest."""
+        """X mod p: of a code from harmonic 1, and of anything else the number in [0, p) whose code is nearest."""
         p, where = self._own.modulus, np.flatnonzero(self.harmonics_ == 1)
         if not where.size:
             return np.mod(super()._decode(codes_NF), p)
         cos, sin = codes_NF[:, 2 * where[0]], codes_NF[:, 2 * where[0] + 1]
         x = np.mod(np.arctan2(sin, cos) * (p / (2 * np.pi)), p)
-        return np.where(x < p, x, 0.0)
+        numbers = np.where(x < p, x, 0.0)
+        other = ((self._dense(numbers) - codes_NF) ** 2).sum(axis=1) > 1e-6  # of no number, so that all harmonics count
+        if other.any():
+            numbers[other] = np.mod(super()._decode(codes_NF[other]), p)
+        return numbers

@@ -93,9 +93,8 @@ class RDSE(Nearest, Bits):
     def _active(self, values: Values) -> Positions:
         places = self._buckets(values)
         if np.abs(places).max(initial=0) > LARGEST_INTEGER:
-            raise ValueError(
-                f"RDSE tells 2^53 buckets apart on each side of 0, got a value in bucket {places.max():g}."
-            )
+            farthest = places[np.abs(places).argmax()]
+            raise ValueError(f"RDSE tells 2^53 buckets apart on each side of 0, got a value in bucket {farthest:g}.")
         buckets = places.astype(np.int64)
         runs = (buckets[:, np.newaxis] + np.arange(self._own.active_bits)).astype(np.uint64)
         bits = splitmix64(runs ^ self.key_) % np.uint64(self._own.size)
@@ -105,5 +104,5 @@ class RDSE(Nearest, Bits):
 
     def _candidates(self) -> tuple[float, float, int]:
         """The middles of the buckets from the least number that `fit` saw to the largest."""
-        low, high = self._buckets(np.array(self.seen_)).tolist()
+        low, high = self._buckets(np.array(self._searched)).tolist()
         return low * self.resolution_, self.resolution_, int(high - low) + 1

@@ -13,6 +13,7 @@ from encoders._base import LARGEST_INTEGER, PerColumn, Values
 from encoders._bits import Bits, Positions
 from encoders._check import require, require_integers
 from encoders._inverse import Invertible
+from encoders._ranges import LARGEST_SIZE
 
 
 @dataclass(eq=False, repr=False)
@@ -62,6 +63,7 @@ class Residue(Invertible, Bits):
         if self.moduli is not None:
             require_integers(self, "moduli", at_least=2)
             require(self, "moduli", len(set(self.moduli)) == len(self.moduli), "different integers")
+            require(self, "moduli", sum(self._own.moduli) < LARGEST_SIZE, "integers whose sum is below 2^31")
 
     def _fit(self, values: Values) -> Sequence[str]:
         self.moduli_ = _first_primes(int(values.max())) if self.moduli is None else tuple(self._own.moduli)

@@ -163,4 +163,7 @@ class Scalar(Invertible, Bits, Bounded):
         """The start (periodic or learned) or the middle of the bucket whose code overlaps most."""
         overlaps = codes_NF @ from_positions(self._runs(np.arange(self.n_buckets_)), codes_NF.shape[1]).T
         found = overlaps.argmax(axis=1)
-        return self.minimum_ + found * self.resolution_ if self._learns_range_alone else self.starts_[found]
+        if not self._learns_range_alone:
+            return self.starts_[found]
+        numbers = self.minimum_ + found * self.resolution_
+        return numbers if self.periodic else np.minimum(numbers, self.maximum_)

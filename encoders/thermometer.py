@@ -88,7 +88,8 @@ class Thermometer(Invertible, Bits, Bounded):
             return numbered(len(self.thresholds_))
         size = self._own.size or steps(self, high - low, self._own.resolution)
         with np.errstate(over="ignore"):  # of the last threshold, which is replaced by h
-            self.thresholds_ = np.linspace(low, low + ((high - low) or 1.0), int(size) + 1)[1:]
+            end = high if high > low else max(low + 1.0, float(np.nextafter(low, np.inf)))
+            self.thresholds_ = np.linspace(low, end, int(size) + 1)[1:]
         return numbered(len(self.thresholds_))
 
     def _passed(self, values: Values) -> NDArray[Any]:
@@ -107,6 +108,7 @@ class Thermometer(Invertible, Bits, Bounded):
         return np.where(bits < np.floor(self._passed(values))[:, np.newaxis], bits, -1)
 
     def _decode(self, codes_NF: NDArray[np.float64]) -> Values:
-        """The highest threshold passed."""
-        passed = np.clip(np.rint(codes_NF.sum(axis=1)), 0, len(self.thresholds_)).astype(np.intp)
+        """The highest threshold passed by the nearest code, which is as many ones as have the most above a half."""
+        gains = np.cumsum(2 * codes_NF - 1, axis=1)
+        passed = np.concatenate([np.zeros((len(gains), 1)), gains], axis=1).argmax(axis=1)
         return np.concatenate([[self.minimum_], self.thresholds_])[passed]

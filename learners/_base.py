@@ -209,6 +209,7 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
         """
         training.advance(steps, [0])
         if training.diverged(0):
+            vars(self).pop("model_", None)  # what is not finite predicts nothing
             raise ValueError(f"{type(self).__name__} diverged: its weights are no longer finite.")
         training.learner(0)
         self._keep(training)

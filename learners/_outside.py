@@ -1,5 +1,6 @@
 """What some learners offer beside the contract to those who use them outside of the benchmark."""
 
+import copy
 from abc import abstractmethod
 from typing import Self
 
@@ -46,7 +47,8 @@ class Incremental(Weighted):
 
         Weights and the optimizer's state go on; batches are drawn from these rows alone, in an order of its own for
         each call that follows from the seed. What is kept for the next call is as large as the optimizer's state: of
-        Adam two numbers for each weight.
+        Adam two numbers for each weight. A schedule of the step size goes on, too: once it has come to 0, nothing is
+        learned. Where a call fails, the learner stays what it was.
 
         :param classes: all classes that exist; a first call needs them, since later rows may show others.
         :param sample_weight: as in `fit`. Weights are relative to those of the same call.
@@ -57,9 +59,16 @@ class Incremental(Weighted):
         goes_on = self.__sklearn_is_fitted__()
         if classes is None and not goes_on:
             raise ValueError(f"The classes of {type(self).__name__} must be passed on the first call to partial_fit.")
-        problem = problem_of(self, X, y, classes, sample_weight, goes_on)
-        training = self._going_on(problem) if goes_on else self.begin([self], [problem])
-        return self._finish(training, self.steps_per_epoch(len(problem.train)))
+        before = copy.deepcopy(vars(self)) if goes_on else {}
+        try:
+            problem = problem_of(self, X, y, classes, sample_weight, goes_on)
+            training = self._going_on(problem) if goes_on else self.begin([self], [problem])
+            return self._finish(training, self.steps_per_epoch(len(problem.train)))
+        except ValueError:
+            if goes_on:
+                vars(self).clear()
+                vars(self).update(before)
+            raise
 
     @abstractmethod
     def _going_on(self, problem: Problem) -> Training:

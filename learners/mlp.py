@@ -180,7 +180,9 @@ class _Epochs(Solo):
             self.learner.model_ = self.learner._network(self.n)
         self.earlier = len(self.learner.model_.loss_curve_) if goes_on else 0  # epochs; ``n_iter_`` is that of a call
         self._rows = self.train_rows
-        self._targets = self.onehot_targets if self.learner.head == "regressor" else problem.y
+        targets = self.onehot_targets
+        targets = targets.ravel() if targets.shape[1] == 1 else targets  # as scikit-learn has a single output
+        self._targets = targets if self.learner.head == "regressor" else problem.y
 
     def advance(self, step: int) -> None:
         while self.step < step and not self.diverged:

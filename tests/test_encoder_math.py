@@ -315,7 +315,7 @@ def test_large_numbers_stay_in_their_buckets() -> None:
     clock = Scalar(periodic=True, minimum=0, maximum=10, resolution=1, active_bits=1)
     for x in (1e9 + 0.6, 1e6 + 0.9995):
         assert clock.fit_transform([[x]]).argmax() == int(x) % 10
-    assert Thermometer(resolution=1).fit_transform([[1e17], [1e17]]).tolist() == [[1.0], [1.0]]
+    assert Thermometer(resolution=1).fit_transform([[1e17], [1e17]]).tolist() == [[0.0], [0.0]]
     assert Thermometer(size=4, minimum=0, maximum=1).fit_transform([[1e308], [-1e308]]).sum(axis=1).tolist() == [4, 0]
 
 

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import warnings
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -33,6 +35,7 @@ from encoders import (
     Binary,
     Bits,
     Bounded,
+    Calendar,
     Cycle,
     Encoder,
     Fourier,
@@ -94,7 +97,7 @@ def test_ranges_are_learned_for_each_column() -> None:
 @pytest.mark.parametrize(
     ("modulus", "message"),
     [
-        ({"hour": 24}, "'modulus' parameter of Fourier has no entry for column 'weekday', only for 'hour'"),
+        ({"hour": 24}, "'modulus' parameter of Fourier has no entry for column 'weekday': there are 'hour'"),
         (
             {"hour": 24, "weekdays": 7, "weekday": 7},
             "an entry for 'weekdays', which is no column: did you mean 'weekday'",
@@ -105,8 +108,11 @@ def test_ranges_are_learned_for_each_column() -> None:
             {"hour": 24, "weekday": -7},
             "In column 'weekday': The 'modulus' parameter of Fourier must be given: a number",
         ),
-        ({}, "has no entry for column 'hour', only for none"),
-        ([24, 7], "must be given: a number > 0, the period in the unit of x, or one by column, got modulus=.24, 7."),
+        ({}, "has no entry for column 'hour': there are none"),
+        (
+            [24, 7],
+            "a number > 0, the period in the unit of x, or a mapping as {'hour': 24}, got modulus=.24, 7.",
+        ),
         (None, "The 'modulus' parameter of Fourier must be given"),
     ],
 )
@@ -192,10 +198,12 @@ def test_missing_numbers(name: str) -> None:
 
 @every_encoder
 def test_a_column_of_missing_numbers_alone(name: str) -> None:
-    with pytest.raises(ValueError, match=r"In column 1: \w+ learns from numbers, got missing ones alone"):
-        small(name, missing="zeros").fit([[1.0, np.nan], [2.0, np.nan]])
-    fitted = small(name, missing="zeros").fit(NUMBERS)
-    assert not fitted.transform([[np.nan, np.nan]]).any()
+    """A fold of a cross-validation may have one; it is learned as if there were a 0."""
+    fitted = small(name, missing="indicator").fit([[1.0, np.nan], [2.0, np.nan]])
+    flags = [feature.endswith("_missing") for feature in fitted.get_feature_names_out()]
+    codes = fitted.transform([[np.nan, np.nan]])
+    assert codes[0, flags].all()
+    assert not codes[0, np.logical_not(flags)].any()
 
 
 def test_a_way_with_missing_numbers_that_there_is_not() -> None:
@@ -347,6 +355,17 @@ def test_real_numbers_are_read_back(encoder: Any) -> None:
     assert np.abs(encoder.inverse_transform(encoder.transform(values)) - values).max() < 1e-3
 
 
+def test_what_is_no_code_is_read_as_the_nearest_number() -> None:
+    bent = Fourier(modulus=24).fit([[0.0]])
+    codes = bent.transform([[5.0]]).astype(float)
+    codes[0, :2] *= -0.1
+    assert abs(bent.inverse_transform(codes)[0, 0] - 5) < 0.5
+    assert Thermometer(size=3, minimum=0, maximum=3).fit([[0]]).inverse_transform([[0, 0, 1.0]]).tolist() == [[0.0]]
+    digits = Binary(n_digits=3).fit([[0]])
+    assert digits.inverse_transform([[0, 1.6, 0], [-1, 0, -0.7], [3, 3, 1e30]]).tolist() == [[2.0], [0.0], [7.0]]
+    assert Scalar(resolution=2.0, active_bits=3).fit([[0], [5]]).inverse_transform([[0, 0, 0, 1, 1, 1]]).max() <= 5
+
+
 @pytest.mark.parametrize("clocks", [64, 400])
 def test_hands_that_jump_are_read_back(clocks: int) -> None:
     """Between the jumps of two hands the nearest code may have less room than a step of the search."""
@@ -385,10 +404,114 @@ def test_partial_fit_keeps_what_was_drawn() -> None:
 
 
 def test_quantiles_are_not_learned_in_parts() -> None:
+    for encoder in (Scalar(), Thermometer(), Fourier(24)):
+        assert not hasattr(encoder, "partial_fit")
+    assert hasattr(Scalar(size=50), "partial_fit")
+
+
+def test_partial_fit_that_fails_changes_nothing() -> None:
+    encoder = OneHot().fit([[1, 2]])
+    with pytest.raises(ValueError, match="In column 1: Negative values"):
+        encoder.partial_fit([[9, -1]])
+    assert encoder.transform([[1, 1]]).shape == (1, 5)
+    limited = OneHot(n_values=5).partial_fit([[1]])
+    with pytest.raises(ValueError, match="got 7"):
+        limited.partial_fit([[7]])
+    assert limited.partial_fit([[2]]).transform([[4]]).sum() == 1
+    assert encoder.set_params(n_values=9).partial_fit([[1, 1]]).transform([[8, 8]]).shape == (1, 18)
+
+
+def test_a_fit_that_fails_leaves_an_encoder_that_is_not_fitted() -> None:
+    encoder = OneHot().fit(pd.DataFrame({"a": [1], "b": [2]}))
+    with pytest.raises(ValueError, match="In column 'd': Negative"):
+        encoder.fit(pd.DataFrame({"c": [1], "d": [-2]}))
+    with pytest.raises(NotFittedError):
+        encoder.transform([[1, 1]])
+    calendar = Calendar(fields=("hour",)).fit([[datetime(2024, 3, 25, 10)]])
+    with pytest.raises(ValueError, match="OneHot takes the integers"):
+        calendar.set_params(encoder=OneHot()).fit([[datetime(2024, 3, 25, 10)]])
+    with pytest.raises(NotFittedError):
+        calendar.transform([[datetime(2024, 3, 25, 10)]])
+
+
+# What libraries hide
+
+
+def test_missing_numbers_of_every_kind() -> None:
+    arrow = pa.table({"a": pa.array([5, 3, None, 7]).dictionary_encode()})
+    tables: list[Any] = [
+        [[5], [3], [pd.NA], [7]],
+        np.array([[5], [3], [pd.NA], [7]], dtype=object),
+        pd.DataFrame({"a": [5, 3, pd.NA, 7]}, dtype=object),
+        pd.DataFrame({"a": [5, 3, pd.NA, 7]}, dtype="Int64"),
+        np.ma.array([[5], [3], [1], [7]], mask=[[0], [0], [1], [0]]),
+        arrow,
+    ]
+    for table in tables:
+        codes = Thermometer(resolution=1, minimum=0, missing="indicator").fit_transform(table)
+        assert codes.sum(axis=1).tolist() == [5, 3, 1, 7]
+        assert codes[:, -1].tolist() == [0, 0, 1, 0]
+        with pytest.raises(ValueError, match="got NaN"):
+            Thermometer(resolution=1).fit(table)
+    hours = pa.table({"t": pa.array([datetime(2024, 1, 1, 6), None, datetime(2024, 1, 1, 12)]).dictionary_encode()})
+    phases = Calendar(("hour",), "passthrough", missing="indicator").fit_transform(hours)
+    assert phases.tolist() == [[0.25, 0], [0, 1], [0.5, 0]]
+
+
+def test_columns_named_by_integers_go_by_name() -> None:
+    frame = pd.DataFrame({1: [3.5], 0: [12.0]})
+    codes = Fourier(modulus={0: 24, 1: 7}, harmonics=1).fit_transform(frame)
+    assert np.allclose(codes, [[-1, 0, -1, 0]], atol=1e-6)
+    assert Fourier(modulus={10: 24, 20: 7}).fit_transform(pd.DataFrame({10: [1.0], 20: [2.0]})).shape == (1, 32)
+
+
+def test_what_is_no_number_is_refused_by_column() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "c": [1.0, np.inf]})
+    for encoder in (OneHot(), encoders.PairEncoder(OneHot())):
+        name = type(encoder).__name__
+        with pytest.raises(ValueError, match=f"{name} takes numbers, got strings in column 'b': .*OrdinalEncoder"):
+            encoder.fit(frame[["a", "b"]])
+        with pytest.raises(ValueError, match=f"{name} got infinity, which is no number, in column 'c', row 1"):
+            encoder.fit(frame[["a", "c"]])
+    with pytest.raises(ValueError, match="Fourier takes a table in memory, got a LazyFrame: collect"):
+        Fourier(24).fit(pl.LazyFrame({"a": [1.0]}))
+    with pytest.raises(ValueError, match="'sparse_output' parameter of OneHot is one for all columns"):
+        OneHot(sparse_output={0: False}).fit([[1.0]])  # type: ignore[arg-type]
+
+
+def test_identifiers_that_are_too_large_are_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match=r"at most 2\^28 features in all, got 1e\+09 and n=128"):
+        Random().fit([[10**9]])
+    with pytest.raises(ValueError, match=r"'n_values' parameter of OneHot must be below 2\^31"):
+        OneHot(n_values=2**63).fit([[1]])
+    with pytest.raises(ValueError, match=r"whose sum is below 2\^31"):
+        Residue(moduli=(2**70,)).fit([[1]])
+
+
+def test_a_value_that_is_there_many_times_counts_once() -> None:
+    values = np.concatenate([np.zeros(100_000), np.arange(1.0, 101)])[:, np.newaxis]
     for encoder in (Scalar(), Thermometer()):
-        with pytest.raises(ValueError, match="partial_fit learns ranges alone"):
-            encoder.partial_fit([[1.0]])
-    assert not hasattr(Fourier(24), "partial_fit")
+        assert len(np.unique(clone(encoder).fit(values).transform(np.arange(101.0)[:, np.newaxis]), axis=0)) >= 64
+
+
+def test_what_one_column_has_learned_is_shown() -> None:
+    assert Scalar(resolution=1).fit([[3], [9]]).maximum_ == 9
+    assert not hasattr(Scalar(resolution=1).fit([[3, 4]]), "maximum_")
+
+
+def test_a_calendar_keeps_to_the_zone_that_it_was_fitted_on() -> None:
+    berlin = pd.DataFrame({"t": pd.date_range("2024-06-01", periods=4, freq="6h", tz="Europe/Berlin")})
+    calendar = Calendar(("hour",)).fit(berlin)
+    utc = berlin.assign(t=berlin["t"].dt.tz_convert("UTC"))
+    assert np.array_equal(calendar.transform(utc), calendar.transform(berlin))
+    naive = berlin.assign(t=berlin["t"].dt.tz_localize(None))
+    with pytest.raises(ValueError, match="dates without a time zone in column 't'"):
+        calendar.transform(naive)
+    with pytest.raises(ValueError, match="fitted on dates without a time zone, got some with one, UTC, in column 't'"):
+        Calendar(("hour",)).fit(naive).transform(utc)
+    for encoder in (Fourier(24), make_pipeline(Cycle(period=24), SDRify(k=4)), {"hour": Fourier(modulus=24)}):
+        with pytest.raises(ValueError, match="'encoder' parameter of Calendar must be of period 1"):
+            Calendar(("hour",), encoder).fit(berlin)
 
 
 # Any numbers at all
@@ -586,7 +709,11 @@ def test_an_encoder_of_another_package_takes_columns_too() -> None:
             pass
 
         def _fit(self, values: Any) -> list[str]:
+            self.top_ = float(values.max())
             return ["scaled"]
+
+        def feature_blocks(self) -> Any:
+            return np.array([int(self.top_)])
 
         def _encode(self, values: Any) -> Any:
             return sparse.csr_array(values[:, np.newaxis] / self.scale)
@@ -595,6 +722,7 @@ def test_an_encoder_of_another_package_takes_columns_too() -> None:
     encoder = Scaled(scale={"a": 2.0, "b": 10.0}).fit(frame)
     assert encoder.transform(frame).tolist() == [[1.0, 1.0], [2.0, 3.0]]
     assert list(encoder.get_feature_names_out()) == ["a_scaled", "b_scaled"]
+    assert Scaled().fit([[3.0]]).feature_blocks().tolist() == [3]
 
 
 def test_digits_of_columns() -> None:

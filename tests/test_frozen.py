@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import pickle
 import tomllib
 import warnings
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ from bench.errors import RequestError
 from bench.results import open_store
 from bench.results.environment import describe
 from bench.results.schema1 import OF_OPTIMIZER, downgraded_specs, upgraded_spec
+from bench.specs import prepare
 from bench.specs.optimizers import canonical_optimizer, make_optimizer
+from bench.specs.resolve import resolve
 from learners import TorchMLP
 
 HERE = make.HERE
@@ -537,3 +540,35 @@ def test_every_argument_is_still_taken(name: str) -> None:
         function(nonsense_that_is_like_nothing=1)
     fields = str(refused.value).partition("must be one of ")[2].rstrip(".").split(", ")
     assert set(TAKEN[name].split()) <= own | set(fields)
+
+
+ENCODERS = pickle.loads((Path(__file__).parent / "frozen/encoders/shared-columns.pickle").read_bytes())
+"""Encoders as they were pickled when all columns had one code: before a fit, after one, and the codes of three rows."""
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_pickled_encoders_write_the_codes_that_they_did(name: str) -> None:
+    X, stored = np.array([[0.0, 5.0], [50.0, 96.0], [10.0, 20.0]]), ENCODERS[name]
+    fitted = pickle.loads(stored["fitted"])
+    assert np.array_equal(fitted.transform(X), stored["codes"])
+    assert fitted.columns_[0] is not fitted.columns_[1]
+    assert len(fitted.get_feature_names_out()) == stored["codes"].shape[1]
+    fresh = pickle.loads(stored["fresh"])
+    one_code = fresh.fit(X.reshape(-1, 1)).transform(X.reshape(-1, 1)).reshape(3, -1)
+    assert np.array_equal(one_code, stored["codes"])
+    if name in ("cycle", "rdse"):
+        with pytest.raises(ValueError, match="was pickled by a version that kept no range to search"):
+            fitted.inverse_transform(stored["codes"])
+    else:
+        numbers = fitted.inverse_transform(stored["codes"])
+        modulus = 97 if name in ("fourier", "phasor") else np.inf
+        assert np.allclose(np.mod(numbers + 1e-3, modulus) - 1e-3, X, atol=1e-3)
+    if hasattr(fitted, "partial_fit"):
+        assert np.array_equal(fitted.partial_fit([[1, 1]]).transform(X), stored["codes"])
+
+
+def test_cells_whose_width_follows_from_integers_keep_their_ids() -> None:
+    settings = {"encoder.periodic": True, "encoder.minimum": 0, "encoder.maximum": 97}
+    [spec] = resolve(encoder="scalar", learner="ridge", settings=settings)
+    assert spec.id == "e2a6f2716508b902"
+    assert prepare(spec).problem.codes.n_features == 97

@@ -21,7 +21,7 @@ from bench.specs.optimizers import make_optimizer, parts_of, resolve_optimizer
 from bench.specs.parameters import defaults_of, settable
 from bench.specs.plugin_contract import COMBINES, fault_of_task
 from bench.specs.request import VALIDATION_FOR_STOPPING, VAULT, Request
-from bench.specs.spec import Family, Spec, derive_seed, make, make_learner
+from bench.specs.spec import Family, Spec, derive_seed, make_encoder, make_learner
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.suggestions import did_you_mean, matching_parameters, percent_hint, several_message
 from bench.specs.values import listed
@@ -66,7 +66,7 @@ def family(request: Request, seed: int = 0, checked: bool = True) -> Family:
     task_values, task = _resolve_task(request.task, as_integer("modulus", request.modulus), owned["task"])
     from_task = {"modulus": task.modulus or task.n_operands}
     encoder_values = _resolve_values("encoder", request.encoder, encoder_class, owned["encoder"], seed, from_task)
-    encoder = make(encoder_class, encoder_values)
+    encoder = make_encoder(encoder_class, encoder_values)
     call_plugin(encoder.check)
     validation, sdr = request.validation_fraction, request.sdr
     if validation is None:

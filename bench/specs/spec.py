@@ -154,8 +154,7 @@ class Spec:
 
     def make_encoder(self) -> Encoder:
         """The encoder of one operand, not fitted."""
-        cls = registry.encoder(self.encoder["name"])
-        return make(cls, self.encoder | dict(cls.integer_arguments(self.encoder)))
+        return make_encoder(registry.encoder(self.encoder["name"]), self.encoder)
 
     def make_learner(self) -> Learner:
         """The learner, not fitted."""
@@ -250,6 +249,13 @@ def spec_of(record: Mapping[str, Any]) -> Spec:
 def make(cls: Callable[..., Any], values: Mapping[str, Any], **more: Any) -> Any:
     """A plugin from its name and constructor arguments."""
     return cls(**{name: tupled(value) for name, value in values.items() if name != "name"}, **more)
+
+
+def make_encoder(cls: type[Encoder], values: Mapping[str, Any]) -> Any:
+    """An encoder from its name and constructor arguments, with those that follow from numbers that are integers."""
+    known = defaults_of(cls)
+    derived = {name: value for name, value in cls.integer_arguments(values).items() if name in known}
+    return make(cls, {**values, **derived})
 
 
 def make_learner(cls: type[Learner], values: Mapping[str, Any], optimizer: Sequence[Any] | None) -> Any:
