@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from encoders._admitted import Admitted
-from encoders._check import require_choice
+from encoders._check import require_choice, require_whole_numbers
 from encoders._columns import column_names, for_each, forget, names_of, one_for_each
 from encoders._numbers import read_numbers
 from encoders._older import upgraded
@@ -217,18 +217,12 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
 
     def _refuse_others(self, values: Values) -> None:
         """Raise ValueError for numbers that are not of the domain."""
-        if self.domain == "real" or not values.size:
-            return
-        name = type(self).__name__
-        if values.max() > LARGEST_INTEGER:
-            raise ValueError(f"{name} takes integers up to 2^53, got {values.max():g}.")
-        if values.min() < 0:
-            raise ValueError(f"Negative values in data: {name} takes the integers 0, 1, 2, …, got {values.min():g}.")
-        for start in range(0, len(values), BLOCK):
-            block = values[start : start + BLOCK]
-            fractional = block[block != np.floor(block)]
-            if fractional.size:
-                raise ValueError(f"{name} takes the integers 0, 1, 2, …, got {fractional[0]:g}.")
+        if self.domain == "categorical":
+            require_whole_numbers(self, values)
+
+    @property
+    def _output_type(self) -> Any:
+        return np.float32
 
     @property
     def _width(self) -> int:
@@ -246,7 +240,7 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
 
     def _write(self, values_NC: NDArray[np.float64]) -> Any:
         """The codes of all columns (n, features), computed block by block."""
-        codes = np.empty((len(values_NC), self.code_size_), dtype=getattr(self, "dtype", np.float32))
+        codes = np.empty((len(values_NC), self.code_size_), dtype=self._output_type)
         columns, widths = self._admitted(values_NC), [column._width for column in self.columns_]
         stops = np.cumsum(widths)
         rows = max(1, BLOCK // max(widths))

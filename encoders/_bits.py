@@ -41,6 +41,10 @@ class Bits(Encoder):
     def _encode(self, values: Values) -> Block:
         return from_positions(self._active(values), len(self._names))
 
+    @property
+    def _output_type(self) -> Any:
+        return np.dtype(self.dtype)
+
     def _dense(self, values: Values) -> NDArray[Any]:
         return self._encode(values)
 

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def numbers_of(parameter: Any) -> tuple[float, ...]:
@@ -110,3 +111,17 @@ def require_choice(owner: object, name: str, choices: Iterable[str]) -> None:
     known = list(choices)
     value = getattr(owner, name)
     require(owner, name, isinstance(value, str) and value in known, f"one of {', '.join(map(repr, known))}")
+
+
+def require_whole_numbers(owner: object, values: NDArray[np.float64], block: int = 2**17) -> None:
+    """Raise ValueError unless all are integers in [0, 2⁵³], compared in blocks to save memory."""
+    name = type(owner).__name__
+    if values.max(initial=0) > 2**53:
+        raise ValueError(f"{name} takes integers up to 2^53, got {values.max():g}.")
+    if values.min(initial=0) < 0:
+        raise ValueError(f"Negative values in data: {name} takes the integers 0, 1, 2, …, got {values.min():g}.")
+    for start in range(0, len(values), block):
+        some = values[start : start + block]
+        fractional = some[some != np.floor(some)]
+        if fractional.size:
+            raise ValueError(f"{name} takes the integers 0, 1, 2, …, got {fractional[0]:g}.")
