@@ -153,7 +153,7 @@ def _print_block(
 
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), show_header=any(columns))
     for column, width, side in zip(columns, widths, sides, strict=True):
-        table.add_column(column, justify=side, width=width, overflow="fold")
+        table.add_column(Text(column), justify=side, width=width, overflow="fold")
     for number, row in enumerate(rows):
         last = bool(footer) and number >= len(rows) - footer
         if last and number == len(rows) - footer:

@@ -31,7 +31,8 @@ def progress(todo: Sequence[PlannedCell], channel: Channel) -> AbstractContextMa
 
 @contextmanager
 def _bars(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[Record], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[note]}"), _Left())
+    name, note = TextColumn("{task.description}"), TextColumn("{task.fields[note]}", markup=False)
+    columns = (name, BarColumn(bar_width=None), note, _Left())
     with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
         total = bars.add_task("all", total=len(todo), note="", visible=len(todo) > 1)
         tasks: dict[str, TaskID] = {}

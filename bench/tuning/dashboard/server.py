@@ -15,6 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import optuna
 
 from bench.errors import RequestError, one_of, optional_package
+from bench.tuning.dashboard.same_origin import guarded
 from bench.tuning.dashboard.study_page import draw_figures
 from bench.tuning.optuna_internals import study_id_of
 from bench.tuning.storage.open import open_existing
@@ -62,7 +63,7 @@ def serve(
     storage = open_existing(url)
     page = _page(storage, study)
     with _listen(host, port) as server, keep_figures_drawn(storage):
-        server.set_app(dashboard.wsgi(storage, artifact_store=_artifact_store(artifacts)))
+        server.set_app(guarded(dashboard.wsgi(storage, artifact_store=_artifact_store(artifacts)), host))
         _print_address(server, page, port, quiet)
         try:
             server.serve_forever()
