@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from encoders import Codes
 from encoders._check import require
 from learners._base import Learner, Setting, Training
+from learners._exclusive import one_at_a_time
 from learners._fleet.going_on import go_on, kept
 from learners._fleet.training import FleetTraining
 from learners._fleet.update_rule import FleetLearner
@@ -234,6 +235,7 @@ class TorchLearner(Incremental, FleetLearner):
             s = scores - scores.amin(dim=-1, keepdim=True).clamp_max(0) + torch.finfo(scores.dtype).tiny
         return (s / s.sum(dim=-1, keepdim=True)).numpy()
 
+    @one_at_a_time
     def embed(self, codes: Codes) -> NDArray[np.floating] | None:
         """The image of every code under the embedding, or the first layer, (S, U, D)."""
         network = self._fitted_network(codes.n_features)
@@ -241,6 +243,7 @@ class TorchLearner(Incremental, FleetLearner):
             embedded = network.embed(torch.as_tensor(codes.table_UF, dtype=torch.float32), codes.n_slots)
         return None if embedded is None else embedded.numpy()
 
+    @one_at_a_time
     def _scores(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         n, slots = len(X), self.n_slots_
         table = torch.as_tensor(np.ascontiguousarray(X, dtype=np.float32).reshape(n * slots, -1))
