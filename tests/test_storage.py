@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy
 from conftest import PATIENCE, Finished, wait_until
 
 from bench.errors import RequestError, StoreError
@@ -376,3 +378,34 @@ def test_no_password_is_in_an_error(url: str, command: Command, tmp_path: Path) 
     done = command("dashboard", "--results", tmp_path, "--storage", url)
     assert done.code == RequestError.exit_code
     assert "secret" not in done.error
+
+
+@pytest.mark.parametrize("failures", [1, 4])
+@pytest.mark.parametrize("words", ["table studies already exists", "database is locked"])
+def test_tables_that_others_are_making_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, words: str
+) -> None:
+    """As where several processes open one new SQLite file in the same moment."""
+    made, left, pauses = optuna.storages.RDBStorage, [failures], list[float]()
+
+    def busy(*args: Any, **kwargs: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise sqlalchemy.exc.OperationalError("CREATE TABLE …", {}, sqlite3.OperationalError(words))
+        return made(*args, **kwargs)
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", busy)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    storage = open_storage(f"sqlite:///{tmp_path}/studies.db")
+    monkeypatch.setattr(optuna.storages, "RDBStorage", made)
+    assert optuna.create_study(study_name="s", storage=storage).study_name == "s"
+    assert len(pauses) == failures
+    close_storage(storage)
+
+
+def test_a_database_that_cannot_be_opened_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with pytest.raises(RequestError, match="cannot be used: unable to open database file"):
+        open_storage(f"sqlite:///{tmp_path}/nowhere/studies.db")
+    assert not pauses

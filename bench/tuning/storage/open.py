@@ -25,6 +25,10 @@ PATIENCE = 10
 """Seconds to wait for a database server to answer."""
 
 
+PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds to wait before another attempt to make tables that other processes are making."""
+
+
 _SCHEME = re.compile(r"[\w+.-]*:?/+")
 
 
@@ -118,11 +122,14 @@ def _database(url: str) -> Any:
             )
 
     try:
-        try:
-            return connect()
-        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, optuna.exceptions.StorageInternalError):
-            time.sleep(1.0)  # another process made the same tables in the same moment
-            return connect()
+        for pause in PAUSES:
+            try:
+                return connect()
+            except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+                if not _is_made_by_others(error):
+                    raise
+                time.sleep(pause)
+        return connect()
     except sqlalchemy.exc.NoSuchModuleError as error:
         raise RequestError(f"`storage` {shown}: {backend!r} is no database that is known.") from error
     except ImportError as error:
@@ -130,6 +137,14 @@ def _database(url: str) -> Any:
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
         why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise RequestError(f"`storage` {shown} cannot be used: {why}.") from error
+
+
+def _is_made_by_others(error: Exception) -> bool:
+    """Whether another process may be making the same tables in the same moment, so that another attempt may help."""
+    if isinstance(error, sqlalchemy.exc.OperationalError):
+        return any(words in str(error) for words in ("already exists", "database is locked", "database schema"))
+    known = (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, optuna.exceptions.StorageInternalError)
+    return isinstance(error, known)
 
 
 def _remedy(backend: str) -> str:
