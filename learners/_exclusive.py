@@ -21,3 +21,14 @@ def one_at_a_time(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
 
     return wrapped
+
+
+def exclusive(*methods: str) -> Callable[[type[T]], type[T]]:
+    """A decorator of classes: these methods are `one_at_a_time`."""
+
+    def decorated(cls: type[T]) -> type[T]:
+        for name in methods:
+            setattr(cls, name, one_at_a_time(getattr(cls, name)))
+        return cls
+
+    return decorated

@@ -22,6 +22,7 @@ from bench.cli._run import rerun, run
 from bench.cli._show import show
 from bench.cli._speed import speed
 from bench.cli._status import status
+from bench.cli._streams import failure_of_output, prepare_streams, reader_left, send_output_nowhere, unwrap_streams
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
 from bench.errors import BenchError
@@ -99,13 +100,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def exit_code(arguments: list[str] | None) -> int:
     """Run the command line and print its errors; the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    prepare_streams()
     settings: dict[str, Any] = {"debug": False}
     prog = "mod97" if os.path.basename(sys.argv[0]) == "mod97" else "python -m bench"
     try:
-        return int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)
+        code = int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)
+        return _after_output(code, settings)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
@@ -115,16 +115,33 @@ def exit_code(arguments: list[str] | None) -> int:
         return _say(str(error), error.exit_code, settings)
     except (KeyboardInterrupt, click.Abort):
         return _say("Interrupted.", INTERRUPTED, settings)
-    except BrokenPipeError:
-        # The reader of the output has ended, as in `… | head`. Python would raise the same error again on its flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:
+        if not type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
+            raise
+        send_output_nowhere()
+        return 0  # click's own way to end where the reader of the output has
     except Exception as error:
+        failed = failure_of_output() if isinstance(error, OSError) else None
+        if failed is not None:
+            return _say_of_output(failed, 0, settings)
         return _say(f"{type(error).__name__}: {error} (this is a bug: --debug shows where)", 1, settings)
     finally:
         warm = sys.modules.get("bench.executors.warm")
         if warm is not None:  # processes for GPUs that a wrong request has left unused
             warm.stop_unused()
+        unwrap_streams()
+
+
+def _after_output(code: int, settings: dict[str, Any]) -> int:
+    """The exit code of a command that is done, after its output is written."""
+    failed = failure_of_output()
+    return code if failed is None else _say_of_output(failed, code, settings)
+
+
+def _say_of_output(failed: OSError, code: int, settings: dict[str, Any]) -> int:
+    if reader_left(failed):
+        return code
+    return _say(f"The output cannot be written: {failed.strerror}. What was computed is kept.", 1, settings)
 
 
 def _say(message: str, code: int, settings: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learners._base import Learner, Look, Setting, Training
-from learners._exclusive import one_at_a_time
+from learners._exclusive import exclusive
 from learners._fleet.compiler import Compiler
 from learners._fleet.counting import operations_of_step
 from learners._fleet.feed import BLOCK, Feed, batch_rows
@@ -26,6 +26,7 @@ from learners._kernels.products import LARGEST_TABLE, tensor_cores
 from learners._problem import Problem, Rows, State
 
 
+@exclusive("__init__", "advance", "look", "diverged", "state", "restore", "learner", "parameters", "flops")
 class FleetTraining(Training):
     """R replicas of one torch learner.
 
@@ -41,7 +42,6 @@ class FleetTraining(Training):
     :raises ValueError: for learners of different structures, or a module with buffers.
     """
 
-    @one_at_a_time
     def __init__(
         self,
         learners: Sequence[FleetLearner],
@@ -109,7 +109,6 @@ class FleetTraining(Training):
 
     # Training
 
-    @one_at_a_time
     def advance(self, step: int, replicas: Sequence[int]) -> None:
         """Train these replicas until ``step`` updates are done; others stay as they are."""
         wanted = set(replicas)
@@ -190,7 +189,6 @@ class FleetTraining(Training):
 
     # Looking
 
-    @one_at_a_time
     def look(self, replicas: Sequence[int], rows: Sequence[Rows]) -> Look:
         """Scores on the device, the norm of all weights, and the share of hidden units that are silent.
 
@@ -222,7 +220,6 @@ class FleetTraining(Training):
         self.compiler.sharers = self.occupancy.sharers(group)
         return LookProgram(self.rule, group, pieces_RNS, lengths, self.setting.looks, whole, self.compiler)
 
-    @one_at_a_time
     def diverged(self, replica: int) -> bool:
         """Whether weights are no longer finite, without the program of a look."""
         group, row = self.occupancy.find(replica)
@@ -230,7 +227,6 @@ class FleetTraining(Training):
 
     # Keeping
 
-    @one_at_a_time
     def state(self, replica: int) -> State:
         """Weights, the optimizer's state and the step, as arrays. On a CPU they share memory with the training, and go
         on changing with it.
@@ -240,7 +236,6 @@ class FleetTraining(Training):
         arrays |= {f"o.{name}": x[row].cpu().numpy() for name, x in group.state.items()}
         return arrays | {"step": np.array(group.steps[row])}
 
-    @one_at_a_time
     def restore(self, replica: int, state: State) -> None:
         """Inverse of `state`."""
         group, row = self.occupancy.find(replica)
@@ -253,7 +248,6 @@ class FleetTraining(Training):
         group.steps[row] = int(state["step"])
         group.clock["step"][row] = int(state["step"])
 
-    @one_at_a_time
     def learner(self, replica: int) -> Learner:
         """The learner with its weights as of now."""
         group, row = self.occupancy.find(replica)
@@ -266,12 +260,10 @@ class FleetTraining(Training):
             learner.n_features_in_ = problem.codes.n_slots * problem.codes.n_features
         return learner
 
-    @one_at_a_time
     def parameters(self, replica: int) -> int:
         """Trainable numbers."""
         return sum(x.numel() for x in self.network.parameters() if x.requires_grad)
 
-    @one_at_a_time
     def flops(self, replica: int, step: int) -> int | None:
         """Operations of a replica's updates, as it would do them by itself: see `operations_of_step`."""
         return operations_of_step(self.learners[replica], self.problems[replica]) * step
