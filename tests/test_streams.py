@@ -33,9 +33,7 @@ def test_a_full_device_is_one_line(command: str, tmp_path: Path) -> None:
     assert done.stderr == "Error: The output cannot be written: No space left on device. What was computed is kept.\n"
 
 
-@pytest.mark.parametrize(
-    "streams", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-", "2>/dev/full", "2> >(head -c 1 > /dev/null)"]
-)
+@pytest.mark.parametrize("streams", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_a_run_is_kept_whatever_the_streams_are(streams: str, tmp_path: Path) -> None:
     done = shell(f"{RUN} {streams}; echo $?", tmp_path)
     assert done.stdout.splitlines()[-1] == "0"
