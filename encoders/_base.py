@@ -132,7 +132,7 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
         """
         forget(self)
         values_NC = self._numbers(X, reset=True)
-        columns: list[Self] = one_for_each(self, names_of(X, values_NC.shape[1]))
+        columns: list[Self] = one_for_each(self, names_of(self, X))
         for_each(columns, column_names(self), values_NC, type(self)._learn_all)
         self._keep(columns)
         return self
@@ -140,7 +140,7 @@ class Encoder(TransformerMixin, BaseEstimator, _OfEveryEncoder, ABC):
     def transform(self, X: ArrayLike) -> Any:
         """The codes of X (n, columns): float32 (n, features).
 
-        :raises ValueError: as `fit` does; out-of-range numbers are what the encoder's own page says.
+        :raises ValueError: as `fit` does. The class says what numbers out of range become.
         """
         check_is_fitted(self)
         return self._write(self._numbers(X, reset=False))

@@ -60,7 +60,7 @@ class Bounded(Encoder):
         """
         known = self.columns_ if self.__sklearn_is_fitted__() else []
         values_NC = self._numbers(X, reset=not known)
-        columns: list[Self] = one_for_each(self, names_of(X, values_NC.shape[1]))
+        columns: list[Self] = one_for_each(self, names_of(self, X))
         for column, before in zip(columns, known, strict=False):  # of a first call none is known
             column.seen_ = before.seen_
             if "random_state" in vars(column):

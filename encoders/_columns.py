@@ -30,11 +30,12 @@ def forget(estimator: Any) -> None:
         delattr(estimator, name)
 
 
-def names_of(X: Any, n_columns: int) -> list[Any]:
-    """The names of the columns of a table, of any kind, or their positions; of names that occur twice the positions."""
-    names = list(getattr(X, "columns", ()))
-    same = len(names) == n_columns and all(isinstance(name, Hashable) for name in names)
-    return names if same and len(set(names)) == n_columns else list(range(n_columns))
+def names_of(encoder: Any, X: Any) -> list[Any]:
+    """The names of the columns as `column_names`, and of a table those that are no strings; no name occurs twice."""
+    known, names = column_names(encoder), list(getattr(X, "columns", ()))
+    distinct = len(names) == len(known) and all(isinstance(name, Hashable) for name in names)
+    own = hasattr(encoder, "feature_names_in_") or not distinct or len(set(names)) < len(names)
+    return known if own else names
 
 
 def one_for_each(encoder: Any, names: Sequence[Any]) -> list[Any]:

@@ -24,8 +24,8 @@ class Scalar(Invertible, Bits, Bounded):
     With resolution r, the width of a bucket: zᵢ(x) = [b ≤ i < b + w], b = ⌊(x − l)/r + ½⌋, n = ⌈(h − l)/r⌉ + w.
     Periodic: n = ⌈(h − l)/r⌉, r is then (h − l)/n, b = ⌊(x − l)/r⌋ mod n, and the run wraps around. radius = w · r.
     With neither size, radius nor resolution the buckets are learned: one begins at each number that `fit` saw, or,
-    where those are more than 64, at each of their i/64-quantiles. Values outside [l, h] have the codes of the first and
-    the last bucket, unless ``unknown`` says otherwise; where the code is periodic, they wrap around.
+    where those are more than 64, at each i/64-quantile of the different numbers. Values outside [l, h] have the codes
+    of the first and the last bucket, unless ``unknown`` says otherwise; where the code is periodic, they wrap around.
 
     Source: Purdy 2016, "Encoding Data for HTM Systems" (arXiv 1602.05925).
 

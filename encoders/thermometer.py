@@ -21,8 +21,8 @@ class Thermometer(Invertible, Bits, Bounded):
 
     zᵢ(x) = [x ≥ tᵢ], i = 1 … n. With a size the thresholds are tᵢ = l + i·(h − l)/n; with a resolution r there are
     n = ⌈(h − l)/r⌉ of them, so that with r = 1 and l = 0 the code of an integer x ≥ 0 has x ones. With neither, the
-    thresholds are learned: all numbers above l that `fit` saw, or, where those are more than 64, their i/64-quantiles.
-    Values outside [l, h] have the codes of l and h, unless ``unknown`` says otherwise.
+    thresholds are learned: all numbers above l that `fit` saw, or, where those are more than 64, the i/64-quantiles of
+    the different numbers. Values outside [l, h] have the codes of l and h, unless ``unknown`` says otherwise.
 
     Source: Buckman et al. 2018, "Thermometer Encoding" (openreview S18Su--CW).
 

@@ -397,6 +397,14 @@ def test_partial_fit_is_fit_of_all(name: str) -> None:
         in_parts.partial_fit(values[:, :1])
 
 
+def test_partial_fit_knows_columns_by_the_names_of_the_first_call() -> None:
+    frame = pd.DataFrame({"a": [0, 3], "b": [0, 9]})
+    encoder = Binary(base={"a": 2, "b": 10}).partial_fit(frame)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        encoder.partial_fit(frame.to_numpy())
+    assert [len(column.powers_) for column in encoder.columns_] == [2, 1]
+
+
 def test_partial_fit_keeps_what_was_drawn() -> None:
     encoder = Random(n=8, random_state=None).partial_fit([[2]])
     before = encoder.transform([[0], [1], [2]])
