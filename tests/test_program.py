@@ -167,23 +167,6 @@ def test_flops_are_a_replicas_own_in_a_fleet_of_several_sizes(name: str, changes
         assert fleet.flops(r, 2) == lone.flops(0, 2)
 
 
-def test_programs_are_kept_where_somebody_has_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    for name in ("TORCHINDUCTOR_CACHE_DIR", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
-    compiling.keep_programs()
-    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    compiling.keep_programs()
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mod97" / "programs")
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "mine")
-    compiling.keep_programs()
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "mine"
-
-
 def test_a_look_follows_who_leaves_and_comes_back() -> None:
     training, whole = begin("mlp", range(4)), begin("mlp", range(4))
     rows = [np.arange(20)]

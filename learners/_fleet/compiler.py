@@ -1,18 +1,17 @@
 """Compile programs, where estimates of their time say that it pays, and keep them for later fleets and processes."""
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
 from torch.fx import GraphModule
 
 from learners._fleet import program_cache
+from learners._fleet.cache_folder import set_cache_folder
 from learners._fleet.out_of_memory import out_of_memory
 from learners._fleet.trace import Work, aligned, recall, remember
 
@@ -23,7 +22,7 @@ NOTE: "triton.enable_pdl" is off, which lets a kernel start before the previous 
 H100): PyTorch does not guarantee that a kernel then waits for all results that it reads."""
 
 
-TOOLS = ("CxxCompiler", "TritonMissing", "C++ compiler", "C compiler", "working triton")
+TOOLS = ("CxxCompiler", "TritonMissing", "C++ compile", "C compiler", "working triton")
 """Words of errors that say that tools for compiling are missing, rather than that a program cannot be compiled."""
 
 
@@ -145,7 +144,7 @@ class Compiler:
         self.seconds = 0.0
         self.sharers = 1
         self.notice: str | None = None
-        keep_programs()
+        set_cache_folder()
 
     def wanted(self, work: Work, times: int) -> bool:
         """Whether a program that runs so many times in each training is worth compiling."""
@@ -229,7 +228,7 @@ class Compiler:
             if out_of_memory(error):
                 raise
             compiled = f"Nothing is compiled here, which costs time alone: {_reason(error)}"
-            if any(word in compiled for word in TOOLS):
+            if _of_the_machine(error):
                 Compiler.broken = compiled
         finally:
             self.announce("")
@@ -251,7 +250,7 @@ class Compiler:
             artifact, compiled = program_cache.make(program, arguments, OPTIONS[self.device])
             compiled(*arguments)
         except Exception as error:
-            if out_of_memory(error) or any(word in str(error) for word in TOOLS):
+            if out_of_memory(error) or _of_the_machine(error):
                 raise
             return None
         program_cache.keep(name, artifact, asdict(work))
@@ -259,18 +258,17 @@ class Compiler:
         return compiled
 
 
-def keep_programs() -> None:
-    """Keep compiled programs across runs, in the user's cache folder.
+def _of_the_machine(error: Exception) -> bool:
+    """Whether nothing else can be compiled either: tools are missing, or files cannot be written."""
+    return isinstance(_inner(error), OSError) or any(word in str(error) for word in TOOLS)
 
-    Call it before anything is traced: tracing imports parts of PyTorch that otherwise choose a temporary folder.
-    """
-    if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
-        with suppress(RuntimeError):  # without a home folder PyTorch's own choice stands
-            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(base) / "mod97" / "programs")
+
+def _inner(error: Exception) -> BaseException:
+    inner: BaseException = getattr(error, "inner_exception", None) or error.__cause__ or error
+    return inner
 
 
 def _reason(error: Exception) -> str:
-    inner = getattr(error, "inner_exception", None) or error.__cause__ or error
+    inner = _inner(error)
     lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
     return f"{type(inner).__name__}: {lines[0][:120]}" if lines else type(inner).__name__
