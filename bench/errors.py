@@ -10,6 +10,7 @@ from typing import Any
 __all__ = [
     "BenchError",
     "FolderError",
+    "Notice",
     "RequestError",
     "StoreError",
     "as_options",
@@ -51,6 +52,10 @@ class FolderError(StoreError, RequestError):
     """The results folder of the request does not exist, or cannot be read or written to."""
 
     exit_code = 2
+
+
+class Notice(UserWarning):
+    """What a user should know, though the work goes on."""
 
 
 @contextmanager

@@ -25,6 +25,15 @@ def test_a_reader_that_stops_early_is_no_failure(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("options", "code"), [("", "0"), (" --learner mlp --steps 1000000 --seconds 0.01", "1")])
+def test_the_exit_code_is_that_of_the_cells_where_the_reader_stops_early(
+    options: str, code: str, tmp_path: Path
+) -> None:
+    done = shell(f'{RUN}{options} 2>&1 | head -c 1; echo " ${{PIPESTATUS[0]}}"', tmp_path)
+    assert done.stdout.split()[-1] == code
+    assert kept(tmp_path) == 1
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here that is always full")
 @pytest.mark.parametrize("command", [f"{BENCH} list", f"{BENCH} --help"])
 def test_a_full_device_is_one_line(command: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from bench.cli._dashboard import dashboard
 from bench.cli._folders import clean, merge, pack
 from bench.cli._info import info
 from bench.cli._look import doctor, list_names
-from bench.cli._messages import with_options
+from bench.cli._messages import printed_notices, with_options
 from bench.cli._new import new
 from bench.cli._plot import plot
 from bench.cli._rank import rank
@@ -22,7 +22,7 @@ from bench.cli._run import rerun, run
 from bench.cli._show import show
 from bench.cli._speed import speed
 from bench.cli._status import status
-from bench.cli._streams import failure_of_output, prepare_streams, reader_left, send_output_nowhere, unwrap_streams
+from bench.cli._streams import failure_of_output, prepare_streams, reader_left, unwrap_streams
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
 from bench.errors import BenchError
@@ -104,7 +104,8 @@ def exit_code(arguments: list[str] | None) -> int:
     settings: dict[str, Any] = {"debug": False}
     prog = "mod97" if os.path.basename(sys.argv[0]) == "mod97" else "python -m bench"
     try:
-        code = int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)
+        with printed_notices():
+            code = int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)
         return _after_output(code, settings)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -115,11 +116,6 @@ def exit_code(arguments: list[str] | None) -> int:
         return _say(str(error), error.exit_code, settings)
     except (KeyboardInterrupt, click.Abort):
         return _say("Interrupted.", INTERRUPTED, settings)
-    except SystemExit:
-        if not type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
-            raise
-        send_output_nowhere()
-        return 0  # click's own way to end where the reader of the output has
     except Exception as error:
         failed = failure_of_output() if isinstance(error, OSError) else None
         if failed is not None:

@@ -1,9 +1,15 @@
 """Messages of the library as the command line prints them: with options in place of fields."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
+from typing import Any
+
+import click
 
 from bench import tuning
-from bench.errors import as_options
+from bench.errors import Notice, as_options
 from bench.specs import Request
 
 OTHERS = (
@@ -24,3 +30,23 @@ def with_options(message: str) -> str:
     '--steps does not apply to mine: use `n_iter`.'
     """
     return as_options(message, FIELDS)
+
+
+@contextmanager
+def printed_notices() -> Iterator[None]:
+    """A block in which each notice of the library is printed as a line, once."""
+    known: set[str] = set()
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **details: Any) -> None:
+        if not issubclass(category, Notice):
+            others(message, category, *rest, **details)
+        elif (line := with_options(str(message))) not in known:
+            known.add(line)
+            click.echo(f"Note: {line}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Notice)
+        warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")  # the library says it, too
+        warnings.showwarning = show
+        yield

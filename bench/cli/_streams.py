@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Watched:
-    """A stream that remembers why it could not be written.
+    """A stream that remembers why it could not be written. Where its reader has left, what comes later goes nowhere.
 
     :param stream: the stream.
     :param forgiving: whether errors end here: the loss of progress and messages is no reason to end a computation.
@@ -36,8 +36,9 @@ class Watched:
             yield
         except OSError as error:
             self.failed = error
-            if not self.forgiving:
+            if not (self.forgiving or reader_left(error)):
                 raise
+            _send_nowhere(self.stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -67,19 +68,20 @@ def unwrap_streams() -> None:
 
 
 def failure_of_output() -> OSError | None:
-    """Why stdout could not be written, or None; what comes later goes nowhere, as Python flushes once more at exit."""
+    """Why stdout could not be written, or None."""
+    stdout = sys.stdout
     with suppress(OSError):
-        sys.stdout.flush()
-    failed: OSError | None = getattr(sys.stdout, "failed", None)
+        stdout.flush()
+    failed: OSError | None = getattr(stdout, "failed", None)
     if failed is not None:
-        send_output_nowhere()
+        _send_nowhere(stdout)
     return failed
 
 
-def send_output_nowhere() -> None:
-    """Let stdout end nowhere."""
+def _send_nowhere(stream: Any) -> None:
+    """Let the rest of a stream end nowhere, as Python flushes it once more when it ends."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def reader_left(error: OSError) -> bool:

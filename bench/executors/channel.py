@@ -16,6 +16,7 @@ class Channel:
 
     :ivar leased_elsewhere: the number of cells that other processes have leased, while the executor waits for these
         alone. Workers do not see it.
+    :ivar results: the results folder, in which these processes say what they do; None without one.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -23,6 +24,7 @@ class Channel:
         self.owner = os.getpid()
         self.requested = False
         self.leased_elsewhere = 0
+        self.results: str | None = None
 
     def report(self, job: str, cells: Sequence[CellProgress]) -> None:
         """Write the progress of the cells of a job; an empty sequence removes it."""

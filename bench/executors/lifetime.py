@@ -5,25 +5,42 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+_OF_FAULTS = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS", "SIGEMT"}
+_HARMLESS = {"SIGCHLD", "SIGCLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGINFO", "SIGTSTP", "SIGTTIN", "SIGTTOU"}
+_UNCATCHABLE = {"SIGKILL", "SIGSTOP"}
+_LEFT_OUT = {getattr(signal, name, None) for name in _OF_FAULTS | _HARMLESS | _UNCATCHABLE}
+
+ENDING = tuple(sorted(int(number) for number in signal.valid_signals() if number not in _LEFT_OUT))
+"""Signals that ask a process to end: of terminals that close, of schedulers of clusters. Those of faults do not ask."""
+
+
+def _handled() -> list[int]:
+    """The signals of `ENDING` but those that the caller handles or ignores, as ``nohup`` does."""
+    always = (signal.SIGINT, signal.SIGTERM)
+    return [number for number in ENDING if number in always or signal.getsignal(number) == signal.SIG_DFL]
 
 
 @contextmanager
 def graceful(request_stop: Callable[[], None]) -> Iterator[None]:
-    """Request a stop on the first signal and end at once on the second. Python handles signals in the main thread only.
+    """Request a stop on the first signal and end at once on the same one again.
+
+    Python handles signals in the main thread only.
 
     :param request_stop: the function that requests the stop.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in _handled()}
 
     def handle(number: int, frame: Any) -> None:
-        os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
         request_stop()
-        signal.signal(number, previous[signal.Signals(number)])
+        signal.signal(number, previous[number])
+        with suppress(OSError):  # the terminal may be closed
+            os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
 
     for number in previous:
         signal.signal(number, handle)
@@ -32,6 +49,19 @@ def graceful(request_stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ignored_by_children() -> Iterator[None]:
+    """A block in which processes are started that no such signal ends, as they clean up after the others."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _working = threading.Event()
@@ -50,7 +80,8 @@ def working_on_job() -> Iterator[None]:
 def begin_worker(owner: int) -> None:
     """Initialize a worker process, which ends when it is idle and its parent process is gone.
 
-    Ctrl-C reaches all processes of a terminal. Workers ignore it, and the parent process requests the stop.
+    Ctrl-C reaches all processes of a terminal, and other signals all processes of a job or of a session. Workers ignore
+    them, and the parent process requests the stop.
 
     :param owner: the id of the parent process.
     """
@@ -60,5 +91,8 @@ def begin_worker(owner: int) -> None:
             time.sleep(1.0)
         os._exit(0)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _handled():  # not SIG_IGN, which compilers that a worker starts would inherit
+        signal.signal(number, lambda *_: None)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
     threading.Thread(target=watch, daemon=True).start()

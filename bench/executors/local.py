@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from typing import Any
 
 from loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
+from bench.errors import Notice
 from bench.executors import warm
 from bench.executors.base import Executor, OnRecord, Queue, RunningJob
 from bench.executors.channel import Channel
 from bench.executors.jobs import Job, Result
 from bench.executors.lifetime import graceful
+from bench.executors.processes import why_none
 from bench.executors.worker import failed, run_job
 
 POLL = 0.5
@@ -23,6 +26,10 @@ GRACE = 60.0
 """Seconds beyond the limits of its cells after which the process of a job is ended: time to start and to save."""
 EXIT_TIMEOUT = 5.0
 """Seconds after which an idle process that does not end by itself is killed."""
+NO_PROCESSES = (
+    "No worker process can be started here, for want of shared memory ({}): jobs run one after another in this "
+    "process, and one that hangs is not ended at its limit of seconds."
+)
 LEASE_POLL = 1.0
 """Seconds between two checks of cells that other processes have leased."""
 
@@ -95,6 +102,9 @@ class Local(Executor):
     """Runs a queue in worker processes of this machine; on Ctrl-C or SIGTERM it ends early and keeps what is done."""
 
     def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
+        if not in_process and (why := why_none()):
+            in_process = True
+            warnings.warn(NO_PROCESSES.format(why), Notice, stacklevel=2)
         super().__init__(devices, channel, in_process)
         self.slots = [_Slot(device, in_process) for device in (devices[:1] if in_process else devices)]
         warm.stop_unused(keep=() if in_process else devices)

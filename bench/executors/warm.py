@@ -14,7 +14,8 @@ from typing import Any
 from loky.process_executor import ProcessPoolExecutor
 
 from bench.executors.gpus import NO_LEAK_RESTART, isolated_environment, likely_devices
-from bench.executors.lifetime import begin_worker
+from bench.executors.lifetime import begin_worker, ignored_by_children
+from bench.executors.processes import why_none
 
 _started: dict[str, Any] = {}
 
@@ -24,12 +25,15 @@ def process(device: str) -> Any:
     if device in _started:
         return _started.pop(device)
     env = {} if device == "cpu" else NO_LEAK_RESTART | isolated_environment(device)
-    return ProcessPoolExecutor(max_workers=1, initializer=begin_worker, initargs=(os.getpid(),), env=env)
+    with ignored_by_children():  # the worker until it is ready, and the processes that clean up after all others
+        pool = ProcessPoolExecutor(max_workers=1, initializer=begin_worker, initargs=(os.getpid(),), env=env)
+        pool.submit(os.getpid)  # starts them
+    return pool
 
 
 def start(device: str) -> None:
     """Start a process for each GPU on which jobs for this device will probably run."""
-    if not _started:
+    if not _started and not why_none():
         for name in likely_devices(device):
             pool = process(name)
             pool.submit(_import)

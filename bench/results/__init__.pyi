@@ -21,6 +21,9 @@ from .leases import Lease as Lease
 from .leases import leased as leased
 from .leases import sharing as sharing
 from .leases import status as status
+from .locks import is_refused as is_refused
+from .locks import require_locks as require_locks
+from .locks import without_flock as without_flock
 from .merge import merge_folders as merge_folders
 from .numbers import exponential as exponential
 from .numbers import four_digits as four_digits

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.errors import StoreError, os_errors_as
 from bench.results.files import stage
-from bench.results.locks import exclusive, is_locked, share
+from bench.results.locks import exclusive, is_locked, owners, shared
 
 PUBLISHED_EVERY = 1.0
 """Seconds between two activities of a process."""
@@ -60,8 +60,9 @@ class Lease:
         self.list = self.folder / f"{name}.json"
         with os_errors_as(StoreError, f"{str(self.folder)!r} cannot be used"):
             self.folder.mkdir(exist_ok=True)
-            self._file = self.path.open("w")
-        share(self._file)
+            self.path.touch()
+            self._held = ExitStack()
+            self._held.enter_context(shared(self.path))
         self._since, self._published = time.time(), -math.inf
 
     def take(self, ids: Iterable[str]) -> set[str]:
@@ -103,7 +104,7 @@ class Lease:
 
     def close(self) -> None:
         """Return all cells."""
-        self._file.close()  # first, since Windows removes no open file
+        self._held.close()  # first, since Windows removes no open file
         _remove(self.list)
 
     def _write(self) -> None:
@@ -141,8 +142,8 @@ def sharing(path: str | None) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if path is not None:
-            with suppress(FileNotFoundError):
-                share(stack.enter_context(Path(path).open("r")))
+            with suppress(OSError):  # the main process has returned the cells already
+                stack.enter_context(shared(Path(path)))
         yield
 
 
@@ -153,6 +154,7 @@ def _lists(folder: Path) -> list[Path]:
 
 def _remove(path: Path) -> None:
     """Remove a list, the file that is locked for it, and what its process said."""
-    for one in (path, path.with_suffix(".lease"), path.with_suffix(".status")):
+    lease = path.with_suffix(".lease")
+    for one in (path, lease, path.with_suffix(".status"), *owners(lease)):
         with suppress(OSError):
             one.unlink(missing_ok=True)

@@ -1,13 +1,19 @@
 """Locks on files: each ends with the process that holds it, however that process ends.
 
-An exclusive lock is the `filelock` package's. A shared lock is an flock of this module, since that package's shared
-locks keep a database or marker files beside the file. Both are locks of the same kind, so that each excludes the other.
+A lock is an flock, where the file system has it. Some of networks, clusters and containers refuse it, and Windows has
+none that is shared: there a file beside the locked one names the owner, who renews it. Such a lock ends with a process
+of this machine at once, and with one of another machine after `SILENT` seconds. Both are `filelock`'s, but for the
+shared flock: that package's shared locks keep a database or marker files beside the file.
 """
 
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
-from filelock import BaseFileLock, FileLock, lock_descriptor
+from filelock import FileLock, SoftFileLease, SoftFileLock, Timeout, lock_descriptor
 
 try:
     import fcntl
@@ -16,33 +22,118 @@ except ImportError:  # not on Windows
 
 INTERVAL = 0.002
 """Seconds between two attempts to take a lock."""
+SILENT = 60.0
+"""Seconds without a sign of its owner, seen by who waits, after which a lock without flock is free."""
+
+_REFUSALS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_waiting_for: dict[Path, SoftFileLease] = {}
+"""Locks that another process held when this one last looked: each knows since when it has seen no sign of the owner."""
 
 
-def exclusive(path: Path) -> BaseFileLock:
-    """A context manager in which this process alone holds the lock of a file; it waits for other processes.
+@contextmanager
+def exclusive(path: Path, wait: bool = True) -> Iterator[None]:
+    """A block in which this process alone holds the lock of a file.
+
+    :param wait: for other processes; otherwise `filelock.Timeout` is raised.
+    :raises OSError: on entry, where the file cannot be opened.
+    """
+    timeout = -1 if wait else 0
+    with ExitStack() as stack:
+        try:
+            require_locks(not issubclass(FileLock, SoftFileLock))
+            stack.enter_context(FileLock(path, timeout, poll_interval=INTERVAL, fallback_to_soft=False))
+        except OSError as error:
+            if not is_refused(error):
+                raise
+            stack.enter_context(without_flock(path, timeout))
+        yield
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """A block in which this process holds the lock of a file together with others.
 
     :raises OSError: on entry, where the file cannot be opened.
     """
-    return FileLock(path, poll_interval=INTERVAL)
-
-
-def share(file: IO[str]) -> None:
-    """Take a shared lock on an open file until it is closed.
-
-    Where the system has no flock, the first process alone holds the lock, and others share the file without it.
-    """
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_SH)
-    else:
-        lock_descriptor(file.fileno(), blocking=False)
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("r"))
+        try:
+            require_locks(fcntl is not None)
+            fcntl.flock(file, fcntl.LOCK_SH)
+        except OSError as error:
+            if not is_refused(error):
+                raise
+            own = path.with_name(f"{path.name}.{os.getpid()}")  # which a job in the main process shares with it
+            stack.enter_context(SoftFileLease(own, lease_duration=SILENT, thread_local=False, is_singleton=True))
+        yield
 
 
 def is_locked(path: Path) -> bool:
     """Whether a process holds a lock on a file."""
     try:
-        with path.open("r") as file:
-            return not lock_descriptor(file.fileno(), blocking=False)
+        descriptor = _opened(path)
     except FileNotFoundError:
         return False
     except OSError:
         return True
+    try:
+        if not lock_descriptor(descriptor, blocking=False):
+            return True
+    except OSError as error:
+        if not is_refused(error):
+            return True
+    finally:
+        os.close(descriptor)
+    return any(map(_is_held, [_beside(path), *owners(path)]))
+
+
+def owners(path: Path) -> list[Path]:
+    """The files beside a file by which processes share its lock without flock."""
+    one = re.compile(re.escape(path.name) + r"\.\d+")
+    return [other for other in path.parent.glob(f"{path.name}.*") if one.fullmatch(other.name)]
+
+
+def without_flock(path: Path, timeout: float = -1) -> SoftFileLease:
+    """The lock of a file as a file beside it.
+
+    :param timeout: seconds to wait for it; -1 is for ever.
+    """
+    return SoftFileLease(
+        _beside(path), timeout=timeout, poll_interval=INTERVAL, lease_duration=SILENT, thread_local=False
+    )
+
+
+def is_refused(error: OSError) -> bool:
+    """Whether an error says that the file system has no locks, rather than that another process holds this one."""
+    return error.errno in _REFUSALS
+
+
+def require_locks(present: bool) -> None:
+    """Raise the error of a file system without locks where the whole system has none of a kind."""
+    if not present:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.owner")
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of a file: to write, as some file systems want it for an exclusive lock, or only to read."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether the process that a file names as an owner lives."""
+    if not path.exists():
+        return False
+    lock = _waiting_for.setdefault(path, SoftFileLease(path, timeout=0, lease_duration=SILENT, thread_local=False))
+    try:
+        with lock:
+            _waiting_for.pop(path, None)
+    except Timeout:
+        return True
+    return False

@@ -1,10 +1,11 @@
 """How far a sweep or a run is, in words: for the display of the process that runs it and for `bench status`."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 
-from bench.executors import Executor, RunningJob
-from bench.results import Record, about, many, percent, ranges
+from bench.executors import Channel, Executor, RunningJob
+from bench.results import Record, about, many, percent, ranges, status
 from bench.scheduling.durations import Duration
 from bench.scheduling.plan import Plan
 from bench.specs import Spec
@@ -118,15 +119,22 @@ class PlanProgress:
 
     def lines(self, runs: Executor) -> list[str]:
         """The summary, the best so far, and a line for each job that takes the longest."""
-        waits = runs.channel.leased_elsewhere
         jobs = [describe_job(job, self.name_of) for job in runs.running_jobs()[:MOST_JOBS]]
-        found = [self.summary(), self.best_so_far(), *jobs, waiting_for(waits) if waits else ""]
+        found = [self.summary(), self.best_so_far(), *jobs, waiting_for(runs.channel)]
         return [line for line in found if line]
 
 
-def waiting_for(cells: int) -> str:
-    """As "waiting for 2 cells that another process is training"."""
-    return f"waiting for {many(cells, 'cell')} that another process is training"
+def waiting_for(channel: Channel) -> str:
+    """What the executor waits for; empty where it does not.
+
+    As "waiting for 2 cells that another process is training (sweep league: process 123 on host)".
+    """
+    if not channel.leased_elsewhere:
+        return ""
+    others = [] if channel.results is None else [one for one in status(channel.results) if one.process != os.getpid()]
+    who = "; ".join(f"{one.what}: process {one.process} on {one.host}" for one in others[:MOST_JOBS])
+    cells = many(channel.leased_elsewhere, "cell")
+    return f"waiting for {cells} that another process is training{f' ({who})' if who else ''}"
 
 
 def describe_jobs(jobs: Sequence[RunningJob], name_of: Callable[[Spec], str]) -> str:

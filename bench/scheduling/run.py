@@ -139,6 +139,7 @@ def execute(
     if not len(planned.todo) and model is None:
         return True
     with open_channel() as channel, ExitStack() as stack:
+        channel.results = planned.results
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
         queue = CellQueue(planned, lease, jobs, model)
         runs = chosen(queue.devices, channel, queue.in_process)

@@ -190,7 +190,7 @@ def trial_attributes(records: Sequence[Record]) -> dict[str, Any]:
     Steps are geometric means over the seeds, and missing unless all of them crossed; FLOPs and seconds are sums. There
     are three crossings of 99 %: ``steps_to_99`` is the first one, ``held_steps_to_99`` the one that held to the end,
     and ``sustained_steps_to_99`` the same if every seed has confirmed it. ``unconfirmed`` is the number of seeds that
-    held 99 % without having confirmed it.
+    held 99 % without having confirmed it, ``diverged`` of those that diverged.
     """
     ended, statuses = [r for r in records if r["final"]["step"] is not None], {r["status"] for r in records}
     found: dict[str, Any] = {
@@ -200,6 +200,7 @@ def trial_attributes(records: Sequence[Record]) -> dict[str, Any]:
         "held_steps_to_99": _mean_step([held_from(record) for record in records]),
         "sustained_steps_to_99": _mean_step([record["sustained_steps_to"]["validation"][TARGET] for record in records]),
         "unconfirmed": sum(map(is_unconfirmed, records)),
+        "diverged": [record["status"] for record in records].count("diverged") or None,
         "steps": sum(record["final"]["step"] or 0 for record in ended),
         "validation_accuracy": float(np.mean([final_accuracy(record) for record in ended])) if ended else None,
         "parameters": ended[0]["parameters"] if ended else None,
@@ -208,6 +209,15 @@ def trial_attributes(records: Sequence[Record]) -> dict[str, Any]:
         "error": next((" ".join(r["error"]["message"].split())[:500] for r in records if r["error"]), None),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def can_win(attributes: Mapping[str, Any], seeds: int) -> bool:
+    """Whether a trial may be a winner: the vault is not opened for one of which every seed diverged.
+
+    :param seeds: of each trial.
+    """
+    of_one_seed = int(attributes.get("status") == "diverged")  # earlier versions kept no number
+    return int(attributes.get("diverged", of_one_seed)) < seeds
 
 
 def _mean_step(steps: Sequence[int | None]) -> float | None:

@@ -11,7 +11,7 @@ from bench.executors import Channel
 from bench.harness import CellProgress
 from bench.results import about, many
 from bench.tuning import stopping, wording
-from bench.tuning.objectives import best_trial
+from bench.tuning.objectives import best_trial, can_win
 from bench.tuning.study import StudyPlan
 
 FIRST_SHARE = 0.02
@@ -156,7 +156,8 @@ class Progress:
     def _best_so_far(self) -> str:
         known = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         objectives, complete = self.plan.objectives, {trial.number: trial for trial in known}
-        number = best_trial(objectives, [(number, trial.values) for number, trial in complete.items()])
+        able = [trial for trial in known if can_win(trial.user_attrs, self.plan.seeds)]
+        number = best_trial(objectives, [(trial.number, trial.values) for trial in able])
         if number is None:
             return ""
         doubtful = wording.caveat(objectives, self.plan.seeds, found := complete[number].user_attrs)

@@ -1,7 +1,7 @@
 """Tune: search until the stopping rule is met, then train the winner on fresh seeds and test it on the vault."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -112,7 +112,10 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, executor: type[Executo
     study = _study(plan, storage)
     owner = owner_of(study, storage, plan.url, plan.results)
     try:
-        with owner.turn():  # of two processes that begin a study, one stores its request
+        waits = f"waiting for another process that asks for a trial of the study {plan.study!r}"
+        with owner.turn(
+            waiting=lambda: reporter.report(waits)
+        ):  # of two processes that begin it, one stores its request
             plan = _with_vault_of(study, plan)
             check_same_request(plan, study)
             plan = stopping.settle_rule(plan, study, reporter.report)
@@ -201,6 +204,19 @@ def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
             raise RequestError(f"The study {plan.study!r} is of something else: {differ}. `study` names another.")
 
 
+def _without_winner(plan: StudyPlan, trials: Sequence[optuna.trial.FrozenTrial]) -> str:
+    """Why a search that is over has no winner."""
+    diverged = sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials)
+    why = next((trial.user_attrs["error"] for trial in trials if "error" in trial.user_attrs), "")
+    if not diverged:
+        return f"No trial of the study {plan.study!r} has a value: {why}"
+    others = f", and the others have no value ({why})" if why else ""
+    found = f"Of the study {plan.study!r} {many(diverged, 'trial')} diverged with every seed{others}"
+    return (
+        f"{found}: there is no winner, and the vault stays closed. A search space of smaller steps may help: --range."
+    )
+
+
 def _page(plan: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:
     """What optuna-dashboard shows of a study, as arguments of `update_page`."""
 
@@ -230,8 +246,7 @@ def _tuned(plan: StudyPlan, study: optuna.Study, rounds: Rounds, whole: bool, pr
     update_page(study, **_page(plan, study, best), winner=record, figures=True)
     trials = study.get_trials(deepcopy=False)
     if best is None and whole:
-        why = next((trial.user_attrs["error"] for trial in trials if "error" in trial.user_attrs), "")
-        raise BenchError(f"No trial of the study {plan.study!r} has a value: {why}")
+        raise BenchError(_without_winner(plan, trials))
     problems, cost = [*problems, *rounds.winner.problems], rounds.costs.total()
     if best is not None and trials[best["number"]].user_attrs.get("status") == "timeout":
         statuses = [trial.user_attrs.get("status") for trial in trials if trial.state.is_finished()]

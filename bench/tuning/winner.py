@@ -11,7 +11,7 @@ from bench.results import Record, Store, about, many
 from bench.scheduling import action
 from bench.specs import Family, Spec
 from bench.tuning.costs import Costs
-from bench.tuning.objectives import DIRECTIONS, best_trial
+from bench.tuning.objectives import DIRECTIONS, best_trial, can_win
 from bench.tuning.study import StudyPlan
 from bench.tuning.wording import caveat
 
@@ -39,10 +39,11 @@ class Winner:
         if self.is_chosen:
             return int(self.study.user_attrs["winner"])
         known = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        return best_trial(self.plan.objectives, [(trial.number, trial.values) for trial in known])
+        able = [trial for trial in known if can_win(trial.user_attrs, self.plan.seeds)]
+        return best_trial(self.plan.objectives, [(trial.number, trial.values) for trial in able])
 
     def choose(self) -> bool:
-        """Choose the winner for all processes; False if no trial has a value."""
+        """Choose the winner for all processes; False if no trial can win."""
         number = self.number()
         if number is not None:
             self.study.set_user_attr("winner", number)

@@ -12,7 +12,7 @@ from typing import Final
 VARIABLE: Final = "MOD97_CACHE_DIR"
 """The environment variable that names the folder."""
 
-NOWHERE: Final = Path("/nonexistent")
+NOWHERE: Final = Path(os.devnull)
 """The folder where none can be used: compiling fails there, once and with a notice."""
 
 TEMPORARY: Final = ("/tmp", "/var/tmp")

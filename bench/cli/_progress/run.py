@@ -42,8 +42,8 @@ def _bars(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[R
             tasks[step.id] = bars.add_task(title, total=whole, completed=done, note="", start=False, visible=False)
 
         def show() -> None:
-            if channel.leased_elsewhere:
-                bars.update(total, note=waiting_for(channel.leased_elsewhere), visible=True)
+            if waits := waiting_for(channel):
+                bars.update(total, note=waits, visible=True)
             for moment in channel.progress():
                 task = tasks.get(moment.id)
                 if task is not None and not bars.tasks[task].finished:
@@ -84,8 +84,8 @@ def _lines(todo: Sequence[PlannedCell], channel: Channel) -> Iterator[Callable[[
         print(f"[{time.monotonic() - started:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     def show() -> None:
-        if channel.leased_elsewhere:
-            say(waiting_for(channel.leased_elsewhere))
+        if waits := waiting_for(channel):
+            say(waits)
         running = [m for m in channel.progress() if m.budget and m.id in seeds and not (m.over or m.id in over)]
         for (step, budget, note), side_by_side in groupby(sorted(running, key=_place), key=_place):
             moments = list(side_by_side)

@@ -52,7 +52,7 @@ def _bar(tally: PlanProgress, runs: Executor) -> Iterator[OnRecord]:
 
 @contextmanager
 def _lines(tally: PlanProgress, runs: Executor) -> Iterator[OnRecord]:
-    last = tally.started
+    last, waited = tally.started, False
 
     def say(text: str) -> None:
         nonlocal last
@@ -60,11 +60,13 @@ def _lines(tally: PlanProgress, runs: Executor) -> Iterator[OnRecord]:
         print(f"[{last - tally.started:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     def told(record: Record | None) -> None:
+        nonlocal waited
         if record is not None and (record["status"] != "done" or tally.over <= FIRST_LINES):
             say(_outcome(record, tally.name_of))
-        if time.monotonic() - last > LINES_EVERY:
-            jobs, waits = describe_jobs(runs.running_jobs(), tally.name_of), runs.channel.leased_elsewhere
-            rest = f"under way: {jobs}" if jobs else waiting_for(waits) if waits else ""
+        begins, waited = bool(runs.channel.leased_elsewhere) and not waited, bool(runs.channel.leased_elsewhere)
+        if begins or time.monotonic() - last > LINES_EVERY:
+            jobs = describe_jobs(runs.running_jobs(), tally.name_of)
+            rest = f"under way: {jobs}" if jobs else waiting_for(runs.channel)
             say("; ".join(filter(None, [tally.summary(), tally.best_so_far(), rest])))
 
     yield told

@@ -7,14 +7,15 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import has_fcntl, lock_descriptor, unlock_descriptor
+from filelock import Timeout, has_fcntl, lock_descriptor, unlock_descriptor
 
 from bench.errors import RequestError, StoreError
+from bench.results import is_refused, require_locks, without_flock
 
 JOURNAL = "journal:///"
 
@@ -37,13 +38,14 @@ class JournalLock:
     Optuna's own locks are links and files, which a killed process leaves behind; this one ends with its process. It is
     a lock of `filelock` on a descriptor of the journal. A `FileLock` by path would refuse a journal that is a symbolic
     link, and its descriptor is not available to remove half a line of a killed writer, which no other line can follow.
+    Where there is no flock, it is a file beside the journal.
 
     :param path: the journal.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files: dict[int, Any] = {}
+        self._held: dict[int, ExitStack] = {}
 
     def acquire(self) -> bool:
         """Take the lock; this thread may still have it, where Ctrl-C came before it could release it.
@@ -52,30 +54,41 @@ class JournalLock:
         :raises ValueError: if the end of the file shows that it is not a journal.
         """
         self.release()
-        file = self.path.open("ab+", buffering=0)
-        try:
-            self._wait(file)
+        with ExitStack() as stack:
+            file = stack.enter_context(self.path.open("ab+", buffering=0))
+            try:
+                self._wait(file)
+                stack.callback(unlock_descriptor, file.fileno())  # a forked process may have the file open too
+            except OSError as error:
+                if not is_refused(error):
+                    raise
+                self._wait_without_flock(stack)
             _mend(file)
-        except BaseException:
-            file.close()
-            raise
-        self._files[threading.get_ident()] = file
+            self._held[threading.get_ident()] = stack.pop_all()
         return True
 
     def _wait(self, file: Any) -> None:
         """Wait in short sleeps, between which signals are handled."""
+        require_locks(has_fcntl)  # a lock of Windows would keep others from reading
         until = time.monotonic() + LOCKED
         while not lock_descriptor(file.fileno(), blocking=False):
             if time.monotonic() > until:
-                raise StoreError(f"{str(self.path)!r} has been locked by another process for {LOCKED} s.")
+                raise self._too_long()
             time.sleep(MOMENT)
+
+    def _wait_without_flock(self, stack: ExitStack) -> None:
+        try:
+            stack.enter_context(without_flock(self.path, LOCKED))
+        except Timeout:
+            raise self._too_long() from None
+
+    def _too_long(self) -> StoreError:
+        return StoreError(f"{str(self.path)!r} has been locked by another process for {LOCKED} s.")
 
     def release(self) -> None:
         """Release the lock."""
-        file = self._files.pop(threading.get_ident(), None)
-        if file is not None:
-            unlock_descriptor(file.fileno())  # a process that was forked meanwhile has the file open too
-            file.close()
+        if held := self._held.pop(threading.get_ident(), None):
+            held.close()
 
 
 def _mend(file: Any) -> None:
@@ -182,7 +195,7 @@ def open_journal(url: str, path: Path) -> BatchingStorage:
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"`storage` {JOURNAL}PATH must name a file, got {url!r}.")
     path = path.absolute()
-    lock = optuna.storages.journal.JournalFileOpenLock(str(path)) if not has_fcntl else JournalLock(path)
+    lock = JournalLock(path)
     try:
         lock.acquire()
         lock.release()

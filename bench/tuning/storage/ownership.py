@@ -6,6 +6,7 @@ left by a process that died before the first heartbeat.
 """
 
 import hashlib
+import math
 import threading
 import time
 import warnings
@@ -24,6 +25,8 @@ from bench.tuning.storage.open import HEARTBEAT, file_of, journal_path
 
 FIRST_PAUSE = 0.05
 """Seconds between the first two attempts to get the turn; each pause is twice as long as the one before."""
+LONG = 5.0
+"""Seconds after which a process says that it waits for the turn."""
 LONGEST_PAUSE = 0.5
 """Seconds between two attempts at most."""
 
@@ -64,14 +67,23 @@ class Owner(ABC):
         self.study, self.storage, self.locks, self.prefix = study, storage, locks, prefix
 
     @contextmanager
-    def turn(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[bool]:
-        """A block in which only this process asks for trials; its value is False if it was stopped while it waited."""
-        name, pause = f"{self.prefix}turn", FIRST_PAUSE
+    def turn(
+        self, stopped: Callable[[], bool] = lambda: False, waiting: Callable[[], object] = lambda: None
+    ) -> Iterator[bool]:
+        """A block in which only this process asks for trials; its value is False if it was stopped while it waited.
+
+        :param waiting: is called once, where the turn of another process takes long.
+        """
+        name, pause, long = f"{self.prefix}turn", FIRST_PAUSE, LONG
         while not self.locks.take([name]):
             if stopped():
                 yield False
                 return
             time.sleep(pause)
+            long -= pause
+            if long < 0:
+                waiting()
+                long = math.inf
             pause = min(2 * pause, LONGEST_PAUSE)
         try:
             yield True
