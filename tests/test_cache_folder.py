@@ -31,7 +31,7 @@ def cache_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def chosen(monkeypatch: pytest.MonkeyPatch, **variables: object) -> Path:
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))
-    cache_folder.set_cache_folder()
+    cache_folder.keep_programs()
     folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
     (folder / "kept").mkdir(parents=True)  # it can be written to
     return folder

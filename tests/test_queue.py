@@ -170,9 +170,14 @@ def test_leases_of_a_killed_process_end_without_flock_too(tmp_path: Path, monkey
     other.close()
 
 
-def test_who_waits_for_another_process_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_waits_for_another_process_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Lease(tmp_path)
+    other.publish("sweep league", list)
+    monkeypatch.setattr("os.getpid", lambda: 1)
     channel = Channel(tmp_path)
-    channel.leased_elsewhere = 2
+    channel.leased_elsewhere, channel.results = 2, str(tmp_path)
     said = ""
     with progress([], channel):
 
@@ -182,7 +187,8 @@ def test_who_waits_for_another_process_says_so(tmp_path: Path, capsys: pytest.Ca
             return bool(said)
 
         wait_until(spoken)
-    assert "waiting for 2 cells that another process is training" in said
+    other.close()
+    assert "waiting for 2 cells that another process is training (sweep league: process " in said
 
 
 def test_a_run_does_not_list_the_folder(stored: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,8 @@ def test_cells_in_training_are_told_with_their_accuracy(tmp_path: Path) -> None:
         CellProgress(cell.id, 12, 60, 1.0, accuracy, 1.0) for cell, accuracy in zip(cells, (0.25, 0.5), strict=True)
     )
     runs: Any = SimpleNamespace(
-        running_jobs=lambda: [RunningJob(cells, moments, 8.0)], channel=SimpleNamespace(leased_elsewhere=1)
+        running_jobs=lambda: [RunningJob(cells, moments, 8.0)],
+        channel=SimpleNamespace(leased_elsewhere=1, results=None),
     )
     assert PlanProgress(planned, 1).lines(runs) == [
         "0 of 2 cells",

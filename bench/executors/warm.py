@@ -60,8 +60,8 @@ def _import() -> None:
     initializing = threading.Thread(target=initialize)
     initializing.start()
     from learners import Transformer  # noqa: F401
-    from learners.fleet import load_compiler, set_cache_folder
+    from learners.fleet import keep_programs, load_compiler
 
-    set_cache_folder()
+    keep_programs()
     load_compiler()
     initializing.join()

@@ -89,8 +89,6 @@ class Store(RecordSource):
             self.folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder) as probe:
                 probe.write(b"\0" * 4096)
-            with exclusive(self.folder / ".lock"):  # which records will need
-                pass
 
     def path(self, id: str) -> Path:
         """The file of a record."""

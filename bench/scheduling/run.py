@@ -134,10 +134,12 @@ def execute(
     if model is not None:
         check_model_path(model, len(planned))
         _check_models(planned)
-    if planned.results is not None:
-        Store(planned.results, create=True)
+    store = None if planned.results is None else Store(planned.results, create=True)
     if not len(planned.todo) and model is None:
         return True
+    if store is not None:
+        with store.locked():  # an error comes before anything is trained
+            pass
     with open_channel() as channel, ExitStack() as stack:
         channel.results = planned.results
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))

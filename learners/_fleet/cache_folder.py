@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"[\w./+@,~-]+", re.ASCII)
 """Paths that compilers understand: PyTorch passes them to a C++ compiler as part of a command line."""
 
 
-def set_cache_folder() -> None:
+def keep_programs() -> None:
     """Tell PyTorch where compiled programs are kept, unless ``TORCHINDUCTOR_CACHE_DIR`` says so and can be used.
 
     Call it before anything is traced: tracing imports parts of PyTorch that otherwise choose a folder by the name of

@@ -11,7 +11,7 @@ import torch
 from torch.fx import GraphModule
 
 from learners._fleet import program_cache
-from learners._fleet.cache_folder import set_cache_folder
+from learners._fleet.cache_folder import keep_programs
 from learners._fleet.out_of_memory import out_of_memory
 from learners._fleet.trace import Work, aligned, recall, remember
 
@@ -144,7 +144,7 @@ class Compiler:
         self.seconds = 0.0
         self.sharers = 1
         self.notice: str | None = None
-        set_cache_folder()
+        keep_programs()
 
     def wanted(self, work: Work, times: int) -> bool:
         """Whether a program that runs so many times in each training is worth compiling."""

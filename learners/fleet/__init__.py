@@ -7,7 +7,7 @@ Plugins are modules. This is a package, as `learners.optim` is, and therefore no
 True
 """
 
-from learners._fleet.cache_folder import set_cache_folder
+from learners._fleet.cache_folder import keep_programs
 from learners._fleet.training import FleetTraining
 from learners._kernels.products import matmul, tensor_cores
 from learners._nets.modules import ACTIVATIONS, Network, Noise
@@ -20,8 +20,8 @@ __all__ = [
     "Network",
     "Noise",
     "TorchLearner",
+    "keep_programs",
     "load_compiler",
     "matmul",
-    "set_cache_folder",
     "tensor_cores",
 ]

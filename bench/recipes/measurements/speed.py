@@ -16,7 +16,7 @@ from bench.recipes.measurements.plain_script import Script
 from bench.results import describe
 from bench.scheduling import resolve_device
 from bench.specs import Cell, prepare
-from learners.fleet import TorchLearner, set_cache_folder
+from learners.fleet import TorchLearner, keep_programs
 
 REPLICAS = {"cpu": (1, 4, 8), "cuda": (1, 8, 64, 256)}
 RUN_STEPS = 2000
@@ -96,7 +96,7 @@ def measure(
     :raises KeyboardInterrupt: where that run was interrupted.
     :raises RequestError: for a learner that does not train in fleets, or that there is no script for.
     """
-    set_cache_folder()  # before a script's optimizer makes PyTorch choose a temporary folder
+    keep_programs()  # before a script's optimizer makes PyTorch choose a temporary folder
     if not 0 < seconds < math.inf:
         raise RequestError(f"--seconds must be a finite number above 0, got {seconds}.")
     subject = Subject(learner, encoder, settings)
