@@ -1,12 +1,13 @@
-"""Does a sweep that is killed again and again lose anything?
+"""Do a sweep, a run and a search that share a folder, and are killed again and again, lose anything?
 
-``python -m bench.recipes.measurements.kills --kills 300``
+``python -m bench.recipes.measurements.kills --kills 1000``
 
-A sweep of many small cells is started and ended by SIGKILL after a random time, in half of the cases its main process
-alone, in the other half all of its processes, as when the power fails. The same sweep is started again on the same
-results folder until all cells are done, then on the next folder. After each kill every record must be whole, and every
-cell that was done must still be done, with the same file for its record: a file that was written again was computed
-twice.
+The three commands work on one results folder at the same time, each started again when it has ended. Over and over, one
+of them, or one of its worker processes, or its whole group as when a terminal closes, gets a signal: mostly SIGKILL,
+also those that terminals, users and schedulers send, and those of crashes. Some get a second one before they could obey
+the first. After each kill every record must be whole, and every cell that was done must still be done, with the same
+file for its record: a file that was written again was computed twice. Of the search, every trial that was over must be
+over with the same values. When all three commands have ended well, the next folder begins.
 """
 
 import json
@@ -19,14 +20,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
+import optuna
 
 from bench.errors import StoreError
 from bench.recipes.measurements._study import tell, timed
 from bench.results import Store, about
+from bench.tuning import default_url, open_storage
 
 GRID = {
     "modulus": 11,
@@ -34,8 +37,26 @@ GRID = {
     "encoder": ["onehot", "phasor", "binary", "thermometer"],
     "learner": ["ridge", "knn", {"mlp": {"hidden_layer_sizes": [[8], [12], [16]], "epochs": 20}}],
 }
+MLP = ["--encoder", "onehot", "--learner", "mlp", "--modulus", "11"]
+COMMANDS = {
+    "sweep": ["sweep", "grid.json"],
+    "run": ["run", *MLP, "--set", "learner.hidden_layer_sizes=[8]", "--steps", "20", "--seeds", "12"],
+    "tune": ["tune", *MLP, "--objective", "accuracy", "--steps", "20", "--trials", "12", "--seeds", "2"],
+}
+"""Half of the cells of the run are cells of the sweep, too."""
 
-
+SIGNALS = {
+    "SIGKILL": 10,
+    **dict.fromkeys(("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGXCPU"), 1),
+    **dict.fromkeys(("SIGSEGV", "SIGABRT", "SIGBUS"), 1),
+}
+"""How often each signal is sent, relative to the others."""
+TARGETS = {"main": 4, "worker": 3, "group": 3}
+"""How often it is sent to the main process, to one of its workers, and to all of them at once."""
+TWICE = 0.2
+"""The share of signals that are followed by the same one after a moment."""
+MOMENT = 0.3
+"""Seconds until then at most."""
 SAID_EVERY = 10
 """Kills from one line of progress to the next."""
 
@@ -44,10 +65,11 @@ SAID_EVERY = 10
 class Counts:
     """What the kills did.
 
-    :param lost: cells that were done and no longer are.
-    :param corrupt: records that are not whole.
-    :param twice: records of done cells that were written again.
+    :param lost: cells, or trials, that were done and no longer are.
+    :param corrupt: records that are not whole, and journals that cannot be read.
+    :param twice: records of done cells that were written again, and trials whose values changed.
     :param cells, done: of the last folder, all cells and those that are done in the end.
+    :param sent: signals by command, target and name.
     """
 
     kills: int = 0
@@ -57,91 +79,177 @@ class Counts:
     twice: int = 0
     cells: int = 0
     done: int = 0
+    sent: dict[str, int] = field(default_factory=dict)
 
 
-def _watch(folder: Path, seen: dict[str, tuple[int, int]], counts: Counts) -> dict[str, tuple[int, int]]:
-    """The cells that are done, with the identity of their records' files; counts the changes since the last call."""
-    now: dict[str, tuple[int, int]] = {}
-    if not folder.exists():
-        return now
-    store = Store(folder)
-    for id in store.ids():
+class Watch:
+    """Knows what was done in a folder at the last look, and counts what changed since."""
+
+    def __init__(self, folder: Path, counts: Counts) -> None:
+        self.folder, self.counts = folder, counts
+        self.seen: dict[str, object] = {}
+
+    def look(self) -> None:
+        """Read all records and trials."""
+        if not self.folder.exists():
+            return
+        now = {**self._cells(), **self._trials()}
+        self.counts.lost += len(self.seen.keys() - now.keys())
+        self.counts.twice += sum(now[id] != mark for id, mark in self.seen.items() if id in now)
+        self.seen = now
+
+    def _cells(self) -> dict[str, object]:
+        """The cells that are done, with the identity of their records' files."""
+        found: dict[str, object] = {}
+        store = Store(self.folder)
+        for id in store.ids():
+            try:
+                record = store.read(id)
+            except StoreError:
+                self.counts.corrupt += 1
+                continue
+            if record is not None and record["status"] == "done":
+                stat = store.path(id).stat()
+                found[id] = stat.st_ino, stat.st_mtime_ns
+        return found
+
+    def _trials(self) -> dict[str, object]:
+        """The trials that are complete, with their values."""
+        if not (self.folder / "studies.journal").exists():
+            return {}
         try:
-            record = store.read(id)
-        except StoreError:
-            counts.corrupt += 1
-            continue
-        if record is not None and record["status"] == "done":
-            stat = store.path(id).stat()
-            now[id] = stat.st_ino, stat.st_mtime_ns
-    counts.lost += len(seen.keys() - now.keys())
-    counts.twice += sum(now[id] != mark for id, mark in seen.items() if id in now)
-    return now
+            storage = open_storage(default_url(self.folder))
+            trials = [trial for study in storage.get_all_studies() for trial in storage.get_all_trials(study._study_id)]
+        except Exception:
+            self.counts.corrupt += 1
+            return {}
+        complete = (trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE)
+        return {f"trial {trial.number}": tuple(trial.values) for trial in complete}
+
+
+class Commands:
+    """The commands at work on a folder."""
+
+    def __init__(self, folder: Path, jobs: int) -> None:
+        self.folder, self.jobs = folder, jobs
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.over: set[str] = set()
+
+    def start(self) -> None:
+        """Start each command that neither runs nor has ended well."""
+        for name, process in list(self.running.items()):
+            if process.poll() is not None:
+                del self.running[name]
+                if process.returncode == 0:
+                    self.over.add(name)
+        for name in COMMANDS.keys() - self.running.keys() - self.over:
+            options = ["--results", str(self.folder), "--jobs", str(self.jobs), "--quiet"]
+            self.running[name] = subprocess.Popen(
+                [sys.executable, "-m", "bench", *COMMANDS[name], *options],
+                cwd=self.folder.parent,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def send(self, draw: random.Random) -> str | None:
+        """Send a signal; returns a description of it, or None where no command runs."""
+        if not self.running:
+            return None
+        name, process = draw.choice(sorted(self.running.items()))
+        target, sent = _drawn(draw, TARGETS), _drawn(draw, SIGNALS)
+        for last in (False, True) if draw.random() < TWICE else (True,):
+            with suppress(ProcessLookupError):
+                if target == "group":
+                    os.killpg(process.pid, signal.Signals[sent])
+                else:
+                    pids = _children(process.pid) if target == "worker" else []
+                    os.kill(draw.choice(pids) if pids else process.pid, signal.Signals[sent])
+            if not last:
+                time.sleep(draw.uniform(0, MOMENT))
+        return f"{name} {target} {sent}"
+
+    def end(self) -> None:
+        """Let all commands run to their ends."""
+        while self.over != COMMANDS.keys():
+            self.start()
+            for process in self.running.values():
+                process.wait()
+
+    def kill(self) -> None:
+        """Kill what runs."""
+        for process in self.running.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _drawn(draw: random.Random, weights: dict[str, int]) -> str:
+    [name] = draw.choices(list(weights), list(weights.values()))
+    return name
+
+
+def _children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return sorted(map(int, found.stdout.split()))
 
 
 def burst(
     base: Path,
     kills: int,
     seed: int = 0,
-    longest: float = 6.0,
+    longest: float = 3.0,
     jobs: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> Counts:
-    """Kill a sweep so many times, then let it run to its end.
+    """Send so many signals, then let the commands run to their ends.
 
     :param base: a folder to work in.
-    :param longest: seconds before a sweep is killed at the latest.
-    :param jobs: worker processes of each sweep.
+    :param longest: seconds between two signals at most.
+    :param jobs: worker processes of each command.
     :param say: called with a line of progress after every ten kills.
     """
-    draw = random.Random(seed)
-    counts = Counts()
-    seen: dict[str, tuple[int, int]] = {}
-    grid = base / "grid.json"
-    grid.write_text(json.dumps(GRID))  # JSON is YAML
-    while counts.kills < kills:
-        folder = base / f"results-{counts.folders}"
-        process = _start(grid, folder, jobs, subprocess.DEVNULL)
-        with suppress(subprocess.TimeoutExpired):
-            if code := process.wait(draw.uniform(0.5, longest)):
-                raise RuntimeError(f"The sweep of {folder} ended by itself with {code}.")
-            _watch(folder, seen, counts)
-            counts.folders += 1  # the sweep was done before it was killed
-            seen = {}
-            continue
-        if draw.random() < 0.5:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-        process.wait()
-        counts.kills += 1
-        seen = _watch(folder, seen, counts)
-        if counts.kills % SAID_EVERY == 0:
-            found = f"{counts.lost} lost, {counts.corrupt} corrupt, {counts.twice} twice"
-            say(f"{counts.kills:,} of {kills:,} kills, folder {counts.folders}: {found}")
-    process = _start(grid, folder, jobs, subprocess.PIPE)
-    out, _ = process.communicate()
-    seen = _watch(folder, seen, counts)
-    counts.cells, counts.done = len(json.loads(out)["cells"]), len(seen)
+    draw, counts = random.Random(seed), Counts()
+    (base / "grid.json").write_text(json.dumps(GRID))  # JSON is YAML
+    commands = Commands(base / "results-1", jobs)
+    watch = Watch(commands.folder, counts)
+    try:
+        while counts.kills < kills:
+            commands.start()
+            time.sleep(draw.uniform(0.0, longest))
+            sent = commands.send(draw)
+            if sent is None:
+                watch.look()
+                counts.folders += 1
+                commands = Commands(base / f"results-{counts.folders}", jobs)
+                watch = Watch(commands.folder, counts)
+                continue
+            counts.kills += 1
+            counts.sent[sent] = counts.sent.get(sent, 0) + 1
+            watch.look()
+            if counts.kills % SAID_EVERY == 0:
+                found = f"{counts.lost} lost, {counts.corrupt} corrupt, {counts.twice} twice"
+                say(f"{counts.kills:,} of {kills:,} kills, folder {counts.folders}: {found}")
+        commands.end()
+    finally:
+        commands.kill()
+    watch.look()
+    store = Store(commands.folder)
+    statuses = [record["status"] for id in store.ids() if (record := store.read(id))]
+    counts.cells, counts.done = len(statuses), statuses.count("done")
     return counts
 
 
-def _start(grid: Path, folder: Path, jobs: int, out: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "bench", "sweep", str(grid), "--results", str(folder), "--jobs", str(jobs)]
-    return subprocess.Popen(
-        [*command, "--json", "--quiet"], stdout=out, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-
-
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option("--kills", default=300, show_default=True)
+@click.option("--kills", default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--longest", default=6.0, show_default=True, help="Seconds before a sweep is killed at the latest.")
-@click.option("--jobs", default=2, show_default=True, help="Worker processes of each sweep.")
+@click.option("--longest", default=3.0, show_default=True, help="Seconds between two signals at most.")
+@click.option("--jobs", default=1, show_default=True, help="Worker processes of each command.")
 def main(kills: int, seed: int, longest: float, jobs: int) -> None:
-    """Kill sweeps, and print what was lost."""
+    """Kill commands, and print what was lost."""
     start = time.monotonic()
-    tell(f"{kills:,} kills of sweeps that live up to {longest:g} s: {about(kills * longest / 2)}. Nothing is kept.")
+    took = about(kills * longest / 2)
+    tell(f"{kills:,} kills of three commands that share a folder, up to {longest:g} s apart: {took}. Nothing is kept.")
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         counts = burst(Path(folder), kills, seed, longest, jobs, timed())
     print(json.dumps({**asdict(counts), "seconds": round(time.monotonic() - start)}))
