@@ -56,7 +56,7 @@ from bench.tuning.objectives import (
     trial_attributes,
     trial_values,
 )
-from bench.tuning.progress import Reporter
+from bench.tuning.progress import Reporter, Verbosity
 from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
 from bench.tuning.samplers import make_sampler
@@ -65,7 +65,7 @@ from bench.tuning.stopping import count_trials, may_continue
 from bench.tuning.storage.open import close_storage, default_url, open_storage
 from bench.tuning.storage.ownership import owner_of
 from bench.tuning.study import StudyPlan
-from bench.tuning.tune import Tuned, check_same_request
+from bench.tuning.tune import Tuned, check_same_request, run_tune
 from bench.tuning.wording import describe_plan
 from learners.ridge import Ridge
 
@@ -1558,9 +1558,22 @@ def test_two_processes_share_a_journal(tmp_path: Path) -> None:
     assert len({json.dumps(trial.params) for trial in trials}) == 40
 
 
+class Server:
+    """A PostgreSQL server on loopback."""
+
+    def __init__(self, url: str, start: Callable[[], None], stop: Callable[[], None]) -> None:
+        self.url, self.start, self.stop = url, start, stop
+
+
 @pytest.fixture
-def postgres() -> Iterator[str]:
-    """A server on loopback, for as long as a test lasts; its URL."""
+def postgres(server: Server) -> str:
+    """The URL of a server."""
+    return server.url
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server for as long as a test lasts."""
     if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
         pytest.skip("initdb and pg_ctl are not installed")
     pytest.importorskip("psycopg")
@@ -1581,14 +1594,20 @@ def postgres() -> Iterator[str]:
     def run(*call: str) -> None:
         subprocess.run(call, check=True, stdout=subprocess.DEVNULL, cwd=folder, timeout=PATIENCE, **user)  # type: ignore[call-overload]
 
-    try:
-        run("initdb", "-D", f"{folder}/data", "-U", "bench", "-A", "trust", "--no-sync")
+    def start() -> None:
         listen = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
         run("pg_ctl", "-D", f"{folder}/data", "-o", listen, "-l", f"{folder}/log", "-w", "start")
-        yield f"postgresql+psycopg://bench@127.0.0.1:{port}/postgres"
+
+    def stop() -> None:
+        run("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "-w", "stop")
+
+    try:
+        run("initdb", "-D", f"{folder}/data", "-U", "bench", "-A", "trust", "--no-sync")
+        start()
+        yield Server(f"postgresql+psycopg://bench@127.0.0.1:{port}/postgres", start, stop)
     finally:
         if Path(folder, "data", "postmaster.pid").exists():
-            run("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "-w", "stop")
+            stop()
         shutil.rmtree(folder)
 
 
@@ -1598,6 +1617,34 @@ def test_two_processes_share_a_postgresql_server(tmp_path: Path, postgres: str) 
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     assert len(trials) == 30
     assert documents[0]["storage"] == postgres
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_search_goes_on_after_its_server_has_died(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("open", "ownership"):  # trials of dead processes are found sooner
+        monkeypatch.setattr(f"bench.tuning.storage.{module}.HEARTBEAT", 1)
+    monkeypatch.setattr("bench.tuning.storage.open.STALE", 2)
+    request = RIDGE | {"sampler": "random", "results": tmp_path, "storage": server.url, "fresh": 2, "jobs": 1}
+
+    def say(text: str) -> None:
+        if text.startswith("trial 3"):
+            server.stop()
+
+    planned = plan_tune(**{key: value for key, value in request.items() if key != "jobs"}, trials=12)
+    with pytest.raises(StoreError, match="What is stored is kept; the same command goes on") as failed_at:
+        run_tune(planned, 1, say, Verbosity(trials=True))
+    assert "\n" not in str(failed_at.value)
+    server.start()
+    before = {t.number: t.values for t in trials_of(tmp_path, server.url) if t.state.name == "COMPLETE"}
+    assert before
+    found = bench.tune(**request, trials=12)
+    assert found.trials == 12
+    assert len(found.cells) == 2
+    after = {t.number: t.values for t in trials_of(tmp_path, server.url) if t.state.name == "COMPLETE"}
+    assert len(after) == 12
+    assert before.items() <= after.items()
 
 
 # The study of optimizers
