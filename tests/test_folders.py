@@ -420,7 +420,7 @@ def test_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
         with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as merger:
             assert merger.stdin is not None
             assert merger.stdout is not None
-            for _ in range(rng.integers(1, 13)):  # of 75 times that it asks
+            for _ in range(rng.integers(1, 60)):  # of 75 times that it asks
                 if not merger.stdout.readline():
                     break
                 merger.stdin.write(b"\n")

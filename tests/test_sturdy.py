@@ -1,5 +1,6 @@
 """Systems without what worker processes need, and signals: what is computed is kept."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,9 +14,9 @@ import pytest
 from conftest import PATIENCE, wait_until
 
 import bench
-from bench.errors import BenchError, Notice
+from bench.errors import BenchError, Notice, StoreError
 from bench.executors import lifetime, processes
-from bench.results import Store, status
+from bench.results import Store, files, status
 
 GRID = {"encoder": ["onehot", "phasor"], "learner": "ridge", "modulus": 11, "seeds": 2}
 
@@ -142,3 +143,26 @@ def test_who_waits_for_the_turn_of_another_process_says_so(tmp_path: Path, monke
     with ownership.Owner.turn(owner, waiting=lambda: said.append("waits")) as turn:
         assert turn
     assert said == ["waits"]
+
+
+def test_a_sweep_goes_on_once_a_full_disk_has_space_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: None
+) -> None:
+    """Nothing that was stored is lost or computed twice."""
+    grid, left, make = GRID | {"seeds": 10}, iter(range(12)), files.tempfile.mkstemp
+
+    def until_full(*arguments: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(*arguments, **options)
+
+    with monkeypatch.context() as full:
+        full.setattr(files.tempfile, "mkstemp", until_full)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="No space left on device"):
+                bench.sweep(grid, jobs=1, results=tmp_path)
+    store = Store(tmp_path)
+    before = {id: store.path(id).stat().st_mtime_ns for id in store.ids()}
+    assert 0 < len(before) < 20
+    assert [record["status"] for record in bench.sweep(grid, jobs=1, results=tmp_path)] == ["done"] * 20
+    assert {id: store.path(id).stat().st_mtime_ns for id in before} == before

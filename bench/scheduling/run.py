@@ -164,5 +164,5 @@ def execute(
         for id in queue.done_elsewhere - found.keys():
             found[id] = queue.store.read(id)
     elif planned.problems and not whole:
-        raise StoreError(planned.problems[0])
+        raise StoreError(f"{planned.problems[0]} What is stored is kept; the same command goes on.")
     return whole
