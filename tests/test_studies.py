@@ -158,7 +158,7 @@ def test_studies_announce_what_they_do_before_they_begin(
         (search_speed, "measure", (), "Three searches of 256 trials"),
         (gpus, "measure", (1,), "1 sweep of 1,024 cells"),
         (mlp_overhead, "ours", (), "3 × 200 epochs"),
-        (kills, "burst", (), "300 kills of sweeps that live up to 6 s: about 15 min."),
+        (kills, "burst", (), "1,000 kills of three commands that share a folder and live up to 8 s: about 22 min."),
     ):
         monkeypatch.setattr(module, worker, begun)
         with pytest.raises(SystemExit) as left:

@@ -128,11 +128,15 @@ class Watch:
 
 
 class Commands:
-    """The commands at work on a folder."""
+    """The commands at work on a folder.
 
-    def __init__(self, folder: Path, jobs: int) -> None:
-        self.folder, self.jobs = folder, jobs
+    :param longest: seconds that each lives at most, once it is started, before it gets a signal.
+    """
+
+    def __init__(self, folder: Path, jobs: int, draw: random.Random, longest: float) -> None:
+        self.folder, self.jobs, self.draw, self.longest = folder, jobs, draw, longest
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.until: dict[str, float] = {}
         self.over: set[str] = set()
 
     def start(self) -> None:
@@ -151,13 +155,16 @@ class Commands:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            self.until[name] = time.monotonic() + self.draw.uniform(0.5, self.longest)
 
-    def send(self, draw: random.Random) -> str | None:
-        """Send a signal; returns a description of it, or None where no command runs."""
-        if not self.running:
+    def send(self) -> str | None:
+        """Send a signal to the command whose time is up next, then; returns a description, or None if it has ended."""
+        draw, name = self.draw, min(self.running, key=self.until.__getitem__)
+        process, target, sent = self.running[name], _drawn(self.draw, TARGETS), _drawn(self.draw, SIGNALS)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, self.until[name] - time.monotonic()))
             return None
-        name, process = draw.choice(sorted(self.running.items()))
-        target, sent = _drawn(draw, TARGETS), _drawn(draw, SIGNALS)
+        self.until[name] += draw.uniform(0.5, self.longest)  # a worker's signal, or one that is obeyed later
         for last in (False, True) if draw.random() < TWICE else (True,):
             with suppress(ProcessLookupError):
                 if target == "group":
@@ -198,31 +205,32 @@ def burst(
     base: Path,
     kills: int,
     seed: int = 0,
-    longest: float = 3.0,
+    longest: float = 8.0,
     jobs: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> Counts:
     """Send so many signals, then let the commands run to their ends.
 
     :param base: a folder to work in.
-    :param longest: seconds between two signals at most.
+    :param longest: seconds that a command lives at most before it gets a signal.
     :param jobs: worker processes of each command.
     :param say: called with a line of progress after every ten kills.
     """
     draw, counts = random.Random(seed), Counts()
     (base / "grid.json").write_text(json.dumps(GRID))  # JSON is YAML
-    commands = Commands(base / "results-1", jobs)
+    commands = Commands(base / "results-1", jobs, draw, longest)
     watch = Watch(commands.folder, counts)
     try:
         while counts.kills < kills:
             commands.start()
-            time.sleep(draw.uniform(0.0, longest))
-            sent = commands.send(draw)
-            if sent is None:
+            if not commands.running:
                 watch.look()
                 counts.folders += 1
-                commands = Commands(base / f"results-{counts.folders}", jobs)
+                commands = Commands(base / f"results-{counts.folders}", jobs, draw, longest)
                 watch = Watch(commands.folder, counts)
+                continue
+            sent = commands.send()
+            if sent is None:
                 continue
             counts.kills += 1
             counts.sent[sent] = counts.sent.get(sent, 0) + 1
@@ -243,13 +251,15 @@ def burst(
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @click.option("--kills", default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--longest", default=3.0, show_default=True, help="Seconds between two signals at most.")
+@click.option("--longest", default=8.0, show_default=True, help="Seconds that a command lives at most.")
 @click.option("--jobs", default=1, show_default=True, help="Worker processes of each command.")
 def main(kills: int, seed: int, longest: float, jobs: int) -> None:
     """Kill commands, and print what was lost."""
     start = time.monotonic()
-    took = about(kills * longest / 2)
-    tell(f"{kills:,} kills of three commands that share a folder, up to {longest:g} s apart: {took}. Nothing is kept.")
+    took = about(kills * longest / 2 / len(COMMANDS))
+    tell(
+        f"{kills:,} kills of three commands that share a folder and live up to {longest:g} s: {took}. Nothing is kept."
+    )
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         counts = burst(Path(folder), kills, seed, longest, jobs, timed())
     print(json.dumps({**asdict(counts), "seconds": round(time.monotonic() - start)}))
