@@ -25,6 +25,7 @@ from bench.cli._status import status
 from bench.cli._streams import failure_of_output, prepare_streams, reader_left, send_output_nowhere, unwrap_streams
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
+from bench.cli._unexpected import described
 from bench.errors import BenchError
 
 LONGEST_ERROR = 600
@@ -124,7 +125,7 @@ def exit_code(arguments: list[str] | None) -> int:
         failed = failure_of_output() if isinstance(error, OSError) else None
         if failed is not None:
             return _say_of_output(failed, 0, settings)
-        return _say(f"{type(error).__name__}: {error} (this is a bug: --debug shows where)", 1, settings)
+        return _say(described(error, keep_traceback=not settings["debug"]), 1, settings)
     finally:
         warm = sys.modules.get("bench.executors.warm")
         if warm is not None:  # processes for GPUs that a wrong request has left unused
