@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bench import executors, specs
 from bench.cli._dashboard import dashboard
 from bench.cli._folders import clean, merge, pack
 from bench.cli._info import info
@@ -68,6 +69,13 @@ class _Group(click.Group):
 
     context_class = _Context
 
+    def invoke(self, context: click.Context) -> Any:
+        """Check the environment, unless help is asked for, and run a command."""
+        if set(context.args).isdisjoint(context.help_option_names):
+            executors.drop_empty_variables()
+            executors.check_variables()
+        return super().invoke(context)
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by name."""
         with formatter.section("Commands"):
@@ -88,6 +96,8 @@ COMMANDS = (
 )
 for command in COMMANDS:
     command.context_class = _Context
+    if sys.flags.optimize > 1:  # python -OO drops docstrings
+        command.help = specs.docstring(command.callback)
     cli.add_command(command)
 
 

@@ -1,11 +1,15 @@
 """A cell: one spec made ready to train."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 
 from bench.errors import RequestError
 from bench.results import size
@@ -16,6 +20,8 @@ from bench.tasks import Integers, Task
 from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
+DEFAULT_ERRORS: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+"""What NumPy does by default with numbers that are not finite."""
 LARGEST_ZERO_SHARE = 0.9
 """The largest share of the pairs whose codes may be zero."""
 
@@ -96,6 +102,17 @@ def draw_split(spec: Spec, task: Task) -> Split:
     return split(task, protocol, spec.train_fraction, spec.validation_fraction, rng, vault, opened)  # type: ignore[arg-type]
 
 
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """A block in which NumPy and scikit-learn compute as they do by default, whatever the caller has set.
+
+    Codes would be tables of pandas with scikit-learn's ``transform_output``, and a sum that underflows an error with
+    ``numpy.seterr``.
+    """
+    with config_context(transform_output="default", array_api_dispatch=False), np.errstate(**DEFAULT_ERRORS):
+        yield
+
+
 def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]] | None = None) -> Cell:
     """Build the cell of a spec.
 
@@ -105,7 +122,8 @@ def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]]
     known = {} if known is None else known
     try:
         if spec.data not in known:
-            known[spec.data] = _build(spec)
+            with own_settings():
+                known[spec.data] = _build(spec)
         task, parts, encoder, codes = known[spec.data]
         answers = _given_answers(spec, task, parts)
         learner = spec.make_learner()
