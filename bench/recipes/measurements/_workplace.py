@@ -89,7 +89,20 @@ class Workplace:
         for arguments in (
             ["run", "--encoder", "onehot", "--learner", "ridge", "--seeds", "2", *small],
             ["run", "--encoder", "cycle", "--learner", "quadratic", "--steps", "4", *small],
-            ["tune", "--encoder", "onehot", "--learner", "mlp", "--trials", "2", "--fresh", "1", *small],
+            [
+                "tune",
+                "--encoder",
+                "onehot",
+                "--learner",
+                "mlp",
+                "--steps",
+                "4",
+                "--trials",
+                "2",
+                "--fresh",
+                "1",
+                *small,
+            ],
             ["pack", "results", "-o", "some.pack"],
         ):
             ended = self.ended(arguments)
@@ -141,6 +154,7 @@ def workplace() -> Iterator[Workplace]:
         for name, replaced in (
             ("bench.scheduling.run.executor_class", _checked_executor),
             ("bench.tuning.tune.executor_class", _checked_executor),
+            ("bench.scheduling.rerun.run_job", lambda job, channel: [_made_up(job, i) for i in range(len(job.units))]),
             ("bench.recipes.measurements.speed.measure", _refused),
             ("bench.tuning.dashboard.server.serve", _refused),
             ("bench.tuning.serve", _refused),
