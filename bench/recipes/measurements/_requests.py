@@ -7,11 +7,12 @@ import click
 import yaml
 from hypothesis import strategies as st
 
-from bench.cli import cli
+from bench.recipes.measurements._workplace import command_line
 from bench.reports import picture_kinds
 from bench.specs import KINDS, listings, parts_of, registry, settable, settable_of
 
 MOST_OPTIONS = 5
+COMMANDS: dict[str, click.Command] = command_line("cli").commands
 
 
 INTEGERS = [
@@ -187,7 +188,7 @@ def _value(command: click.Command, option: click.Parameter, ids: Sequence[str]) 
 @st.composite
 def command_lines(draw: Any, ids: Sequence[str]) -> list[str]:
     """A command with some of its arguments and options, perhaps twice, without a value, or unknown."""
-    command = cli.commands[draw(st.sampled_from(sorted(cli.commands)))]
+    command = COMMANDS[draw(st.sampled_from(sorted(COMMANDS)))]
     begun = [
         *draw(st.sampled_from([[], *BASE.get(command.name or "", [])] * 2 + BASE.get(command.name or "", [[]]) * 3))
     ]
