@@ -51,6 +51,10 @@ def test_faults_are_found(arguments: list[str], ended: Ended, fault: str) -> Non
     assert list(faults(arguments, ended)) == [fault]
 
 
+def test_json_is_expected_where_it_is_an_option() -> None:
+    assert list(faults(["status", "--results", "--json"], Ended(0, "Nothing runs.", "", []))) == []
+
+
 def test_what_a_command_changes_is_seen_and_undone(place: Workplace) -> None:
     before = place.contents
     ended = place.ended(["run", "--encoder", "onehot", "--learner", "ridge", "--modulus", "7", "--quiet"])

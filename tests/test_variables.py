@@ -21,7 +21,7 @@ import torch
 import bench
 from bench.cli._commands import COMMANDS
 from bench.errors import RequestError
-from bench.executors import check_variables, drop_empty_variables, told_variables
+from bench.executors import check_variables, settle_variables, told_variables
 from bench.executors.variables import RULES, TOLD
 from bench.specs import describe, docstring, documentation, registry
 from encoders import OneHot, PairEncoder
@@ -91,8 +91,10 @@ def test_values_that_libraries_do_not_take_are_refused(
 @pytest.mark.parametrize("name", [*RULES, "TORCH_LOGS"])
 def test_the_command_line_takes_empty_values_for_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, " ")
-    drop_empty_variables()
+    monkeypatch.setenv("MPLBACKEND", "junk")
+    settle_variables()
     assert name not in os.environ
+    assert os.environ["MPLBACKEND"] == "agg"
     check_variables()
 
 

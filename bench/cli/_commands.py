@@ -72,7 +72,7 @@ class _Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Check the environment, unless help is asked for, and run a command."""
         if set(context.args).isdisjoint(context.help_option_names):
-            executors.drop_empty_variables()
+            executors.settle_variables()
             executors.check_variables()
         return super().invoke(context)
 

@@ -16,7 +16,7 @@ from .lifetime import graceful as graceful
 from .memory import keep_freed_memory as keep_freed_memory
 from .models import check_model_path as check_model_path
 from .variables import check_variables as check_variables
-from .variables import drop_empty_variables as drop_empty_variables
+from .variables import settle_variables as settle_variables
 from .variables import told_variables as told_variables
 from .worker import arithmetic as arithmetic
 from .worker import run_job as run_job

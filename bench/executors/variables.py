@@ -78,17 +78,21 @@ TOLD = re.compile(
     r"|MOD97|PYTHON\w*)_?\w*|TMPDIR|SOURCE_DATE_EPOCH|XDG_CACHE_HOME"
 )
 """Names of the variables that `bench doctor` shows."""
+NO_WINDOWS = "agg"
+"""The backend of matplotlib that writes files alone."""
 OWN = {
     "GOMP_SPINCOUNT": "10000",
     "KMP_DUPLICATE_LIB_OK": "True",
     "KMP_INIT_AT_FORK": "FALSE",
+    "MPLBACKEND": NO_WINDOWS,
     "PYTHONSAFEPATH": "1",
 }
 """What mod97, and libraries that it imports, set themselves."""
 
 
-def drop_empty_variables() -> None:
-    """Take the checked variables whose value is empty for ones that are not set, as shells do."""
+def settle_variables() -> None:
+    """Take the checked variables whose value is empty for ones that are not set, as shells do; open no windows."""
+    os.environ["MPLBACKEND"] = NO_WINDOWS  # matplotlib cannot be imported with a name that it does not know
     for name in (*RULES, OF_TORCH):
         if not os.environ.get(name, "x").strip():
             del os.environ[name]

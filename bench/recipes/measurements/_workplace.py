@@ -14,6 +14,8 @@ from pkgutil import resolve_name
 from typing import Any
 from unittest.mock import patch
 
+import click
+
 from bench.errors import RequestError
 from bench.executors import Executor, Job, OnRecord, Queue, Result, RunningJob, executor_class
 from bench.harness import empty_curve, trained_record
@@ -186,11 +188,20 @@ def faults(arguments: Sequence[str], ended: Ended) -> Iterator[str]:
             yield "refused, and yet there is output"
         if "--debug" not in arguments and not _is_one_error(lines):
             yield "refused with other than one line"
-    if ended.code == 0 and "--json" in arguments and not {"--help", "-h"} & set(arguments):
+    if ended.code == 0 and _asks_for_json(arguments):
         try:
             json.loads(ended.out)
         except ValueError:
             yield "other than one JSON document"
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether --json is an option here, not the value of another one, and help is not asked for."""
+    name, *others = arguments
+    if "--json" not in others or not {"--help", "-h"}.isdisjoint(others):
+        return False
+    command: click.Command = command_line("cli").commands[name]
+    return bool(command.make_context(name, others, resilient_parsing=True).params.get("as_json"))
 
 
 def _is_one_error(lines: Sequence[str]) -> bool:
