@@ -10,7 +10,10 @@ The command line is ``python -m bench``; the same from Python:
 
 import os
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False  # as `typing` has it, in whose place a file of the user may stand: see `bench.cli`
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     *("load", "pack", "plan", "plan_sweep", "plan_tune", "plot", "rank", "report"),
@@ -39,7 +42,7 @@ if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
     os.environ["GOMP_SPINCOUNT"] = "10000"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     # Nothing heavy is imported before it is needed: `python -m bench --help` passes through here.
     if name in __all__:
         return getattr(import_module(HOMES.get(name, "bench.scheduling.run")), name)

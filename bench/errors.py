@@ -79,10 +79,17 @@ def optional_package(name: str, extra: str, what: str, kind: type[BenchError] = 
     :param kind: the error that is raised where it is missing.
     """
     try:
-        return import_module(name)
+        return _with_modules(import_module(name))
     except ImportError as error:
         package = name.partition(".")[0].replace("_", "-")
         raise kind(f"{what} needs {package}: pip install 'mod97[{extra}]' ({error}).") from error
+
+
+def _with_modules(package: Any) -> Any:
+    """A package that was imported; Python takes any folder of its name for one, without modules."""
+    if getattr(package.__spec__, "origin", None) is None:
+        raise ImportError(f"{package.__name__!r} is a folder of data")
+    return package
 
 
 def one_of(kind: str, name: str, known: Iterable[str]) -> str:

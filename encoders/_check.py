@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+MOST_FEATURES: Final = 2**20
+"""The largest size of a dense code that is given as a number: beyond it one code alone takes megabytes."""
 
 
 def numbers_of(parameter: Any) -> tuple[float, ...]:
@@ -36,6 +39,16 @@ def require_integer(owner: object, name: str, at_least: int = 1, optional: bool 
     value = getattr(owner, name)
     rule = f"an integer ≥ {at_least}{' or None' if optional else ''}"
     require(owner, name, (optional and value is None) or is_integer(value, at_least), rule)
+
+
+def require_size(owner: object, name: str, optional: bool = False, of: str = "") -> None:
+    """The size of a dense code: an integer in [1, 2²⁰], or None where it is optional.
+
+    :param of: what else is allowed, which the caller has checked: " or a tuple of such".
+    """
+    require_integer(owner, name, optional=optional)
+    value = getattr(owner, name)
+    require(owner, name, value is None or value <= MOST_FEATURES, f"an integer in [1, {MOST_FEATURES:,}]{of}")
 
 
 def require_integers(owner: object, name: str, at_least: int = 1) -> None:

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
@@ -89,7 +90,8 @@ class PairEncoder(TransformerMixin, BaseEstimator):
         return np.concatenate([self.encoder_.get_feature_names_out([slot]) for slot in slots])
 
     def _encode(self, values_NS: NDArray[np.float64]) -> NDArray[np.float32]:
-        codes = self.encoder_.transform(values_NS.reshape(-1, 1))
+        with config_context(transform_output="default"):  # which is for what `transform` returns
+            codes = self.encoder_.transform(values_NS.reshape(-1, 1))
         dense = codes if isinstance(codes, np.ndarray) else codes.toarray()
         return dense.astype(np.float32, copy=False).reshape(*values_NS.shape, -1)
 

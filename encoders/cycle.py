@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from encoders._base import LARGEST_INTEGER, Block, Encoder, PerColumn, Values, numbered
-from encoders._check import is_number, require, require_choice, require_integer, require_random_state
+from encoders._check import is_number, require, require_choice, require_random_state, require_size
 from encoders._inverse import Nearest
 
 
@@ -97,7 +97,7 @@ class Cycle(Nearest, Encoder):
 
     def check(self) -> None:
         """n ≥ 1, 0 < l ≤ h, a known wave."""
-        require_integer(self, "n")
+        require_size(self, "n")
         require_choice(self, "wave", WAVES)
         require_random_state(self)
         bounds: Any = self.period if isinstance(self.period, Sequence) else (self.period,)

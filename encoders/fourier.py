@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders._base import Block, Encoder, PerColumn, Values
-from encoders._check import is_integer, numbers_of, require, require_integers, require_modulus, require_number
+from encoders._check import (
+    is_integer,
+    numbers_of,
+    require,
+    require_integers,
+    require_modulus,
+    require_number,
+    require_size,
+)
 from encoders._inverse import Nearest
 
 
@@ -67,6 +75,7 @@ class Fourier(Nearest, Encoder):
             require(self, "harmonics", len(set(self.harmonics)) == len(self.harmonics), "different integers")
         else:
             require(self, "harmonics", is_integer(self.harmonics, 1), "an integer ≥ 1 or a tuple of such")
+            require_size(self, "harmonics", of=" or a tuple of integers ≥ 1")
 
     def _fit(self, values: Values) -> Sequence[str]:
         given = self._own.harmonics

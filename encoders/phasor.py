@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from encoders._base import LARGEST_INTEGER, Block, Encoder, PerColumn, Values
-from encoders._check import numbers_of, require, require_integer, require_modulus, require_random_state
+from encoders._check import numbers_of, require, require_integer, require_modulus, require_random_state, require_size
 from encoders._inverse import Nearest
 
 
@@ -65,7 +65,7 @@ class Phasor(Nearest, Encoder):
 
     def check(self) -> None:
         """n ≥ 1, p > 0, K ≥ 1."""
-        require_integer(self, "n")
+        require_size(self, "n")
         require_modulus(self)
         require(self, "modulus", self._own.modulus < LARGEST_INTEGER, "below 2^53")
         require_integer(self, "highest", optional=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from encoders._base import Block, PerColumn, Values, numbered
 from encoders._bits import Bits, Positions
 from encoders._bounded import Bounded, Unknown
-from encoders._check import require, require_integer, require_number
+from encoders._check import MOST_FEATURES, require, require_number, require_size
 from encoders._inverse import Invertible
 from encoders._ranges import data_range, levels, places, steps, unit_steps
 
@@ -65,7 +65,7 @@ class Thermometer(Invertible, Bits, Bounded):
     def check(self) -> None:
         """n ≥ 1, l ≤ h, r > 0, not both n and r."""
         super().check()
-        require_integer(self, "size", optional=True)
+        require_size(self, "size", optional=True)
         for name in ("minimum", "maximum"):
             require_number(self, name, optional=True)
         require_number(self, "resolution", above=0, optional=True)
@@ -87,6 +87,7 @@ class Thermometer(Invertible, Bits, Bounded):
             self.thresholds_ = levels(values, low, high)
             return numbered(len(self.thresholds_))
         size = self._own.size or steps(self, high - low, self._own.resolution)
+        require(self, "resolution", size <= MOST_FEATURES, f"large enough for at most {MOST_FEATURES:,} thresholds")
         with np.errstate(over="ignore"):  # of the last threshold, which is replaced by h
             end = high if high > low else max(low + 1.0, float(np.nextafter(low, np.inf)))
             self.thresholds_ = np.linspace(low, end, int(size) + 1)[1:]

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from encoders import Codes
 from encoders._check import require
 from learners._base import Learner, Setting, Training
-from learners._exclusive import one_at_a_time
+from learners._exclusive import one_at_a_time, own_defaults
 from learners._fleet.going_on import go_on, kept
 from learners._fleet.training import FleetTraining
 from learners._fleet.update_rule import FleetLearner
@@ -220,10 +220,11 @@ class TorchLearner(Incremental, FleetLearner):
 
     def losses(self, scores: Any, y: Any) -> Any:
         """The training loss of each example."""
-        with torch.no_grad():
+        with own_defaults(), torch.no_grad():
             scores = torch.as_tensor(scores)
             return self.example_losses(scores, torch.as_tensor(y, device=scores.device))
 
+    @one_at_a_time
     def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
         """Probabilities (N, C): softmax; of StableMax its own; of squared error the scores, shifted to be positive."""
         scores = torch.as_tensor(self.scores(X))

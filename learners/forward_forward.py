@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from encoders import Codes
 from encoders._check import require
+from learners._exclusive import one_at_a_time
 from learners._hyperparameters import hyperparameter
 from learners._nets.goodness import GoodnessNet
 from learners._nets.losses import cross_entropy
@@ -222,6 +223,7 @@ class ForwardForward(TorchLearner):
         """−log softmax(α Σ g) at the answer, whatever the loss of a layer is."""
         return cross_entropy(self.sharpness * scores, y)
 
+    @one_at_a_time
     def predict_proba(self, X: ArrayLike | Codes) -> NDArray[np.floating]:
         """Probabilities (N, C): softmax(α Σ g)."""
         return F.softmax(self.sharpness * torch.as_tensor(self.scores(X)), dim=-1).numpy()

@@ -33,7 +33,7 @@ PAGES = {
 MOST_LINES, MOST_WORDS = 120, 1200
 PLANNED = {"run", "sweep", "tune"}
 """Commands with --dry-run, which checks plugins, parameters and grids, too."""
-OF_MEASUREMENTS = {"--repeats", "--kills", "--longest", "--threads"}
+OF_MEASUREMENTS = {"--examples", "--repeats", "--kills", "--longest", "--threads"}
 """Options of `bench.recipes.measurements` that pages name."""
 PLACEHOLDERS = ("my_", "my-lion", "NAME")
 

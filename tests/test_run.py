@@ -643,7 +643,7 @@ def test_progress_on_stderr_and_one_document_on_stdout(tmp_path: Path, command: 
         (("--seconds", "inf"), "--seconds must be a finite number above 0, got inf"),
         (("--set", "encoder.random_state=none"), "encoder.random_state must be an integer in [0, 2³¹), got None"),
         (("--set", "learner.random_state=-1"), "learner.random_state must be an integer in [0, 2³¹), got -1"),
-        (("--set", "encoder.n=100000000000000"), "Unable to allocate"),
+        (("--set", "encoder.n=100000000000000"), "must be an integer in [1, 1,048,576]"),
         (("--set", "encoder.period=1e-320"), "is too short for the values"),
         (("--set", f"learner.alpha={10**400}"), "too large"),
         (("--modulus", 10**23, "--set", "task.operand_max=5"), "too large"),

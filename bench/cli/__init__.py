@@ -1,9 +1,13 @@
 """The command line: click and the terminal, nothing else."""
 
+import os
 import sys
-from typing import Any
 
 from bench.cli._shadows import shadow
+
+TYPE_CHECKING = False  # as `typing` has it, in whose place a file of the user may stand
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["cli", "main"]
 
@@ -13,12 +17,13 @@ def main(arguments: list[str] | None = None) -> None:
     if found := shadow():  # before anything is imported that may be shadowed
         print(f"Error: {found}", file=sys.stderr)
         sys.exit(2)
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # worker processes do not look into the working folder either
     from bench.cli._commands import main
 
     main(arguments)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "cli":  # the group of all commands, for those who document or extend it
         from bench.cli._commands import cli
 

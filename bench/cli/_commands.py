@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bench import executors, specs
 from bench.cli._dashboard import dashboard
 from bench.cli._folders import clean, merge, pack
 from bench.cli._info import info
@@ -25,6 +26,7 @@ from bench.cli._status import status
 from bench.cli._streams import failure_of_output, prepare_streams, reader_left, unwrap_streams
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
+from bench.cli._unexpected import described
 from bench.errors import BenchError
 
 LONGEST_ERROR = 600
@@ -67,6 +69,13 @@ class _Group(click.Group):
 
     context_class = _Context
 
+    def invoke(self, context: click.Context) -> Any:
+        """Check the environment, unless help is asked for, and run a command."""
+        if set(context.args).isdisjoint(context.help_option_names):
+            executors.settle_variables()
+            executors.check_variables()
+        return super().invoke(context)
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by name."""
         with formatter.section("Commands"):
@@ -87,6 +96,8 @@ COMMANDS = (
 )
 for command in COMMANDS:
     command.context_class = _Context
+    if sys.flags.optimize > 1:  # python -OO drops docstrings
+        command.help = specs.docstring(command.callback)
     cli.add_command(command)
 
 
@@ -120,7 +131,7 @@ def exit_code(arguments: list[str] | None) -> int:
         failed = failure_of_output() if isinstance(error, OSError) else None
         if failed is not None:
             return _say_of_output(failed, 0, settings)
-        return _say(f"{type(error).__name__}: {error} (this is a bug: --debug shows where)", 1, settings)
+        return _say(described(error, keep_traceback=not settings["debug"]), 1, settings)
     finally:
         warm = sys.modules.get("bench.executors.warm")
         if warm is not None:  # processes for GPUs that a wrong request has left unused

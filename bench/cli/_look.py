@@ -4,7 +4,7 @@ import os
 
 import click
 
-from bench import results, specs
+from bench import executors, results, specs
 from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, results_option
 from bench.cli._print import print_json, print_table
@@ -59,6 +59,7 @@ def _examine(folder: str) -> list[tuple[str, str, bool]]:
         *((package, found or "missing", bool(found)) for package, found in environment.versions().items()),
         ("processor", f"{environment.processor()}, {joblib.cpu_count()} cores", True),
         ("thread limits", ", ".join(limits) or "none set; one thread a cell, cells over the cores", True),
+        ("environment variables", ", ".join(executors.told_variables()) or "none set that matter", True),
         ("accelerator", *_accelerator()),
         (
             "source",

@@ -1,6 +1,7 @@
 """Options that several commands share, completion and parsing of their values. Imports nothing heavy."""
 
 import ast
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import MISSING
@@ -216,8 +217,10 @@ def parse_value(text: str) -> Any:
     if text.lower() in words:
         return words[text.lower()]
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about text that is no Python: 1is, "\d"
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two of values that are nested too deeply
         return text
 
 

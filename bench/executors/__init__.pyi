@@ -1,6 +1,7 @@
 from . import warm as warm
 from .base import Executor as Executor
 from .base import OnRecord as OnRecord
+from .base import Queue as Queue
 from .base import RunningJob as RunningJob
 from .channel import Channel as Channel
 from .channel import open_channel as open_channel
@@ -8,10 +9,14 @@ from .choose import executor_class as executor_class
 from .gpus import NO_LEAK_RESTART as NO_LEAK_RESTART
 from .gpus import isolated_environment as isolated_environment
 from .jobs import Job as Job
+from .jobs import Result as Result
 from .jobs import WorkUnit as WorkUnit
 from .lifetime import begin_worker as begin_worker
 from .lifetime import graceful as graceful
 from .memory import keep_freed_memory as keep_freed_memory
 from .models import check_model_path as check_model_path
+from .variables import check_variables as check_variables
+from .variables import settle_variables as settle_variables
+from .variables import told_variables as told_variables
 from .worker import arithmetic as arithmetic
 from .worker import run_job as run_job

@@ -20,7 +20,7 @@ from bench.executors.memory import keep_freed_memory
 from bench.executors.models import save_model
 from bench.harness import CheckpointError, Clock, Outcome, empty_curve, restored_learner, train_cells, trained_record
 from bench.results import Environment, Record, State, Store, Trained, environment, sharing, source_digest
-from bench.specs import Cell, Spec, prepare, registry
+from bench.specs import Cell, Spec, own_settings, prepare, registry
 
 
 def run_job(job: Job, channel: Channel) -> list[Result]:
@@ -33,9 +33,12 @@ def run_job(job: Job, channel: Channel) -> list[Result]:
 
 @contextmanager
 def arithmetic(spec: Spec, threads: int) -> Iterator[None]:
-    """Arithmetic as cells are computed with: a number of threads, no warnings, freed memory kept."""
+    """Arithmetic as cells are computed with: a number of threads, no warnings, freed memory kept.
+
+    Defaults of NumPy, PyTorch and scikit-learn that the caller has set have no influence, and stay.
+    """
     keep_freed_memory()
-    with _threads(spec, threads), threadpool_limits(threads), warnings.catch_warnings():
+    with _threads(spec, threads), threadpool_limits(threads), own_settings(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
@@ -52,14 +55,17 @@ def _threads(spec: Spec, number: int) -> Iterator[None]:
     if torch is None:
         yield
         return
-    threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-40) * 1) == 0
-    torch.set_num_threads(number)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(flushed)
+    from learners.fleet import own_defaults
+
+    with own_defaults():
+        threads, flushed = torch.get_num_threads(), float(torch.tensor(1e-40) * 1) == 0
+        torch.set_num_threads(number)
+        torch.set_flush_denormal(True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.set_flush_denormal(flushed)
 
 
 class _Runner:

@@ -52,7 +52,9 @@ def check_folder(folder: str | Path) -> None:
 
 
 def _refuse_pack(path: Path) -> None:
-    """Raise FolderError where a path is a pack."""
+    """Raise FolderError where a path is a pack, or none at all."""
+    if "\0" in str(path):
+        raise FolderError(f"The results folder must be a path, got {str(path)!r}.")
     try:
         is_pack = path.is_file() and (path.suffix == SUFFIX or is_zipfile(path))
     except OSError:  # a name that is too long, or a folder that cannot be read, has its own message

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, StoreError
-from bench.executors import Channel, Executor, OnRecord, check_model_path, executor_class, open_channel
+from bench.executors import Channel, Executor, OnRecord, check_model_path, check_variables, executor_class, open_channel
 from bench.results import Lease, Record, Store
 from bench.scheduling.grid import Grid
 from bench.scheduling.plan import Plan, PlannedCell
@@ -129,6 +129,7 @@ def execute(
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
+    check_variables()
     chosen = executor_class(executor)
     model = None if save_model is None else str(save_model)
     if model is not None:

@@ -4,6 +4,7 @@ from .budget import minimal_spec as minimal_spec
 from .budget import resolve_budget as resolve_budget
 from .budget import seeds_of as seeds_of
 from .cell import Cell as Cell
+from .cell import own_settings as own_settings
 from .cell import prepare as prepare
 from .commands import changed_settings as changed_settings
 from .commands import command_of as command_of
@@ -13,6 +14,7 @@ from .commands import in_folder as in_folder
 from .commands import request_of as request_of
 from .commands import run_request as run_request
 from .docstrings import describe as describe
+from .docstrings import docstring as docstring
 from .docstrings import documentation as documentation
 from .fake_trials import RandomTrial as RandomTrial
 from .fake_trials import RecordingTrial as RecordingTrial

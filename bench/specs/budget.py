@@ -11,6 +11,7 @@ from bench.errors import RequestError
 from bench.specs.cell import draw_split
 from bench.specs.normalize import as_integer, as_number
 from bench.specs.spec import Budget, Spec
+from bench.specs.values import MOST_SEEDS, MOST_STEPS
 
 
 def resolve_budget(
@@ -43,6 +44,8 @@ def _steps(spec: Spec, n: int, steps: int | None, epochs: int | None) -> int:
             raise RequestError(f"{option} does not apply to {spec.learner['name']}: it takes no steps.")
         if value is not None and value < 1:
             raise RequestError(f"{option} must be an integer ≥ 1, got {value}.")
+        if value is not None and value * max(1, per_epoch) > MOST_STEPS:
+            raise RequestError(f"{option} must make at most 2⁵³ updates, got {value}.")
     if steps is not None and epochs is not None:
         raise RequestError("`steps` and `epochs` exclude each other.")
     if granule == 0:
@@ -91,4 +94,6 @@ def seeds_of(seeds: int | None, seed: int | None) -> Sequence[int]:
     number = 1 if seeds is None else as_integer("seeds", seeds)
     if number is None or number < 1:
         raise RequestError(f"`seeds` must be an integer ≥ 1, got {seeds}.")
+    if number > MOST_SEEDS:
+        raise RequestError(f"`seeds` must be an integer in [1, {MOST_SEEDS:,}], got {seeds}.")
     return range(number)

@@ -1,12 +1,18 @@
 """A cell: one spec made ready to train."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 
 from bench.errors import RequestError
+from bench.results import size
 from bench.specs.label_noise import noisy_answers
 from bench.specs.spec import Spec, derive_seed
 from bench.specs.splits import Split, draw_vault, split
@@ -14,6 +20,8 @@ from bench.tasks import Integers, Task
 from encoders import Codes, PairEncoder
 from learners import Learner, Problem
 
+DEFAULT_ERRORS: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+"""What NumPy does by default with numbers that are not finite."""
 LARGEST_ZERO_SHARE = 0.9
 """The largest share of the pairs whose codes may be zero."""
 
@@ -94,6 +102,17 @@ def draw_split(spec: Spec, task: Task) -> Split:
     return split(task, protocol, spec.train_fraction, spec.validation_fraction, rng, vault, opened)  # type: ignore[arg-type]
 
 
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """A block in which NumPy and scikit-learn compute as they do by default, whatever the caller has set.
+
+    Codes would be tables of pandas with scikit-learn's ``transform_output``, and a sum that underflows an error with
+    ``numpy.seterr``.
+    """
+    with config_context(transform_output="default", array_api_dispatch=False), np.errstate(**DEFAULT_ERRORS):
+        yield
+
+
 def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]] | None = None) -> Cell:
     """Build the cell of a spec.
 
@@ -103,12 +122,13 @@ def prepare(spec: Spec, known: dict[str, tuple[Task, Split, PairEncoder, Codes]]
     known = {} if known is None else known
     try:
         if spec.data not in known:
-            known[spec.data] = _build(spec)
+            with own_settings():
+                known[spec.data] = _build(spec)
         task, parts, encoder, codes = known[spec.data]
         answers = _given_answers(spec, task, parts)
         learner = spec.make_learner()
         learner.check_codes(codes, task.n_classes)
-    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(str(error) or type(error).__name__) from error
     problem = Problem(codes, parts.train.copy(), answers, task.n_classes)
     return Cell(spec, task, parts, encoder, learner, problem)
@@ -128,9 +148,26 @@ def _build(spec: Spec) -> tuple[Task, Split, PairEncoder, Codes]:
     parts = draw_split(spec, task)
     # Fitted on all operands, since a small training set may lack some of them.
     encoder = PairEncoder(spec.make_encoder(), spec.combine, spec.sdr).fit(task.operands_NK)  # type: ignore[arg-type]
+    _check_memory(spec, encoder, task)
     codes = encoder.codes(task.operands_NK)
     _check_nonzero(spec, codes, np.concatenate([parts.train, parts.validation, parts.test]))
     return task, parts, encoder, codes
+
+
+def _check_memory(spec: Spec, encoder: PairEncoder, task: Task) -> None:
+    """Raise MemoryError where the table of codes, of four bytes a feature, is larger than the machine's memory.
+
+    The system hands out more memory than there is, and ends the process that uses it.
+    """
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    if "SC_PHYS_PAGES" not in names:
+        return
+    there_is = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    features, operands = encoder.encoder_.code_size_, int(np.unique(task.operands_NK).size)
+    needed = 4 * features * operands
+    if needed > there_is:
+        what = f"{operands:,} codes of {spec.encoder['name']} with {features:,} features take {size(needed)}"
+        raise MemoryError(f"{what}, this machine has {size(there_is)}")
 
 
 def _check_nonzero(spec: Spec, codes: Codes, rows: NDArray[np.intp]) -> None:

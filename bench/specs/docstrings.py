@@ -1,11 +1,14 @@
 """Docstrings of plugins: joined with those of their bases, and parsed into parts without markup."""
 
+import ast
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from bench.specs.parameters import defaults_of
@@ -30,10 +33,32 @@ class Described:
     parameters: dict[str, str] = field(default_factory=dict)
 
 
+def docstring(thing: Any) -> str:
+    """The docstring of a class or a function itself, not of its bases.
+
+    ``python -OO`` drops docstrings; it is read from the source then.
+    """
+    if sys.flags.optimize < 2:
+        return inspect.cleandoc(thing.__doc__ or "")
+    return _docstrings(thing.__module__).get(thing.__qualname__, "")
+
+
+@cache
+def _docstrings(module: str) -> dict[str, str]:
+    """The docstrings of the classes and functions in the source of a module, by name."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not file or not file.endswith(".py"):
+        return {}
+    nodes = ast.parse(Path(file).read_text(encoding="utf-8")).body
+    return {
+        node.name: ast.get_docstring(node) or "" for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)
+    }
+
+
 def describe(thing: Callable[..., Any]) -> Described:
     """The parts of the docstring of a class or a function; a class has the parameters of its bases, too."""
     function = thing.func if isinstance(thing, partial) else thing
-    own = inspect.getdoc(function) or ""
+    own = _own_or_inherited(function)
     whole = documentation(function) if isinstance(function, type) else own
     found = Described(parameters=_parameters(whole))
     for part in _parts(own):
@@ -64,13 +89,19 @@ def _parts(text: str) -> list[str]:
 
 def documentation(cls: type) -> str:
     """The docstring of a class, followed by those of the bases that document parameters which it inherits."""
-    texts = [inspect.getdoc(cls) or ""]
+    texts = [_own_or_inherited(cls)]
     for base in cls.__mro__[1:]:
         missing = [p for p in defaults_of(cls) if f":param {p}:" not in "".join(texts)]
-        if any(f":param {p}:" in (base.__doc__ or "") for p in missing):
+        if any(f":param {p}:" in docstring(base) for p in missing):
             documented = set(re.findall(r"^:param (\w+):", "\n".join(texts), re.MULTILINE))
-            texts.append(_without(documented, inspect.cleandoc(base.__doc__ or "")))
+            texts.append(_without(documented, docstring(base)))
     return "\n\n".join(texts)
+
+
+def _own_or_inherited(thing: Any) -> str:
+    if sys.flags.optimize < 2:
+        return inspect.getdoc(thing) or ""
+    return next(filter(None, map(docstring, thing.__mro__ if isinstance(thing, type) else (thing,))), "")
 
 
 def _without(names: set[str], text: str) -> str:

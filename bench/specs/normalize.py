@@ -25,7 +25,7 @@ def call_plugin(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call a function of a plugin, and raise its errors about bad values as RequestError."""
     try:
         return call(*args, **kwargs)
-    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise RequestError(str(error) or type(error).__name__) from error
 
 
@@ -54,7 +54,7 @@ def as_number(field: str, value: Any) -> float:
     """
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RequestError(f"`{field}` must be a number, got {value!r}.") from None
 
 

@@ -154,6 +154,8 @@ def fault_of_name(name: str) -> str | None:
 
 
 def _find(kind: Kind, name: str) -> Listing:
+    if not isinstance(name, str):  # of a grid
+        raise RequestError(f"`{kind}` takes a name, got {name!r}.")
     known = listings(kind)
     listing = known.get(canonical(name))
     if listing is None:

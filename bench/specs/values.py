@@ -3,6 +3,10 @@
 from typing import Any
 
 LARGEST_SEED = 2**31 - 1
+MOST_SEEDS = 1_000_000
+"""The largest number of seeds of one request."""
+MOST_STEPS = 2**53
+"""The largest budget: up to here, integers are exact in floats and in JSON."""
 
 
 def listed(value: Any) -> Any:

@@ -12,7 +12,7 @@ import optuna
 import sqlalchemy
 
 from bench.errors import BenchError, RequestError, StoreError
-from bench.executors import Executor, executor_class, open_channel
+from bench.executors import Executor, check_variables, executor_class, open_channel
 from bench.results import Lease, Record, Store, many
 from bench.tuning import stopping, wording
 from bench.tuning.dashboard.study_page import artifacts_folder, update_page
@@ -87,9 +87,10 @@ def run_tune(
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
+    check_variables()
     if plan.url == default_url(plan.results):
         Store(plan.results, create=True)
-    storage = open_storage(plan.url)
+    storage, verbosity_of_optuna = open_storage(plan.url), optuna.logging.get_verbosity()
     try:
         Store(plan.results, create=True)
         with closing(Lease(plan.results)) as lease:  # says how far the search is
@@ -105,6 +106,7 @@ def run_tune(
             raise
         raise StoreError(f"The study {plan.study!r} is gone from {plan.storage}: it was deleted.") from error
     finally:
+        optuna.logging.set_verbosity(verbosity_of_optuna)
         close_storage(storage)
 
 

@@ -7,6 +7,7 @@ Plugins are modules. This is a package, as `learners.optim` is, and therefore no
 True
 """
 
+from learners._exclusive import own_defaults
 from learners._fleet.cache_folder import keep_programs
 from learners._fleet.training import FleetTraining
 from learners._kernels.products import matmul, tensor_cores
@@ -23,5 +24,6 @@ __all__ = [
     "keep_programs",
     "load_compiler",
     "matmul",
+    "own_defaults",
     "tensor_cores",
 ]
