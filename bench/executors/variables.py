@@ -19,15 +19,6 @@ class Rule(NamedTuple):
     holds: Callable[[str], bool]
 
 
-def _is_writable_folder(path: str) -> bool:
-    """Whether a folder exists or can be made; it is made."""
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(path, os.W_OK | os.X_OK)
-
-
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -43,7 +34,6 @@ def _matching(words: str, pattern: str) -> Rule:
 COUNT = _matching("an integer ≥ 1", r"\+?0*[1-9]\d{0,8}")
 INTEGER = _matching("an integer", r"[-+]?\d{1,18}")
 NUMBER = Rule("a number", _is_number)
-FOLDER = Rule("a folder that can be written to", _is_writable_folder)
 BINDING = r"(master|primary|close|spread)(,(master|primary|close|spread))*"
 
 RULES = {
@@ -62,13 +52,11 @@ RULES = {
     "SKLEARN_WORKING_MEMORY": INTEGER,
     "SOURCE_DATE_EPOCH": INTEGER,
     "TORCHDYNAMO_REPRO_LEVEL": INTEGER,
-    "TORCHINDUCTOR_CACHE_DIR": FOLDER,
     "TORCHINDUCTOR_COMPILE_THREADS": COUNT,
     "TORCHINDUCTOR_CPP_GEMM_MAX_K_SLICES": INTEGER,
     "TORCHINDUCTOR_CPP_MIN_CHUNK_SIZE": INTEGER,
     "TORCHINDUCTOR_FILE_LOCK_TIMEOUT": INTEGER,
     "TORCHINDUCTOR_MIN_NUM_SPLIT": INTEGER,
-    "XDG_CACHE_HOME": FOLDER,
 }
 """The variables that are checked. Values that their libraries ignore, as of MKL_NUM_THREADS, harm nothing."""
 OF_TORCH = "TORCH_LOGS"
