@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.errors import FolderError, RequestError, StoreError
-from bench.results.record import fault_of_record
+from bench.results.faults import fault_of_record
 from bench.results.store import Store
 
 ID = "0123456789abcdef"
@@ -46,7 +46,13 @@ def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "it is no JSON document"),
+        (b"", "it is empty"),
+        (bytes(4096), "it holds NULs alone"),
+        (b"[" * 100_000, r"it is no JSON document \(nested too deeply"),
+        (json.dumps(record(parameters="many")).encode(), "its parameters is 'many'"),
+        (json.dumps(record(steps_to={"train": {}, "test": {}})).encode(), "its steps_to.train lacks 0.95, 0.99"),
+        (json.dumps(record(label=None)).encode(), "its label is None"),
+        (json.dumps(record()).replace("4480", "1e999").encode(), "its flops is inf"),
         (b'{"schema": 1, "id"', "it is no JSON document"),
         (b"\xff\xfe", "it is no JSON document"),
         (b"[]", "it is no record"),
@@ -58,12 +64,12 @@ def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> Non
         (json.dumps(record(curve=None)).encode(), "its curve lacks step"),
         (json.dumps(record(flops=float("nan"))).encode(), "it is no JSON document"),
     ],
-    ids=range(11),
+    ids=range(17),
 )
 def test_a_corrupt_record_is_named_and_kept(tmp_path: Path, content: bytes, why: str) -> None:
     store = Store(tmp_path, create=True)
     store.path(ID).write_bytes(content)
-    with pytest.raises(StoreError, match=f"{ID}.json' is corrupt: {why}"):
+    with pytest.raises(StoreError, match=f"{ID}.json' is damaged: {why}"):
         store.read(ID)
     assert store.path(ID).read_bytes() == content
     first = store.set_aside(ID)
@@ -329,7 +335,7 @@ record = json.loads(open(sys.argv[2]).read())
 print("ready", flush=True)
 number = 0
 while True:
-    curve = {**record["curve"], "step": list(range(20_000))}
+    curve = {name: [*range(20_000)] if name == "step" else [None] * 20_000 for name in record["curve"]}
     store.write({**record, "id": f"{number % 3:016x}", "curve": curve, "number": number})
     print(number, flush=True)
     number += 1

@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -25,7 +27,7 @@ from bench.cli._status import status
 from bench.cli._streams import failure_of_output, prepare_streams, reader_left, send_output_nowhere, unwrap_streams
 from bench.cli._sweep import sweep
 from bench.cli._tune import tune
-from bench.errors import BenchError
+from bench.errors import BenchError, Notice
 
 LONGEST_ERROR = 600
 INTERRUPTED = 130
@@ -101,6 +103,28 @@ def main(arguments: list[str] | None = None) -> None:
 def exit_code(arguments: list[str] | None) -> int:
     """Run the command line and print its errors; the exit code."""
     prepare_streams()
+    with _notices():
+        return _exit_code(arguments)
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """A block in which notices of the library are printed as notes, and other warnings as before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Notice)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, Notice):
+                click.echo(f"Note: {with_options(str(message))}", err=True)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def _exit_code(arguments: list[str] | None) -> int:
     settings: dict[str, Any] = {"debug": False}
     prog = "mod97" if os.path.basename(sys.argv[0]) == "mod97" else "python -m bench"
     try:

@@ -15,6 +15,8 @@ from bench.results import many, size
 CURVES = ("all", "accuracy", "none")
 LINES_EVERY = 2.0
 """Seconds between two lines of progress."""
+NAMED_BROKEN = 3
+"""At most this many broken files are named."""
 NAMED = 20
 """At most this many disagreeing records are named."""
 KINDS = {
@@ -127,16 +129,18 @@ def _progress(things: str, quiet: bool) -> Callable[[int, int], None]:
 
 def _notes(done: Any) -> list[str]:
     """A line for each file that could not be used, and one note with all records that disagree."""
-    found = sorted(done.disagreeing, key=lambda one: -one.accuracy)
+    found, broken = sorted(done.disagreeing, key=lambda one: -one.accuracy), done.broken[:NAMED_BROKEN]
+    if len(done.broken) > NAMED_BROKEN:
+        broken.append(f"And {len(done.broken) - NAMED_BROKEN:,} more that could not be used; --json names all.")
     if not found:
-        return done.broken
+        return broken
     lines = [f"Note: {many(len(found), 'record')} of the same cell and step with other numbers on the curve:"]
     for one in found[:NAMED]:
         gap = f"accuracies by up to {100 * one.accuracy:.3g} points" if one.accuracy else "losses alone"
         lines.append(f"  {one.id} at step {one.step:,}, {one.folders[0]!r} and {one.folders[1]!r}: {gap}")
     if len(found) > NAMED:
         lines.append(f"  and {len(found) - NAMED:,} that differ by no more; --json names all")
-    return [*done.broken, *lines]
+    return [*broken, *lines]
 
 
 def _show_merged(merged: Any) -> None:

@@ -15,6 +15,8 @@ from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
+from .faults import described_faults as described_faults
+from .faults import told_of_faults as told_of_faults
 from .files import check_output as check_output
 from .leases import Activity as Activity
 from .leases import Lease as Lease
