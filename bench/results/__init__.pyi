@@ -18,6 +18,7 @@ from .environment import source_digest as source_digest
 from .faults import described_faults as described_faults
 from .faults import told_of_faults as told_of_faults
 from .files import check_output as check_output
+from .files import free_aside as free_aside
 from .leases import Activity as Activity
 from .leases import Lease as Lease
 from .leases import leased as leased
