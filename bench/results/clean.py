@@ -121,6 +121,11 @@ def _candidates(store: Store) -> list[Path]:
     return found
 
 
+def temporary_files(store: Store) -> list[Path]:
+    """Files under a temporary name, of processes that are writing or have died."""
+    return [path for path in _candidates(store) if path.suffix == ".tmp"]
+
+
 def _folders_of_states(store: Store) -> list[Path]:
     folders = sorted(store.states.folder.glob("*/"))
     return [path for path in folders if _ID.fullmatch(path.name) and not path.is_symlink()]

@@ -57,7 +57,7 @@ class JournalLock:
         self.release()
         file = self.path.open("ab+", buffering=0)
         try:
-            self._wait(file)
+            self.wait(file)
             if not _ends(file):
                 time.sleep(10 * MOMENT)  # other programs write a journal without this lock
             if not _ends(file):
@@ -68,7 +68,7 @@ class JournalLock:
         self._files[threading.get_ident()] = file
         return True
 
-    def _wait(self, file: Any) -> None:
+    def wait(self, file: Any) -> None:
         """Wait in short sleeps, between which signals are handled."""
         until = time.monotonic() + LOCKED
         while not lock_descriptor(file.fileno(), blocking=False):
@@ -228,7 +228,7 @@ def open_journal(url: str, path: Path, reading: bool = False) -> BatchingStorage
     """
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"`storage` {JOURNAL}PATH must name a file, got {url!r}.")
-    path = path.absolute()
+    given, path = path, path.absolute()
     lock = optuna.storages.journal.JournalFileOpenLock(str(path)) if not has_fcntl else JournalLock(path)
     try:
         if reading:
@@ -245,7 +245,7 @@ def open_journal(url: str, path: Path, reading: bool = False) -> BatchingStorage
     except (StoreError, Notice):
         raise
     except Exception as error:  # whatever Optuna raises for what the lines say
-        raise RequestError(f"`storage` {url}: {fault_of_journal(path)}") from error
+        raise RequestError(f"`storage` {url}: {fault_of_journal(given)}") from error
 
 
 def _file_to_read(path: Path, lock: Any) -> BatchingFile:
