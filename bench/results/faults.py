@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is
 
 from bench.errors import DamagedError, StoreError, doctor_command
 from bench.results.curves import TARGETS
-from bench.results.record import READ, Record, Status
+from bench.results.record import READ, Curve, Record, Status
 from bench.results.words import few_of
 
 LARGEST = 2**63 - 1
@@ -25,8 +25,11 @@ Fault = tuple[str, Any]
 """Where a value of another kind stands, as ".final.step", and the value."""
 Check = Callable[[Any], Fault | None]
 
+_FLOATS = {float, type(None)}
 _NAMED = ("encoder", "learner", "optimizer")
 """Parts of a spec that name a plugin."""
+_USUAL = get_type_hints(Curve).keys()
+"""The lists that every curve may have."""
 _NESTED = {key: kind for key, kind in get_type_hints(Record).items() if is_typeddict(kind)}
 
 
@@ -78,6 +81,8 @@ def _fault_of_names(spec: Mapping[str, Any]) -> Fault | None:
 def _fault_of_curve(curve: Mapping[str, Any]) -> Fault | None:
     """Something in a curve that is no list of numbers; learners add lists of their own, of yes and no as well."""
     for name, values in curve.items():
+        if name in _USUAL:
+            continue
         if not isinstance(values, list) or not set(map(type, values)) <= {int, float, bool, type(None)}:
             return f".curve.{name}", values
         if not all(math.isfinite(value) for value in values if type(value) is float):
@@ -159,13 +164,15 @@ def _numbers(values: Any) -> Fault | None:
     if not isinstance(values, list):
         return "", values
     types = set(map(type, values))
-    if types <= {int, float, type(None)}:
-        try:
-            if math.isfinite(sum(filter(None, values))) and (int not in types or _are_small(values)):
-                return None
-        except OverflowError:  # of whole numbers that are no floats
-            pass
+    if types <= _FLOATS and math.isfinite(sum(filter(None, values))):
+        return None
     return next((fault for value in values if value is not None and (fault := _number(value))), None)
+
+
+def _integers(values: Any) -> Fault | None:
+    if not isinstance(values, list) or not set(map(type, values)) <= {int} or not _are_small(values):
+        return "", values
+    return None
 
 
 def _are_small(values: Iterable[Any]) -> bool:
@@ -202,6 +209,8 @@ def _check_of(kind: Any) -> Check:
 def _list_of(kind: Any) -> Check:
     if kind == float | None:
         return _numbers
+    if kind is int:
+        return _integers
     check = _check_of(kind)
 
     def checked(value: Any) -> Fault | None:
