@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from bench.errors import DamagedError, StoreError, doctor_command
-from bench.results.curves import TARGETS
+from bench.results.curves import PARTS, TARGETS
 from bench.results.record import READ, Curve, Record, Status
 from bench.results.words import few_of
 
@@ -107,8 +107,9 @@ def _fault_of_shares(record: Mapping[str, Any]) -> str | None:
 def _fault_of_crossings(record: Mapping[str, Any]) -> str | None:
     """Crossings of which a target is missing."""
     for key in ("steps_to", "sustained_steps_to"):
-        for part, crossings in record[key].items():
-            missing = [str(target) for target in TARGETS if str(target) not in crossings]
+        for part in PARTS:
+            crossings = record[key].get(part)
+            missing = [str(target) for target in TARGETS if crossings is not None and str(target) not in crossings]
             if missing:
                 return f"its {key}.{part} lacks {', '.join(missing)}"
     return None
