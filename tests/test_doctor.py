@@ -41,6 +41,12 @@ def rows(done: Finished) -> dict[str, dict[str, Any]]:
     return {row["check"]: row for row in done.json["checks"]}
 
 
+@pytest.fixture(autouse=True)
+def _no_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks of the installation take a moment, and have tests of their own."""
+    monkeypatch.setattr("bench.cli._look._examine", lambda folder: [])
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A results folder with four records, of which two have checkpoints and one kept states."""

@@ -185,7 +185,7 @@ NO_POINT = json.dumps(at(A, 5) | {"curve": {**at(A, 5)["curve"], "step": [1, "5"
         (SCHEMA_99, "its schema is 99, this version reads 1"),
         (NO_NUMBER, "its final.step is '5'"),
         (UNEVEN, "the parts of its curve are of different lengths"),
-        (NO_POINT, "its curve.step is '5'"),
+        (NO_POINT, "its curve.step is [1, '5']"),
     ],
     ids=range(5),
 )
@@ -485,6 +485,8 @@ def test_clean_removes_what_is_ours_and_no_more(tmp_path: Path) -> None:
     assert content(store.folder) == before
     cleaned = clean_folder(store.folder)
     assert {**would.to_dict(), "dry_run": False} == cleaned.to_dict()
+    [message] = cleaned.broken
+    assert f"{D}.json' is damaged" in message
     gone = {name: before[name] for name in before if name not in content(store.folder)}
     ours = {f"checkpoints/{id}-{step}.npz" for id, step in ((A, 5), (B, 5), (D, 7), (B, 3), (E, 9))}
     assert set(gone) == {*ours, *old}

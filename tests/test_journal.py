@@ -28,6 +28,7 @@ DISTRIBUTIONS: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.cli._look._examine", lambda folder: [])  # of the installation
     monkeypatch.setattr(optuna.logging, "_default_handler", None)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -99,7 +100,7 @@ def journals(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 
 
 @hypothesis.settings(
-    max_examples=150,
+    max_examples=100,
     derandomize=True,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )

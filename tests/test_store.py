@@ -1,5 +1,6 @@
 """The results folder: whole records or none, whatever happens."""
 
+import io
 import json
 import signal
 import subprocess
@@ -358,3 +359,17 @@ def test_kill_at_any_moment_leaves_whole_records(tmp_path: Path) -> None:
         assert all(len(r["curve"]["step"]) == 20_000 for r in found)
         best = max([best, *(r["number"] for r in found)])
     assert best > 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", bytes(500), b"damaged", b"\x93NUMPY", b"PK\5\6" + bytes(18)])
+def test_a_damaged_checkpoint_counts_as_none(tmp_path: Path, damage: bytes) -> None:
+    store = Store(tmp_path, create=True)
+    store.checkpoints.write(ID, 3, {"x": np.arange(1000.0)})
+    path = store.checkpoints.path(ID, 3)
+    whole = path.read_bytes()
+    array = io.BytesIO()
+    np.save(array, np.ones(3))
+    for content in (damage, whole[:-30], whole[:100] + bytes(200) + whole[300:], whole[300:], array.getvalue()):
+        path.write_bytes(content)
+        found = store.checkpoints.read(ID, 3)
+        assert not found  # an archive may be whole and empty

@@ -19,6 +19,7 @@ from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
 from .faults import described_faults as described_faults
+from .faults import tell_set_aside as tell_set_aside
 from .faults import told_of_faults as told_of_faults
 from .files import check_output as check_output
 from .files import free_aside as free_aside

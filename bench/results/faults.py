@@ -10,9 +10,9 @@ from textwrap import shorten
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from bench.errors import DamagedError, StoreError, doctor_command
+from bench.errors import DamagedError, StoreError, doctor_command, notify
 from bench.results.curves import PARTS, TARGETS
-from bench.results.record import READ, Curve, Record, Status
+from bench.results.record import READ, Curve, ProbeKeys, Record, Status
 from bench.results.words import few_of
 
 LARGEST = 2**63 - 1
@@ -25,6 +25,8 @@ Fault = tuple[str, Any]
 """Where a value of another kind stands, as ".final.step", and the value."""
 Check = Callable[[Any], Fault | None]
 
+_ACCURACIES = [f"{part}_accuracy" for part in PARTS]
+_PROBES = get_type_hints(ProbeKeys).keys()
 _FLOATS = {float, type(None)}
 _NAMED = ("encoder", "learner", "optimizer")
 """Parts of a spec that name a plugin."""
@@ -70,11 +72,14 @@ def _fault_of_values(record: Mapping[str, Any]) -> str | None:
 
 
 def _fault_of_names(spec: Mapping[str, Any]) -> Fault | None:
-    """A plugin without a name."""
+    """A plugin without a name, or with a seed that is no number."""
     for key in _NAMED:
         part = spec.get(key)
         if part is not None and not isinstance(part.get("name"), str):
             return f".spec.{key}.name", part.get("name")
+        seed = None if part is None or key == "optimizer" else part.get("random_state")
+        if seed is not None and (fault := _integer(seed)):
+            return f".spec.{key}.random_state", fault[1]
     return None
 
 
@@ -92,13 +97,13 @@ def _fault_of_curve(curve: Mapping[str, Any]) -> Fault | None:
 
 def _fault_of_shares(record: Mapping[str, Any]) -> str | None:
     """An accuracy that is not between 0 and 1."""
-    final = {name: value for name, value in record["final"].items() if name.endswith("_accuracy")}
-    named = {**final, "test_accuracy_diagonal": record["test_accuracy_diagonal"], **record["probes"]}
-    for name, value in named.items():
+    named = {name: record["final"].get(name) for name in _ACCURACIES}
+    named |= {name: record["probes"].get(name) for name in _PROBES}
+    for name, value in {**named, "test_accuracy_diagonal": record["test_accuracy_diagonal"]}.items():
         if value is not None and not 0 <= value <= 1:
             return f"its {name} is {value!r}"
-    for name, values in record["curve"].items():
-        known = [*filter(None, values)] if name.endswith("_accuracy") else []
+    for name in _ACCURACIES:
+        known = [*filter(None, record["curve"].get(name, ()))]
         if known and not 0 <= min(known) <= max(known) <= 1:
             return f"an accuracy of its curve is not between 0 and 1 ({name})"
     return None
@@ -136,6 +141,15 @@ def described_faults(faults: Sequence[StoreError]) -> str:
         return f"{len(faults):,} records in {folders} are damaged: {few_of(named)}"
     named = [shorten(str(fault), LONGEST_MESSAGE, placeholder="…").removesuffix(".") for fault in faults]
     return f"{len(faults):,} records cannot be used: {few_of(named, '; ')}"
+
+
+def tell_set_aside(aside: Sequence[DamagedError]) -> None:
+    """Tell the user which records were set aside, if any were, so that their cells are computed anew."""
+    if not aside:
+        return
+    one = aside[0].aside if len(aside) == 1 else None
+    kept = f"It is kept as {one.name}, and its cell is" if one else "They are kept as ….aside-N, and their cells are"
+    notify(f"{described_faults(aside)}. {kept} computed anew.")
 
 
 def told_of_faults(faults: Sequence[StoreError]) -> str:

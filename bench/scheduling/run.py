@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DamagedError, RequestError, StoreError, notify
+from bench.errors import RequestError, StoreError
 from bench.executors import Channel, Executor, OnRecord, check_model_path, executor_class, open_channel
-from bench.results import Lease, Record, Store, described_faults
+from bench.results import Lease, Record, Store, tell_set_aside
 from bench.scheduling.grid import Grid
 from bench.scheduling.plan import Plan, PlannedCell
 from bench.scheduling.planner import plan, plan_sweep
@@ -113,14 +113,6 @@ def _check_models(planned: Plan) -> None:
             raise RequestError(f"The record {cell.id} has schema 1, of which no model is made: `force` trains anew.")
 
 
-def _tell(aside: Sequence[DamagedError]) -> None:
-    """Tell the user which records were set aside."""
-    if aside:
-        one = len(aside) == 1 and aside[0].aside
-        kept = f"It is kept as {one.name}, and its cell" if one else "They are kept as ….aside-N, and their cells"
-        notify(f"{described_faults(aside)}. {kept} {'is' if one else 'are'} computed anew.")
-
-
 def _read(store: Store, ids: Collection[str], problems: list[str]) -> dict[str, Record | None]:
     """Records by id; messages about those that cannot be read are added to the problems."""
     found = {}
@@ -155,7 +147,7 @@ def execute(
         _check_models(planned)
     if planned.results is not None:
         store = Store(planned.results, create=True)
-        _tell(store.set_damaged_aside(planned.damaged) if planned.damaged else [])
+        tell_set_aside(store.set_damaged_aside(planned.damaged) if planned.damaged else [])
     if not len(planned.todo) and model is None:
         return True
     with open_channel() as channel, ExitStack() as stack:
@@ -177,7 +169,7 @@ def execute(
         whole = runs.run(queue, on_record)
     planned.busy, planned.spent, planned.failures = runs.busy, runs.spent, runs.failures
     planned.problems = runs.problems + queue.problems
-    _tell(queue.damaged)
+    tell_set_aside(queue.damaged)
     if found is not None and queue.store is not None:
         found |= _read(queue.store, queue.done_elsewhere - found.keys(), planned.problems)
     elif planned.problems and not whole:

@@ -7,9 +7,9 @@ from typing import Any
 
 import optuna
 
-from bench.errors import StoreError, notify
+from bench.errors import StoreError
 from bench.executors import WorkUnit
-from bench.results import Record, Store, about, described_faults, many
+from bench.results import Record, Store, about, many, tell_set_aside
 from bench.scheduling import action
 from bench.specs import Family, Spec
 from bench.tuning.costs import Costs
@@ -53,8 +53,7 @@ class Winner:
 
     def units(self) -> list[WorkUnit]:
         """The cells on fresh seeds that still have to be trained. Their records that are damaged are set aside."""
-        if aside := self.store.set_damaged_aside(spec.id for spec in self.specs):
-            notify(f"{described_faults(aside)}. Kept as ….aside-N, and computed anew.")
+        tell_set_aside(self.store.set_damaged_aside(spec.id for spec in self.specs))
         return [unit for spec in self.specs if (unit := self._unit(spec)) is not None]
 
     def _unit(self, spec: Spec) -> WorkUnit | None:
