@@ -136,6 +136,7 @@ def test_checkpoints_and_states_that_are_cut_or_of_no_record(folder: Path, comma
     assert rows(done)["kept states"]["found"].endswith("/3.npz (it is empty)")
     assert content(folder) == before
     assert command("doctor", "--results", folder, "--mend").code == 0
+    (folder / ".lock").unlink()
     assert content(folder) == {
         f"{name}.aside-0" if folder / name in (one, stray, state) else name: text for name, text in before.items()
     }
@@ -171,6 +172,21 @@ def test_what_dead_processes_have_left_is_removed_and_what_living_ones_use_stays
     assert (new.exists(), old.exists()) == (True, False)
     assert {path.name for path in (folder / "claims").iterdir()} == {".lock", "124-abcdef01.lease"}
     assert command("doctor", "--results", folder, "--mend").code == 0
+
+
+def test_a_checkpoint_that_a_process_begins_to_use_while_the_doctor_looks_stays(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The doctor saw a checkpoint of no record; before it renames it, a process writes the record, or leases it."""
+    store, id = Store(folder), "e" * 16
+    store.checkpoints.write(id, 9, {"x": np.ones(3)})
+    records = store.ids()
+    monkeypatch.setattr(Store, "ids", lambda store: records)
+    record = run(steps=range(10), accuracies=[0.5] * 10)
+    (folder / f"{id}.json").write_text(json.dumps({**record, "id": id}))
+    done = command("doctor", "--results", folder, "--mend", "--json")
+    assert rows(done)["checkpoints"]["found"].endswith("(of no record; a process has begun to use it)")
+    assert store.checkpoints.has(id, 9)
 
 
 def test_packs_are_compared_with_their_sums(folder: Path, command: Command) -> None:

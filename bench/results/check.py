@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -144,7 +145,9 @@ def _checkpoints(store: Store, busy: Collection[str], mend: bool, steps: dict[st
         named = _CHECKPOINT.fullmatch(path.name)
         if named is not None:
             of_record = named[1] in steps and steps[named[1]] == int(named[2])
-            _check_archive(path, of_record or named[1] in busy, named[1] not in busy, mend, kind)
+            free = named[1] not in busy
+            aside = partial(_put_aside, store, path, named[1], int(named[2])) if mend and free else None
+            _check_archive(path, of_record or not free, free, aside, kind)
     return kind
 
 
@@ -155,23 +158,38 @@ def _states(store: Store, busy: Collection[str], mend: bool, steps: dict[str, in
         if _ID.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
             for path in _listed(folder, kind):
                 if _STATE.fullmatch(path.name):
-                    known = folder.name in steps or folder.name in busy
-                    _check_archive(path, known, folder.name not in busy, mend, kind)
+                    free = folder.name not in busy
+                    aside = partial(_put_aside, store, path, folder.name, None) if mend and free else None
+                    _check_archive(path, folder.name in steps or not free, free, aside, kind)
     return kind
 
 
-def _check_archive(path: Path, of_record: bool, free: bool, mend: bool, kind: _Kind) -> None:
+def _check_archive(path: Path, of_record: bool, free: bool, mend: Callable[[], str] | None, kind: _Kind) -> None:
     """Count a checkpoint, and whether its archive has an end and belongs to a record.
 
-    :param free: whether no process works on it, so that it can be renamed.
+    :param free: whether no process works on it: one that is being written is not looked at.
+    :param mend: renames it.
     """
     kind.files += 1
     why = _fault_of_archive(path) if free else ""
     if why is None:  # it is gone meanwhile
         kind.files -= 1
     elif why or not of_record:
-        aside = (lambda: f"now {set_aside(path).name}") if mend and free else None
-        kind.take(f"{path.parent.name}/{path.name}", why or "of no record", aside)
+        kind.take(f"{path.parent.name}/{path.name}", why or "of no record", mend)
+
+
+def _put_aside(store: Store, path: Path, id: str, step: int | None) -> str:
+    """Rename a checkpoint or a state, unless a process has begun to use it since it was looked at.
+
+    :param step: of the checkpoint; None for a state, which may be of any step.
+    :raises StoreError: where it is in use.
+    """
+    with store.locked():
+        record = store.read(id)
+        is_used = record is not None and step in (None, record["final"]["step"])
+        if id in leased(store.folder) or (is_used and not _fault_of_archive(path)):
+            raise StoreError("a process has begun to use it")
+        return f"now {set_aside(path).name}"
 
 
 def _fault_of_archive(path: Path) -> str | None:

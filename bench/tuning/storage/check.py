@@ -72,10 +72,9 @@ def mend_journal(path: Path) -> tuple[list[str], Path]:
             before = file.read()
             after, losses = mended(split(before))
             copy = copy_aside(path, before)
-            same = len(os.path.commonprefix([before, after]))
-            file.seek(same)
-            file.write(after[same:])
-            file.truncate(len(after))
+            file.seek(0)
+            file.write(after)
+            file.truncate()
             file.flush()
             os.fsync(file.fileno())
         finally:
