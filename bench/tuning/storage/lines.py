@@ -50,7 +50,7 @@ class Hint:
 def read_line(content: bytes) -> tuple[dict[str, Any] | None, str]:
     r"""What a line says, or None and why it cannot be read.
 
-    >>> read_line(b'{"op_code":1,"worker_id":"a","study_id":0}\\n')
+    >>> read_line(b'{"op_code":1,"worker_id":"a","study_id":0}\n')
     ({'op_code': 1, 'worker_id': 'a', 'study_id': 0}, '')
     >>> read_line(b'{"op_code":1,"wor')
     (None, 'its end is missing')
