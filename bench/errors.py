@@ -1,19 +1,25 @@
 """Errors that a user can correct: each has a message of one line and an exit code."""
 
 import re
+import shlex
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 __all__ = [
     "BenchError",
+    "DamagedError",
     "FolderError",
     "Notice",
     "RequestError",
     "StoreError",
     "as_options",
+    "doctor_command",
+    "notify",
     "one_of",
     "optional_package",
     "os_errors_as",
@@ -54,8 +60,39 @@ class FolderError(StoreError, RequestError):
     exit_code = 2
 
 
+class DamagedError(StoreError):
+    """A file that can be read is not what was written: cut, empty, of another shape, a folder, a dangling link.
+
+    :param what: what it is, as "record".
+    :param remedy: a sentence; by default the command that sets the file aside.
+    :ivar path: the file.
+    :ivar aside: what it was renamed to, once it was.
+    :ivar why: what is wrong with it, as "it is empty".
+    """
+
+    def __init__(self, what: str, path: Path, why: str, remedy: str | None = None) -> None:
+        remedy = f"{doctor_command(path.parent)} sets it aside." if remedy is None else remedy
+        super().__init__(f"The {what} {str(path)!r} is damaged: {why}. {remedy}".rstrip())
+        self.path, self.why = path, why
+        self.aside: Path | None = None
+
+
 class Notice(UserWarning):
-    """What a user should know, though the work goes on."""
+    """What a user should know, though the work goes on, as of a damaged record that was set aside."""
+
+
+def notify(message: str) -> None:
+    """Tell the user a notice: Python as a warning, the command line as a note."""
+    warnings.warn(message, Notice, stacklevel=3)
+
+
+def doctor_command(folder: str | Path) -> str:
+    """The command that checks a results folder and puts right what it can.
+
+    >>> doctor_command("my results")
+    "python -m bench doctor --results 'my results' --mend"
+    """
+    return f"python -m bench doctor --results {shlex.quote(str(folder))} --mend"
 
 
 @contextmanager

@@ -183,9 +183,9 @@ NO_POINT = json.dumps(at(A, 5) | {"curve": {**at(A, 5)["curve"], "step": [1, "5"
     [
         (b'{"schema": 1, ', "it is no JSON document"),
         (SCHEMA_99, "its schema is 99, this version reads 1"),
-        (NO_NUMBER, "its curve or final step is no number"),
-        (UNEVEN, "its curve or final step is no number"),
-        (NO_POINT, "its curve or final step is no number"),
+        (NO_NUMBER, "its final.step is '5'"),
+        (UNEVEN, "the parts of its curve are of different lengths"),
+        (NO_POINT, "its curve.step is [1, '5']"),
     ],
     ids=range(5),
 )
@@ -196,8 +196,8 @@ def test_what_is_broken_is_named_and_the_rest_merged(tmp_path: Path, command: Co
     done = command("merge", one.folder, "--into", tmp_path / "all")
     assert done.code == 1
     first, second = done.err.splitlines()
-    assert first.startswith(f"The record '{one.path(A)}' is corrupt: {why}")
-    assert second.startswith(f"The record '{one.path(D)}' cannot be read: Is a directory")
+    assert first.startswith(f"The record '{one.path(A)}' is damaged: {why}")
+    assert second.startswith(f"The record '{one.path(D)}' is damaged: it is a folder")
     assert "2 copied, 0 replaced by ones that go further, 0 kept." in done.out
     assert "0 disagreeing, 2 broken." in done.out
     assert reached(Store(tmp_path / "all")) == {B: 2, C: 2}
@@ -216,9 +216,9 @@ def test_a_broken_record_of_the_target_is_kept(tmp_path: Path, command: Command)
     assert done.code == 1
     assert (done.json["copied"], len(done.json["broken"])) == ([B], 1)
     assert str(target.path(A)) in done.json["broken"][0]
-    assert "compute it anew with --force (it is kept aside)." in done.json["broken"][0]
-    lines = command("merge", tmp_path / "one", "--into", target.folder).err
-    assert "compute it anew with --force (it is kept aside)." in lines
+    remedy = f"python -m bench doctor --results {target.folder} --mend sets it aside."
+    assert remedy in done.json["broken"][0]
+    assert remedy in command("merge", tmp_path / "one", "--into", target.folder).err
     assert target.path(A).read_bytes() == b"half a rec"
 
 
@@ -486,6 +486,8 @@ def test_clean_removes_what_is_ours_and_no_more(tmp_path: Path) -> None:
     assert content(store.folder) == before
     cleaned = clean_folder(store.folder)
     assert {**would.to_dict(), "dry_run": False} == cleaned.to_dict()
+    [message] = cleaned.broken
+    assert f"{D}.json' is damaged" in message
     gone = {name: before[name] for name in before if name not in content(store.folder)}
     ours = {f"checkpoints/{id}-{step}.npz" for id, step in ((A, 5), (B, 5), (D, 7), (B, 3), (E, 9))}
     assert set(gone) == {*ours, *old}

@@ -121,6 +121,8 @@ def test_bad_grids_get_one_line(document: Any, message: str) -> None:
         ("a: [", "is no YAML document, line 1"),
         ("a: 1\na: 2\n", "line 2: 'a' stands there twice"),
         ("\x00", "is no YAML document"),
+        ("encoder: onehot\n" + "\x00" * 20, "is no YAML document"),
+        ("[" * 20_000, "is no YAML document: .*recursion"),
     ],
 )
 def test_files_that_are_no_yaml(tmp_path: Path, text: str, message: str) -> None:
@@ -128,6 +130,14 @@ def test_files_that_are_no_yaml(tmp_path: Path, text: str, message: str) -> None
     path.write_text(text)
     with pytest.raises(RequestError, match=message):
         read(path)
+
+
+def test_a_grid_of_another_encoding_or_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_bytes("encoder: größe".encode("latin-1"))
+    with pytest.raises(RequestError, match=r"is no YAML document: .*utf-8"):
+        read(tmp_path / "g.yaml")
+    with pytest.raises(RequestError, match="cannot be read: Is a directory"):
+        read(tmp_path)
 
 
 def test_a_file_that_is_not_there() -> None:

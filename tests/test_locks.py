@@ -14,7 +14,7 @@ from filelock import SoftFileLease, Timeout
 
 import bench
 from bench.results import Lease, leased, locks, without_flock
-from bench.results.locks import exclusive, is_locked, shared
+from bench.results.locks import exclusive, is_locked, kind_of_locks, shared
 
 HOLDER = """
 import sys
@@ -202,4 +202,5 @@ def test_runs_and_searches_keep_what_they_compute(tmp_path: Path, system: str) -
     assert found.trials == 2
     assert found.cells
     assert bench.tune(**search, trials=2, jobs=1).cells == found.cells
+    assert "as the file system has none" in kind_of_locks(tmp_path)
     assert {path.name for path in (tmp_path / "claims").iterdir()} <= {".lock"}

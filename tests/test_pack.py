@@ -130,12 +130,11 @@ TREES = st.recursive(
 def curves(draw: st.DrawFn) -> dict[str, list[Any]]:
     """A curve whose lists are of one length, mostly of one type."""
     length, names = draw(st.integers(0, 3)), draw(st.lists(NAMES, max_size=2))
-    cells = st.sampled_from(
-        [NUMBERS, st.none(), st.integers(0, 9), st.none() | st.floats(0, 1), st.sampled_from([0.0, -0.0])]
-    )
-    return {
-        name: draw(st.lists(draw(cells), min_size=length, max_size=length)) for name in [*TEMPLATE["curve"], *names]
-    }
+    shares, losses = st.none() | st.floats(0, 1), st.none() | st.floats(allow_nan=False, allow_infinity=False)
+    cells = st.sampled_from([NUMBERS, st.none(), st.integers(0, 9), shares, st.sampled_from([0.0, -0.0])])
+    usual = {name: shares if name.endswith("accuracy") else losses for name in TEMPLATE["curve"]}
+    usual |= {name: draw(cells) for name in names} | {"step": st.integers(0, 9)}
+    return {name: draw(st.lists(kind, min_size=length, max_size=length)) for name, kind in usual.items()}
 
 
 @hypothesis.settings(max_examples=15, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
@@ -273,14 +272,14 @@ def test_a_broken_record_is_named_and_left_out(place: Path, command: Command) ->
     (place / "results" / f"{C}.json").write_text("{")
     done = command("pack", "results", "-o", "new.pack", "--json")
     assert (done.code, done.json["records"]) == (1, 1)
-    assert [line.partition(" is corrupt")[0] for line in done.err.splitlines()] == [
+    assert [line.partition(" is damaged")[0] for line in done.err.splitlines()] == [
         f"The record '{Path('results') / B}.json'",
         f"The record '{Path('results') / C}.json'",
     ]
     (place / "results" / f"{A}.json").unlink()
     done = command("pack", "results", "-o", "none.pack")
     assert done.code == 1
-    assert done.error.startswith(f"None of 2 records can be packed: The record '{Path('results') / B}.json' is corrupt")
+    assert done.error.startswith(f"None of 2 records can be packed: The record '{Path('results') / B}.json' is damaged")
     assert not (place / "none.pack").exists()
 
 

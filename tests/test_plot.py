@@ -285,13 +285,13 @@ def broken(record: Made, where: str, value: Any) -> Made:
 @pytest.mark.parametrize(
     ("where", "value", "said"),
     [
-        ("final.test_accuracy", "half", "its test_accuracy is 'half'"),
-        ("spec.seed", True, "its seed is True"),
+        ("final.test_accuracy", "half", "its final.test_accuracy is 'half'"),
+        ("spec.seed", True, "its spec.seed is True"),
         ("curve.test_accuracy", [0.5], "of different lengths"),
-        ("curve.test_accuracy", ["x"] * 10, "could not convert string"),
+        ("curve.test_accuracy", ["x"] * 10, "its curve.test_accuracy is 'x'"),
     ],
 )
-def test_a_corrupt_record_is_one_line_or_left_out(tmp_path: Path, where: str, value: Any, said: str) -> None:
+def test_a_damaged_record_is_one_line_or_left_out(tmp_path: Path, where: str, value: Any, said: str) -> None:
     bad = broken(run("mlp", 0), where, value)
     stored(tmp_path, [bad, run("mlp", 1)])
     with pytest.raises(StoreError, match=said) as caught:

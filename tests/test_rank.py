@@ -951,7 +951,7 @@ def test_a_broken_record_is_named_and_may_be_skipped(command: Command, tmp_path:
     content = (tmp_path / f"{bad['id']}.json").read_bytes()
     done = command("rank", "--results", tmp_path)
     assert done.code == 1
-    assert f"{bad['id']}.json' is corrupt: {why}" in done.error
+    assert f"{bad['id']}.json' is damaged: {why}" in done.error
     assert done.error.endswith("--skip-broken ranks the others.")
     done = command("rank", "--results", tmp_path, "--skip-broken", "--json")
     assert done.code == 0
@@ -963,7 +963,7 @@ def test_a_broken_record_is_named_and_may_be_skipped(command: Command, tmp_path:
 def test_nothing_but_broken_records(command: Command, tmp_path: Path) -> None:
     stored(tmp_path, [older(r) for r in ending("mlp", 0.5, 0.6)])
     assert "No record in" in command("rank", "--results", tmp_path, "--skip-broken").error
-    with pytest.raises(StoreError, match="corrupt"):
+    with pytest.raises(StoreError, match="damaged"):
         rank(records=[uneven(ending("mlp", 0.5)[0])])
 
 

@@ -292,7 +292,8 @@ def test_broken_records_stop_it_unless_they_are_skipped(command: Command, tmp_pa
     assert "--skip-broken" in done.error
     assert command("report", "--results", folder, "-o", tmp_path / "r.html", "--skip-broken").code == 0
     league = data(tmp_path / "r.html")["league"]["league"]
-    assert "Broken records, left out: 0123456789abcde0, 0123456789abcdef." in league["notes"]
+    remedy = f"python -m bench doctor --results {folder} --mend sets aside those that are damaged."
+    assert f"Broken records, left out: 0123456789abcde0, 0123456789abcdef. {remedy}" in league["notes"]
     assert len(data(tmp_path / "r.html")["runs"]["id"]) == 18
 
 

@@ -1,5 +1,6 @@
 """`bench run` from end to end, on tasks of a few milliseconds."""
 
+import errno
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from conftest import PATIENCE, SMALL, Finished, read_until, wait_until
 
 import bench
 from bench.cli._tables.records import _spread
-from bench.errors import RequestError, StoreError
+from bench.errors import Notice, RequestError, StoreError
 from bench.executors import worker as execute
 from bench.harness import pace as pacing
 from bench.harness.outcome import Outcome
@@ -463,16 +464,52 @@ def test_a_full_disk_still_shows_the_result(tmp_path: Path, command: Command, mo
     assert "No space left" in done.error
 
 
-def test_a_corrupt_record_stops_the_run_and_is_kept(tmp_path: Path, command: Command) -> None:
+def test_a_damaged_record_is_set_aside_and_its_cell_computed_anew(tmp_path: Path, command: Command) -> None:
     [record] = bench.run(**REQUEST, epochs=2, results=tmp_path)
     path = tmp_path / f"{record['id']}.json"
     path.write_text(path.read_text()[:100])
-    done = command(*RUN, "--epochs", 2, "--results", tmp_path)
-    assert done.code == 1
-    assert "is corrupt" in done.error
+    done = command(*RUN, "--epochs", 2, "--results", tmp_path, "--dry-run")
+    assert done.code == 0
+    assert f"Note: The record '{path}' is damaged: it is no JSON document" in done.err
+    assert done.err.endswith("Its cell would be computed anew.\n")
     assert len(path.read_text()) == 100
-    assert command(*RUN, "--epochs", 2, "--results", tmp_path, "--force").code == 0
-    assert len((tmp_path / f"{record['id']}.json.aside-0").read_text()) == 100
+    done = command(*RUN, "--epochs", 2, "--results", tmp_path, "--json", "--quiet")
+    assert done.code == 0
+    assert f"It is kept as {path.name}.aside-0, and its cell is computed anew." in done.err
+    assert done.json["cells"][0]["curve"]["step"] == record["curve"]["step"]
+    assert len((tmp_path / f"{path.name}.aside-0").read_text()) == 100
+    path.write_bytes(b"")
+    with pytest.warns(Notice, match=f"it is empty. It is kept as {path.name}.aside-1"):
+        bench.run(**REQUEST, epochs=2, results=tmp_path, force=True)
+    assert (tmp_path / f"{path.name}.aside-1").read_bytes() == b""
+
+
+def test_a_record_that_cannot_be_read_is_an_error_of_its_cell_alone(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = bench.run(**REQUEST, epochs=2, results=tmp_path, seeds=2)
+    bad, content = tmp_path / f"{first['id']}.json", (tmp_path / f"{first['id']}.json").read_bytes()
+    read = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    done = command(*RUN, "--seeds", 3, "--epochs", 2, "--results", tmp_path, "--json", "--quiet")
+    assert done.code == 1
+    assert f"Error: The record '{bad}' cannot be read: Input/output error.\n" in done.err
+    assert [cell["spec"]["seed"] for cell in done.json["cells"]] == [1, 2]
+    assert done.json["cells"][0]["id"] == second["id"]
+    done = command("sweep", *RUN[1:], "--seeds", 3, "--epochs", 2, "--results", tmp_path, "--json", "--quiet")
+    assert done.code == 1
+    assert f"Note: The record '{bad}' cannot be read: Input/output error.\n" == done.err
+    assert len(done.json["cells"]) == 2
+    with pytest.raises(StoreError, match="Input/output error") as caught:
+        bench.run(**REQUEST, epochs=2, results=tmp_path, seeds=3)
+    assert len(caught.value.records) == 2
+    assert read(bad) == content
 
 
 def test_rerun(tmp_path: Path, command: Command) -> None:

@@ -142,3 +142,21 @@ def test_cells_in_training_are_told_with_their_accuracy(tmp_path: Path) -> None:
         "onehot+concat → quadratic, seeds 0–1: step 12 of 60 for 8 s, test 25.0% to 50.0%",
         "waiting for 1 cell that another process is training",
     ]
+
+
+@pytest.mark.parametrize("text", ["", "[", "[1]", "3", "{}", '{"since": 1}', "[" * 100_000, "\0" * 50, '"one"'])
+def test_what_a_process_says_may_be_damaged(tmp_path: Path, command: Callable[..., Finished], text: str) -> None:
+    """What is left of its list counts as it is: the process writes it anew when it takes a cell."""
+    lease, other = Lease(tmp_path), Lease(tmp_path)
+    lease.take(["a"])
+    lease.publish("sweep", list)
+    whole = json.loads(lease.path.with_suffix(".status").read_text())
+    lease.path.with_suffix(".status").write_text(text)
+    assert command("status", "--results", tmp_path).out == f"Nothing runs in '{tmp_path}'.\n"
+    for key, value in (("since", "now"), ("at", 1e300), ("lines", None)):
+        lease.path.with_suffix(".status").write_text(json.dumps({**whole, key: value}))
+        assert bench.status(tmp_path) == []
+    lease.list.write_text(text)
+    assert other.take(["b"]) == {"b"}
+    for one in (lease, other):
+        one.close()

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy
 from conftest import PATIENCE, Finished, wait_until
 
-from bench.errors import RequestError, StoreError
+from bench.errors import Notice, RequestError, StoreError
 from bench.tuning.storage.journal import JournalLock, batch_writes
 from bench.tuning.storage.open import close_storage, default_url, open_storage, shown_url
 from bench.tuning.storage.ownership import owner_of
@@ -262,7 +262,9 @@ def test_half_a_line_of_a_dead_writer_is_removed(half: str, tmp_path: Path) -> N
     study = optuna.create_study(study_name="one", storage=open_storage(url))
     with path.open("a") as file:
         file.write(half)
-    study.set_user_attr("after", 1)
+    with pytest.warns(Notice, match=r"a copy is kept as studies.journal.aside-0"):
+        study.set_user_attr("after", 1)
+    assert (tmp_path / "studies.journal.aside-0").read_text().endswith(half)
     again = optuna.load_study(study_name="one", storage=open_storage(url))
     again.set_user_attr("later", 2)
     assert study.user_attrs == again.user_attrs == {"after": 1, "later": 2}

@@ -1,5 +1,6 @@
 """The results folder: whole records or none, whatever happens."""
 
+import io
 import json
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.errors import FolderError, RequestError, StoreError
-from bench.results.record import fault_of_record
+from bench.results.faults import fault_of_record
 from bench.results.store import Store
 
 ID = "0123456789abcdef"
@@ -46,7 +47,13 @@ def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "it is no JSON document"),
+        (b"", "it is empty"),
+        (bytes(4096), "it holds NULs alone"),
+        (b"[" * 100_000, r"it is no JSON document \(nested too deeply"),
+        (json.dumps(record(parameters="many")).encode(), "its parameters is 'many'"),
+        (json.dumps(record(steps_to={"train": {}, "test": {}})).encode(), "its steps_to.train lacks 0.95, 0.99"),
+        (json.dumps(record(label=None)).encode(), "its label is None"),
+        (json.dumps(record()).replace("4480", "1e999").encode(), "its flops is inf"),
         (b'{"schema": 1, "id"', "it is no JSON document"),
         (b"\xff\xfe", "it is no JSON document"),
         (b"[]", "it is no record"),
@@ -58,12 +65,12 @@ def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> Non
         (json.dumps(record(curve=None)).encode(), "its curve lacks step"),
         (json.dumps(record(flops=float("nan"))).encode(), "it is no JSON document"),
     ],
-    ids=range(11),
+    ids=range(17),
 )
 def test_a_corrupt_record_is_named_and_kept(tmp_path: Path, content: bytes, why: str) -> None:
     store = Store(tmp_path, create=True)
     store.path(ID).write_bytes(content)
-    with pytest.raises(StoreError, match=f"{ID}.json' is corrupt: {why}"):
+    with pytest.raises(StoreError, match=f"{ID}.json' is damaged: {why}"):
         store.read(ID)
     assert store.path(ID).read_bytes() == content
     first = store.set_aside(ID)
@@ -329,7 +336,7 @@ record = json.loads(open(sys.argv[2]).read())
 print("ready", flush=True)
 number = 0
 while True:
-    curve = {**record["curve"], "step": list(range(20_000))}
+    curve = {name: [*range(20_000)] if name == "step" else [None] * 20_000 for name in record["curve"]}
     store.write({**record, "id": f"{number % 3:016x}", "curve": curve, "number": number})
     print(number, flush=True)
     number += 1
@@ -352,3 +359,17 @@ def test_kill_at_any_moment_leaves_whole_records(tmp_path: Path) -> None:
         assert all(len(r["curve"]["step"]) == 20_000 for r in found)
         best = max([best, *(r["number"] for r in found)])
     assert best > 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", bytes(500), b"damaged", b"\x93NUMPY", b"PK\5\6" + bytes(18)])
+def test_a_damaged_checkpoint_counts_as_none(tmp_path: Path, damage: bytes) -> None:
+    store = Store(tmp_path, create=True)
+    store.checkpoints.write(ID, 3, {"x": np.arange(1000.0)})
+    path = store.checkpoints.path(ID, 3)
+    whole = path.read_bytes()
+    array = io.BytesIO()
+    np.save(array, np.ones(3))
+    for content in (damage, whole[:-30], whole[:100] + bytes(200) + whole[300:], whole[300:], array.getvalue()):
+        path.write_bytes(content)
+        found = store.checkpoints.read(ID, 3)
+        assert not found  # an archive may be whole and empty

@@ -19,7 +19,7 @@ from conftest import PATIENCE, Finished, read_until, wait_until
 
 import bench
 from bench.cli._progress import sweep as progress
-from bench.errors import RequestError, StoreError
+from bench.errors import Notice, RequestError, StoreError
 from bench.executors import warm as early
 from bench.executors.base import RunningJob
 from bench.executors.channel import Channel
@@ -403,15 +403,54 @@ def test_what_a_learner_cannot_learn_is_said_before_anything_runs(tmp_path: Path
 
 
 @pytest.mark.usefixtures("inline")
-def test_a_corrupt_record_is_named_before_anything_runs(tmp_path: Path) -> None:
-    planned = plan_sweep(SMALL, results=tmp_path)
-    (tmp_path / f"{planned.id(0)}.json").write_text("{")
+def test_damaged_records_among_good_ones_are_set_aside_in_one_notice(tmp_path: Path) -> None:
+    whole = {record["id"]: record for record in bench.sweep(SMALL, results=tmp_path, jobs=1)}
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(StoreError, match=f"{planned.id(0)}.json' is corrupt"):
-        plan_sweep(SMALL, results=tmp_path)
-    list(bench.sweep(SMALL, results=tmp_path, jobs=1, force=True))
-    assert (tmp_path / f"{planned.id(0)}.json.aside-0").read_text() == "{"
+    bad = list(whole)[:4]
+    for id, content in zip(bad, (b"{", b"", bytes(100), b"\xff\xfe"), strict=True):
+        (tmp_path / f"{id}.json").write_bytes(content)
+    planned = plan_sweep(SMALL, results=tmp_path)
+    assert set(planned.damaged) == set(bad)
+    assert (planned.counts["run"], planned.counts["done"]) == (4, len(whole) - 4)
+    with pytest.warns(Notice) as told:
+        again = {record["id"]: record for record in bench.sweep(SMALL, results=tmp_path, jobs=1)}
+    [notice] = told
+    assert str(notice.message).startswith(f"4 records in '{tmp_path}' are damaged: ")
+    assert str(notice.message).endswith(", …. They are kept as ….aside-N, and their cells are computed anew.")
+    assert {id: record["curve"] for id, record in again.items()} == {id: one["curve"] for id, one in whole.items()}
+    assert (tmp_path / f"{bad[0]}.json.aside-0").read_bytes() == b"{"
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_record_that_is_damaged_after_the_plan_was_made_is_set_aside_too(tmp_path: Path) -> None:
+    planned = plan_sweep(SMALL, results=tmp_path)
+    path = tmp_path / f"{planned.id(0)}.json"
+    path.write_text("[1, 2")
+    with pytest.warns(Notice, match=f"It is kept as {path.name}.aside-0, and its cell is computed anew."):
+        assert execute(planned, jobs=1)
+    assert (tmp_path / f"{path.name}.aside-0").read_text() == "[1, 2"
+    assert len(list(planned.records())) == len(planned)
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_done_record_that_is_damaged_while_a_sweep_runs_is_named_at_its_end(tmp_path: Path) -> None:
+    list(bench.sweep(SMALL, results=tmp_path, jobs=1))
+    planned = plan_sweep(SMALL, results=tmp_path)
+    (tmp_path / f"{planned.id(1)}.json").write_text("")
+    assert execute(planned, jobs=1)
+    assert len(list(planned.indexed_records())) == len(planned) - 1
+    with pytest.raises(StoreError, match=f"{planned.id(1)}.json' is damaged: it is empty"):
+        list(planned.records())
+
+
+def test_what_was_damaged_while_its_cell_trained_loses_no_result(tmp_path: Path) -> None:
+    [record] = bench.run(encoder="onehot", learner="ridge", modulus=7, results=tmp_path)
+    store = Store(tmp_path)
+    store.path(record["id"]).write_text("[")
+    store.keep(record, {})
+    assert store.read(record["id"]) == record
+    assert (tmp_path / f"{record['id']}.json.aside-0").read_text() == "["
 
 
 def test_the_grids_that_come_with_it_are_sound(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from optuna.storages.journal import JournalFileBackend
 
 import bench
 from bench.cli._progress.tune import search_display
-from bench.errors import BenchError, RequestError, StoreError
+from bench.errors import BenchError, Notice, RequestError, StoreError
 from bench.executors.channel import open_channel
 from bench.executors.jobs import Job
 from bench.executors.worker import failed, run_job
@@ -1691,3 +1691,33 @@ def test_the_study_of_optimizers_says_what_is_wrong(
     more = ("--precision", "float32", "--results", str(tmp_path / "r"))
     assert run_optimizers(monkeypatch, *arguments, *more) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_damaged_record_of_the_winner_is_set_aside_and_computed_anew(tmp_path: Path) -> None:
+    request = RIDGE | {"study": "s", "results": tmp_path, "jobs": 1, "trials": 2, "fresh": 2}
+    before = bench.tune(**request).cells
+    path = Store(tmp_path).path(before[0]["id"])
+    path.write_bytes(bytes(100))
+    with pytest.warns(Notice, match=f"NULs alone, as after a power cut. It is kept as {path.name}.aside-0"):
+        done = bench.tune(**request)
+    assert [cell["final"] for cell in done.cells] == [cell["final"] for cell in before]
+    assert done.problems == []
+    assert path.with_name(f"{path.name}.aside-0").read_bytes() == bytes(100)
+
+
+def test_a_search_whose_journal_is_damaged_while_it_runs_says_so_in_a_line(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = tmp_path / "studies.journal"
+
+    def damaging(*request: Any) -> None:
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join([*lines, b"junk\n", *lines[-1:]]))
+
+    monkeypatch.setattr("bench.tuning.tune.check_same_request", damaging)
+    asked = ("--learner", "ridge", "--encoder", "onehot", "--modulus", 7, "--objective", "accuracy", "--trials", 2)
+    done = command("tune", *asked, "--results", tmp_path)
+    assert done.code == 1
+    assert re.search(r"failed: line 2 of '.*studies.journal' cannot be read \(it is no JSON: 'junk'\)", done.error)
+    assert done.error.endswith("--mend writes it without what is damaged, and keeps a copy.")

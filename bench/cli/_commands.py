@@ -112,11 +112,15 @@ def main(arguments: list[str] | None = None) -> None:
 def exit_code(arguments: list[str] | None) -> int:
     """Run the command line and print its errors; the exit code."""
     prepare_streams()
+    with printed_notices():
+        return _exit_code(arguments)
+
+
+def _exit_code(arguments: list[str] | None) -> int:
     settings: dict[str, Any] = {"debug": False}
     prog = "mod97" if os.path.basename(sys.argv[0]) == "mod97" else "python -m bench"
     try:
-        with printed_notices():
-            code = int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)
+        code = int(cli.main(arguments, prog_name=prog, standalone_mode=False, obj=settings) or 0)
         return _after_output(code, settings)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

@@ -15,6 +15,8 @@ from bench.results import many, size
 CURVES = ("all", "accuracy", "none")
 LINES_EVERY = 2.0
 """Seconds between two lines of progress."""
+NAMED_BROKEN = 3
+"""At most this many broken files are named."""
 NAMED = 20
 """At most this many disagreeing records are named."""
 KINDS = {
@@ -46,7 +48,6 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     """
     progress = _progress("records", quiet)
     merged = results.merge_folders(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=progress)
-    merged.broken[:] = map(with_options, merged.broken)
     for note in _notes(merged):
         click.echo(note, err=True)
     if as_json:
@@ -105,6 +106,8 @@ def clean(as_json: bool, quiet: bool, **request: Any) -> int:
     beside a sweep, --older-than 1 leaves the checkpoints of the last day.
     """
     cleaned = results.clean_folder(**request, progress=_progress("files", quiet))
+    for line in _named(cleaned.broken):
+        click.echo(line, err=True)
     if as_json:
         print_json(**cleaned.to_dict())
     else:
@@ -125,18 +128,25 @@ def _progress(things: str, quiet: bool) -> Callable[[int, int], None]:
     return show
 
 
+def _named(broken: Sequence[str]) -> list[str]:
+    """A line for each of the first files that could not be used, and one for all others."""
+    others = len(broken) - NAMED_BROKEN
+    more = [f"And {others:,} more that could not be used; --json names all."] if others > 0 else []
+    return [*map(with_options, broken[:NAMED_BROKEN]), *more]
+
+
 def _notes(done: Any) -> list[str]:
-    """A line for each file that could not be used, and one note with all records that disagree."""
-    found = sorted(done.disagreeing, key=lambda one: -one.accuracy)
+    """Lines about files that could not be used, and one note with all records that disagree."""
+    found, broken = sorted(done.disagreeing, key=lambda one: -one.accuracy), _named(done.broken)
     if not found:
-        return done.broken
+        return broken
     lines = [f"Note: {many(len(found), 'record')} of the same cell and step with other numbers on the curve:"]
     for one in found[:NAMED]:
         gap = f"accuracies by up to {100 * one.accuracy:.3g} points" if one.accuracy else "losses alone"
         lines.append(f"  {one.id} at step {one.step:,}, {one.folders[0]!r} and {one.folders[1]!r}: {gap}")
     if len(found) > NAMED:
         lines.append(f"  and {len(found) - NAMED:,} that differ by no more; --json names all")
-    return [*done.broken, *lines]
+    return [*broken, *lines]
 
 
 def _show_merged(merged: Any) -> None:

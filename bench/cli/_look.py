@@ -1,14 +1,15 @@
 """``bench list`` and ``bench doctor``."""
 
 import os
+from pathlib import Path
 
 import click
 
-from bench import executors, results, specs
+from bench import executors, results, specs, tuning
 from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, results_option
 from bench.cli._print import print_json, print_table
-from bench.errors import StoreError
+from bench.errors import StoreError, doctor_command, os_errors_as
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
@@ -33,17 +34,37 @@ def list_names(as_json: bool) -> int:
 
 @click.command()
 @results_option
+@click.option("--mend", is_flag=True, help="Put right what is wrong in the results folder.")
 @json_option
 @debug_option
-def doctor(results: str, as_json: bool) -> int:
-    """Check this installation: versions, device, threads, plugins, write access."""
-    checks = _examine(results)
+def doctor(results: str, mend: bool, as_json: bool) -> int:
+    """Check this installation and the results folder: versions, device, plugins, damaged files.
+
+    --mend renames records, checkpoints and packs that are damaged, "NAME.aside-0", removes what dead processes have
+    left, and writes a damaged journal without the lines that cannot be read, beside a copy. It touches no file that is
+    not ours and none that a process works on. Exits with 1 where something is not as it should be.
+    """
+    contents = _contents(results, mend)
+    checks = [*_examine(results), *contents]
     if as_json:
         print_json(checks=[dict(zip(("check", "found", "ok"), check, strict=True)) for check in checks])
     else:
         rows = [["ok" if ok else "PROBLEM", check, found] for check, found, ok in checks]
         print_table(None, ["", "check", "found"], rows, fold=True)
+        if not mend and not all(ok for _, _, ok in contents):
+            click.echo(f"\n{doctor_command(results)} puts this folder right, and deletes no result.")
     return 0 if all(ok for _, _, ok in checks) else 1
+
+
+def _contents(folder: str, mend: bool) -> list[tuple[str, str, bool]]:
+    """What lies in the results folder, if there is one; without write access it cannot be mended."""
+    if not os.path.isdir(folder):
+        return []
+    try:
+        found = [*results.check_contents(folder, mend), *tuning.check_storages(folder, mend)]
+    except StoreError as error:
+        return [("files", with_options(str(error)), False)]
+    return [(one.check, one.found, one.ok) for one in found]
 
 
 def _examine(folder: str) -> list[tuple[str, str, bool]]:
@@ -67,19 +88,39 @@ def _examine(folder: str) -> list[tuple[str, str, bool]]:
             True,
         ),
         ("plugins", "; ".join(faults) or "all available", not faults),
-        ("results folder", *_write_access(folder)),
+        ("worker processes", *_worker_processes()),
+        *_cache(),
+        *_folder(folder),
     ]
 
 
-def _write_access(folder: str) -> tuple[str, bool]:
+def _worker_processes() -> tuple[str, bool]:
+    why = executors.why_none()
+    return ("can be started", True) if why is None else (f"cannot be started, for want of shared memory: {why}", False)
+
+
+def _cache() -> list[tuple[str, str, bool]]:
+    """Where compiled programs are kept."""
+    try:
+        from learners.fleet import keep_programs
+    except ImportError:  # without torch, which has a row of its own
+        return []
+    keep_programs()
+    return [("compiled programs", f"kept in {os.environ['TORCHINDUCTOR_CACHE_DIR']!r}", True)]
+
+
+def _folder(folder: str) -> list[tuple[str, str, bool]]:
+    """Whether the results folder can be used, and how it is locked."""
     existed = os.path.isdir(folder)
     try:
-        results.Store(folder, create=True)
+        with os_errors_as(StoreError, f"The results folder {folder!r} cannot be used"):
+            results.Store(folder, create=True)
+            locks = results.kind_of_locks(Path(folder))
     except StoreError as error:
-        return with_options(str(error)), False
+        return [("results folder", with_options(str(error)), False)]
     if not existed:
         os.rmdir(folder)
-    return f"{folder!r} can be written to", True
+    return [("results folder", f"{folder!r} can be written to", True), ("locks", locks, True)]
 
 
 def _accelerator() -> tuple[str, bool]:

@@ -25,7 +25,7 @@ from bench.cli._options import (
     source_option,
     verbose_option,
 )
-from bench.cli._print import outcome_code, print_json, print_tracebacks
+from bench.cli._print import outcome_code, print_json, print_notes, print_tracebacks
 from bench.errors import StoreError
 from bench.specs import Request
 
@@ -66,6 +66,7 @@ def run(
     if save_model is not None:
         executors.check_model_path(save_model, len(planned))
     if dry_run:
+        print_notes(planned.warnings)
         if as_json:
             print_json(dry_run=True, cells=[step.to_dict() for step in planned.steps])
         else:

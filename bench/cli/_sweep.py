@@ -21,7 +21,7 @@ from bench.cli._options import (
     results_option,
     settings_option,
 )
-from bench.cli._print import outcome_code, print_tracebacks
+from bench.cli._print import outcome_code, print_notes, print_tracebacks
 from bench.errors import RequestError
 from bench.specs import Request, options
 
@@ -83,12 +83,14 @@ def sweep(
         chosen, device=device, results=results, force=force, keep_states=keep_states, seconds=seconds
     )
     if dry_run:
+        print_notes(planned.warnings)
         _tables.show_plan(planned, as_json, jobs)
         return 0
     complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress, executor=executor)
-    print_tracebacks(record for record in planned.records() if record["id"] in planned.failures)
+    print_tracebacks(record for _, record in planned.indexed_records() if record["id"] in planned.failures)
     seen, statuses = _tables.show_results(planned, as_json)
-    return outcome_code(statuses, complete and seen == len(planned), bool(planned.failures or planned.problems))
+    troubles = planned.failures or planned.problems or planned.unread
+    return outcome_code(statuses, complete and seen + len(planned.unread) == len(planned), bool(troubles))
 
 
 def _check(grid: str | None, wanted: dict[str, Any]) -> None:

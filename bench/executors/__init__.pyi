@@ -15,6 +15,7 @@ from .lifetime import begin_worker as begin_worker
 from .lifetime import graceful as graceful
 from .memory import keep_freed_memory as keep_freed_memory
 from .models import check_model_path as check_model_path
+from .processes import why_none as why_none
 from .variables import check_variables as check_variables
 from .variables import settle_variables as settle_variables
 from .variables import told_variables as told_variables

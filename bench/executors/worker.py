@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -149,8 +149,11 @@ class _Runner:
         """The unit, to continue from the record that was saved since it began."""
         if self.store is None or unit.spec.id in self.forced:
             return unit
-        record = self.store.read(unit.spec.id)
-        return replace(unit, prior=record) if record is not None and record["status"] == "interrupted" else unit
+        with suppress(StoreError):  # without it the cell begins anew
+            record = self.store.read(unit.spec.id)
+            if record is not None and record["status"] == "interrupted":
+                return replace(unit, prior=record)
+        return unit
 
     def _prior(self, unit: WorkUnit) -> tuple[Record, State] | None:
         """The stored record with its checkpoint; None if the checkpoint is gone, so that training starts at step 0."""

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import BenchError, RequestError, StoreError, one_of
+from bench.errors import BenchError, DamagedError, RequestError, StoreError, doctor_command, one_of
 from bench.ranking.question import FILTERS, Question
 from bench.ranking.runs import Run, grouped, run_of
-from bench.results import Record, RecordSource, few_of, many, upgraded
+from bench.results import Record, RecordSource, few_of, many, told_of_faults, upgraded
 from bench.specs import Spec
 
 
@@ -34,27 +34,34 @@ class Reading:
         self.question, self.wanted, self.watch = question, wanted, watch or (lambda record: None)
         self.runs: list[Run] = []
         self.broken: list[str] = []
+        self.remedies: list[str] = []
         self.left_out: Counter[str] = Counter()
         self.present: dict[str, set[Any]] = {name: set() for name in wanted}
         self._configs: dict[str, dict[str, Any]] = {}
         self._grids: dict[bytes, NDArray[np.int64]] = {}
 
     def read(self, source: RecordSource, skip_broken: bool) -> None:
-        """Read the records of a folder or a pack, one at a time: thousands of them do not fit in memory."""
+        """Read the records of a folder or a pack, one at a time: thousands of them do not fit in memory.
+
+        :raises StoreError: where some cannot be read and are not skipped; it names them.
+        """
+        faults = []
         for id in source.ids():
             try:
                 record = source.read(id)
                 if record is not None:
                     self.take(record, str(source.path(id)))
             except StoreError as error:
-                if not skip_broken:
-                    raise StoreError(f"{error} `skip_broken` ranks the others.") from error
                 self.broken.append(id)
+                faults.append(error)
+        if faults and not skip_broken:
+            raise StoreError(f"{told_of_faults(faults)} `skip_broken` ranks the others.") from faults[0]
+        self.remedies = [doctor_command(source.location)] if any(isinstance(e, DamagedError) for e in faults) else []
 
     def take(self, record: Record, path: str = "") -> None:
         """Keep the run of a record, if it passes all filters.
 
-        :raises StoreError: for a record that is corrupt.
+        :raises StoreError: for a record that is damaged.
         """
         try:
             record = upgraded(record)
@@ -68,7 +75,7 @@ class Reading:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             remedy = "Move it away, or compute it anew with `force`."
-            raise StoreError(f"The record {path or record.get('id')!r} is corrupt: {why}. {remedy}") from error
+            raise StoreError(f"The record {path or record.get('id')!r} is damaged: {why}. {remedy}") from error
 
     def _filtered(self, spec: Mapping[str, Any]) -> str | None:
         """The name of the first filter that a spec does not pass; None where it passes all."""
@@ -100,7 +107,8 @@ class Reading:
         ranked = f"{many(len(self.runs), 'record')} in {many(n_rows, 'row')}{others}{f'; {causes}' if causes else ''}."
         if not self.broken:
             return [ranked]
-        return [ranked, f"Broken records, left out: {few_of(self.broken)}."]
+        remedies = [f"{command} sets aside those that are damaged." for command in self.remedies]
+        return [ranked, " ".join([f"Broken records, left out: {few_of(self.broken)}.", *remedies])]
 
 
 def without_duplicates(runs: list[Run]) -> tuple[list[Run], list[str]]:

@@ -114,7 +114,7 @@ def run_of(
 
     :param configs: configs by their text: runs of one row share theirs.
     :param grids: steps of evaluations by their bytes: runs that were evaluated at the same steps share theirs.
-    :raises KeyError, TypeError, AttributeError, ValueError: for a record that is corrupt.
+    :raises KeyError, TypeError, AttributeError, ValueError: for a record that is damaged.
     """
     spec, probes = record["spec"], record["probes"]
     config = _config(spec, question)

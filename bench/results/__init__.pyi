@@ -1,4 +1,7 @@
 from . import environment as environment
+from .check import Finding as Finding
+from .check import check_contents as check_contents
+from .check import is_busy as is_busy
 from .checkpoints import State as State
 from .clean import clean_folder as clean_folder
 from .curves import CONFIRMATION as CONFIRMATION
@@ -15,13 +18,19 @@ from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
+from .faults import described_faults as described_faults
+from .faults import tell_set_aside as tell_set_aside
+from .faults import told_of_faults as told_of_faults
 from .files import check_output as check_output
+from .files import free_aside as free_aside
+from .files import set_aside as set_aside
 from .leases import Activity as Activity
 from .leases import Lease as Lease
 from .leases import leased as leased
 from .leases import sharing as sharing
 from .leases import status as status
 from .locks import is_refused as is_refused
+from .locks import kind_of_locks as kind_of_locks
 from .locks import require_locks as require_locks
 from .locks import without_flock as without_flock
 from .merge import merge_folders as merge_folders

@@ -47,6 +47,7 @@ class Cleaned:
     :param in_flight: checkpoints that stay, of cells that a process has leased or that were interrupted within the last
         hour.
     :param younger: files that stay because they are too young.
+    :param broken: messages about records beside these files that could not be read.
     """
 
     results: str
@@ -54,6 +55,7 @@ class Cleaned:
     removed: list[File] = field(default_factory=list)
     in_flight: list[File] = field(default_factory=list)
     younger: list[File] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
@@ -119,6 +121,11 @@ def _candidates(store: Store) -> list[Path]:
     return found
 
 
+def temporary_files(store: Store) -> list[Path]:
+    """Files under a temporary name, of processes that are writing or have died."""
+    return [path for path in _candidates(store) if path.suffix == ".tmp"]
+
+
 def _folders_of_states(store: Store) -> list[Path]:
     folders = sorted(store.states.folder.glob("*/"))
     return [path for path in folders if _ID.fullmatch(path.name) and not path.is_symlink()]
@@ -134,7 +141,7 @@ def _sweep_away(path: Path, store: Store, least: float, ids: Collection[str], cl
         return
     # The clock of a file server can be ahead: the age of a file from the future is 0.
     age = max(0.0, time.time() - found.st_mtime)
-    kind, interrupted = _kind(path, store)
+    kind, interrupted = _kind(path, store, cleaned)
     id = path.parent.name if kind == "state" else path.name[:16]
     in_flight = kind in ("checkpoint", "state") and (id in ids or (interrupted and age < HOUR))
     file = File(str(path), kind, found.st_size)
@@ -147,7 +154,7 @@ def _sweep_away(path: Path, store: Store, least: float, ids: Collection[str], cl
         cleaned.removed.append(file)
 
 
-def _kind(path: Path, store: Store) -> tuple[str, bool]:
+def _kind(path: Path, store: Store, cleaned: Cleaned) -> tuple[str, bool]:
     """The kind of a file, and whether its record is "interrupted"."""
     named, is_state = _CHECKPOINT.fullmatch(path.name), _STATE.fullmatch(path.name) is not None
     if named is None and not is_state:
@@ -155,8 +162,10 @@ def _kind(path: Path, store: Store) -> tuple[str, bool]:
     kind = "checkpoint" if named else "state"
     try:
         record = store.read(named[1] if named else path.parent.name)
-    except StoreError:
+    except StoreError as error:
         # A record that cannot be read may refer to this file.
+        if str(error) not in cleaned.broken:
+            cleaned.broken.append(str(error))
         return kind, False
     if named and (record is None or record["final"]["step"] != int(named[2])):
         return "stray checkpoint", False

@@ -1,6 +1,8 @@
 """Files that are written whole or not at all, and whether one can be written."""
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -92,6 +94,48 @@ def stage(path: Path, write: Callable[[BinaryIO], object]) -> Staged:
     except OSError as error:
         raise _cannot_write(path, error) from error
     return staged
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a file.
+
+    :raises FileNotFoundError: where there is none.
+    :raises OSError: where it cannot be read.
+    :raises ValueError: where it is no file, but a folder or a link that leads nowhere, or holds nothing; its message
+        says what it is.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError("it is a folder" if path.is_dir() else "it is no file")
+    except OSError as error:
+        if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            raise ValueError("it is a link that leads nowhere") from None
+        raise
+    content = path.read_bytes()
+    if not content.strip(b"\0"):
+        raise ValueError("it holds NULs alone, as after a power cut" if content else "it is empty")
+    return content
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file to a name that is free, "NAME.aside-0", and return that.
+
+    :raises StoreError: where it cannot be renamed.
+    """
+    aside = free_aside(path)
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise StoreError(f"{str(path)!r} cannot be renamed: {error.strerror}.") from error
+    return aside
+
+
+def free_aside(path: Path) -> Path:
+    """The first of "NAME.aside-0", "NAME.aside-1", … that is free."""
+    number = 0
+    while os.path.lexists(aside := path.with_name(f"{path.name}.aside-{number}")):
+        number += 1
+    return aside
 
 
 def _cannot_write(path: Path, error: OSError) -> StoreError:

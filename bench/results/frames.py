@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.errors import StoreError, optional_package
 from bench.results.columns import CURVE_COLUMNS, RUN_COLUMNS, described_columns
+from bench.results.faults import told_of_faults
 from bench.results.packs.read import open_store
 from bench.results.record import Record, flat, goes_further
 
@@ -60,7 +61,7 @@ load.__doc__ = f"{load.__doc__}\n{described_columns()}"
 def _read(folders: Iterable[str | Path], skip_broken: bool) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The records of all folders by id, each with its folder, and the ids of those that cannot be read."""
     records: dict[str, dict[str, Any]] = {}
-    broken = []
+    broken, faults = [], []
     for folder in folders:
         store = open_store(folder)
         store.check_curves("all", "a table of curves")
@@ -72,9 +73,11 @@ def _read(folders: Iterable[str | Path], skip_broken: bool) -> tuple[dict[str, d
                     if id not in records or goes_further(record, records[id]):  # type: ignore[arg-type]
                         records[id] = row
             except StoreError as error:
-                if not skip_broken:
-                    raise StoreError(f"{error} `skip_broken` leaves it out.") from error
                 broken.append(id)
+                faults.append(error)
+    if faults and not skip_broken:
+        which = "it" if len(faults) == 1 else "them"
+        raise StoreError(f"{told_of_faults(faults)} `skip_broken` leaves {which} out.") from faults[0]
     return records, [id for id in broken if id not in records]
 
 
@@ -93,7 +96,7 @@ def _checked(record: Record, folder: str, path: str) -> dict[str, Any]:
         np.array(list(record["curve"].values()), float)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         remedy = "Move it away, or compute it anew with `force`."
-        raise StoreError(f"The record {path!r} is corrupt: {error}. {remedy}") from error
+        raise StoreError(f"The record {path!r} is damaged: {error}. {remedy}") from error
     return row
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import StoreError, os_errors_as
 from bench.results.files import stage
@@ -23,6 +24,8 @@ from bench.results.locks import exclusive, is_locked, owners, shared
 
 PUBLISHED_EVERY = 1.0
 """Seconds between two activities of a process."""
+YEAR_3000 = 32_503_680_000
+"""In seconds since 1970."""
 _LIST = re.compile(r"\d+-[0-9a-f]{8}\.json")
 
 
@@ -116,8 +119,8 @@ def status(results: str | Path = "results") -> list[Activity]:
     found = []
     for path in _lists(Path(results) / "claims"):
         if is_locked(path.with_suffix(".lease")):
-            with suppress(OSError, ValueError, TypeError):
-                found.append(Activity(**json.loads(path.with_suffix(".status").read_text())))
+            with suppress(OSError, ValueError, TypeError, RecursionError):
+                found.append(_activity(json.loads(path.with_suffix(".status").read_text())))
     return sorted(found, key=lambda activity: activity.since)
 
 
@@ -129,9 +132,21 @@ def leased(results: str | Path, besides: Path | None = None) -> set[str]:
     ids: set[str] = set()
     for path in _lists(Path(results) / "claims"):
         if path != besides and is_locked(path.with_suffix(".lease")):
-            with suppress(OSError, ValueError):
-                ids.update(json.loads(path.read_text()))
+            with suppress(OSError, ValueError, TypeError, RecursionError):  # of a damaged list
+                ids.update(map(str, json.loads(path.read_text())))
     return ids
+
+
+def _activity(said: Any) -> Activity:
+    """What a process has said.
+
+    :raises ValueError, TypeError: where that is not what a process says.
+    """
+    activity = Activity(**said)
+    times = (activity.since, activity.at)
+    if not isinstance(activity.lines, list) or not all(math.isfinite(time) and 0 <= time < YEAR_3000 for time in times):
+        raise ValueError("no activity")
+    return activity
 
 
 @contextmanager

@@ -9,6 +9,7 @@ shared flock: that package's shared locks keep a database or marker files beside
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -101,6 +102,22 @@ def without_flock(path: Path, timeout: float = -1) -> SoftFileLease:
     return SoftFileLease(
         _beside(path), timeout=timeout, poll_interval=INTERVAL, lease_duration=SILENT, thread_local=False
     )
+
+
+def kind_of_locks(folder: Path) -> str:
+    """Which locks the files of a folder have, in words.
+
+    :raises OSError: where no file can be made in it.
+    """
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        try:
+            require_locks(not issubclass(FileLock, SoftFileLock))
+            lock_descriptor(file.fileno(), blocking=False)
+        except OSError as error:
+            if not is_refused(error):
+                raise
+            return f"files with owner and sign of life, as the file system has none ({error.strerror})"
+    return "of the file system"
 
 
 def is_refused(error: OSError) -> bool:

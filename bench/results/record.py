@@ -5,7 +5,7 @@ Keys that records of earlier versions lack are not required, so that these can s
 
 import traceback
 from collections.abc import Mapping
-from typing import Any, Literal, NotRequired, TypedDict, get_args, get_type_hints, is_typeddict
+from typing import Any, Literal, NotRequired, TypedDict
 
 SCHEMA = 2
 """Of records. Raised when a key changes its meaning."""
@@ -174,34 +174,6 @@ class Record(Trained):
     environment: Environment
     peak_memory_bytes: int | None
     tuning: NotRequired[dict[str, Any]]
-
-
-_NESTED = {key: kind for key, kind in get_type_hints(Record).items() if is_typeddict(kind)}
-
-
-def fault_of_record(record: Any, id: str) -> str | None:
-    """What is wrong with the content of a record's file; None where nothing is."""
-    if not isinstance(record, dict):
-        return "it is no record"
-    missing = _missing(record, Record)
-    if missing:
-        return f"it lacks {missing}"
-    if record["schema"] not in READ:
-        return f"its schema is {record['schema']!r}, this version reads {' and '.join(map(str, READ))}"
-    if record["id"] != id:
-        return f"it says that it is {record['id']!r}"
-    if record["status"] not in get_args(Status):
-        return f"its status is {record['status']!r}"
-    faults = ((key, _missing(record[key], kind)) for key, kind in _NESTED.items())
-    return next((f"its {key} lacks {missing}" for key, missing in faults if missing), None)
-
-
-def _missing(values: Any, kind: Any) -> str:
-    """The required keys of a TypedDict that a value lacks, separated by commas."""
-    found = values if isinstance(values, dict) else {}
-    if kind.__required_keys__ <= found.keys():  # as nearly always: thousands of records are read at a time
-        return ""
-    return ", ".join(key for key in kind.__annotations__ if key in kind.__required_keys__ and key not in found)
 
 
 def described_error(error: BaseException) -> Error:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.errors import RequestError, StoreError, one_of
+from bench.errors import DamagedError, RequestError, one_of
 from bench.results.checkpoints import Checkpoints, KeptStates
 from bench.results.record import Record
 from bench.results.schema1 import upgraded
@@ -51,15 +51,16 @@ class RecordSource(ABC):
     def read(self, id: str) -> Record | None:
         """A record in the form of today; None where there is none. One of an earlier schema keeps its id and schema.
 
-        :raises StoreError: where it cannot be read or is not a complete record.
+        :raises DamagedError: where it is not a complete record.
+        :raises StoreError: where it cannot be read.
         """
         record = self.stored(id)
         if record is None:
             return None
         try:
             return upgraded(record)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"The record {str(self.path(id))!r} is corrupt: {error!r}.") from error
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise DamagedError("record", self.path(id), f"{error!r}") from error
 
     def find(self, prefix: str) -> Record:
         """The record whose id begins with a prefix.
@@ -75,7 +76,8 @@ class RecordSource(ABC):
             some = ", ".join(matching[:5]) + (", …" if len(matching) > 5 else "")
             raise RequestError(f"{len(matching)} records begin with {prefix!r}: {some}.")
         record = self.read(matching[0])
-        assert record is not None
+        if record is None:
+            raise RequestError(f"The record {matching[0]} has been removed from {str(self.location)!r}.")
         return record
 
     def records(self) -> Iterator[Record]:

@@ -6,18 +6,20 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from zipfile import is_zipfile
 
-from bench.errors import FolderError, StoreError, os_errors_as
+from bench.errors import DamagedError, FolderError, StoreError, os_errors_as
 from bench.results.checkpoints import Checkpoints, KeptStates, State
-from bench.results.files import Staged, stage
+from bench.results.faults import fault_of_record
+from bench.results.files import Staged, read_regular, set_aside, stage
 from bench.results.locks import exclusive
-from bench.results.record import Record, fault_of_record, goes_further
+from bench.results.record import Record, goes_further
 from bench.results.source import RecordSource
 
 WRITERS = 8
@@ -107,21 +109,28 @@ class Store(RecordSource):
     def stored(self, id: str) -> Record | None:
         """A record as it was written; None where there is none.
 
-        :raises StoreError: where the file cannot be read or is not a complete record.
+        :raises DamagedError: where the file is not a complete record.
+        :raises StoreError: where it cannot be read.
         """
         path = self.path(id)
         try:
-            record = json.loads(path.read_bytes(), parse_constant=_no_constant)
+            content = read_regular(path)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StoreError(f"The record {str(path)!r} cannot be read: {error.strerror}.") from error
         except ValueError as error:
-            raise StoreError(_corrupt(path, f"it is no JSON document ({error})")) from error
+            raise DamagedError("record", path, str(error)) from error
+        try:
+            record = json.loads(content, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            why = f"it is no JSON document ({said})"
+            raise DamagedError("record", path, why) from error
         fault = fault_of_record(record, id)
         if fault:
-            raise StoreError(_corrupt(path, fault))
-        return record
+            raise DamagedError("record", path, fault)
+        return cast("Record", record)
 
     def write(self, record: Record) -> None:
         """Write or replace a record.
@@ -193,13 +202,15 @@ class Store(RecordSource):
         return written
 
     def _stored(self, record: Record, force: bool) -> Record | None:
-        """The stored record of the same id; by force, it is renamed where it has more steps or cannot be read."""
+        """The stored record of the same id; it is renamed where it is damaged, and by force also where it has more
+        steps or cannot be read.
+        """
         try:
             stored = self.read(record["id"])
             if not force or stored is None or not goes_further(stored, record):
                 return stored
-        except StoreError:
-            if not force:
+        except StoreError as error:
+            if not force and not isinstance(error, DamagedError):
                 raise
         self.set_aside(record["id"])
         return None
@@ -242,12 +253,26 @@ class Store(RecordSource):
 
         :raises StoreError: where it cannot be renamed.
         """
-        number = 0
-        while (aside := self.folder / f"{id}.json.aside-{number}").exists():
-            number += 1
-        with os_errors_as(StoreError, f"{str(self.path(id))!r} cannot be renamed"):
-            self.path(id).rename(aside)
-        return aside
+        return set_aside(self.path(id))
+
+    def set_damaged_aside(self, ids: Iterable[str]) -> list[DamagedError]:
+        """Rename those of these records that are damaged, so that their cells can be computed anew.
+
+        Each is read again while the folder is locked: another process may have replaced it.
+
+        :raises StoreError: where one cannot be renamed.
+        """
+        found = []
+        with self.locked():
+            for id in ids:
+                try:
+                    self.read(id)
+                except DamagedError as error:
+                    error.aside = self.set_aside(id)
+                    found.append(error)
+                except StoreError:  # whoever needs the record says so
+                    continue
+        return found
 
 
 @dataclass
@@ -284,9 +309,3 @@ def _not_extensible(error: StoreError) -> StoreError:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-def _corrupt(path: Path, why: str) -> str:
-    return (
-        f"The record {str(path)!r} is corrupt: {why}. Move it away, or compute it anew with `force` (it is kept aside)."
-    )

@@ -99,7 +99,7 @@ def read(path: str | Path) -> Grid:
         raise RequestError(f"The grid {str(path)!r} cannot be read: {error.strerror}.") from error
     except RecursionError as error:
         raise RequestError(f"The grid {str(path)!r} is nested too deeply.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         what = getattr(error, "problem", None) or str(error)

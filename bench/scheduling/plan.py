@@ -3,6 +3,7 @@
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import DamagedError, StoreError
 from bench.harness import solved
-from bench.results import Record, Store
+from bench.results import Record, Store, described_faults
 from bench.scheduling.devices import device_kind, gpus
 from bench.scheduling.durations import Duration
 from bench.specs import Budget, Family, Request, Spec, family
@@ -97,8 +99,11 @@ class Plan:
         of worker processes would take longer.
     :param stored: steps and seconds of the records from which cells continue, by the index of the cell.
     :param durations: durations of stored cells, by learner and kind of device.
+    :param damaged: the errors of stored records that are damaged, by id: the run sets these files aside and computes
+        their cells anew.
     :ivar failures: status and error message of each cell that failed or timed out in the run, by id.
-    :ivar problems: messages about records that the run could not read or write.
+    :ivar problems: messages about records that could not be read, by the plan or by the run, or not be written.
+    :ivar unread: messages about records that could not be read after the run, by id.
     :ivar busy: seconds for which workers of the run had a job, summed over workers.
     :ivar spent: the part of these seconds that records account for, by purpose.
     """
@@ -116,8 +121,10 @@ class Plan:
     of_grid: bool = True
     stored: dict[int, tuple[int, float]] = field(default_factory=dict)
     durations: dict[tuple[str, str], Duration] = field(default_factory=dict)
+    damaged: dict[str, DamagedError] = field(default_factory=dict)
     failures: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
     busy: float = 0.0
     spent: Counter[str] = field(default_factory=Counter)
 
@@ -134,6 +141,14 @@ class Plan:
         """The number of cells for each action."""
         numbers, counts = np.unique(self.actions, return_counts=True)
         return Counter({ACTIONS[n]: int(c) for n, c in zip(numbers, counts, strict=True)})
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a dry run says of stored records that cannot be used."""
+        damaged = list(self.damaged.values())
+        cells = "Its cell" if len(damaged) == 1 else "Their cells"
+        anew = [f"{described_faults(damaged)}. {cells} would be computed anew."] if damaged else []
+        return [*anew, *self.problems]
 
     @property
     def todo(self) -> NDArray[np.intp]:
@@ -181,23 +196,33 @@ class Plan:
     def steps(self) -> list[PlannedCell]:
         """All cells, with their records at the first access to this property."""
         store = None if self.results is None or self.force or not Path(self.results).exists() else Store(self.results)
-        records = [None if store is None else store.read(self.id(index)) for index in range(len(self))]
+        records = [None if store is None else _readable(store, self.id(index)) for index in range(len(self))]
         return [
             PlannedCell(self.spec(index), self.budget(index), record, ACTIONS[self.actions[index]])
             for index, record in enumerate(records)
         ]
 
     def records(self) -> Iterator[Record]:
-        """The stored records of the cells, in their order."""
-        return (record for _, record in self.indexed_records())
+        """The stored records of the cells, in their order.
+
+        :raises StoreError: after the last one, where some cannot be read; its message is about the first of them.
+        """
+        yield from (record for _, record in self.indexed_records())
+        for message in self.unread.values():
+            raise StoreError(message)
 
     def indexed_records(self) -> Iterator[tuple[int, Record]]:
-        """The stored records of the cells, each with the index of its cell."""
+        """The stored records of the cells that can be read, each with the index of its cell; sets ``unread``."""
+        self.unread.clear()
         if self.results is None:
             return
         store = Store(self.results)
         for index in range(len(self)):
-            record = store.read(self.id(index))
+            try:
+                record = store.read(self.id(index))
+            except StoreError as error:
+                self.unread[self.id(index)] = str(error)
+                continue
             if record is not None:
                 yield index, record
 
@@ -240,6 +265,13 @@ class Plan:
                 steps = count * max(1, entry.budget.steps) - stored[number]
                 total += min(count * limit, known.seconds(count, steps))
         return total / slots, unknown
+
+
+def _readable(store: Store, id: str) -> Record | None:
+    """A stored record; None where there is none or it cannot be read, which the plan has noticed."""
+    with suppress(StoreError):
+        return store.read(id)
+    return None
 
 
 def action(record: Record, budget: Budget) -> str:

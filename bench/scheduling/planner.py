@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import RequestError, StoreError
+from bench.errors import DamagedError, RequestError, StoreError
 from bench.results import Record, Store
 from bench.scheduling.devices import check_precision, device_kind, parse_device, resolve_device
 from bench.scheduling.durations import Duration
@@ -55,7 +55,7 @@ def plan(
         is kept: from these, `bench.plot` draws what happens inside a learner.
     :param fields: the fields of `bench.specs.Request`: encoder, learner, task, seeds, steps and so on.
     :raises RequestError: if anything in the request is invalid.
-    :raises StoreError: if a stored record cannot be read.
+    :raises StoreError: if the results folder cannot be read.
     """
     planner = _Planner(device, of_grid=False)
     planner.add(
@@ -82,7 +82,7 @@ def plan_sweep(
     :param keep_states: as of `plan`.
     :param seconds: the hard limit of cells whose request has none.
     :raises RequestError: if anything in the grid is invalid; the message names the combination.
-    :raises StoreError: if a stored record cannot be read.
+    :raises StoreError: if the results folder cannot be read.
     """
     if not isinstance(grid, Grid):
         grid = read(grid) if isinstance(grid, str | Path) else Grid.of(grid)
@@ -230,12 +230,7 @@ def _look_up(planned: Plan) -> None:
     store = Store(planned.results)
     indices, others = _find(planned, store)
     for index in indices:
-        try:
-            record = store.read(planned.id(index))
-        except StoreError:
-            if planned.force:
-                continue
-            raise
+        record = _read(planned, store, planned.id(index))
         if record is None:
             continue
         entry = planned.entries[planned.entry[index]]
@@ -253,6 +248,18 @@ def _look_up(planned: Plan) -> None:
             record = store.read(f"{id:016x}")
             if record is not None and _duration_key(record) in unknown:
                 _count_duration(planned, record)
+
+
+def _read(planned: Plan, store: Store, id: str) -> Record | None:
+    """A stored record; None where there is none or it cannot be used, of which the plan takes a note."""
+    try:
+        return store.read(id)
+    except DamagedError as error:
+        planned.damaged[id] = error
+    except StoreError as error:
+        if not planned.force:
+            planned.problems.append(str(error))
+    return None
 
 
 def _find(planned: Plan, store: Store) -> tuple[list[int], NDArray[np.uint64]]:
@@ -285,7 +292,7 @@ def _serve_older(
         if not found_ids:
             continue
         older = found_ids[0]
-        record, budget = store.read(older), planned.budget(index)
+        record, budget = _read(planned, store, older), planned.budget(index)
         found = "retry" if record is None else action(record, budget)
         if found in ("extend", "resume"):
             raise RequestError(

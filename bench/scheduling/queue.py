@@ -9,9 +9,9 @@ from contextlib import suppress
 import joblib
 import numpy as np
 
-from bench.errors import StoreError
+from bench.errors import DamagedError, StoreError
 from bench.executors import Job, WorkUnit
-from bench.results import Lease, Store, environment
+from bench.results import Lease, Record, Store, environment
 from bench.scheduling.devices import THREADS, device_kind, fleet_parts
 from bench.scheduling.fleets import AT_ONCE
 from bench.scheduling.plan import ACTIONS, Plan, action
@@ -30,6 +30,7 @@ class CellQueue:
     :ivar devices: the device of each worker process.
     :ivar done_elsewhere: ids of the cells that another process has computed since the plan was made.
     :ivar problems: messages about records that could not be read.
+    :ivar damaged: errors of records that were damaged since the plan was made, and are set aside.
     """
 
     def __init__(self, planned: Plan, lease: Lease | None, jobs: int | None = None, model: str | None = None) -> None:
@@ -39,6 +40,7 @@ class CellQueue:
         self.began = time.time_ns()
         self.done_elsewhere: set[str] = set()
         self.problems: list[str] = []
+        self.damaged: list[DamagedError] = []
         self.leased_elsewhere: list[int] = []
         self.ready: list[tuple[int, ...]] = []
         self.waiting: dict[int, deque[int]] = {group: deque() for group in range(len(planned.groups))}
@@ -143,7 +145,7 @@ class CellQueue:
         """The unit of a cell, or None if it is done."""
         budget = self.planned.budget(index)
         try:
-            record = None if self.planned.force or self.store is None else self.store.read(id)
+            record = None if self.planned.force or self.store is None else self._read(self.store, id)
         except StoreError as error:
             self.problems.append(str(error))
             return None
@@ -156,6 +158,14 @@ class CellQueue:
         prior = record if todo in ("extend", "resume", "done") else None
         model = None if self.model is None else self.model.replace("{seed}", str(spec.seed))
         return WorkUnit(spec, budget, prior, todo == "done", model)
+
+    def _read(self, store: Store, id: str) -> Record | None:
+        """A stored record; one that is damaged is set aside, so that its cell is computed anew."""
+        try:
+            return store.read(id)
+        except DamagedError:
+            self.damaged += store.set_damaged_aside([id])
+            return store.read(id)
 
     def _take(self, ids: Iterable[str]) -> set[str]:
         return set(ids) if self.lease is None else self.lease.take(ids)

@@ -1,13 +1,13 @@
 """Runs the cells of a plan that are not done, for a request or for a grid."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, StoreError
 from bench.executors import Channel, Executor, OnRecord, check_model_path, check_variables, executor_class, open_channel
-from bench.results import Lease, Record, Store
+from bench.results import Lease, Record, Store, tell_set_aside
 from bench.scheduling.grid import Grid
 from bench.scheduling.plan import Plan, PlannedCell
 from bench.scheduling.planner import plan, plan_sweep
@@ -113,6 +113,17 @@ def _check_models(planned: Plan) -> None:
             raise RequestError(f"The record {cell.id} has schema 1, of which no model is made: `force` trains anew.")
 
 
+def _read(store: Store, ids: Collection[str], problems: list[str]) -> dict[str, Record | None]:
+    """Records by id; messages about those that cannot be read are added to the problems."""
+    found = {}
+    for id in ids:
+        try:
+            found[id] = store.read(id)
+        except StoreError as error:
+            problems.append(str(error))
+    return found
+
+
 def execute(
     planned: Plan,
     jobs: int | None = None,
@@ -136,6 +147,8 @@ def execute(
         check_model_path(model, len(planned))
         _check_models(planned)
     store = None if planned.results is None else Store(planned.results, create=True)
+    if store is not None and planned.damaged:
+        tell_set_aside(store.set_damaged_aside(planned.damaged))
     if not len(planned.todo) and model is None:
         return True
     if store is not None:
@@ -161,9 +174,9 @@ def execute(
         whole = runs.run(queue, on_record)
     planned.busy, planned.spent, planned.failures = runs.busy, runs.spent, runs.failures
     planned.problems = runs.problems + queue.problems
+    tell_set_aside(queue.damaged)
     if found is not None and queue.store is not None:
-        for id in queue.done_elsewhere - found.keys():
-            found[id] = queue.store.read(id)
+        found |= _read(queue.store, queue.done_elsewhere - found.keys(), planned.problems)
     elif planned.problems and not whole:
         raise StoreError(f"{planned.problems[0]} What is stored is kept; the same command goes on.")
     return whole

@@ -9,6 +9,7 @@ from .request import plan_tune as plan_tune
 from .search import SEARCHED as SEARCHED
 from .search import SHARED as SHARED
 from .search import Search as Search
+from .storage.check import check_storages as check_storages
 from .storage.open import close_storage as close_storage
 from .storage.open import default_url as default_url
 from .storage.open import open_storage as open_storage

@@ -54,3 +54,43 @@ def without_heartbeat(study: optuna.Study, engine: sqlalchemy.Engine) -> list[tu
 def trial_for_note(study: optuna.Study, trial: Any) -> Any:
     """A finished trial as optuna-dashboard's ``save_note`` takes it: Optuna's own ``Trial`` would start it again."""
     return SimpleNamespace(storage=study._storage, study=study, _trial_id=trial._trial_id)
+
+
+OPERATIONS = range(11)
+"""The numbers of a journal's operations."""
+
+
+class Replay:
+    """What the lines of a journal make, applied one at a time as Optuna does when it opens the journal."""
+
+    def __init__(self) -> None:
+        from optuna.storages.journal._storage import JournalStorageReplayResult  # here, so that others do without it
+
+        self._result = JournalStorageReplayResult("nobody-")
+
+    def refusal(self, log: Any) -> str:
+        """Apply a line; why that is not possible, "" where it is."""
+        try:
+            self._result.apply_logs([log])
+        except Exception as error:  # whatever a line that another program has written makes Optuna raise
+            return f"Optuna cannot apply it: {type(error).__name__}: {error}"
+        return ""
+
+    @property
+    def trials(self) -> int:
+        """How many trials were created: the id of the next one."""
+        return len(self._result._trials)
+
+    @property
+    def next_study(self) -> int:
+        """The id of the next study."""
+        return int(self._result._next_study_id)
+
+    @property
+    def studies(self) -> dict[int, str]:
+        """The names of the studies that are not deleted, by id."""
+        return {int(id): str(study.study_name) for id, study in self._result._studies.items()}
+
+    def of_trial(self, trial_id: int) -> tuple[int, int]:
+        """The study of a trial, and its number there."""
+        return int(self._result._trial_id_to_study_id[trial_id]), int(self._result._trials[trial_id].number)

@@ -24,7 +24,7 @@ def pictured_study(url: str, name: str | None = None) -> PicturedStudy:
     :param name: may be left out where there is one study only.
     :raises RequestError: where the storage cannot be opened, or has no such study, or several.
     """
-    storage = open_existing(url)
+    storage = open_existing(url, reading=True)
     known = optuna.get_all_study_names(storage)
     if name is None and len(known) != 1:
         raise RequestError(
@@ -45,7 +45,7 @@ def pictured_studies(url: str, required: bool = True) -> list[PicturedStudy]:
     path = file_of(url)
     if not required and path is not None and not path.exists():
         return []
-    storage = open_existing(url)
+    storage = open_existing(url, reading=True)
     studies = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
     return [
         PicturedStudy(study, value_names(study), CURVE) for study in sorted(studies, key=lambda one: one.study_name)

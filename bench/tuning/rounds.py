@@ -94,7 +94,7 @@ class Rounds:
     def describe_progress(self) -> str:
         """How far the search, or the training of the winner, is."""
         if self.winner.specs:
-            records = [self.winner.store.read(spec.id) for spec in self.winner.specs]
+            records = [self.winner.read(spec) for spec in self.winner.specs]
             over = sum(record is not None and record["final"]["step"] is not None for record in records)
             return self.progress.of_winner(over, len(records))
         in_work = self.trials.in_work.items()

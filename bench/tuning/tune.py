@@ -20,6 +20,7 @@ from bench.tuning.objectives import DIRECTIONS, LABELS
 from bench.tuning.progress import Reporter, Verbosity
 from bench.tuning.request import plan_tune
 from bench.tuning.rounds import Rounds
+from bench.tuning.storage.journal import fault_of_journal
 from bench.tuning.storage.open import close_storage, default_url, journal_path, open_storage
 from bench.tuning.storage.ownership import owner_of
 from bench.tuning.study import StudyPlan
@@ -101,6 +102,11 @@ def run_tune(
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"The storage {plan.storage} failed: {why}. What is stored is kept; the same command goes on."
         raise StoreError(message) from error
+    except json.JSONDecodeError as error:  # a line that was damaged since the journal was opened
+        journal = journal_path(plan.url)
+        if journal is None:
+            raise
+        raise StoreError(f"The storage {plan.storage} failed: {fault_of_journal(journal)}") from error
     except KeyError as error:  # a storage raises it for a study that was deleted
         if plan.study in optuna.get_all_study_names(storage):
             raise
@@ -155,7 +161,7 @@ def preview(plan: StudyPlan) -> tuple[StudyPlan, int]:
     journal = journal_path(plan.url)
     if journal is None or not journal.exists():
         return plan, 0
-    storage = open_storage(plan.url)
+    storage = open_storage(plan.url, reading=True)
     if plan.study not in optuna.get_all_study_names(storage):
         return plan, 0
     study = optuna.load_study(storage=storage, study_name=plan.study)

@@ -1,13 +1,15 @@
 """The winner of a study: which trial it is, its cells on fresh seeds, and the records of these."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import optuna
 
+from bench.errors import StoreError
 from bench.executors import WorkUnit
-from bench.results import Record, Store, about, many
+from bench.results import Record, Store, about, many, tell_set_aside
 from bench.scheduling import action
 from bench.specs import Family, Spec
 from bench.tuning.costs import Costs
@@ -51,12 +53,18 @@ class Winner:
         return number is not None
 
     def units(self) -> list[WorkUnit]:
-        """The cells on fresh seeds that still have to be trained."""
+        """The cells on fresh seeds that still have to be trained. Their records that are damaged are set aside."""
+        tell_set_aside(self.store.set_damaged_aside(spec.id for spec in self.specs))
         return [unit for spec in self.specs if (unit := self._unit(spec)) is not None]
 
     def _unit(self, spec: Spec) -> WorkUnit | None:
         # To the end of the budget, as the cells that it is compared with: a later loss of accuracy counts too.
-        budget, record = replace(self.plan.budget(spec), stop_when_solved=False), self.store.read(spec.id)
+        budget = replace(self.plan.budget(spec), stop_when_solved=False)
+        try:
+            record = self.store.read(spec.id)
+        except StoreError as error:
+            self.problems.append(str(error))
+            return None
         todo = "run" if record is None else action(record, budget)
         return None if todo == "done" else WorkUnit(spec, budget, record if todo in ("extend", "resume") else None)
 
@@ -83,6 +91,12 @@ class Winner:
             share = steps / found["steps"] if steps else 1 / self.plan.seeds
             what += f": {about(found['seconds'] * share * len(units) / min(slots, len(units)))}"
         return [f"trial {number} is the winner{f', though {doubt}' if doubt else ''}", what]
+
+    def read(self, spec: Spec) -> Record | None:
+        """The record of a cell; None where there is none or it cannot be read."""
+        with suppress(StoreError):
+            return self.store.read(spec.id)
+        return None
 
     def provenance(self) -> dict[str, Any]:
         """What the winner's records say of the study: its stopping rule, and what it cost."""
@@ -119,7 +133,7 @@ class Winner:
     def cells(self) -> list[Record]:
         """The records on fresh seeds, each with what the study cost."""
         provenance = self.provenance()
-        records = [record for spec in self.specs if (record := self.store.read(spec.id)) is not None]
+        records = [record for spec in self.specs if (record := self.read(spec)) is not None]
         return [self._with_provenance(record, provenance) for record in records]
 
     def _with_provenance(self, record: Record, provenance: Mapping[str, Any]) -> Record:

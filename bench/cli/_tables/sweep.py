@@ -141,7 +141,7 @@ def show_results(planned: Plan, as_json: bool) -> tuple[int, set[str]]:
         rows.setdefault(f"{record['label']} {question}", _Row(record["label"], question)).add(record)
     if not as_json:
         _show_rows(planned, list(rows.values()))
-    notes = list(planned.problems)
+    notes = list(dict.fromkeys([*planned.problems, *planned.unread.values()]))
     if longer:
         beyond = f"{len(longer):,} of {cells:,} cells were trained for longer than asked, up to {max(longer):,} steps"
         notes.insert(0, f"{beyond}: rank reads all runs of a row at the smallest budget of one.")

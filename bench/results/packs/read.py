@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import cast
 
 from bench.errors import FolderError, optional_package
+from bench.results.faults import fault_of_record
 from bench.results.packs.archive import CURVES, LAYOUT, RUNS, damaged, read_archive
 from bench.results.packs.columns import Column, built, plan_of
-from bench.results.record import Record, fault_of_record
+from bench.results.record import Record
 from bench.results.source import CURVES as LEVELS
 from bench.results.source import RecordSource
 from bench.results.store import Store

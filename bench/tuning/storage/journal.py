@@ -3,6 +3,7 @@
 Lines that a thread writes in a block of `batch_writes` reach the file when the block ends.
 """
 
+import json
 import os
 import threading
 import time
@@ -14,10 +15,15 @@ from typing import Any
 import optuna
 from filelock import Timeout, has_fcntl, lock_descriptor, unlock_descriptor
 
-from bench.errors import RequestError, StoreError
-from bench.results import is_refused, require_locks, without_flock
+from bench.errors import Notice, RequestError, StoreError, doctor_command, notify
+from bench.results import free_aside, is_refused, require_locks, size, without_flock
+from bench.tuning.storage.lines import described, end_of_whole, faults_of, split
 
 JOURNAL = "journal:///"
+
+
+SUFFIX = ".journal"
+"""How the names of journals end that the doctor looks at."""
 
 
 LOCKED = 60
@@ -26,10 +32,6 @@ LOCKED = 60
 
 MOMENT = 0.005
 """Seconds between two attempts to be the writer."""
-
-
-_LINE = b'{"op_code":'
-"""How each line of a journal begins."""
 
 
 class JournalLock:
@@ -46,6 +48,7 @@ class JournalLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._held: dict[int, ExitStack] = {}
+        self._files: dict[int, Any] = {}
 
     def acquire(self) -> bool:
         """Take the lock; this thread may still have it, where Ctrl-C came before it could release it.
@@ -55,7 +58,31 @@ class JournalLock:
         """
         self.release()
         with ExitStack() as stack:
-            file = stack.enter_context(self.path.open("ab+", buffering=0))
+            file = stack.enter_context(self.hold("ab+"))
+            if not _ends(file):
+                time.sleep(10 * MOMENT)  # other programs write a journal without this lock
+            if not _ends(file):
+                cut_end(file, self.path)
+            self._files[threading.get_ident()], self._held[threading.get_ident()] = file, stack.pop_all()
+        return True
+
+    def release(self) -> None:
+        """Release the lock."""
+        if held := self._held.pop(threading.get_ident(), None):
+            held.close()
+
+    def cut_end(self) -> None:
+        """Cut off lines at the end of the journal that cannot be read, as `cut_end` does; this thread has the lock."""
+        cut_end(self._files[threading.get_ident()], self.path)
+
+    @contextmanager
+    def hold(self, mode: str) -> Iterator[Any]:
+        """A block in which this thread has the lock, and the journal open in such a mode.
+
+        :raises StoreError: if another writer has the lock for too long.
+        """
+        with ExitStack() as stack:
+            file = stack.enter_context(self.path.open(mode, buffering=0))
             try:
                 self._wait(file)
                 stack.callback(unlock_descriptor, file.fileno())  # a forked process may have the file open too
@@ -63,9 +90,7 @@ class JournalLock:
                 if not is_refused(error):
                     raise
                 self._wait_without_flock(stack)
-            _mend(file)
-            self._held[threading.get_ident()] = stack.pop_all()
-        return True
+            yield file
 
     def _wait(self, file: Any) -> None:
         """Wait in short sleeps, between which signals are handled."""
@@ -85,25 +110,38 @@ class JournalLock:
     def _too_long(self) -> StoreError:
         return StoreError(f"{str(self.path)!r} has been locked by another process for {LOCKED} s.")
 
-    def release(self) -> None:
-        """Release the lock."""
-        if held := self._held.pop(threading.get_ident(), None):
-            held.close()
 
+def cut_end(file: Any, path: Path) -> bool:
+    """Cut off lines at the end of a journal that cannot be read: what a killed writer or a power cut has left.
 
-def _mend(file: Any) -> None:
-    """Remove the half of a line at the end of a journal."""
-    if _ends(file):
-        return
-    time.sleep(10 * MOMENT)  # other programs write a journal without this lock
-    if _ends(file):
-        return
+    No other line can follow them. The journal is copied before, and the user is told.
+
+    :param file: the journal, open and locked.
+    :returns: whether there were such lines.
+    :raises ValueError: if it is no journal.
+    """
     file.seek(0)
     whole = file.readall()
-    end = whole.rfind(b"\n") + 1
-    if not (whole.startswith(_LINE, end) or _LINE.startswith(whole[end:])):
-        raise ValueError("no journal")
+    end = end_of_whole(whole)
+    if end == len(whole):
+        return False
+    aside = copy_aside(path, whole)
     file.truncate(end)
+    notify(
+        f"The end of the journal {str(path)!r}, {size(len(whole) - end)} that cannot be read, was cut off: "
+        f"all before it is whole, and a copy is kept as {aside.name}."
+    )
+    return True
+
+
+def copy_aside(path: Path, content: bytes) -> Path:
+    """Write the content of a journal to a file beside it, "NAME.aside-0", and wait until it is on the disk."""
+    aside = free_aside(path)
+    with aside.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return aside
 
 
 def _ends(file: Any) -> bool:
@@ -144,6 +182,22 @@ class BatchingFile(optuna.storages.journal.JournalFileBackend):
             lines = self._held.pop(mine)
             if lines:
                 super().append_logs(lines)
+
+
+class _UnmendedFile(BatchingFile):
+    """A journal whose end cannot be read, for who only reads it.
+
+    :param end: where that end begins.
+    """
+
+    def __init__(self, path: str, lock: Any, end: int) -> None:
+        super().__init__(path, lock)
+        self.path, self.end = Path(path), end
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """The lines before the damaged end, from a number on."""
+        for line in split(self.path.read_bytes()[: self.end])[log_number_from:]:
+            yield json.loads(line)
 
 
 class BatchingStorage(optuna.storages.JournalStorage):
@@ -187,20 +241,52 @@ def _read_back(storage: BatchingStorage) -> None:
         raise
 
 
-def open_journal(url: str, path: Path) -> BatchingStorage:
+def open_journal(url: str, path: Path, reading: bool = False) -> BatchingStorage:
     """Open a journal file as a storage, or make it.
 
-    :raises RequestError: if it cannot be used, or is not a journal.
+    Lines at its end that cannot be read are cut off, and a copy is kept; who only reads leaves them out.
+
+    :param reading: whether the file is only read.
+    :raises RequestError: if it cannot be used, is not a journal, or has damaged lines before its end.
     """
     if not url.removeprefix(JOURNAL) or path.is_dir():
         raise RequestError(f"`storage` {JOURNAL}PATH must name a file, got {url!r}.")
-    path = path.absolute()
+    given, path = path, path.absolute()
     lock = JournalLock(path)
     try:
+        if reading:
+            return BatchingStorage(_file_to_read(path, lock))
         lock.acquire()
-        lock.release()
+        try:
+            lock.cut_end()
+        finally:
+            lock.release()
         return BatchingStorage(BatchingFile(str(path), lock))
     except OSError as error:
         raise RequestError(f"`storage` {url}: {str(path)!r} cannot be used: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:  # what its lines say is no journal
-        raise RequestError(f"`storage` {url}: {str(path)!r} is no journal of Optuna's.") from error
+    except (StoreError, Notice):
+        raise
+    except Exception as error:  # whatever Optuna raises for what the lines say
+        raise RequestError(f"`storage` {url}: {fault_of_journal(given)}") from error
+
+
+def _file_to_read(path: Path, lock: Any) -> BatchingFile:
+    """A journal that is only read, without the lines at its end that cannot be read."""
+    whole = path.read_bytes()
+    end = end_of_whole(whole)
+    if end == len(whole):
+        return BatchingFile(str(path), lock)
+    what = f"{size(len(whole) - end)} at the end of the journal {str(path)!r} cannot be read and are left out"
+    notify(f"{what}. {doctor_command(path.parent)} cuts them off and keeps a copy.")
+    return _UnmendedFile(str(path), lock, end)
+
+
+def fault_of_journal(path: Path) -> str:
+    """What is wrong with a journal that Optuna cannot read, with the remedy."""
+    lines = split(path.read_bytes())
+    faults = list(faults_of(lines))
+    if len(faults) in (0, len(lines)):
+        return f"{str(path)!r} is no journal of Optuna's."
+    remedy = f"{doctor_command(path.parent)} writes it without what is damaged, and keeps a copy."
+    told = described(faults, path)
+    return f"{told}. {remedy}" if path.suffix == SUFFIX else f"{told}. The same for a copy named *{SUFFIX}: {remedy}"

@@ -70,25 +70,27 @@ def file_of(url: str) -> Path | None:
     return Path(name) if parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:") else None
 
 
-def open_storage(url: str) -> Any:
+def open_storage(url: str, reading: bool = False) -> Any:
     """Open a storage, or make it.
 
     :param url: "journal:///PATH", or a database: "postgresql+psycopg://USER@HOST/NAME", "sqlite:///PATH".
+    :param reading: whether it is only read: nothing is mended in a journal.
     :raises RequestError: if it cannot be used: the URL is wrong, the server does not answer, or the folder is missing.
     """
     path = journal_path(url)
-    return _database(url) if path is None else open_journal(url, path)
+    return _database(url) if path is None else open_journal(url, path, reading)
 
 
-def open_existing(url: str) -> Any:
+def open_existing(url: str, reading: bool = False) -> Any:
     """Open a storage; a missing file is an error rather than an empty storage.
 
+    :param reading: as of `open_storage`.
     :raises RequestError: as `open_storage`, and if there is no file.
     """
     path = file_of(url)
     if path is not None and not path.exists():
         raise RequestError(f"`storage` {url}: there is no file {str(path.absolute())!r}; bench tune makes one.")
-    return open_storage(url)
+    return open_storage(url, reading)
 
 
 def close_storage(storage: Any) -> None:
