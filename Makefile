@@ -15,7 +15,8 @@ run: $(READY)
 	$(BIN)/python -m bench run --encoder cycle --learner mlp
 	$(BIN)/python -m bench plot curves --encoder cycle --learner mlp --output results/learning-curves.png
 
-test: lint oldest
+test: $(READY)
+	$(MAKE) --jobs=2 --output-sync=target lint oldest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 oldest: $(OLDEST)/.installed

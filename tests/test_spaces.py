@@ -314,7 +314,7 @@ def test_of_two_that_begin_a_study_one_says_what_it_is(tmp_path: Path, monkeypat
             self.study = study
 
         @contextmanager
-        def turn(self) -> Iterator[None]:
+        def turn(self, waiting: Any) -> Iterator[None]:
             self.study.set_user_attr("what", json.dumps(theirs.what))
             yield
 

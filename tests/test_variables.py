@@ -45,6 +45,7 @@ TAKEN = [
     ("JOBLIB_MULTIPROCESSING", "0"),
     ("JOBLIB_START_METHOD", "spawn"),
     ("SOURCE_DATE_EPOCH", "0"),
+    ("PYTORCH_ALLOC_CONF", "expandable_segments:True,roundup_power2_divisions:[256:1,512:2]"),
     ("XDG_CACHE_HOME", "."),
 ]
 REFUSED = [
@@ -57,6 +58,7 @@ REFUSED = [
     ("JOBLIB_START_METHOD", "foo"),
     ("SKLEARN_WORKING_MEMORY", "1GB"),
     ("SOURCE_DATE_EPOCH", "today"),
+    *(("PYTORCH_ALLOC_CONF", "junk"), ("PYTORCH_CUDA_ALLOC_CONF", "a:1,b")),
     ("TORCHINDUCTOR_COMPILE_THREADS", "all"),
 ]
 

@@ -1,6 +1,5 @@
 """The command line: click and the terminal, nothing else."""
 
-import os
 import sys
 
 from bench.cli._shadows import shadow
@@ -17,7 +16,6 @@ def main(arguments: list[str] | None = None) -> None:
     if found := shadow():  # before anything is imported that may be shadowed
         print(f"Error: {found}", file=sys.stderr)
         sys.exit(2)
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # worker processes do not look into the working folder either
     from bench.cli._commands import main
 
     main(arguments)

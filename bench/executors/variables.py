@@ -34,6 +34,7 @@ def _matching(words: str, pattern: str) -> Rule:
 COUNT = _matching("an integer ≥ 1", r"\+?0*[1-9]\d{0,8}")
 INTEGER = _matching("an integer", r"[-+]?\d{1,18}")
 NUMBER = Rule("a number", _is_number)
+PAIRS = _matching("NAME:VALUE, or several with commas", r"\w+:(\[[^\]]*\]|[^,\[\]]+)(,\w+:(\[[^\]]*\]|[^,\[\]]+))*")
 BINDING = r"(master|primary|close|spread)(,(master|primary|close|spread))*"
 
 RULES = {
@@ -49,6 +50,8 @@ RULES = {
     "LOKY_MAX_MEMORY_LEAK_SIZE": NUMBER,
     "JOBLIB_MULTIPROCESSING": INTEGER,
     "JOBLIB_START_METHOD": _matching("fork, forkserver or spawn", "fork|forkserver|spawn"),
+    "PYTORCH_ALLOC_CONF": PAIRS,
+    "PYTORCH_CUDA_ALLOC_CONF": PAIRS,
     "SKLEARN_WORKING_MEMORY": INTEGER,
     "SOURCE_DATE_EPOCH": INTEGER,
     "TORCHDYNAMO_REPRO_LEVEL": INTEGER,
@@ -73,7 +76,6 @@ OWN = {
     "KMP_DUPLICATE_LIB_OK": "True",
     "KMP_INIT_AT_FORK": "FALSE",
     "MPLBACKEND": NO_WINDOWS,
-    "PYTHONSAFEPATH": "1",
 }
 """What mod97, and libraries that it imports, set themselves."""
 

@@ -7,8 +7,8 @@ not needed are ended.
 
 import os
 import threading
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from loky.process_executor import ProcessPoolExecutor
@@ -25,10 +25,26 @@ def process(device: str) -> Any:
     if device in _started:
         return _started.pop(device)
     env = {} if device == "cpu" else NO_LEAK_RESTART | isolated_environment(device)
-    with ignored_by_children():  # the worker until it is ready, and the processes that clean up after all others
+    with ignored_by_children(), _outside_the_working_folder():  # the worker, and processes that clean up after others
         pool = ProcessPoolExecutor(max_workers=1, initializer=begin_worker, initargs=(os.getpid(),), env=env)
         pool.submit(os.getpid)  # starts them
     return pool
+
+
+@contextmanager
+def _outside_the_working_folder() -> Iterator[None]:
+    """A block in which Python is started without modules of the working folder, which may have names of others.
+
+    A worker then takes over the path of the main process.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def start(device: str) -> None:
