@@ -9,15 +9,17 @@ READY := $(VENV)/.installed
 OLDEST := $(VENV)-oldest
 BESIDE := docs/comparison/.venv
 
-.PHONY: run test oldest lint format golden docs links gallery comparison clean
+.PHONY: run test environments oldest lint format golden docs links gallery comparison clean
 
 run: $(READY)
 	$(BIN)/python -m bench run --encoder cycle --learner mlp
 	$(BIN)/python -m bench plot curves --encoder cycle --learner mlp --output results/learning-curves.png
 
-test: $(READY)
+test:
 	$(MAKE) --jobs=2 --output-sync=target lint oldest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+environments: $(READY) $(OLDEST)/.installed
 
 oldest: $(OLDEST)/.installed
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python tests/oldest.py

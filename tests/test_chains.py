@@ -283,11 +283,15 @@ def test_a_search_over_optimizers_tests_its_winner(tmp_path: Path) -> None:
 # Rankings and records
 
 
+@pytest.mark.usefixtures("inline")
 def test_ranks_by_optimizer(tmp_path: Path, command: Command) -> None:
     folder = tmp_path / "r"
     grid = {**SMALL, "optimizer": ["adamw", "sgd"], "steps": 3, "learner.hidden_layer_sizes": [8]}
     del grid["results"]
-    assert {r["spec"]["optimizer"]["name"] for r in bench.sweep(grid, results=folder)} == {"adamw", "sgd"}
+    assert {r["spec"]["optimizer"]["name"] for r in bench.sweep(grid, results=folder, jobs=1)} == {
+        "adamw",
+        "sgd",
+    }
     bench.run(encoder="onehot", learner="ridge", modulus=7, results=folder)
     rows = bench.rank(results=str(folder)).rows
     assert {(row.learner, row.optimizer) for row in rows} == {

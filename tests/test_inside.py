@@ -299,6 +299,7 @@ def test_where_states_begin_late_the_steps_before_are_trained_anew(tmp_path: Pat
     assert found.end.spectrum.sum_K == pytest.approx(plain.end.spectrum.sum_K)
 
 
+@pytest.mark.usefixtures("inline")
 def test_a_sweep_keeps_states(tmp_path: Path, command: Command) -> None:
     options = ("--encoder", "onehot", "--learner", "quadratic,ridge", "--modulus", "5,7", "--steps", "20")
     done = command("sweep", *options, "--jobs", "1", "--keep-states", "3", "--results", tmp_path / "r", "--quiet")
