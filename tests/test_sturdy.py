@@ -54,7 +54,19 @@ def test_the_command_line_says_once_that_there_is_no_shared_memory(
         assert exit_code(["sweep", *options]) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "shared memory" in line]
     [line] = said
-    assert line.startswith("Note: No worker process can be started here, for want of shared memory (No such file")
+    assert line.startswith("Note: No worker process can be started here (for want of shared memory: No such file")
+
+
+def test_where_the_system_starts_no_more_processes_jobs_run_in_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("bench.executors.warm.process", refused)
+    with pytest.warns(Notice, match="Resource temporarily unavailable"):
+        records = list(bench.sweep(GRID, jobs=2, results=tmp_path))
+    assert [record["status"] for record in records] == ["done"] * 4
 
 
 def test_processes_can_be_started_here() -> None:

@@ -3,7 +3,6 @@
 import math
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
-from bench.errors import Notice
+from bench.errors import notify
 from bench.executors import warm
 from bench.executors.base import Executor, OnRecord, Queue, RunningJob
 from bench.executors.channel import Channel
@@ -26,12 +25,16 @@ GRACE = 60.0
 """Seconds beyond the limits of its cells after which the process of a job is ended: time to start and to save."""
 EXIT_TIMEOUT = 5.0
 """Seconds after which an idle process that does not end by itself is killed."""
-NO_PROCESSES = (
-    "No worker process can be started here, for want of shared memory ({}): jobs run one after another in this "
-    "process, and one that hangs is not ended at its limit of seconds."
-)
 LEASE_POLL = 1.0
 """Seconds between two checks of cells that other processes have leased."""
+
+
+def tell_that_none_starts(why: str) -> None:
+    """Say that jobs run without worker processes, and what that means."""
+    notify(
+        f"No worker process can be started here ({why}): jobs run one after another in this process, and one that "
+        "hangs is not ended at its limit of seconds."
+    )
 
 
 class _ThisProcess:
@@ -72,12 +75,23 @@ class _Slot:
         self.began = time.monotonic()
         limits = [unit.budget.seconds for unit in job.units]
         try:
-            self.future = self._pool().submit(run_job, job, channel)
+            self._submit(job, channel)
         except BrokenProcessPool:  # the process died while it was idle
             self.end()
-            self.future = self._pool().submit(run_job, job, channel)
+            self._submit(job, channel)
         self.job = job
         self.deadline = self.began + sum(math.inf if limit is None else limit for limit in limits) + GRACE
+
+    def _submit(self, job: Job, channel: Channel) -> None:
+        try:
+            self.future = self._pool().submit(run_job, job, channel)
+        except OSError as error:  # a limit of processes or files
+            if self.in_process:
+                raise
+            self.end()
+            self.in_process = True
+            tell_that_none_starts(error.strerror or str(error))
+            self.future = self._pool().submit(run_job, job, channel)
 
     def _pool(self) -> Any:
         if self.pool is None:
@@ -104,7 +118,7 @@ class Local(Executor):
     def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
         if not in_process and (why := why_none()):
             in_process = True
-            warnings.warn(NO_PROCESSES.format(why), Notice, stacklevel=2)
+            tell_that_none_starts(f"for want of shared memory: {why}")
         super().__init__(devices, channel, in_process)
         self.slots = [_Slot(device, in_process) for device in (devices[:1] if in_process else devices)]
         warm.stop_unused(keep=() if in_process else devices)
