@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
@@ -15,22 +15,32 @@ IN_PYTORCH: Final = threading.RLock()
 """Held while a program is traced, compiled or run. Threads of one process take turns; processes do not wait."""
 
 
+_counting = threading.Lock()
+_blocks: list[torch.dtype] = []
+"""For each block of `own_defaults` that any thread is in, the type that the caller had set before the first."""
+
+
 @contextmanager
 def own_defaults() -> Iterator[None]:
     """A block in which new tensors are of float32 and on the CPU, whatever the caller has set as defaults.
 
     Weights drawn in float64 would be other weights, and tensors on the device "meta" have no numbers.
     """
-    dtype, on_cpu = torch.get_default_dtype(), torch.get_default_device().type == "cpu"
-    if dtype == torch.float32 and on_cpu:
-        yield
-        return
-    torch.set_default_dtype(torch.float32)
+    with _counting:
+        if not _blocks:
+            _blocks.append(torch.get_default_dtype())
+        else:
+            _blocks.append(_blocks[0])
+        if _blocks[0] != torch.float32:
+            torch.set_default_dtype(torch.float32)
     try:
-        with torch.device("cpu"):
+        with nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"):
             yield
     finally:
-        torch.set_default_dtype(dtype)
+        with _counting:
+            dtype = _blocks.pop()
+            if not _blocks and dtype != torch.float32:
+                torch.set_default_dtype(dtype)
 
 
 def one_at_a_time(function: Callable[P, T]) -> Callable[P, T]:

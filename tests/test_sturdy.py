@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from conftest import PATIENCE, wait_until
 
 import bench
 from bench.errors import BenchError, Notice, StoreError
-from bench.executors import lifetime, processes
+from bench.executors import lifetime, processes, warm
 from bench.results import Store, files, status
 
 GRID = {"encoder": ["onehot", "phasor"], "learner": "ridge", "modulus": 11, "seeds": 2}
@@ -77,8 +78,16 @@ NAMES = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALR
 ENDING = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
+@pytest.fixture
+def as_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is the command line's."""
+    monkeypatch.setattr(lifetime, "_own_process", threading.Event())
+    lifetime.own_all_signals()
+
+
+@pytest.mark.usefixtures("as_command")
 @pytest.mark.parametrize("number", ENDING)
-def test_a_signal_asks_for_a_stop_and_the_same_again_ends(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_asks_for_a_stop_and_ctrl_c_again_ends(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     written: list[bytes] = []
     monkeypatch.setattr(lifetime.os, "write", lambda descriptor, text: written.append(text))
@@ -90,12 +99,34 @@ def test_a_signal_asks_for_a_stop_and_the_same_again_ends(number: int, monkeypat
             os.kill(os.getpid(), number)
             assert asked == [number]
             assert written
-            assert signal.getsignal(number) == before
+            if number in lifetime.AT_ONCE:
+                assert signal.getsignal(number) == before
+            else:  # a terminal that closes sends it twice
+                os.kill(os.getpid(), number)
+                assert asked == [number] * 2
         assert signal.getsignal(number) == before
     finally:
         signal.signal(number, inherited)
 
 
+def test_a_library_takes_no_signals_but_two() -> None:
+    """A handler that faulthandler has registered looks like none, and could not be given back."""
+    with lifetime.graceful(lambda: None):
+        assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_ctrl_c_again_ends_a_job_that_was_told_to_ignore_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with lifetime.graceful(lambda: None):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("as_command")
 def test_signals_that_the_caller_handles_or_ignores_stay_so() -> None:
     """As of nohup."""
     seen: list[int] = []
@@ -181,3 +212,34 @@ def test_a_sweep_goes_on_once_a_full_disk_has_space_again(
     assert 0 < len(before) < 20
     assert [record["status"] for record in bench.sweep(grid, jobs=1, results=tmp_path)] == ["done"] * 20
     assert {id: store.path(id).stat().st_mtime_ns for id in before} == before
+
+
+def test_threads_that_start_processes_leave_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    entered = threading.Event()
+
+    def other() -> None:
+        with warm._outside_the_working_folder():
+            entered.set()
+
+    thread = threading.Thread(target=other)
+    with warm._outside_the_working_folder():
+        thread.start()
+        assert not entered.wait(0.05)  # it takes its turn
+        assert os.environ["PYTHONSAFEPATH"] == "1"
+    thread.join(PATIENCE)
+    assert entered.is_set()
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
+def test_a_channel_lies_in_the_results_folder_where_there_is_no_place_for_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    [record] = bench.run(encoder="phasor", learner="ridge", modulus=7, results=tmp_path)
+    assert record["status"] == "done"
+    with pytest.raises(FileNotFoundError):
+        bench.run(encoder="phasor", learner="ridge", modulus=7, results=None)

@@ -253,6 +253,7 @@ def test_kills_lose_at_most_the_cells_in_flight(tmp_path: Path) -> None:
     told = burst(tmp_path, kills=3, seed=3, longest=4.0)
     assert told.kills == 3
     assert told.lost == told.corrupt == told.twice == 0
+    assert not told.complaints
     assert told.cells == told.done
 
 

@@ -35,11 +35,13 @@ ROOT = Path(__file__).parent.parent
 
 
 TAKEN = [
-    *(("OMP_NUM_THREADS", value) for value in ("1", " 4 ", "4,2", "4, 2", "99999999999")),
+    *(("OMP_NUM_THREADS", value) for value in ("1", " 4 ", "4,2", "4, 2", "999999999")),
     *(("OMP_WAIT_POLICY", value) for value in ("active", "PASSIVE")),
     *(("OMP_PROC_BIND", value) for value in ("true", "close,spread")),
     *(("GOMP_SPINCOUNT", value) for value in ("0", "10k", "infinity")),
     ("OMP_DYNAMIC", "FALSE"),
+    *(("OMP_STACKSIZE", "4M"), ("OMP_PLACES", "cores(2)"), ("OMP_PLACES", "{0:4}:4:4"), ("OMP_SCHEDULE", "dynamic,4")),
+    *(("GOMP_CPU_AFFINITY", "0 3 1-2 4-15:2"), ("OMP_NESTED", "TRUE"), ("OMP_THREAD_LIMIT", "8")),
     ("LOKY_MAX_CPU_COUNT", "3"),
     ("LOKY_MAX_MEMORY_LEAK_SIZE", "1e18"),
     ("JOBLIB_MULTIPROCESSING", "0"),
@@ -58,6 +60,8 @@ REFUSED = [
     ("JOBLIB_START_METHOD", "foo"),
     ("SKLEARN_WORKING_MEMORY", "1GB"),
     ("SOURCE_DATE_EPOCH", "today"),
+    *(("OMP_STACKSIZE", "foo"), ("OMP_PLACES", "foo"), ("OMP_THREAD_LIMIT", "0"), ("OMP_MAX_ACTIVE_LEVELS", "x")),
+    *(("OMP_NESTED", "maybe"), ("OMP_NUM_THREADS", "9" * 20), ("OMP_SCHEDULE", "foo"), ("GOMP_CPU_AFFINITY", "x")),
     *(("PYTORCH_ALLOC_CONF", "junk"), ("PYTORCH_CUDA_ALLOC_CONF", "a:1,b")),
     ("TORCHINDUCTOR_COMPILE_THREADS", "all"),
 ]

@@ -33,6 +33,8 @@ LONGEST_ERROR = 600
 INTERRUPTED = 130
 TWO_COLUMNS = 76
 """From this width on, the meaning of an option is printed beside it."""
+HELPS = "mod97.helps"
+"""Under which a context says whether help is asked for."""
 WHOLE = 1000
 """A number of letters that no sentence has."""
 
@@ -70,11 +72,12 @@ class _Group(click.Group):
     context_class = _Context
 
     def invoke(self, context: click.Context) -> Any:
-        """Check the environment, unless help is asked for, and run a command."""
-        if set(context.args).isdisjoint(context.help_option_names):
-            executors.settle_variables()
-            executors.check_variables()
-        return super().invoke(context)
+        """Run a command."""
+        context.meta[HELPS] = not set(context.args).isdisjoint(context.help_option_names)
+        try:
+            return super().invoke(context)
+        except BrokenPipeError as error:  # click would end in silence; that of the output itself does not come here
+            raise BenchError(described(error)) from error
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by name."""
@@ -86,8 +89,13 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mod97", prog_name="mod97")
-def cli() -> None:
-    """Hold all commands."""
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Check the environment, unless help is asked for; `doctor` shows what is wrong itself."""
+    if not context.meta[HELPS]:
+        executors.settle_variables()
+        if context.invoked_subcommand != doctor.name:
+            executors.check_variables()
 
 
 COMMANDS = (
@@ -103,6 +111,7 @@ for command in COMMANDS:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 all is well, 1 something failed, 2 the request was wrong, 130 interrupted."""
+    executors.own_all_signals()
     code = exit_code(arguments)
     if code == INTERRUPTED:  # a second Ctrl-C would interrupt Python's own exit, with a traceback
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -152,7 +161,7 @@ def _after_output(code: int, settings: dict[str, Any]) -> int:
 def _say_of_output(failed: OSError, code: int, settings: dict[str, Any]) -> int:
     if reader_left(failed):
         return code
-    return _say(f"The output cannot be written: {failed.strerror}. What was computed is kept.", 1, settings)
+    return _say(f"The output cannot be written: {failed.strerror}. What was computed is kept.", code or 1, settings)
 
 
 def _say(message: str, code: int, settings: dict[str, Any]) -> int:

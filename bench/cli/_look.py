@@ -9,7 +9,7 @@ from bench import executors, results, specs, tuning
 from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, results_option
 from bench.cli._print import print_json, print_table
-from bench.errors import StoreError, doctor_command, os_errors_as
+from bench.errors import RequestError, StoreError, doctor_command, os_errors_as
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
@@ -80,8 +80,7 @@ def _examine(folder: str) -> list[tuple[str, str, bool]]:
         *((package, found or "missing", bool(found)) for package, found in environment.versions().items()),
         ("processor", f"{environment.processor()}, {joblib.cpu_count()} cores", True),
         ("thread limits", ", ".join(limits) or "none set; one thread a cell, cells over the cores", True),
-        ("environment variables", ", ".join(executors.told_variables()) or "none set that matter", True),
-        ("accelerator", *_accelerator()),
+        *_variables(),
         (
             "source",
             "not in a repository" if commit is None else f"{commit[:12]}{', with changes' if dirty else ''}",
@@ -89,9 +88,18 @@ def _examine(folder: str) -> list[tuple[str, str, bool]]:
         ),
         ("plugins", "; ".join(faults) or "all available", not faults),
         ("worker processes", *_worker_processes()),
-        *_cache(),
         *_folder(folder),
     ]
+
+
+def _variables() -> list[tuple[str, str, bool]]:
+    """Variables that libraries read; what PyTorch would do with wrong ones is not tried."""
+    told = ", ".join(executors.told_variables()) or "none set that matter"
+    try:
+        executors.check_variables()
+    except RequestError as error:
+        return [("environment variables", f"{error} ({told})", False)]
+    return [("environment variables", told, True), ("accelerator", *_accelerator()), *_cache()]
 
 
 def _worker_processes() -> tuple[str, bool]:

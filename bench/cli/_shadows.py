@@ -10,6 +10,8 @@ from importlib.machinery import PathFinder
 OURS = frozenset({"encoders", "learners"})
 OTHERS = frozenset(
     {
+        *("PIL", "bottleneck", "cloudpickle", "contourpy", "cycler", "dateutil", "fontTools", "kiwisolver", "narwhals"),
+        *("numexpr", "psutil", "pyparsing", "pytz", "six", "tzdata"),
         *("alembic", "click", "cmaes", "colorlog", "filelock", "fsspec", "greenlet", "jinja2", "joblib", "lazy_loader"),
         *("loky", "mako", "markupsafe", "matplotlib", "mpmath", "networkx", "numpy", "optuna", "optuna_dashboard"),
         *("packaging", "pandas", "plotly", "psycopg", "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy", "sympy"),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,10 +36,12 @@ class Watched:
         try:
             yield
         except OSError as error:
-            self.failed = error
-            if not (self.forgiving or reader_left(error)):
+            closed = error.errno == errno.EIO and _is_of_terminal(self.stream)
+            self.failed = BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) if closed else error
+            if reader_left(self.failed):
+                _send_nowhere(self.stream)
+            elif not self.forgiving:
                 raise
-            _send_nowhere(self.stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -80,10 +83,18 @@ def failure_of_output() -> OSError | None:
 
 def _send_nowhere(stream: Any) -> None:
     """Let the rest of a stream end nowhere, as Python flushes it once more when it ends."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _is_of_terminal(stream: Any) -> bool:
+    """Whether a stream is of a terminal; a terminal that is closed is only a device."""
+    try:
+        return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def reader_left(error: OSError) -> bool:
-    """Whether the reader of the output has ended, as in ``… | head``."""
+    """Whether the reader of the output has ended, as in ``… | head``, or the terminal is closed."""
     return error.errno == errno.EPIPE

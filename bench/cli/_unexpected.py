@@ -30,9 +30,28 @@ def described(error: Exception, keep_traceback: bool = True) -> str:
 
     :param keep_traceback: whether the traceback of a bug is kept in a file, which the message names.
     """
+    lacks = isinstance(error, OSError) and error.errno in REMEDIES
+    if (isinstance(error, MemoryError) or lacks or _is_lack_of_memory(error)) and (said := _of_system(error)):
+        return said
+    if users := _file_of_user(error):
+        return users
     if whose := _plugin(error):
         return f"{whose} fails with {_words(error)}. That is a fault of the plugin: its authors can mend it."
     return _of_system(error) or _of_library(error) or _bug(error, keep_traceback)
+
+
+def _file_of_user(error: Exception) -> str | None:
+    """The message about a file that is no Python and was imported in place of a module, or None."""
+    if not isinstance(error, SyntaxError) or not error.filename:
+        return None
+    file = error.filename
+    if not os.path.exists(file) or os.path.basename(os.path.dirname(file)) in OURS or _is_installed(file):
+        return None
+    return f"{file!r} is no Python ({_shortened(str(error.msg))}), and is imported in place of a module: rename it."
+
+
+def _is_installed(file: str) -> bool:
+    return any(f"{os.sep}{folder}{os.sep}" in file for folder in ("site-packages", "dist-packages", "lib-dynload"))
 
 
 def _of_system(error: Exception) -> str | None:

@@ -13,6 +13,7 @@ from .jobs import Result as Result
 from .jobs import WorkUnit as WorkUnit
 from .lifetime import begin_worker as begin_worker
 from .lifetime import graceful as graceful
+from .lifetime import own_all_signals as own_all_signals
 from .memory import keep_freed_memory as keep_freed_memory
 from .models import check_model_path as check_model_path
 from .processes import why_none as why_none

@@ -57,7 +57,16 @@ class Channel:
 
 
 @contextmanager
-def open_channel() -> Iterator[Channel]:
-    """A channel in a temporary folder, which is removed at the end of the block."""
-    with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
+def open_channel(results: str | Path | None = None) -> Iterator[Channel]:
+    """A channel in a temporary folder, which is removed at the end of the block.
+
+    :param results: the results folder, in which it lies where the system has no place for temporary files.
+    """
+    try:
+        place = tempfile.gettempdir()
+    except FileNotFoundError:
+        if results is None:
+            raise
+        place = str(results)
+    with tempfile.TemporaryDirectory(prefix="mod97-", dir=place) as folder:
         yield Channel(folder)

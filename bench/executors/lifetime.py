@@ -17,15 +17,31 @@ ENDING = tuple(sorted(int(number) for number in signal.valid_signals() if number
 """Signals that ask a process to end: of terminals that close, of schedulers of clusters. Those of faults do not ask."""
 
 
+_own_process = threading.Event()
+
+
+def own_all_signals() -> None:
+    """Let `graceful` take all signals of `ENDING`: this process is the command line's, and no library took one before.
+
+    What a caller has set by other means than `signal.signal`, as `faulthandler.register` does, cannot be given back.
+    """
+    _own_process.set()
+
+
+AT_ONCE = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end a process at once when they come again. Others may come twice by themselves: a terminal that closes
+sends SIGHUP, and so does its shell."""
+
+
 def _handled() -> list[int]:
-    """The signals of `ENDING` but those that the caller handles or ignores, as ``nohup`` does."""
-    always = (signal.SIGINT, signal.SIGTERM)
-    return [number for number in ENDING if number in always or signal.getsignal(number) == signal.SIG_DFL]
+    """Ctrl-C and SIGTERM; of the command line the others as well, but for those that it was told to ignore (nohup)."""
+    others = [one for one in ENDING if signal.getsignal(one) == signal.SIG_DFL] if _own_process.is_set() else []
+    return [*AT_ONCE, *(number for number in others if number not in AT_ONCE)]
 
 
 @contextmanager
 def graceful(request_stop: Callable[[], None]) -> Iterator[None]:
-    """Request a stop on the first signal and end at once on the same one again.
+    """Request a stop on the first signal; Ctrl-C and SIGTERM end at once when they come again.
 
     Python handles signals in the main thread only.
 
@@ -38,7 +54,8 @@ def graceful(request_stop: Callable[[], None]) -> Iterator[None]:
 
     def handle(number: int, frame: Any) -> None:
         request_stop()
-        signal.signal(number, previous[number])
+        if number in AT_ONCE:  # a job of a shell may ignore it
+            signal.signal(number, signal.SIG_DFL if previous[number] == signal.SIG_IGN else previous[number])
         with suppress(OSError):  # the terminal may be closed
             os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
 
@@ -91,7 +108,7 @@ def begin_worker(owner: int) -> None:
             time.sleep(1.0)
         os._exit(0)
 
-    for number in _handled():  # not SIG_IGN, which compilers that a worker starts would inherit
+    for number in ENDING:  # not SIG_IGN, which compilers that a worker starts would inherit
         signal.signal(number, lambda *_: None)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_SETMASK, [])

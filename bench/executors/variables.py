@@ -31,6 +31,10 @@ def _matching(words: str, pattern: str) -> Rule:
     return Rule(words, lambda text: re.fullmatch(pattern, text.strip(), re.IGNORECASE) is not None)
 
 
+POSITIVE = r"0*[1-9]\d{0,8}"
+CORES = r"\d{1,6}(-\d{1,6}(:\d{1,6})?)?"
+BOOLEAN = _matching("true or false", "true|false")
+NATURAL = _matching("an integer ≥ 0", r"\d{1,9}")
 COUNT = _matching("an integer ≥ 1", r"\+?0*[1-9]\d{0,8}")
 INTEGER = _matching("an integer", r"[-+]?\d{1,18}")
 NUMBER = Rule("a number", _is_number)
@@ -38,7 +42,21 @@ PAIRS = _matching("NAME:VALUE, or several with commas", r"\w+:(\[[^\]]*\]|[^,\[\
 BINDING = r"(master|primary|close|spread)(,(master|primary|close|spread))*"
 
 RULES = {
-    "OMP_NUM_THREADS": _matching("an integer ≥ 1, or several with commas", r"0*[1-9]\d*(\s*,\s*0*[1-9]\d*)*"),
+    "GOMP_CPU_AFFINITY": _matching("numbers of cores, as 0 2-7 8-14:2", rf"{CORES}([\s,]+{CORES})*"),
+    "OMP_CANCELLATION": BOOLEAN,
+    "OMP_DEFAULT_DEVICE": NATURAL,
+    "OMP_MAX_ACTIVE_LEVELS": NATURAL,
+    "OMP_NESTED": BOOLEAN,
+    "OMP_NUM_THREADS": _matching("an integer ≥ 1, or several with commas", rf"{POSITIVE}(\s*,\s*{POSITIVE})*"),
+    "OMP_PLACES": _matching(
+        "threads, cores, sockets, or a list in braces",
+        r"(threads|cores|sockets|ll_caches|numa_domains)(\s*\(\d+\))?|!?\{[-\d\s,:!{}]*",
+    ),
+    "OMP_SCHEDULE": _matching(
+        "static, dynamic, guided or auto", r"((non)?monotonic\s*:\s*)?(static|dynamic|guided|auto)(\s*,\s*\d{1,9})?"
+    ),
+    "OMP_STACKSIZE": _matching("a size, as 4M", r"\d{1,9}\s*[bkmg]?"),
+    "OMP_THREAD_LIMIT": COUNT,
     "OMP_WAIT_POLICY": _matching("active or passive", "active|passive"),
     "OMP_PROC_BIND": _matching(
         "true, false, or master, primary, close and spread with commas", f"true|false|{BINDING}"

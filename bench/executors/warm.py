@@ -17,6 +17,7 @@ from bench.executors.gpus import NO_LEAK_RESTART, isolated_environment, likely_d
 from bench.executors.lifetime import begin_worker, ignored_by_children
 from bench.executors.processes import why_none
 
+_changing_variables = threading.Lock()
 _started: dict[str, Any] = {}
 
 
@@ -37,14 +38,15 @@ def _outside_the_working_folder() -> Iterator[None]:
 
     A worker then takes over the path of the main process.
     """
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["PYTHONSAFEPATH"]
-        if before is not None:
-            os.environ["PYTHONSAFEPATH"] = before
+    with _changing_variables:
+        before = os.environ.get("PYTHONSAFEPATH")
+        os.environ["PYTHONSAFEPATH"] = "1"
+        try:
+            yield
+        finally:
+            del os.environ["PYTHONSAFEPATH"]
+            if before is not None:
+                os.environ["PYTHONSAFEPATH"] = before
 
 
 def start(device: str) -> None:

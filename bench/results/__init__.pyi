@@ -23,6 +23,7 @@ from .faults import tell_set_aside as tell_set_aside
 from .faults import told_of_faults as told_of_faults
 from .files import check_output as check_output
 from .files import free_aside as free_aside
+from .files import read_regular as read_regular
 from .files import set_aside as set_aside
 from .leases import Activity as Activity
 from .leases import Lease as Lease

@@ -35,6 +35,12 @@ _USUAL = get_type_hints(Curve).keys()
 _NESTED = {key: kind for key, kind in get_type_hints(Record).items() if is_typeddict(kind)}
 
 
+def is_newer(record: Any) -> bool:
+    """Whether a record was written by a later version, which this one cannot read: it is not damaged."""
+    schema = record.get("schema") if isinstance(record, dict) else None
+    return type(schema) is int and schema > max(READ)
+
+
 def fault_of_record(record: Any, id: str) -> str | None:
     """What is wrong with the content of a record's file; None where nothing is."""
     if not isinstance(record, dict):

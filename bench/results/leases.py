@@ -65,7 +65,11 @@ class Lease:
             self.folder.mkdir(exist_ok=True)
             self.path.touch()
             self._held = ExitStack()
-            self._held.enter_context(shared(self.path))
+            try:
+                self._held.enter_context(shared(self.path))
+            except OSError:
+                self.path.unlink(missing_ok=True)
+                raise
         self._since, self._published = time.time(), -math.inf
 
     def take(self, ids: Iterable[str]) -> set[str]:

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, SoftFileLease, SoftFileLock, Timeout, lock_descriptor
+from filelock import BaseFileLock, FileLock, SoftFileLease, SoftFileLock, Timeout, lock_descriptor
+
+from bench.errors import notify
 
 try:
     import fcntl
@@ -23,10 +25,14 @@ except ImportError:  # not on Windows
 
 INTERVAL = 0.002
 """Seconds between two attempts to take a lock."""
+LONG = 5.0
+"""Seconds after which the user is told what is waited for."""
 SILENT = 60.0
 """Seconds without a sign of its owner, seen by who waits, after which a lock without flock is free."""
 
-_REFUSALS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_REFUSALS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EPERM}
+_with_flock: dict[Path, bool] = {}
+"""Whether the files of a folder can be locked, as was found when this process first met a lock there."""
 _waiting_for: dict[Path, SoftFileLease] = {}
 """Locks that another process held when this one last looked: each knows since when it has seen no sign of the owner."""
 
@@ -38,16 +44,38 @@ def exclusive(path: Path, wait: bool = True) -> Iterator[None]:
     :param wait: for other processes; otherwise `filelock.Timeout` is raised.
     :raises OSError: on entry, where the file cannot be opened.
     """
-    timeout = -1 if wait else 0
     with ExitStack() as stack:
         try:
-            require_locks(not issubclass(FileLock, SoftFileLock))
-            stack.enter_context(FileLock(path, timeout, poll_interval=INTERVAL, fallback_to_soft=False))
+            require_locks(_has_flock(path.parent))
+            _take(stack, FileLock(path, poll_interval=INTERVAL, fallback_to_soft=False), wait)
         except OSError as error:
             if not is_refused(error):
                 raise
-            stack.enter_context(without_flock(path, timeout))
+            _take(stack, without_flock(path), wait)
         yield
+
+
+def _take(stack: ExitStack, lock: BaseFileLock, wait: bool) -> None:
+    """Take a lock for a block; where another process holds it for long, the user is told."""
+    try:
+        stack.enter_context(lock.acquire(timeout=LONG if wait else 0))
+    except Timeout:
+        if not wait:
+            raise
+        notify(f"Waiting for another process that has locked {lock.lock_file!r}; it may be suspended.")
+        stack.enter_context(lock.acquire(timeout=-1))
+
+
+def _has_flock(folder: Path) -> bool:
+    """Whether the files of a folder can be locked. Some file systems answer as if another process held any lock."""
+    if folder not in _with_flock:
+        try:
+            require_locks(not issubclass(FileLock, SoftFileLock))
+            with tempfile.NamedTemporaryFile(dir=folder) as file:
+                _with_flock[folder] = lock_descriptor(file.fileno(), blocking=False)
+        except OSError as error:
+            _with_flock[folder] = not is_refused(error)
+    return _with_flock[folder]
 
 
 @contextmanager
@@ -59,7 +87,7 @@ def shared(path: Path) -> Iterator[None]:
     with ExitStack() as stack:
         file = stack.enter_context(path.open("r"))
         try:
-            require_locks(fcntl is not None)
+            require_locks(fcntl is not None and _has_flock(path.parent))
             fcntl.flock(file, fcntl.LOCK_SH)
         except OSError as error:
             if not is_refused(error):
@@ -78,7 +106,7 @@ def is_locked(path: Path) -> bool:
     except OSError:
         return True
     try:
-        if not lock_descriptor(descriptor, blocking=False):
+        if not lock_descriptor(descriptor, blocking=False) and _has_flock(path.parent):
             return True
     except OSError as error:
         if not is_refused(error):
@@ -109,15 +137,9 @@ def kind_of_locks(folder: Path) -> str:
 
     :raises OSError: where no file can be made in it.
     """
-    with tempfile.NamedTemporaryFile(dir=folder) as file:
-        try:
-            require_locks(not issubclass(FileLock, SoftFileLock))
-            lock_descriptor(file.fileno(), blocking=False)
-        except OSError as error:
-            if not is_refused(error):
-                raise
-            return f"files with owner and sign of life, as the file system has none ({error.strerror})"
-    return "of the file system"
+    with tempfile.NamedTemporaryFile(dir=folder):
+        pass
+    return "of the file system" if _has_flock(folder) else "files with owner and sign of life: the file system has none"
 
 
 def is_refused(error: OSError) -> bool:
@@ -139,7 +161,9 @@ def _opened(path: Path) -> int:
     """A descriptor of a file: to write, as some file systems want it for an exclusive lock, or only to read."""
     try:
         return os.open(path, os.O_RDWR)
-    except PermissionError:
+    except FileNotFoundError:
+        raise
+    except OSError:  # of another user, or of a file system that is mounted read-only
         return os.open(path, os.O_RDONLY)
 
 
@@ -151,6 +175,6 @@ def _is_held(path: Path) -> bool:
     try:
         with lock:
             _waiting_for.pop(path, None)
-    except Timeout:
+    except OSError:  # Timeout is one
         return True
     return False

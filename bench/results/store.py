@@ -16,7 +16,7 @@ from zipfile import is_zipfile
 
 from bench.errors import DamagedError, FolderError, StoreError, os_errors_as
 from bench.results.checkpoints import Checkpoints, KeptStates, State
-from bench.results.faults import fault_of_record
+from bench.results.faults import fault_of_record, is_newer
 from bench.results.files import Staged, read_regular, set_aside, stage
 from bench.results.locks import exclusive
 from bench.results.record import Record, goes_further
@@ -127,6 +127,9 @@ class Store(RecordSource):
             said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             why = f"it is no JSON document ({said})"
             raise DamagedError("record", path, why) from error
+        if is_newer(record):
+            schema = f"its schema is {record['schema']}"
+            raise StoreError(f"The record {str(path)!r} was written by a newer version of mod97 ({schema}).")
         fault = fault_of_record(record, id)
         if fault:
             raise DamagedError("record", path, fault)

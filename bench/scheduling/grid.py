@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from bench.errors import RequestError, one_of
+from bench.results import read_regular
 from bench.specs import (
     Request,
     did_you_mean,
@@ -94,17 +95,21 @@ def read(path: str | Path) -> Grid:
     :raises RequestError: if the file cannot be read, or does not hold a grid.
     """
     try:
-        document = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        document = yaml.load(read_regular(Path(path), empty=b"").decode("utf-8-sig"), Loader=_Loader)
     except OSError as error:
         raise RequestError(f"The grid {str(path)!r} cannot be read: {error.strerror}.") from error
     except RecursionError as error:
         raise RequestError(f"The grid {str(path)!r} is nested too deeply.") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:  # of values with wrong tags
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         what = getattr(error, "problem", None) or str(error)
         raise RequestError(f"The grid {str(path)!r} is no YAML document{line}: {what}.") from error
     return Grid.of({} if document is None else document, Path(path).name)
+
+
+MERGED = "tag:yaml.org,2002:merge"
+"""The key ``<<``, which takes over the keys of another mapping."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -117,10 +122,11 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key_node, deep=deep) for key_node, _ in node.value]
+        own = [key_node for key_node, _ in node.value if key_node.tag != MERGED]
+        keys = [self.construct_object(key_node, deep=deep) for key_node in own]
         for number, key in enumerate(keys):
             if key in keys[:number]:
-                mark = node.value[number][0].start_mark
+                mark = own[number].start_mark
                 raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", mark)
         return super().construct_mapping(node, deep)
 

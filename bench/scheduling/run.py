@@ -154,7 +154,7 @@ def execute(
     if store is not None:
         with store.locked():  # an error comes before anything is trained
             pass
-    with open_channel() as channel, ExitStack() as stack:
+    with open_channel(planned.results) as channel, ExitStack() as stack:
         channel.results = planned.results
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
         queue = CellQueue(planned, lease, jobs, model)

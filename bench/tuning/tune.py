@@ -129,7 +129,7 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, executor: type[Executo
             plan = stopping.settle_rule(plan, study, reporter.report)
         if stored := _count_over(study):  # trials in work are those of other or dead processes
             reporter.report(f"{many(stored, 'trial')} of the study {plan.study!r} are stored already")
-        with open_channel() as on:
+        with open_channel(plan.results) as on:
             rounds = Rounds(
                 plan,
                 study,
@@ -220,9 +220,7 @@ def _without_winner(plan: StudyPlan, trials: Sequence[optuna.trial.FrozenTrial])
         return f"No trial of the study {plan.study!r} has a value: {why}"
     others = f", and the others have no value ({why})" if why else ""
     found = f"Of the study {plan.study!r} {many(diverged, 'trial')} diverged with every seed{others}"
-    return (
-        f"{found}: there is no winner, and the vault stays closed. A search space of smaller steps may help: --range."
-    )
+    return f"{found}: there is no winner, and the vault stays closed. A `space` of smaller steps may help."
 
 
 def _page(plan: StudyPlan, study: optuna.Study, best: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -55,10 +55,11 @@ def _wanted() -> Iterator[Path]:
     if base.is_absolute():
         yield base / "mod97"
     with suppress(RuntimeError):
-        yield Path.home() / ".cache" / "mod97"
-    for place in (tempfile.gettempdir(), *TEMPORARY):
+        if (home := Path.home()).is_absolute():
+            yield home / ".cache" / "mod97"
+    for place in (None, *TEMPORARY):
         with suppress(OSError):
-            yield _private(Path(place))
+            yield _private(Path(tempfile.gettempdir() if place is None else place))
 
 
 def _private(place: Path) -> Path:

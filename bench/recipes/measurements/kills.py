@@ -57,6 +57,9 @@ TWICE = 0.2
 """The share of signals that are followed by the same one after a moment."""
 MOMENT = 0.3
 """Seconds until then at most."""
+INTERRUPTED = 130
+MOST_IN_VAIN = 20
+"""Commands in a row that may end with an error before it is taken for one of the commands, not of the kills."""
 SAID_EVERY = 10
 """Kills from one line of progress to the next."""
 
@@ -70,6 +73,7 @@ class Counts:
     :param twice: records of done cells that were written again, and trials whose values changed.
     :param cells, done: of the last folder, all cells and those that are done in the end.
     :param sent: signals by command, target and name.
+    :param complaints: commands that nobody had sent a signal to and that ended with a traceback, a bug, or a refusal.
     """
 
     kills: int = 0
@@ -80,6 +84,7 @@ class Counts:
     cells: int = 0
     done: int = 0
     sent: dict[str, int] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
 
 
 class Watch:
@@ -133,29 +138,46 @@ class Commands:
     :param longest: seconds that each lives at most, once it is started, before it gets a signal.
     """
 
-    def __init__(self, folder: Path, jobs: int, draw: random.Random, longest: float) -> None:
-        self.folder, self.jobs, self.draw, self.longest = folder, jobs, draw, longest
+    def __init__(self, folder: Path, jobs: int, draw: random.Random, longest: float, counts: Counts) -> None:
+        self.folder, self.jobs, self.draw, self.longest, self.counts = folder, jobs, draw, longest, counts
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.until: dict[str, float] = {}
         self.over: set[str] = set()
+        self.touched: set[str] = set()
+        self.in_vain = 0
 
     def start(self) -> None:
         """Start each command that neither runs nor has ended well."""
         for name, process in list(self.running.items()):
             if process.poll() is not None:
                 del self.running[name]
-                if process.returncode == 0:
-                    self.over.add(name)
+                self._judge(name, process.returncode)
         for name in COMMANDS.keys() - self.running.keys() - self.over:
             options = ["--results", str(self.folder), "--jobs", str(self.jobs), "--quiet"]
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", "bench", *COMMANDS[name], *options],
                 cwd=self.folder.parent,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=self._errors_of(name).open("wb"),
                 start_new_session=True,
             )
             self.until[name] = time.monotonic() + self.draw.uniform(0.5, self.longest)
+
+    def _errors_of(self, name: str) -> Path:
+        return self.folder.with_name(f"{self.folder.name}-{name}.err")
+
+    def _judge(self, name: str, code: int) -> None:
+        """A command that has ended: well, by a signal, or because a cell of its or of another process was killed."""
+        said = self._errors_of(name).read_text(errors="replace").strip()
+        alone, self.touched = name not in self.touched, self.touched - {name}
+        if code == 0:
+            self.over.add(name)
+            self.in_vain = 0
+        elif "is a bug" in said or (alone and (code not in (1, INTERRUPTED) or "Traceback" in said)):
+            self.counts.complaints.append(f"{name} ended with {code}: {said[-500:]}")
+        self.in_vain += int(alone and code != 0)
+        if self.in_vain > MOST_IN_VAIN:
+            raise RuntimeError(f"{name} ends by itself again and again, the last time with {code}: {said[-500:]}")
 
     def send(self) -> str | None:
         """Send a signal to the command whose time is up next, then; returns a description, or None if it has ended."""
@@ -164,6 +186,7 @@ class Commands:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, self.until[name] - time.monotonic()))
             return None
+        self.touched.add(name)
         self.until[name] += draw.uniform(0.5, self.longest)  # a worker's signal, or one that is obeyed later
         for last in (False, True) if draw.random() < TWICE else (True,):
             with suppress(ProcessLookupError):
@@ -197,7 +220,7 @@ def _drawn(draw: random.Random, weights: dict[str, int]) -> str:
 
 
 def _children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
     return sorted(map(int, found.stdout.split()))
 
 
@@ -218,7 +241,7 @@ def burst(
     """
     draw, counts = random.Random(seed), Counts()
     (base / "grid.json").write_text(json.dumps(GRID))  # JSON is YAML
-    commands = Commands(base / "results-1", jobs, draw, longest)
+    commands = Commands(base / "results-1", jobs, draw, longest, counts)
     watch = Watch(commands.folder, counts)
     try:
         while counts.kills < kills:
@@ -226,7 +249,7 @@ def burst(
             if not commands.running:
                 watch.look()
                 counts.folders += 1
-                commands = Commands(base / f"results-{counts.folders}", jobs, draw, longest)
+                commands = Commands(base / f"results-{counts.folders}", jobs, draw, longest, counts)
                 watch = Watch(commands.folder, counts)
                 continue
             sent = commands.send()
@@ -236,7 +259,7 @@ def burst(
             counts.sent[sent] = counts.sent.get(sent, 0) + 1
             watch.look()
             if counts.kills % SAID_EVERY == 0:
-                found = f"{counts.lost} lost, {counts.corrupt} corrupt, {counts.twice} twice"
+                found = f"{counts.lost} lost, {counts.corrupt} corrupt, {counts.twice} twice, {len(counts.complaints)} complaints"
                 say(f"{counts.kills:,} of {kills:,} kills, folder {counts.folders}: {found}")
         commands.end()
     finally:
@@ -263,7 +286,8 @@ def main(kills: int, seed: int, longest: float, jobs: int) -> None:
     with tempfile.TemporaryDirectory(prefix="mod97-") as folder:
         counts = burst(Path(folder), kills, seed, longest, jobs, timed())
     print(json.dumps({**asdict(counts), "seconds": round(time.monotonic() - start)}))
-    sys.exit(1 if counts.lost or counts.corrupt or counts.twice or counts.done != counts.cells else 0)
+    bad = counts.lost or counts.corrupt or counts.twice or counts.complaints or counts.done != counts.cells
+    sys.exit(1 if bad else 0)
 
 
 if __name__ == "__main__":
