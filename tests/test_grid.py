@@ -1,5 +1,6 @@
 """Grids: what is written is what is asked for, and what is wrong is said in one line."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_bad_grids_get_one_line(document: Any, message: str) -> None:
         ("a: 1\na: 2\n", "line 2: 'a' stands there twice"),
         ("\x00", "is no YAML document"),
         ("encoder: onehot\n" + "\x00" * 20, "is no YAML document"),
-        ("[" * 20_000, "is no YAML document: .*recursion"),
+        ("[" * 20_000, "is nested too deeply"),
     ],
 )
 def test_files_that_are_no_yaml(tmp_path: Path, text: str, message: str) -> None:
@@ -136,7 +137,7 @@ def test_a_grid_of_another_encoding_or_in_place_of_a_folder_is_refused(tmp_path:
     (tmp_path / "g.yaml").write_bytes("encoder: größe".encode("latin-1"))
     with pytest.raises(RequestError, match=r"is no YAML document: .*utf-8"):
         read(tmp_path / "g.yaml")
-    with pytest.raises(RequestError, match="cannot be read: Is a directory"):
+    with pytest.raises(RequestError, match="it is a folder"):
         read(tmp_path)
 
 
@@ -154,3 +155,24 @@ def test_a_parameter_without_its_owner_is_offered_with_it() -> None:
         bench.plan(encoder="onehot", learner="ridge", train_fraction=30)
     with pytest.raises(RequestError, match=r"got 20: did you mean 0.2\?"):
         resolve(encoder="onehot", learner="ridge", vault={"fraction": 20})
+
+
+@pytest.mark.parametrize("value", ["!!bool foo", '!!int ""', '!!float ""', "!!timestamp x", "!!binary é"])
+def test_a_value_with_a_wrong_tag_is_named_as_no_yaml(tmp_path: Path, value: str) -> None:
+    (tmp_path / "g.yaml").write_text(f"encoder: onehot\nlearner: ridge\nmodulus: {value}\n", encoding="utf-8")
+    with pytest.raises(RequestError, match=r"g.yaml' is no YAML document"):
+        read(tmp_path / "g.yaml")
+
+
+def test_a_mapping_may_take_over_the_keys_of_another(tmp_path: Path) -> None:
+    lines = "encoder: onehot", "learner:", "- ridge: &b {alpha: [0.1]}", "- ridge: {<<: *b, alpha: [0.2]}"
+    (tmp_path / "g.yaml").write_text("\n".join(lines))
+    found = bench.plan_sweep(tmp_path / "g.yaml", results=None)
+    assert sorted(found.spec(index).learner["alpha"] for index in range(len(found))) == [0.1, 0.2]
+
+
+def test_a_grid_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    """Reading a named pipe would wait for ever."""
+    os.mkfifo(tmp_path / "g.yaml")
+    with pytest.raises(RequestError, match="it is no file"):
+        read(tmp_path / "g.yaml")

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.errors import FolderError, RequestError, StoreError
+import bench
+from bench.errors import DamagedError, FolderError, RequestError, StoreError
+from bench.results.check import check_contents
 from bench.results.faults import fault_of_record
 from bench.results.store import Store
 
@@ -59,7 +61,7 @@ def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> Non
         (b"[]", "it is no record"),
         (b'{"schema": 1}', "it lacks id"),
         (json.dumps(record("f" * 16)).encode(), "it says that it is"),
-        (json.dumps(record(schema=99)).encode(), "its schema is 99, this version reads 1"),
+        (json.dumps(record(schema=0)).encode(), "its schema is 0, this version reads 1"),
         (json.dumps(record(status="running")).encode(), "its status is 'running'"),
         (json.dumps(record(final={})).encode(), "its final lacks step"),
         (json.dumps(record(curve=None)).encode(), "its curve lacks step"),
@@ -373,3 +375,24 @@ def test_a_damaged_checkpoint_counts_as_none(tmp_path: Path, damage: bytes) -> N
         path.write_bytes(content)
         found = store.checkpoints.read(ID, 3)
         assert not found  # an archive may be whole and empty
+
+
+def test_a_record_of_a_newer_version_is_not_damaged(tmp_path: Path) -> None:
+    """It is neither set aside nor written over, and other cells go on."""
+    grid = {"encoder": ["onehot", "phasor"], "learner": "ridge", "modulus": 7}
+    first, second = bench.sweep(grid, jobs=1, results=tmp_path)
+    store = Store(tmp_path)
+    newer = {**first, "schema": 99}
+    store.path(first["id"]).write_text(json.dumps(newer))
+    with pytest.raises(StoreError, match="was written by a newer version of mod97") as raised:
+        store.read(first["id"])
+    assert not isinstance(raised.value, DamagedError)
+    records = iter(bench.sweep(grid, jobs=1, results=tmp_path))
+    assert next(records) == second
+    with pytest.raises(StoreError, match="newer version"):
+        next(records)
+    assert json.loads(store.path(first["id"]).read_text()) == newer
+    assert store.read(second["id"]) == second
+    doctor = check_contents(tmp_path, mend=True)
+    assert json.loads(store.path(first["id"]).read_text()) == newer
+    assert not next(one for one in doctor if one.check == "records").ok

@@ -17,6 +17,7 @@ import torch
 
 import bench.cli._status
 from bench.cli._options import parse_value
+from bench.cli._unexpected import described
 from bench.errors import RequestError
 from bench.specs import registry
 from bench.specs.registry import Listing
@@ -198,3 +199,30 @@ def test_a_number_beyond_all_floats_is_refused() -> None:
     with pytest.raises(RequestError, match="`seconds` must be a number"):
         bench.plan(encoder="onehot", learner="mlp", seconds=10**400, results=None)
     assert sys.get_int_max_str_digits() == 4300
+
+
+def test_what_the_system_lacks_is_no_fault_of_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.cli._unexpected._plugin", lambda error: "The learner 'theirs' from mine 1.0")
+    assert described(MemoryError()).startswith("There is not enough memory")
+    assert described(OSError(errno.ENOSPC, "No space left on device")).startswith("The system refuses: No space left")
+    assert "a fault of the plugin" in described(ValueError("wrong"))
+
+
+def test_a_file_of_the_user_that_is_no_python_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pytz.py").write_text("def\n")
+    with pytest.raises(SyntaxError) as raised:
+        compile((tmp_path / "pytz.py").read_text(), str(tmp_path / "pytz.py"), "exec")
+    said = described(raised.value)
+    assert said.startswith(f"{str(tmp_path / 'pytz.py')!r} is no Python")
+    assert "bug" not in said
+
+
+def test_a_pipe_that_breaks_elsewhere_is_told(
+    monkeypatch: pytest.MonkeyPatch, command: Callable[..., Finished]
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("bench.specs.checked_listings", broken)
+    done = command("list")
+    assert (done.code, done.error) == (1, "The system refuses: Broken pipe.")

@@ -99,7 +99,7 @@ def stage(path: Path, write: Callable[[BinaryIO], object]) -> Staged:
 def read_regular(path: Path, empty: bytes | None = None) -> bytes:
     """The content of a file.
 
-    :param empty: what to return of one that is empty or holds NULs alone; None makes that an error.
+    :param empty: what to return of one that is empty; None makes that an error.
     :raises FileNotFoundError: where there is none.
     :raises OSError: where it cannot be read.
     :raises ValueError: where it is no file, but a folder or a link that leads nowhere, or holds nothing; its message
@@ -114,7 +114,7 @@ def read_regular(path: Path, empty: bytes | None = None) -> bytes:
         raise
     content = path.read_bytes()
     if not content.strip(b"\0"):
-        if empty is not None:
+        if not content and empty is not None:
             return empty
         raise ValueError("it holds NULs alone, as after a power cut" if content else "it is empty")
     return content

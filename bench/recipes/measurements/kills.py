@@ -259,8 +259,9 @@ def burst(
             counts.sent[sent] = counts.sent.get(sent, 0) + 1
             watch.look()
             if counts.kills % SAID_EVERY == 0:
-                found = f"{counts.lost} lost, {counts.corrupt} corrupt, {counts.twice} twice, {len(counts.complaints)} complaints"
-                say(f"{counts.kills:,} of {kills:,} kills, folder {counts.folders}: {found}")
+                found = f"{counts.lost} lost, {counts.corrupt} corrupt, {counts.twice} twice"
+                complaints = f"{len(counts.complaints)} complaints"
+                say(f"{counts.kills:,} of {kills:,} kills, folder {counts.folders}: {found}, {complaints}")
         commands.end()
     finally:
         commands.kill()
