@@ -156,10 +156,18 @@ def test_a_closed_terminal_keeps_what_a_sweep_has_done(tmp_path: Path) -> None:
     """All of its processes get a signal: each cell has a record to go on from, and nobody complains."""
     options = ["--encoder", "onehot", "--learner", "mlp", "--modulus", "31", "--steps", "1000000", "--seeds", "2"]
     command = [sys.executable, "-m", "bench", "sweep", *options, "--jobs", "2", "--results", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        wait_until(lambda: "seed 0: step" in told(tmp_path) and "seed 1: step" in told(tmp_path))
-        os.killpg(process.pid, signal.SIGHUP)
-        _, said = process.communicate(timeout=PATIENCE)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a suite that nohup has started ignores it
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with process:
+        try:
+            wait_until(lambda: "seed 0: step" in told(tmp_path) and "seed 1: step" in told(tmp_path))
+            os.killpg(process.pid, signal.SIGHUP)
+            _, said = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in said
     records = [Store(tmp_path).read(id) for id in Store(tmp_path).ids()]
