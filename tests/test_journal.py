@@ -194,6 +194,55 @@ def test_a_study_that_has_lost_its_beginning_keeps_its_direction(tmp_path: Path,
     assert directions == {"damaged-0": ["MAXIMIZE"], "two": ["MINIMIZE", "MAXIMIZE"], "three": ["MINIMIZE"]}
 
 
+@pytest.mark.parametrize("gone", [1, 2, 3, 20])
+def test_a_journal_without_its_first_lines_is_refused_and_mended(
+    tmp_path: Path, journals: list[bytes], command: Callable[..., Finished], gone: int
+) -> None:
+    """Optuna takes no notice of lines about what nobody has made: it would begin anew in silence."""
+    path, lines = tmp_path / "studies.journal", split(journals[1])
+    before, owner = trials_of(journals[1], tmp_path / "whole"), owners(lines)
+    path.write_bytes(b"".join(lines[gone:]))
+    for reading in (False, True):
+        with pytest.raises(RequestError, match=r"line \d+ of .* \(it names (study|trial) \d, which no line before"):
+            open_storage(default_url(tmp_path), reading)
+    done = command("doctor", "--results", tmp_path, "--mend", "--json")
+    [row] = [row for row in done.json["checks"] if row["check"] == "journal studies.journal"]
+    assert "Lost: line 1 (lines before it are gone): the beginning of a study" in row["found"]
+    after = {trial._trial_id: trial for trial in trials_of(path.read_bytes(), tmp_path).values()}
+    untouched = {trial._trial_id for trial in before.values()} - {*owner[:gone]}
+    assert {trial._trial_id for trial in before.values()} == {*after}
+    for id, trial in ((trial._trial_id, trial) for trial in before.values() if trial._trial_id in untouched):
+        assert (after[id].params, after[id].values, after[id].state) == (trial.params, trial.values, trial.state)
+
+
+def test_the_frozen_journal_without_its_first_line_keeps_its_trials(tmp_path: Path, journals: list[bytes]) -> None:
+    before = [*trials_of(journals[0], tmp_path / "before").values()]
+    lines = split(journals[0])[1:]
+    assert [fault.why for fault in faults_of(lines)] == ["it names study 0, which no line before it has made"]
+    content, [loss] = mended(lines)
+    assert loss.startswith("line 1 (lines before it are gone): the beginning of a study")
+    assert [*trials_of(content, tmp_path / "after").values()] == before
+
+
+def test_a_line_that_creates_a_trial_may_be_gone(journals: list[bytes]) -> None:
+    lines = split(journals[1])
+    place = max(i for i, line in enumerate(lines) if json.loads(line)["op_code"] == 4)
+    rest = [*lines[:place], *lines[place + 1 :]]
+    [fault] = faults_of(rest)
+    content, [loss] = mended(rest)
+    assert loss.startswith(f"line {fault.number:,} (lines before it are gone): the beginning of trial")
+    assert [*faults_of(split(content))] == []
+    rest[-1] = b'{"op_code":8,"worker_id":"a","trial_id":123456789,"user_attr":{}}\n'
+    assert mended(rest)[1][-1].endswith("(it names what no line before it has made): it is left out")
+
+
+def test_a_number_in_a_damaged_line_may_be_long(journals: list[bytes]) -> None:
+    lines = split(journals[1])
+    for key in ("study_id", "trial_id"):
+        lines[10] = b'{"op_code":5,"worker_id":"a","' + key.encode() + b'":' + b"7" * 5000 + b',"x\n'
+        assert [*faults_of(split(mended(lines)[0]))] == []
+
+
 ENDS = {
     "NULs": bytes(4096),
     "half a line": b'{"op_code":5,"worker_id":"a","tri',
