@@ -44,6 +44,8 @@ def exclusive(path: Path, wait: bool = True) -> Iterator[None]:
             require_locks(not issubclass(FileLock, SoftFileLock))
             stack.enter_context(FileLock(path, timeout, poll_interval=INTERVAL, fallback_to_soft=False))
         except OSError as error:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{str(path)!r}: {os.strerror(errno.EISDIR)}") from error
             if not is_refused(error):
                 raise
             stack.enter_context(without_flock(path, timeout))
