@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bench.errors import Notice, RequestError
 from bench.results.leases import Lease
 from bench.tuning.pictured import pictured_studies
+from bench.tuning.storage.journal import JournalLock
 from bench.tuning.storage.lines import faults_of, split
 from bench.tuning.storage.mending import mended
 from bench.tuning.storage.open import default_url, open_storage
@@ -309,6 +310,47 @@ def test_what_is_no_journal_is_not_mended(tmp_path: Path, command: Callable[...,
     (tmp_path / "notes.journal").write_text("Dear journal,\n")
     assert command("doctor", "--results", tmp_path, "--mend").code == 0
     assert (tmp_path / "notes.journal").read_text() == "Dear journal,\n"
+
+
+@pytest.mark.parametrize("content", [b"Dear journal,\n", "{}\n".encode("utf-16")], ids=["text", "UTF-16"])
+def test_what_has_the_name_of_our_journal_and_is_none_is_renamed(
+    tmp_path: Path, command: Callable[..., Finished], content: bytes
+) -> None:
+    (tmp_path / "studies.journal").write_bytes(content)
+    done = command("doctor", "--results", tmp_path, "--mend", "--json")
+    [row] = [row for row in done.json["checks"] if row["check"] == "journal studies.journal"]
+    assert row["found"] == "it is no journal: no line can be read; renamed to studies.journal.aside-0"
+    assert (tmp_path / "studies.journal.aside-0").read_bytes() == content
+    assert not (tmp_path / "studies.journal").exists()
+
+
+def test_few_of_many_losses_are_told_and_all_listed(
+    tmp_path: Path, journals: list[bytes], command: Callable[..., Finished]
+) -> None:
+    lines = split(journals[0])
+    lines[10:30] = [b"junk\n"] * 20
+    (tmp_path / "studies.journal").write_bytes(b"".join(lines))
+    done = command("doctor", "--results", tmp_path, "--mend", "--json")
+    assert "a copy is kept as studies.journal.aside-0" in done.err  # before it is written
+    [row] = [row for row in done.json["checks"] if row["check"] == "journal studies.journal"]
+    assert row["found"].count("junk") == 3
+    assert row["found"].endswith("… (20 places in all)")
+    assert len(row["files"]) == 20
+
+
+def test_a_line_that_is_being_written_is_no_fault(
+    tmp_path: Path, journals: list[bytes], command: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "studies.journal"
+    path.write_bytes(journals[0][:-20])
+    hold = JournalLock.hold
+
+    def hold_after_writing(lock: JournalLock, mode: str) -> Any:
+        path.write_bytes(journals[0])  # by the process that had the lock
+        return hold(lock, mode)
+
+    monkeypatch.setattr(JournalLock, "hold", hold_after_writing)
+    assert command("doctor", "--results", tmp_path).code == 0
 
 
 def test_a_damaged_database_is_told(tmp_path: Path, command: Callable[..., Finished]) -> None:
