@@ -1,10 +1,12 @@
 """What the doctor finds in a results folder, and what it puts right."""
 
+import errno
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from conftest import Finished
 from records import run, solving, stored
 
+from bench.errors import StoreError
 from bench.results.check import check_contents
 from bench.results.leases import Lease
 from bench.results.store import Store
@@ -69,8 +72,8 @@ def test_a_folder_that_is_well_is_left_as_it_is(folder: Path, command: Command) 
         found = {name: rows(done)[name]["found"] for name in ("records", "checkpoints", "kept states", "journal")}
         assert found == {
             "records": "4, all whole",
-            "checkpoints": "2, all whole",
-            "kept states": "1, all whole",
+            "checkpoints": "2, all with an end",
+            "kept states": "1, all with an end",
             "journal": "none",
         }
         assert content(folder) == before
@@ -177,15 +180,16 @@ def test_what_dead_processes_have_left_is_removed_and_what_living_ones_use_stays
 def test_a_checkpoint_that_a_process_begins_to_use_while_the_doctor_looks_stays(
     folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The doctor saw a checkpoint of no record; before it renames it, a process writes the record, or leases it."""
+    """When the doctor read the records, there was none of a checkpoint; before it tells that, a process writes it."""
     store, id = Store(folder), "e" * 16
     store.checkpoints.write(id, 9, {"x": np.ones(3)})
     records = store.ids()
     monkeypatch.setattr(Store, "ids", lambda store: records)
     record = run(steps=range(10), accuracies=[0.5] * 10)
     (folder / f"{id}.json").write_text(json.dumps({**record, "id": id}))
-    done = command("doctor", "--results", folder, "--mend", "--json")
-    assert rows(done)["checkpoints"]["found"].endswith("(of no record; a process has begun to use it)")
+    for more in ([], ["--mend"]):
+        done = command("doctor", "--results", folder, "--json", *more)
+        assert rows(done)["checkpoints"]["found"] == "3, all with an end"
     assert store.checkpoints.has(id, 9)
 
 
@@ -208,7 +212,121 @@ def test_a_file_in_place_of_a_folder_is_told(folder: Path, command: Command) -> 
         path.write_text("mine")
     done = command("doctor", "--results", folder, "--mend", "--json")
     assert done.code == 1
-    assert rows(done)["leases"]["found"] == "none; 1 not as they should be: claims cannot be read: Not a directory"
+    assert rows(done)["leases"]["found"] == "none; 1 not as they should be: claims (it is a file: rename it)"
+
+
+def test_a_checkpoint_that_a_process_leases_while_the_doctor_looks_is_no_problem(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, id = Store(folder), "e" * 16
+    store.checkpoints.write(id, 9, {"x": np.ones(3)})
+    ids, leases = Store.ids, []
+    with ExitStack() as stack:
+
+        def start(store: Store) -> list[str]:  # a process starts after the doctor has read who is at work
+            leases.append(stack.enter_context(closing(Lease(folder))))
+            leases[-1].take([id])
+            return ids(store)
+
+        monkeypatch.setattr(Store, "ids", start)
+        assert rows(command("doctor", "--results", folder, "--json"))["checkpoints"]["ok"]
+    assert len(leases) == 1
+
+
+def test_only_what_can_be_mended_is_said_to_be(folder: Path, command: Command) -> None:
+    (folder / "claims").write_text("mine")
+    (folder / "a.pack").write_text("")
+    (folder / "b.pack").symlink_to("nowhere")
+    done = command("doctor", "--results", folder)
+    assert (done.code, "--mend" in done.out) == (1, False)
+    files = {
+        file["name"]: file["what"]
+        for row in rows(command("doctor", "--results", folder, "--json")).values()
+        for file in row["files"]
+    }
+    assert files == {
+        "claims": "it is a file: rename it",
+        "a.pack": "it is empty; rename it or remove it",
+        "b.pack": "it is a link that leads nowhere; rename it or remove it",
+    }
+    [id, *_] = Store(folder).ids()
+    (folder / f"{id}.json").write_text("")
+    done = command("doctor", "--results", folder)
+    assert done.out.endswith("--mend puts right what it can, and deletes no result.\n")
+
+
+@pytest.mark.parametrize("name", [".lock", "claims/.lock"])
+def test_a_folder_in_place_of_a_lock_is_named_and_renamed(folder: Path, command: Command, name: str) -> None:
+    (folder / name).mkdir(parents=True)
+    records = solving("mlp", 100)
+    with closing(Lease(folder)) as lease:
+        use = partial(lease.take, []) if name != ".lock" else partial(Store(folder).keep, records[0], {})
+        with pytest.raises(StoreError, match=f"cannot be used: '{folder / name}': Is a directory"):
+            use()
+    done = command("doctor", "--results", folder, "--json")
+    assert rows(done)["lock files"]["files"] == [{"name": name, "what": "it is a folder"}]
+    assert command("doctor", "--results", folder, "--mend").code == 0
+    assert (folder / f"{name}.aside-0").is_dir()
+    assert command("doctor", "--results", folder).code == 0
+
+
+def test_a_file_that_cannot_be_renamed_hides_no_other(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = Store(folder).ids()
+    for id in (first, second):
+        (folder / f"{id}.json").write_text("")
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == f"{first}.json":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    done = command("doctor", "--results", folder, "--mend", "--json")
+    [bad, mended] = rows(done)["records"]["files"]
+    assert (done.code, bad["name"], mended["name"]) == (1, f"{first}.json", f"{second}.json")
+    assert bad["what"].endswith("cannot be renamed: Permission denied")
+    assert rows(done)["packs"]["ok"]
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name == "checkpoints":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    done = command("doctor", "--results", folder, "--json")
+    assert [row["what"] for row in rows(done)["checkpoints"]["files"]] == [
+        "it cannot be read: Permission denied; chmod u+rwX gives access to it"
+    ]
+    assert rows(done)["records"]["ok"]
+
+
+def test_a_lease_that_is_a_folder_is_renamed(folder: Path, command: Command) -> None:
+    (folder / "claims" / "123-abcdef01.json").mkdir(parents=True)
+    assert command("doctor", "--results", folder).code == 1
+    assert command("doctor", "--results", folder, "--mend").code == 0
+    assert (folder / "claims" / "123-abcdef01.json.aside-0").is_dir()
+
+
+def test_all_damaged_files_are_listed_and_foreign_ones_are_not_counted(folder: Path, command: Command) -> None:
+    ids = Store(folder).ids()
+    for id in ids:
+        (folder / f"{id}.json").write_text("")
+    done = command("doctor", "--results", folder, "--json")
+    assert [file["name"] for file in rows(done)["records"]["files"]] == [f"{id}.json" for id in ids]
+    for name in ("notes.txt.aside-0", "mine/a.pack.aside-0", f"checkpoints/{'a' * 16}-3.npz.aside-1"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("")
+    done = command("doctor", "--results", folder, "--json")
+    assert rows(done)["set aside"]["found"] == f"1 file that nothing reads: {'a' * 16}-3.npz.aside-1"
 
 
 def test_a_missing_folder_is_not_made(tmp_path: Path, command: Command) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bench.errors import Notice, RequestError
 from bench.results.leases import Lease
 from bench.tuning.pictured import pictured_studies
+from bench.tuning.storage.journal import JournalLock
 from bench.tuning.storage.lines import faults_of, split
 from bench.tuning.storage.mending import mended
 from bench.tuning.storage.open import default_url, open_storage
@@ -194,6 +195,55 @@ def test_a_study_that_has_lost_its_beginning_keeps_its_direction(tmp_path: Path,
     assert directions == {"damaged-0": ["MAXIMIZE"], "two": ["MINIMIZE", "MAXIMIZE"], "three": ["MINIMIZE"]}
 
 
+@pytest.mark.parametrize("gone", [1, 2, 3, 20])
+def test_a_journal_without_its_first_lines_is_refused_and_mended(
+    tmp_path: Path, journals: list[bytes], command: Callable[..., Finished], gone: int
+) -> None:
+    """Optuna takes no notice of lines about what nobody has made: it would begin anew in silence."""
+    path, lines = tmp_path / "studies.journal", split(journals[1])
+    before, owner = trials_of(journals[1], tmp_path / "whole"), owners(lines)
+    path.write_bytes(b"".join(lines[gone:]))
+    for reading in (False, True):
+        with pytest.raises(RequestError, match=r"line \d+ of .* \(it names (study|trial) \d, which no line before"):
+            open_storage(default_url(tmp_path), reading)
+    done = command("doctor", "--results", tmp_path, "--mend", "--json")
+    [row] = [row for row in done.json["checks"] if row["check"] == "journal studies.journal"]
+    assert "Lost: line 1 (lines before it are gone): the beginning of a study" in row["found"]
+    after = {trial._trial_id: trial for trial in trials_of(path.read_bytes(), tmp_path).values()}
+    untouched = {trial._trial_id for trial in before.values()} - {*owner[:gone]}
+    assert {trial._trial_id for trial in before.values()} == {*after}
+    for id, trial in ((trial._trial_id, trial) for trial in before.values() if trial._trial_id in untouched):
+        assert (after[id].params, after[id].values, after[id].state) == (trial.params, trial.values, trial.state)
+
+
+def test_the_frozen_journal_without_its_first_line_keeps_its_trials(tmp_path: Path, journals: list[bytes]) -> None:
+    before = [*trials_of(journals[0], tmp_path / "before").values()]
+    lines = split(journals[0])[1:]
+    assert [fault.why for fault in faults_of(lines)] == ["it names study 0, which no line before it has made"]
+    content, [loss] = mended(lines)
+    assert loss.startswith("line 1 (lines before it are gone): the beginning of a study")
+    assert [*trials_of(content, tmp_path / "after").values()] == before
+
+
+def test_a_line_that_creates_a_trial_may_be_gone(journals: list[bytes]) -> None:
+    lines = split(journals[1])
+    place = max(i for i, line in enumerate(lines) if json.loads(line)["op_code"] == 4)
+    rest = [*lines[:place], *lines[place + 1 :]]
+    [fault] = faults_of(rest)
+    content, [loss] = mended(rest)
+    assert loss.startswith(f"line {fault.number:,} (lines before it are gone): the beginning of trial")
+    assert [*faults_of(split(content))] == []
+    rest[-1] = b'{"op_code":8,"worker_id":"a","trial_id":123456789,"user_attr":{}}\n'
+    assert mended(rest)[1][-1].endswith("(it names what no line before it has made): it is left out")
+
+
+def test_a_number_in_a_damaged_line_may_be_long(journals: list[bytes]) -> None:
+    lines = split(journals[1])
+    for key in ("study_id", "trial_id"):
+        lines[10] = b'{"op_code":5,"worker_id":"a","' + key.encode() + b'":' + b"7" * 5000 + b',"x\n'
+        assert [*faults_of(split(mended(lines)[0]))] == []
+
+
 ENDS = {
     "NULs": bytes(4096),
     "half a line": b'{"op_code":5,"worker_id":"a","tri',
@@ -260,6 +310,47 @@ def test_what_is_no_journal_is_not_mended(tmp_path: Path, command: Callable[...,
     (tmp_path / "notes.journal").write_text("Dear journal,\n")
     assert command("doctor", "--results", tmp_path, "--mend").code == 0
     assert (tmp_path / "notes.journal").read_text() == "Dear journal,\n"
+
+
+@pytest.mark.parametrize("content", [b"Dear journal,\n", "{}\n".encode("utf-16")], ids=["text", "UTF-16"])
+def test_what_has_the_name_of_our_journal_and_is_none_is_renamed(
+    tmp_path: Path, command: Callable[..., Finished], content: bytes
+) -> None:
+    (tmp_path / "studies.journal").write_bytes(content)
+    done = command("doctor", "--results", tmp_path, "--mend", "--json")
+    [row] = [row for row in done.json["checks"] if row["check"] == "journal studies.journal"]
+    assert row["found"] == "it is no journal: no line can be read; renamed to studies.journal.aside-0"
+    assert (tmp_path / "studies.journal.aside-0").read_bytes() == content
+    assert not (tmp_path / "studies.journal").exists()
+
+
+def test_few_of_many_losses_are_told_and_all_listed(
+    tmp_path: Path, journals: list[bytes], command: Callable[..., Finished]
+) -> None:
+    lines = split(journals[0])
+    lines[10:30] = [b"junk\n"] * 20
+    (tmp_path / "studies.journal").write_bytes(b"".join(lines))
+    done = command("doctor", "--results", tmp_path, "--mend", "--json")
+    assert "a copy is kept as studies.journal.aside-0" in done.err  # before it is written
+    [row] = [row for row in done.json["checks"] if row["check"] == "journal studies.journal"]
+    assert row["found"].count("junk") == 3
+    assert row["found"].endswith("… (20 places in all)")
+    assert len(row["files"]) == 20
+
+
+def test_a_line_that_is_being_written_is_no_fault(
+    tmp_path: Path, journals: list[bytes], command: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "studies.journal"
+    path.write_bytes(journals[0][:-20])
+    hold = JournalLock.hold
+
+    def hold_after_writing(lock: JournalLock, mode: str) -> Any:
+        path.write_bytes(journals[0])  # by the process that had the lock
+        return hold(lock, mode)
+
+    monkeypatch.setattr(JournalLock, "hold", hold_after_writing)
+    assert command("doctor", "--results", tmp_path).code == 0
 
 
 def test_a_damaged_database_is_told(tmp_path: Path, command: Callable[..., Finished]) -> None:

@@ -1,6 +1,7 @@
 """``bench list`` and ``bench doctor``."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -45,26 +46,34 @@ def doctor(results: str, mend: bool, as_json: bool) -> int:
     not ours and none that a process works on. Exits with 1 where something is not as it should be.
     """
     contents = _contents(results, mend)
-    checks = [*_examine(results), *contents]
+    checks = [*_installation(results), *contents]
     if as_json:
-        print_json(checks=[dict(zip(("check", "found", "ok"), check, strict=True)) for check in checks])
+        keys = ("check", "found", "ok")
+        files = [[asdict(file) for file in one.files] for one in checks]
+        shown = [{key: getattr(one, key) for key in keys} for one in checks]
+        print_json(checks=[{**one, "files": of_it} for one, of_it in zip(shown, files, strict=True)])
     else:
-        rows = [["ok" if ok else "PROBLEM", check, found] for check, found, ok in checks]
+        rows = [["ok" if one.ok else "PROBLEM", one.check, one.found] for one in checks]
         print_table(None, ["", "check", "found"], rows, fold=True)
-        if not mend and not all(ok for _, _, ok in contents):
-            click.echo(f"\n{doctor_command(results)} puts this folder right, and deletes no result.")
-    return 0 if all(ok for _, _, ok in checks) else 1
+        if any(one.mendable for one in contents) and os.access(results, os.W_OK | os.X_OK):
+            all_of_it = all(one.ok or one.mendable for one in contents)
+            does = "puts this folder right" if all_of_it else "puts right what it can"
+            click.echo(f"\n{doctor_command(results)} {does}, and deletes no result.")
+    return 0 if all(one.ok for one in checks) else 1
 
 
-def _contents(folder: str, mend: bool) -> list[tuple[str, str, bool]]:
-    """What lies in the results folder, if there is one; without write access it cannot be mended."""
+def _contents(folder: str, mend: bool) -> "list[results.Finding]":
+    """What lies in the results folder, if there is one."""
     if not os.path.isdir(folder):
         return []
     try:
-        found = [*results.check_contents(folder, mend), *tuning.check_storages(folder, mend)]
+        return [*results.check_contents(folder, mend), *tuning.check_storages(folder, mend)]
     except StoreError as error:
-        return [("files", with_options(str(error)), False)]
-    return [(one.check, one.found, one.ok) for one in found]
+        return [results.Finding("files", with_options(str(error)), ok=False)]
+
+
+def _installation(folder: str) -> "list[results.Finding]":
+    return [results.Finding(*check) for check in _examine(folder)]
 
 
 def _examine(folder: str) -> list[tuple[str, str, bool]]:

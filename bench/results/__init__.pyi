@@ -1,5 +1,4 @@
 from . import environment as environment
-from .check import Finding as Finding
 from .check import check_contents as check_contents
 from .check import is_busy as is_busy
 from .checkpoints import State as State
@@ -25,6 +24,8 @@ from .files import check_output as check_output
 from .files import free_aside as free_aside
 from .files import read_regular as read_regular
 from .files import set_aside as set_aside
+from .findings import FileFinding as FileFinding
+from .findings import Finding as Finding
 from .leases import Activity as Activity
 from .leases import Lease as Lease
 from .leases import leased as leased

@@ -49,6 +49,8 @@ def exclusive(path: Path, wait: bool = True) -> Iterator[None]:
             require_locks(_has_flock(path.parent))
             _take(stack, FileLock(path, poll_interval=INTERVAL, fallback_to_soft=False), wait)
         except OSError as error:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{str(path)!r}: {os.strerror(errno.EISDIR)}") from error
             if not is_refused(error):
                 raise
             _take(stack, without_flock(path), wait)

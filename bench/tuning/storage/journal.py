@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from filelock import Timeout, has_fcntl, lock_descriptor, unlock_descriptor
 
 from bench.errors import Notice, RequestError, StoreError, doctor_command, notify
 from bench.results import free_aside, is_refused, require_locks, size, without_flock
-from bench.tuning.storage.lines import described, end_of_whole, faults_of, split
+from bench.tuning.storage.lines import Made, described, end_of_whole, faults_of, is_journal, split
 
 JOURNAL = "journal:///"
 
@@ -159,6 +159,14 @@ class BatchingFile(optuna.storages.journal.JournalFileBackend):
         super().__init__(*arguments)
         self._held: dict[int, list[dict[str, Any]]] = {}
 
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """The lines from a number on.
+
+        :raises ValueError: where all are read and one names what no earlier line has made.
+        """
+        logs = super().read_logs(log_number_from)
+        yield from logs if log_number_from else _checked(logs)
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines, or hold them back."""
         held = self._held.get(threading.get_ident())
@@ -196,8 +204,17 @@ class _UnmendedFile(BatchingFile):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """The lines before the damaged end, from a number on."""
-        for line in split(self.path.read_bytes()[: self.end])[log_number_from:]:
-            yield json.loads(line)
+        logs = map(json.loads, split(self.path.read_bytes()[: self.end])[log_number_from:])
+        yield from logs if log_number_from else _checked(logs)
+
+
+def _checked(logs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """All lines of a journal, as long as none names what no earlier line has made."""
+    made = Made()
+    for log in logs:
+        if lack := made.lack(log):
+            raise ValueError(lack)
+        yield log
 
 
 class BatchingStorage(optuna.storages.JournalStorage):
@@ -285,7 +302,7 @@ def fault_of_journal(path: Path) -> str:
     """What is wrong with a journal that Optuna cannot read, with the remedy."""
     lines = split(path.read_bytes())
     faults = list(faults_of(lines))
-    if len(faults) in (0, len(lines)):
+    if not faults or not is_journal(lines):
         return f"{str(path)!r} is no journal of Optuna's."
     remedy = f"{doctor_command(path.parent)} writes it without what is damaged, and keeps a copy."
     told = described(faults, path)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,15 @@ from bench.tuning.optuna_internals import OPERATIONS, Replay
 BEGIN = b'{"op_code":'
 """How each line of a journal begins."""
 
+CREATE_STUDY, CREATE_TRIAL = 0, 4
+"""Operations that make something."""
+
 REST = 60
 """Letters of an unreadable line that are shown."""
 
 _HINT = re.compile(
-    rb'\{"op_code":(?P<operation>\d+),"worker_id":"(?P<worker>[^"\\]*)"'
-    rb'(?:,"(?:study_id":(?P<study>\d+)|trial_id":(?P<trial>\d+)|study_name":(?P<name>"(?:[^"\\]|\\.)*"))(?=[,}]))?'
+    rb'\{"op_code":(?P<operation>\d{1,18}),"worker_id":"(?P<worker>[^"\\]*)"'
+    rb'(?:,"(?:study_id":(?P<study>\d{1,18})|trial_id":(?P<trial>\d{1,18})|study_name":(?P<name>"(?:[^"\\]|\\.)*"))(?=[,}]))?'
 )
 
 
@@ -115,12 +118,51 @@ def end_of_whole(content: bytes) -> int:
     return 0
 
 
+class Made:
+    """Counts the studies and trials that lines make, to find lines which name one that no earlier line has made.
+
+    Lines that Optuna leaves out, as a study whose name there is already, count too: this finds too few faults rather
+    than one that is none. Optuna passes over such lines without an error, and makes an empty journal of all of them.
+    """
+
+    def __init__(self) -> None:
+        self.studies = self.trials = 0
+
+    def lack(self, log: Mapping[str, Any]) -> str:
+        """Count a line; what it names that no earlier line has made, "" if nothing is missing. Each is told once."""
+        study, trial = number_in(log, "study_id"), number_in(log, "trial_id")
+        lost_study, lost_trial = study >= self.studies, trial >= self.trials
+        self.studies = max(self.studies, study + 1) + (log["op_code"] == CREATE_STUDY)
+        self.trials = max(self.trials, trial + 1) + (log["op_code"] == CREATE_TRIAL)
+        if not lost_study and not lost_trial:
+            return ""
+        named = f"study {study}" if lost_study else f"trial {trial}"
+        return f"it names {named}, which no line before it has made"
+
+
+def number_in(log: Mapping[str, Any], key: str) -> int:
+    """The id of a study or a trial that a line names; −1 where it names none."""
+    value = log.get(key)
+    return value if type(value) is int else -1
+
+
+def is_journal(lines: Sequence[bytes]) -> bool:
+    """Whether at least one line can be read."""
+    return any(read_line(content)[0] is not None for content in lines)
+
+
 def faults_of(lines: Sequence[bytes]) -> Iterator[Fault]:
-    """The lines that cannot be read, or that Optuna cannot apply."""
-    replay = Replay()
+    """The lines that cannot be read, that Optuna cannot apply, or that name what no earlier line has made.
+
+    What a damaged line would have made is not missed: its own fault says enough.
+    """
+    replay, made, damaged = Replay(), Made(), False
     for number, content in enumerate(lines, 1):
         log, why = read_line(content)
-        why = why if log is None else replay.refusal(log)
+        if log is not None:
+            lack, why = made.lack(log), replay.refusal(log)
+            why = why or ("" if damaged else lack)
+        damaged = damaged or bool(why)
         if why:
             yield Fault(number, why)
 

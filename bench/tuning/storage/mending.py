@@ -2,8 +2,9 @@
 
 Optuna counts trials and studies in the order of the lines that create them. Where such a line is gone, all later ones
 would be taken for others, so that another one stands in its place: of a study without a name, or of a failed trial. How
-many were created in a damaged place follows from the numbers that later lines name. Where the beginning of a damaged
-line says of which trial it is, that trial has lost something and counts as failed. See `mended`.
+many were created in a damaged place follows from the numbers that later lines name. A study that no place has room for
+was made before the first line, and a trial before the line that names it, by lines that are gone altogether. Where the
+beginning of a damaged line says of which trial it is, that trial has lost something and counts as failed. See `mended`.
 """
 
 import json
@@ -13,15 +14,18 @@ from typing import Any
 
 from bench.tuning.objectives import DIRECTIONS
 from bench.tuning.optuna_internals import Replay
-from bench.tuning.storage.lines import Hint, hint_of, read_line, whole_in
+from bench.tuning.storage.lines import CREATE_STUDY, CREATE_TRIAL, Hint, hint_of, number_in, read_line, whole_in
 
 WORKER = "mended"
 """The worker of lines that this module writes."""
 SHORTEST = 100
 """Bytes of a line that creates something, at least: a damaged place may have held so many of them."""
-CREATE_STUDY, SET_STUDY, CREATE_TRIAL, SET_STATE, SET_TRIAL = 0, 2, 4, 6, 8
+SET_STUDY, SET_STATE, SET_TRIAL = 2, 6, 8
 OF_TRIALS = range(5, 10)
 """Operations that name a trial by its id."""
+GONE = "lines before it are gone"
+MOST_TOLD = 3
+"""What a sentence about a place names at most."""
 FAILED, LONG_AGO = 3, "1970-01-01T00:00:00.000000+00:00"
 
 Log = dict[str, Any]
@@ -29,9 +33,9 @@ Log = dict[str, Any]
 
 @dataclass
 class _Place:
-    """A damaged place among the lines.
+    """A damaged place among the lines, or one where lines are gone.
 
-    :param number: of its line, counted from 1.
+    :param number: of its line, or of the one before which lines are gone, counted from 1.
     :param room: how many lines it may have held.
     :param studies: what it creates, as lines that stand in for others.
     :param trials: likewise.
@@ -68,7 +72,7 @@ class _Journal:
     """Lines, and places that are damaged."""
 
     def __init__(self, lines: Sequence[bytes]) -> None:
-        self.items: list[tuple[bytes, Log] | _Place] = []
+        self.items: list[tuple[bytes, Log, int] | _Place] = [_Place(1, GONE, Hint(), 0)]
         self.losses: list[str] = []
         self.unresolved: set[int] = set()
         replay = Replay()
@@ -76,13 +80,13 @@ class _Journal:
             log, why = read_line(content)
             why = why if log is None else replay.refusal(log)
             if not why and log is not None:
-                self.items.append((content, log))
+                self.items.append((content, log, number))
                 continue
             damaged, whole = whole_in(content)
             self.items.append(_Place(number, why, hint_of(damaged), max(1, len(damaged) // SHORTEST)))
             after = read_line(whole)[0] if whole else None
             if after is not None:
-                self.items.append((whole, after))
+                self.items.append((whole, after, number))
         for place in self._places():
             if place.hint.operation == CREATE_STUDY:
                 place.studies.append({})
@@ -91,6 +95,22 @@ class _Journal:
 
     def _places(self) -> list[_Place]:
         return [item for item in self.items if isinstance(item, _Place)]
+
+    def _gap(self, index: int, studies: bool) -> _Place:
+        """The place of lines that are gone before the line of an index: at the beginning, if anything is missing there
+        already or it is a study that is missing, else directly before the line.
+        """
+        first, before, line = self.items[0], self.items[index - 1], self.items[index]
+        assert isinstance(first, _Place)
+        assert not isinstance(line, _Place)
+        if studies or first.studies:
+            return first
+        if isinstance(before, _Place) and before.why == GONE:
+            return before
+        gap = _Place(line[2], GONE, Hint(), 0)
+        self.items.insert(index, gap)
+        self.unresolved = {one + (one >= index) for one in self.unresolved}
+        return gap
 
     def add_one(self) -> bool:
         """Add what must have been created in a damaged place before the first line that names it; False if nothing."""
@@ -101,25 +121,31 @@ class _Journal:
                 self._fill(item, replay, last)
                 continue
             log = item[1]
-            if index not in self.unresolved and self._lacks(log, replay, places):
-                if self._create(log, replay, places):
+            if index not in self.unresolved and self._lacks(log, replay):
+                if self._create(index, log, replay, places):
                     return True
                 self.unresolved.add(index)
             if not replay.refusal(log):
                 last = _time_of(log) or last
         return False
 
-    def _lacks(self, log: Log, replay: Replay, places: Sequence[_Place]) -> bool:
+    def _lacks(self, log: Log, replay: Replay) -> bool:
         """Whether a line names a study or a trial that nothing before it has created."""
-        study, trial = _number(log, "study_id"), _number(log, "trial_id")
-        return bool(places) and (study >= replay.next_study or trial >= replay.trials)
+        return number_in(log, "study_id") >= replay.next_study or number_in(log, "trial_id") >= replay.trials
 
-    def _create(self, log: Log, replay: Replay, places: Sequence[_Place]) -> bool:
-        """Add what a line names to the last places before it that have room; False where there is no room."""
-        study, trial = _number(log, "study_id"), _number(log, "trial_id")
+    def _create(self, index: int, log: Log, replay: Replay, places: Sequence[_Place]) -> bool:
+        """Add what a line names to the last places before it that have room, or to where lines are gone.
+
+        :returns: False where it names more than all lines of the journal could be about: such a number is damaged.
+        """
+        study, trial = number_in(log, "study_id"), number_in(log, "trial_id")
         missing = study - replay.next_study + 1 if study >= replay.next_study else trial - replay.trials + 1
         if missing > sum(place.left for place in places):
-            return False
+            if missing > len(self.items):
+                return False
+            gap = self._gap(index, study >= replay.next_study)
+            gap.room += missing
+            places = [gap]
         for place in reversed(places):
             added: list[Log] = [{} for _ in range(min(missing, place.left))]
             if study >= replay.next_study:
@@ -169,7 +195,7 @@ class _Journal:
         """
         if place.hint.study in place.known:
             return int(place.hint.study or 0)
-        worker = next((log["worker_id"] for log in self._logs() if _number(log, "trial_id") == trial), None)
+        worker = next((log["worker_id"] for log in self._logs() if number_in(log, "trial_id") == trial), None)
         for same in (lambda one: one == worker, lambda one: one.rpartition("-")[0] == str(worker).rpartition("-")[0]):
             of_worker = {log["study_id"] for log in self._logs() if "study_id" in log and same(log["worker_id"])}
             if len(of_worker & place.known.keys()) == 1:
@@ -187,6 +213,9 @@ class _Journal:
         replay, last = Replay(), LONG_AGO
         for item in self.items:
             if not isinstance(item, _Place):
+                if self._lacks(item[1], replay):
+                    self.losses.append(f"line {item[2]:,} (it names what no line before it has made): it is left out")
+                    continue
                 # It may be of something that is lost: Optuna leaves such lines out, as it does those that are too late.
                 if not replay.refusal(item[1]):
                     last = _time_of(item[1]) or last
@@ -197,7 +226,11 @@ class _Journal:
                 replay.refusal(log)
                 said += _loss(log, replay)
                 yield json.dumps(log, separators=(",", ":")).encode() + b"\n"
-            what = "; ".join(dict.fromkeys(said)) or "what it said is not known"
+            if item.why == GONE and not said:
+                continue
+            told = list(dict.fromkeys(said))
+            told[MOST_TOLD:] = [f"{len(told) - MOST_TOLD:,} more like these"] if len(told) > MOST_TOLD else []
+            what = "; ".join(told) or "what it said is not known"
             self.losses.append(f"line {item.number:,} ({item.why}): {what}")
 
     def _failing(self, place: _Place, replay: Replay, last: str) -> list[Log]:
@@ -223,12 +256,6 @@ def _loss(log: Mapping[str, Any], replay: Replay) -> list[str]:
     study, number = replay.of_trial(log["trial_id"])
     whose = f"trial {number} of {replay.studies.get(study, '')!r}"
     return [f"something of {whose}, which counts as failed unless it was over before"]
-
-
-def _number(log: Mapping[str, Any], key: str) -> int:
-    """The id of a study or a trial that a line names; −1 where it names none."""
-    value = log.get(key)
-    return value if type(value) is int else -1
 
 
 def _time_of(log: Mapping[str, Any]) -> str | None:
