@@ -307,6 +307,25 @@ def test_a_folder_that_cannot_be_read_hides_no_other(
         "it cannot be read: Permission denied; chmod u+rwX gives access to it"
     ]
     assert rows(done)["records"]["ok"]
+    assert rows(done)["temporary files"]["ok"]
+
+
+def test_nothing_is_mended_where_one_cannot_see_who_is_at_work(
+    folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "claims").mkdir()
+    [id, *_] = Store(folder).ids()
+    for name in (f"{id}.json", "studies.journal"):
+        (folder / name).write_text("x")
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode, **more: path != folder / "claims" and access(path, mode, **more)
+    )
+    before = content(folder)
+    for more in ([], ["--mend"]):
+        done = command("doctor", "--results", folder, *more)
+        assert (done.code, "--mend" in done.out) == (1, False)
+        assert content(folder) == before
 
 
 def test_a_lease_that_is_a_folder_is_renamed(folder: Path, command: Command) -> None:

@@ -55,7 +55,7 @@ def doctor(results: str, mend: bool, as_json: bool) -> int:
     else:
         rows = [["ok" if one.ok else "PROBLEM", one.check, one.found] for one in checks]
         print_table(None, ["", "check", "found"], rows, fold=True)
-        if any(one.mendable for one in contents) and os.access(results, os.W_OK | os.X_OK):
+        if not mend and any(one.mendable for one in contents) and os.access(results, os.W_OK | os.X_OK):
             all_of_it = all(one.ok or one.mendable for one in contents)
             does = "puts this folder right" if all_of_it else "puts right what it can"
             click.echo(f"\n{doctor_command(results)} {does}, and deletes no result.")

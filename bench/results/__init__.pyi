@@ -26,6 +26,7 @@ from .files import read_regular as read_regular
 from .files import set_aside as set_aside
 from .findings import FileFinding as FileFinding
 from .findings import Finding as Finding
+from .findings import remedy_of as remedy_of
 from .leases import Activity as Activity
 from .leases import Lease as Lease
 from .leases import leased as leased

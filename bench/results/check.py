@@ -50,8 +50,9 @@ def check_contents(results: str | Path, mend: bool = False) -> list[Finding]:
 
     :raises StoreError: where the folder cannot be read.
     """
-    store, claims = Store(results), Path(results) / "claims"
-    mend = mend and (not claims.is_dir() or os.access(claims, os.R_OK | os.X_OK))
+    store = Store(results)
+    blind = _is_blind(store.folder / "claims")
+    mend = mend and not blind
     locks = _locks(store, mend)  # first, since all else needs them
     busy = leased(store.folder)
     steps: dict[str, int | None] = {}
@@ -72,12 +73,20 @@ def check_contents(results: str | Path, mend: bool = False) -> list[Finding]:
         if name.fullmatch(path.name)
     )
     told = [Finding("set aside", f"{many(len(aside), 'file')} that nothing reads: {few_of(aside)}")] if aside else []
+    for kind in kinds:
+        kind.mendable = kind.mendable and not blind
     return [*(kind.finding() for kind in kinds), *told]
 
 
 def is_busy(results: str | Path) -> bool:
-    """Whether a living process works in a results folder."""
-    return any(is_locked(path) for path in (Path(results) / "claims").glob("*.lease"))
+    """Whether a living process works in a results folder, or may do so, where one cannot see that."""
+    claims = Path(results) / "claims"
+    return _is_blind(claims) or any(is_locked(path) for path in claims.glob("*.lease"))
+
+
+def _is_blind(claims: Path) -> bool:
+    """Whether one cannot see which processes are at work."""
+    return claims.is_dir() and not os.access(claims, os.R_OK | os.X_OK)
 
 
 def _locks(store: Store, mend: bool) -> Kind:
@@ -137,9 +146,9 @@ def _states(store: Store, mend: bool, steps: dict[str, int | None]) -> Kind:
     """Kept states, in a folder for each record."""
     kind = Kind("kept states", mend, WITH_END)
     for folder in _listed(store.states.folder, kind):
-        with kind.each(f"states/{folder.name}"):
+        with kind.each(name := f"states/{folder.name}"):
             if _ID.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
-                for path in _listed(folder, kind):
+                for path in _listed(folder, kind, name):
                     if _STATE.fullmatch(path.name):
                         _check_archive(store, path, folder.name, None, folder.name in steps, kind)
     return kind
@@ -217,13 +226,12 @@ def _fault_of_archive(path: Path) -> str | None:
 def _temporary(store: Store, mend: bool) -> Kind:
     """Temporary files; one of an hour ago was left by a process that died."""
     kind = Kind("temporary files", mend)
-    with kind.each("temporary files"):
-        for path in temporary_files(store):
-            with kind.each(path.name):
-                age = time.time() - path.lstat().st_mtime
-                kind.files += 1
-                if age >= HOUR:
-                    kind.take(path.name, "left by a process that died", _removing([path]))
+    for path in temporary_files(store):
+        with kind.each(path.name):
+            age = time.time() - path.lstat().st_mtime
+            kind.files += 1
+            if age >= HOUR:
+                kind.take(path.name, "left by a process that died", _removing([path]))
     return kind
 
 
@@ -300,13 +308,16 @@ def _asider(path: Path) -> Callable[[], str]:
     return lambda: f"now {set_aside(path).name}"
 
 
-def _listed(folder: Path, kind: Kind) -> Iterator[Path]:
-    """What is in a folder, sorted; nothing where there is none."""
+def _listed(folder: Path, kind: Kind, name: str = "") -> Iterator[Path]:
+    """What is in a folder, sorted; nothing where there is none.
+
+    :param name: what it is called, where that is more than its own name.
+    """
     found: list[Path] = []
-    with kind.each(folder.name):
+    with kind.each(name or folder.name):
         why = place_of(folder)
         if why:
-            kind.leave(folder.name, why)
+            kind.leave(name or folder.name, why)
         else:
             found = sorted(folder.iterdir())
     yield from found

@@ -102,7 +102,7 @@ def clean_folder(
     return cleaned
 
 
-def _candidates(store: Store) -> list[Path]:
+def _candidates(store: Store, skip: bool = False) -> list[Path]:
     """Checkpoints, states and temporary files, recognized by their names."""
     ours: dict[Path, tuple[re.Pattern[str], ...]] = {
         store.folder: (_TEMPORARY,),
@@ -117,13 +117,15 @@ def _candidates(store: Store) -> list[Path]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if skip:
+                continue
             raise StoreError(f"The folder {str(folder)!r} cannot be read: {error.strerror}.") from error
     return found
 
 
 def temporary_files(store: Store) -> list[Path]:
-    """Files under a temporary name, of processes that are writing or have died."""
-    return [path for path in _candidates(store) if path.suffix == ".tmp"]
+    """Files under a temporary name, of processes that are writing or have died, in the folders that can be read."""
+    return [path for path in _candidates(store, skip=True) if path.suffix == ".tmp"]
 
 
 def _folders_of_states(store: Store) -> list[Path]:

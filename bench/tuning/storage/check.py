@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.errors import StoreError, notify
-from bench.results import FileFinding, Finding, few_of, is_busy, many, set_aside
+from bench.results import FileFinding, Finding, few_of, is_busy, many, remedy_of, set_aside
 from bench.tuning.storage.journal import SUFFIX, JournalLock, copy_aside
 from bench.tuning.storage.lines import Fault, faults_of, is_journal, split
 from bench.tuning.storage.mending import mended
@@ -52,7 +52,8 @@ def _check_journal(path: Path, mend: bool) -> Finding | None:
         losses, copy = mend_journal(path)
     except (OSError, StoreError) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
-        why = f"it cannot be {'mended' if mend else 'read'}: {said}"
+        remedy = remedy_of(error)
+        why = f"it cannot be {'mended' if mend else 'read'}: {said}{remedy and f'; {remedy}'}"
         return Finding(check, why, ok=False, files=(FileFinding(path.name, why),))
     lost = few_of(losses, ". ") + (f" ({many(len(losses), 'place')} in all)" if len(losses) > NAMED else "")
     files = tuple(FileFinding(path.name, loss) for loss in losses)
