@@ -162,10 +162,10 @@ def test_a_lock_that_others_may_only_read_is_looked_at(tmp_path: Path, monkeypat
     """As of a lease of another user."""
     path, open_file = tmp_path / "lock", os.open
 
-    def denied(path: Path, flags: int) -> int:
+    def denied(path: Path, flags: int, *mode: int) -> int:
         if flags != os.O_RDONLY:
             raise PermissionError(errno.EACCES, "Permission denied")
-        return open_file(path, flags)
+        return open_file(path, flags, *mode)
 
     with holder(path, "shared"), monkeypatch.context() as patch:
         patch.setattr(locks.os, "open", denied)

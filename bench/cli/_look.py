@@ -103,11 +103,11 @@ def _examine(folder: str) -> list[tuple[str, str, bool]]:
 
 def _variables() -> list[tuple[str, str, bool]]:
     """Variables that libraries read; what PyTorch would do with wrong ones is not tried."""
-    told = ", ".join(executors.told_variables()) or "none set that matter"
     try:
         executors.check_variables()
     except RequestError as error:
-        return [("environment variables", f"{error} ({told})", False)]
+        return [("environment variables", str(error), False)]
+    told = ", ".join(executors.told_variables()) or "none set that matter"
     return [("environment variables", told, True), ("accelerator", *_accelerator()), *_cache()]
 
 
