@@ -20,7 +20,7 @@ from frozen.make import HERE
 from hypothesis import strategies as st
 
 import bench
-from bench.cli._look import _write_access
+from bench.cli._look import _folder
 from bench.cli._options import record_completer
 from bench.errors import BenchError, FolderError, RequestError, StoreError
 from bench.results import open_store
@@ -582,7 +582,7 @@ def test_nothing_writes_to_a_pack_from_python(place: Path) -> None:
 
 
 def test_doctor_says_that_a_pack_cannot_be_written_to(place: Path) -> None:
-    said, is_well = _write_access("league.pack")
+    [(_, said, is_well)] = _folder("league.pack")
     assert "is a pack, which is only read" in said
     assert not is_well
 
