@@ -172,7 +172,7 @@ def test_disagreeing_records_are_named(tmp_path: Path, command: Command) -> None
     assert [d["folders"] for d in again.json["disagreeing"]] == [[str(tmp_path / "all"), str(two)]] * 2
 
 
-SCHEMA_99 = json.dumps({**at(A, 5), "schema": 99}).encode()
+SCHEMA_0 = json.dumps({**at(A, 5), "schema": 0}).encode()
 NO_NUMBER = json.dumps(at(A, 5) | {"final": {**TEMPLATE["final"], "step": "5"}}).encode()
 UNEVEN = json.dumps(at(A, 5) | {"curve": {**at(A, 5)["curve"], "step": [1, 2, 5]}}).encode()
 NO_POINT = json.dumps(at(A, 5) | {"curve": {**at(A, 5)["curve"], "step": [1, "5"]}}).encode()
@@ -182,7 +182,7 @@ NO_POINT = json.dumps(at(A, 5) | {"curve": {**at(A, 5)["curve"], "step": [1, "5"
     ("broken", "why"),
     [
         (b'{"schema": 1, ', "it is no JSON document"),
-        (SCHEMA_99, "its schema is 99, this version reads 1"),
+        (SCHEMA_0, "its schema is 0, this version reads 1"),
         (NO_NUMBER, "its final.step is '5'"),
         (UNEVEN, "the parts of its curve are of different lengths"),
         (NO_POINT, "its curve.step is [1, '5']"),

@@ -68,6 +68,11 @@ def unwrap_streams() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, Watched):
             setattr(sys, name, stream.stream)
+            if stream.failed:  # what could not be written is flushed once more, else when Python ends
+                try:
+                    stream.stream.flush()
+                except (OSError, ValueError):
+                    _send_nowhere(stream.stream)
 
 
 def failure_of_output() -> OSError | None:

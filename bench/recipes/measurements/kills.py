@@ -154,13 +154,14 @@ class Commands:
                 self._judge(name, process.returncode)
         for name in COMMANDS.keys() - self.running.keys() - self.over:
             options = ["--results", str(self.folder), "--jobs", str(self.jobs), "--quiet"]
-            self.running[name] = subprocess.Popen(
-                [sys.executable, "-m", "bench", *COMMANDS[name], *options],
-                cwd=self.folder.parent,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors_of(name).open("wb"),
-                start_new_session=True,
-            )
+            with self._errors_of(name).open("wb") as errors:
+                self.running[name] = subprocess.Popen(
+                    [sys.executable, "-m", "bench", *COMMANDS[name], *options],
+                    cwd=self.folder.parent,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    start_new_session=True,
+                )
             self.until[name] = time.monotonic() + self.draw.uniform(0.5, self.longest)
 
     def _errors_of(self, name: str) -> Path:
