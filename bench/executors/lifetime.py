@@ -16,7 +16,6 @@ _LEFT_OUT = {getattr(signal, name, None) for name in _OF_FAULTS | _HARMLESS | _U
 ENDING = tuple(sorted(int(number) for number in signal.valid_signals() if number not in _LEFT_OUT))
 """Signals that ask a process to end: of terminals that close, of schedulers of clusters. Those of faults do not ask."""
 
-
 _own_process = threading.Event()
 
 
@@ -57,7 +56,8 @@ def graceful(request_stop: Callable[[], None]) -> Iterator[None]:
         if number in AT_ONCE:  # a job of a shell may ignore it
             signal.signal(number, signal.SIG_DFL if previous[number] == signal.SIG_IGN else previous[number])
         with suppress(OSError):  # the terminal may be closed
-            os.write(2, b"\nStopping: what is done is being kept. Once more to stop at once.\n")
+            again = b" Once more to stop at once." if number in AT_ONCE else b""
+            os.write(2, b"\nStopping: what is done is being kept." + again + b"\n")
 
     for number in previous:
         signal.signal(number, handle)
