@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 
+from bench.cli._shadows import INSTALLED
+
 OURS = ("bench", "encoders", "learners")
 LONGEST = 300
 """Letters of an error's own message that are printed; the traceback has all of it."""
@@ -51,7 +53,7 @@ def _file_of_user(error: Exception) -> str | None:
 
 
 def _is_installed(file: str) -> bool:
-    return any(f"{os.sep}{folder}{os.sep}" in file for folder in ("site-packages", "dist-packages", "lib-dynload"))
+    return any(f"{os.sep}{folder}{os.sep}" in file for folder in INSTALLED)
 
 
 def _of_system(error: Exception) -> str | None:
