@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     *("load", "pack", "plan", "plan_sweep", "plan_tune", "plot", "rank", "report"),
-    *("rerun", "run", "show", "status", "sweep", "tune"),
+    *("reproduce", "rerun", "run", "show", "status", "sweep", "tune"),
 ]
 
 HOMES = {
     **dict.fromkeys(("plan", "plan_sweep"), "bench.scheduling.planner"),
+    "reproduce": "bench.recipes.reproduce",
     "rerun": "bench.scheduling.rerun",
     "status": "bench.results.leases",
     "rank": "bench.ranking.league",

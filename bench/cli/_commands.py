@@ -19,6 +19,7 @@ from bench.cli._new import new
 from bench.cli._plot import plot
 from bench.cli._rank import rank
 from bench.cli._report import report
+from bench.cli._reproduce import reproduce
 from bench.cli._run import rerun, run
 from bench.cli._show import show
 from bench.cli._speed import speed
@@ -100,7 +101,7 @@ def cli(context: click.Context) -> None:
 
 COMMANDS = (
     *(run, sweep, tune, status, rank, plot, report, show, merge, pack, clean, rerun),
-    *(speed, dashboard, list_names, info, doctor, new),
+    *(reproduce, speed, dashboard, list_names, info, doctor, new),
 )
 for command in COMMANDS:
     command.context_class = _Context

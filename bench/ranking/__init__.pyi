@@ -26,8 +26,10 @@ from .published import published_notes as published_notes
 from .published import published_table as published_table
 from .question import Question as Question
 from .rows import Row as Row
+from .rows import ScoredRow as ScoredRow
 from .runs import PROBES as PROBES
 from .runs import Run as Run
+from .samples import sample_of as sample_of
 from .scores import ACCURACY_SPACING as ACCURACY_SPACING
 from .scores import needed_fraction as needed_fraction
 from .statistics.estimates import FEWEST as FEWEST

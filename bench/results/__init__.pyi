@@ -11,6 +11,7 @@ from .curves import crossings as crossings
 from .curves import evaluation_steps as evaluation_steps
 from .curves import evenly as evenly
 from .curves import finite as finite
+from .curves import first_crossing as first_crossing
 from .curves import is_correct as is_correct
 from .curves import settled as settled
 from .environment import describe as describe

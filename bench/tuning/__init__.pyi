@@ -14,6 +14,7 @@ from .storage.open import close_storage as close_storage
 from .storage.open import default_url as default_url
 from .storage.open import open_storage as open_storage
 from .storage.open import shown_url as shown_url
+from .tune import Tuned as Tuned
 from .tune import preview as preview
 from .tune import run_tune as run_tune
 from .wording import describe_plan as describe_plan

@@ -31,7 +31,7 @@ def hodges_lehmann(x: Bounds, y: Bounds) -> tuple[float, float]:
     return _middle(low, -math.inf), _middle(high, math.inf)
 
 
-def shift_interval(x: Bounds, y: Bounds, level: float = LEVEL) -> Estimate:
+def shift_interval(x: Bounds, y: Bounds, level: float = LEVEL, fewest: int = FEWEST) -> Estimate:
     """The shifts δ for which the Mann–Whitney test does not reject that x and y + δ have one distribution.
 
     [D₍ₖ₎, D₍ₘₙ₊₁₋ₖ₎] of the sorted differences D = xᵢ − yⱼ holds δ with a probability of at least 1 − 2 P(U < k), and
@@ -41,7 +41,7 @@ def shift_interval(x: Bounds, y: Bounds, level: float = LEVEL) -> Estimate:
 
     Of a value that is only known to lie between two numbers, the lower end of the interval takes the lower ends of the
     differences and the upper end the upper ones, so that the interval holds for all values that are possible. With
-    fewer than five runs on either side no interval is given.
+    fewer than ``fewest`` runs on either side, by default five, no interval is given.
 
     Source: Hollander, Wolfe and Chicken 2014, Nonparametric Statistical Methods, section 4.3,
     doi:10.1002/9781119196037; ties: Noether 1967, doi:10.1080/01621459.1967.10482897.
@@ -53,7 +53,7 @@ def shift_interval(x: Bounds, y: Bounds, level: float = LEVEL) -> Estimate:
     Estimate(value=None, low=7.0, high=13.0, level=0.968...)
     """
     n, m = len(x.low), len(y.low)
-    if min(n, m) < FEWEST:
+    if min(n, m) < fewest:
         return Estimate(None)
     k, coverage = _order_statistic(n, m, level)
     lows, highs = (np.sort(ends, axis=None) for ends in _differences(x, y))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import marshal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -54,6 +54,7 @@ def pack(
     *,
     output: str | Path,
     curves: str = "all",
+    only: Collection[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Packed:
@@ -68,6 +69,7 @@ def pack(
     :param output: the file, usually named ``….pack``.
     :param curves: "all"; "accuracy" leaves out losses, norms and all else that `rank` does not read, which is most
         of a pack; "none" leaves out accuracies too, so that the pack is a table for other tools and is not ranked.
+    :param only: ids of records, of which all others are left out.
     :param force: replace the file where there is one.
     :param progress: is called with the number of records that are read and of all records.
     :raises RequestError: where a source is no folder and no pack, has no records or too little of its curves, or the
@@ -87,7 +89,7 @@ def pack(
     for source in sources:
         source.check_curves(curves, f"`curves` {curves}")
     packed = Packed(str(output), curves)
-    columns, digests = _collected(sources, packed, progress or silent)
+    columns, digests = _collected(sources, packed, only, progress or silent)
     layouts, layout_of = columns.finish()
     tables = {RUNS: to_parquet.runs_table(columns, layout_of), CURVES: to_parquet.curves_table(columns)}
     members = {LAYOUT: _document(layouts, to_parquet.GROUP)}
@@ -116,10 +118,12 @@ def _checked(output: str | Path, curves: str, force: bool) -> Any:
     return to_parquet
 
 
-def _collected(sources: Sequence[RecordSource], packed: Packed, progress: Progress) -> tuple[Columns, list[bytes]]:
+def _collected(
+    sources: Sequence[RecordSource], packed: Packed, only: Collection[str] | None, progress: Progress
+) -> tuple[Columns, list[bytes]]:
     """The records of all sources as columns, and their digests; adds counts, disagreements and broken files."""
     columns, digests = Columns(), []
-    owners = owners_of(sources)
+    owners = {id: found for id, found in owners_of(sources).items() if only is None or id in only}
     for done, id in enumerate(sorted(owners), 1):
         found = [(one, record) for one in owners[id] if (record := read_sound(one, id, packed.broken)) is not None]
         if found:
@@ -128,6 +132,8 @@ def _collected(sources: Sequence[RecordSource], packed: Packed, progress: Progre
             columns.add(record)
             digests.append(_digest(record))
         progress(done, len(owners))
+    if not owners:
+        raise RequestError("`only` names no record of these sources.")
     if not digests:
         raise StoreError(f"None of {len(owners):,} records can be packed: {packed.broken[0]}")
     packed.records, packed.evaluations = len(digests), sum(columns.lengths)
