@@ -129,6 +129,9 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     """The constructor argument that says how long `fit` trains. The benchmark sets budgets itself."""
     fit_parameters: ClassVar[tuple[str, ...]] = ()
     """Constructor arguments that only `fit` uses. The benchmark does not compare them."""
+    later_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Constructor arguments that came after records had been made: at its default one is no part of a result's
+    identity, so that these records stay valid."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Constructor arguments of a small instance, for the contract tests."""
     inapplicable_checks: ClassVar[Mapping[str, str]] = {}

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from learners._hyperparameters import hyperparameter
 from learners._kernels.products import product
-from learners._nets.modules import ACTIVATIONS, Activation, Linear, Network, Noise
+from learners._nets.modules import ACTIVATIONS, Activation, Embedding, Linear, Network, Noise
 from learners._torch import WIDTHS, TorchLearner
 from learners.optim import Adam, AdamW
 
@@ -19,8 +19,9 @@ from learners.optim import Adam, AdamW
 class TorchMLP(TorchLearner):
     """A multi-layer perceptron over the codes of all slots side by side.
 
-    h₀ = (z(a), z(b)); hₗ = φ(Wₗ hₗ₋₁ + bₗ); scores = W h_L + b. With adapters of rank r every hidden matrix stays
-    fixed and a product B A is trained and added, W + s B A, A (r, in) drawn, B (out, r) zero at first.
+    h₀ = (z(a), z(b)), or with an embedding (E z(a), E z(b)); hₗ = φ(Wₗ hₗ₋₁ + bₗ); scores = W h_L + b. With adapters
+    of rank r every hidden matrix stays fixed and a product B A is trained and added, W + s B A, A (r, in) drawn,
+    B (out, r) zero at first.
 
     `TorchMLP.scikit` gives the shape, loss, start and optimizer of `learners.MLP`, so that both can be compared.
 
@@ -32,6 +33,7 @@ class TorchMLP(TorchLearner):
     :param lora_rank: r; 0 trains all weights.
     :param lora_scale: s > 0.
     :param dropout: probability of dropping a hidden activation, in [0, 1).
+    :param embedding: D of an embedding E of the codes, one for all slots, drawn N(0, 1); 0 has none.
     :raises ValueError: for a parameter out of range.
 
     >>> import numpy as np
@@ -41,6 +43,7 @@ class TorchMLP(TorchLearner):
     """
 
     version = 1
+    later_parameters = frozenset({"embedding"})
     example: ClassVar = {
         "hidden_layer_sizes": (32,),
         "optimizer": AdamW(lr=0.01, weight_decay=0.01),
@@ -54,6 +57,7 @@ class TorchMLP(TorchLearner):
     lora_rank: int = hyperparameter(0, at_least=0)
     lora_scale: float = hyperparameter(1.0, above=0)
     dropout: float = hyperparameter(0.0, at_least=0, below=1, role="replica")
+    embedding: int = hyperparameter(0, at_least=0)
 
     @classmethod
     def scikit(cls, **changes: Any) -> Self:
@@ -84,20 +88,31 @@ class TorchMLP(TorchLearner):
 
     @property
     def has_hidden_matrices(self) -> bool:
-        """True with a second hidden layer, or with adapters, whose factors are hidden matrices."""
-        return len(self.hidden_layer_sizes) > 1 or self.lora_rank > 0
+        """True with a second hidden layer, an embedding below the first, or adapters, whose factors are hidden."""
+        deep = len(self.hidden_layer_sizes) > 1 or (self.embedding > 0 and len(self.hidden_layer_sizes) > 0)
+        return deep or self.lora_rank > 0
 
     def network(self, n_slots: int, n_features: int, n_classes: int) -> Network:
         """The module of one replica."""
-        widths = [n_slots * n_features, *self.hidden_layer_sizes, n_classes]
-        return _Layers(widths, self.activation, self.init == "glorot", self.lora_rank, self.lora_scale)
+        embedding = Embedding(n_features, self.embedding, n_slots) if self.embedding else None
+        widths = [n_slots * (self.embedding or n_features), *self.hidden_layer_sizes, n_classes]
+        return _Layers(widths, self.activation, self.init == "glorot", self.lora_rank, self.lora_scale, embedding)
 
 
 class _Layers(Network):
     looks_up = True
 
-    def __init__(self, widths: Sequence[int], activation: str, glorot: bool, rank: int, scale: float) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: str,
+        glorot: bool,
+        rank: int,
+        scale: float,
+        embedding: Embedding | None,
+    ) -> None:
         super().__init__()
+        self.embedding = embedding
         make = (
             (lambda i, o: _Adapted(i, o, glorot, rank, scale)) if rank else (lambda i, o: Linear(i, o, glorot=glorot))
         )
@@ -105,9 +120,12 @@ class _Layers(Network):
         self.hidden = nn.ModuleList([make(i, o) for i, o in pairs[:-1]])
         self.readout = Linear(*pairs[-1], glorot=glorot)
         self.activation = ACTIVATIONS[activation]
-        self.not_for_muon = frozenset({"hidden.0.weight", "readout.weight"})
+        first = "hidden.0.weight" if embedding is None else "embedding.weight"
+        self.not_for_muon = frozenset({first, "readout.weight"})
 
-    def embed(self, table_UF: Tensor, n_slots: int) -> Tensor:
+    def embed(self, table_UF: Tensor, n_slots: int) -> Tensor | None:
+        if self.embedding is not None:
+            return super().embed(table_UF, n_slots)
         (n, width), first = table_UF.shape, [*self.hidden, self.readout][0]
         placed_SUSF = table_UF.new_zeros(n_slots, n, n_slots, width)
         for slot in range(n_slots):
@@ -116,11 +134,14 @@ class _Layers(Network):
         return first(x) - first(torch.zeros_like(x))
 
     def reset(self, generator: Generator, code_norm: float) -> None:
+        if self.embedding is not None:
+            self.embedding.reset(generator, code_norm)
         for layer in (*self.hidden, self.readout):
             layer.reset(generator)
 
     def forward(self, table_UF: Tensor, index_BS: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        h = table_UF[index_BS].flatten(1)
+        h_BSD = table_UF[index_BS] if self.embedding is None else self.embedding(table_UF, index_BS)
+        h = h_BSD.flatten(1)
         for site, layer in enumerate(self.hidden):
             h = self.activation(layer(h))
             if noise is not None:

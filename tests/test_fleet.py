@@ -52,6 +52,7 @@ EVERY = {
     "quadratic-untied": Quadratic(width=12, tied=False, batch_size=9),
     "quadratic-full-batch": Quadratic(width=12, batch_size=0),
     "mlp": PERCEPTRON,
+    "mlp-embedding": TorchMLP(hidden_layer_sizes=(10, 8), embedding=6, batch_size=9),
     "mlp-lora": TorchMLP(hidden_layer_sizes=(10, 8), lora_rank=2, batch_size=9),
     "mlp-dropout": TorchMLP(hidden_layer_sizes=(10, 8), dropout=0.3, batch_size=9),
     "mlp-dropout-full-batch": TorchMLP(hidden_layer_sizes=(10, 8), dropout=0.3, batch_size=0),

@@ -99,6 +99,7 @@ LEARNERS: dict[str, dict[str, Change]] = {
         "lora_rank": ({}, {"lora_rank": 2}),
         "lora_scale": ({"lora_rank": 2}, {"lora_scale": 9.0}),
         "dropout": ({}, {"dropout": 0.5}),
+        "embedding": ({}, {"embedding": 6}),
     },
     "transformer": TORCH
     | {

@@ -24,6 +24,7 @@ from .published import Published as Published
 from .published import all_published as all_published
 from .published import published_notes as published_notes
 from .published import published_table as published_table
+from .question import FILTERS as FILTERS
 from .question import Question as Question
 from .rows import Row as Row
 from .rows import ScoredRow as ScoredRow

@@ -15,7 +15,6 @@ SEEDS = 10
 QUICK_SEEDS = 2
 QUICK_STEPS = 20
 QUICK_MODULUS = 11
-QUICK_SEARCHES = {"count": 1, "trials": 2, "seeds": 1, "fresh": 1}
 
 
 def grid_of(recipe: Recipe, arm: str, quick: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.ranking import FILTERS
 from bench.ranking.statistics import Bounds
 from bench.recipes.measures import MEASURES, UNITS, Quantity, Sample, measured, quantity
 from bench.recipes.recipe import Claim, Recipe
@@ -44,8 +45,9 @@ class Compared:
 
     @property
     def of(self) -> str:
-        """The arm, or the two whose ratio it is, as "ma" or "none ÷ ma"."""
-        return " ÷ ".join(self.claim.arms)
+        """The arm, or the two whose ratio it is, as "ma" or "none ÷ ma", and which of their runs: "lion, task add"."""
+        where = [f"{name.replace('_', ' ')} {value}" for name, value in self.claim.where.items()]
+        return ", ".join([" ÷ ".join(self.claim.arms), *where])
 
     @property
     def n(self) -> str:
@@ -109,11 +111,16 @@ def compare_records(
     found = []
     for claim in recipe.claims:
         unit = "fold" if len(claim.arms) == 2 else MEASURES[claim.measure].unit
-        stored = [list(records.get(arm, ())) for arm in claim.arms]
-        lacking = [arm for arm, some in zip(claim.arms, stored, strict=True) if len(some) < expected.get(arm, 1)]
+        every = [records.get(arm, ()) for arm in claim.arms]
+        lacking = [arm for arm, some in zip(claim.arms, every, strict=True) if len(some) < expected.get(arm, 1)]
+        stored = [[record for record in some if _is_meant(record, claim)] for some in every]
         seen = measured(claim, stored) if all(stored) else None
         found.append(Compared(claim, unit, seen, _verdict(claim, seen, lacking, quick)))
     return found
+
+
+def _is_meant(record: Record, claim: Claim) -> bool:
+    return all(FILTERS[name](record["spec"]) == value for name, value in claim.where.items())
 
 
 def compare_observations(

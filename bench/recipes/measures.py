@@ -30,9 +30,17 @@ FEWEST_SEARCHES = 3
 class Asked(Protocol):
     """What a measure needs to know of a claim."""
 
-    measure: str
-    target: float
-    crossing: str
+    @property
+    def measure(self) -> str:
+        """Its name."""
+
+    @property
+    def target(self) -> float:
+        """The accuracy to reach."""
+
+    @property
+    def crossing(self) -> str:
+        """Which evaluation counts: "first" or "sustained"."""
 
 
 class Sample(NamedTuple):
@@ -164,7 +172,8 @@ def measured(asked: Asked, arms: Sequence[Sequence[Record]]) -> Quantity | None:
     measure = MEASURES[asked.measure]
     question = Question(measure.criterion or "accuracy", asked.target, asked.crossing).checked()
     if asked.measure in ("solved", "fraction"):
-        return _of_all(asked, sample_of(arms[0], question).row) if len(arms) == 1 else None
+        found = [_of_all(asked, sample_of(records, question).row) for records in arms]
+        return found[0] if len(found) == 1 else _ratio(*found)
     samples = [_sample(asked, measure, question, records) for records in arms]
     known = [sample for sample in samples if sample is not None]
     return quantity(known, _by_search(arms)) if len(known) == len(arms) else None
@@ -201,6 +210,19 @@ def _of_all(asked: Asked, row: Any) -> Quantity:
         return Quantity((row.n,), Estimate(value, row.low, row.high, row.level), least, most)
     share = solved_interval(round((row.solved or 0.0) * row.n), row.n) if row.n else Estimate(0.0)
     return Quantity((row.n,), share, share.value or 0.0, share.value or 0.0)
+
+
+def _ratio(one: Quantity, other: Quantity) -> Quantity:
+    """The ratio of two shares, from the lowest to the highest that their intervals allow."""
+
+    def divided(x: float | None, y: float | None) -> float | None:
+        return None if x is None or not y else x / y
+
+    a, b = one.estimate, other.estimate
+    value = divided(a.value, b.value)
+    level = None if a.level is None or b.level is None else max(0.0, a.level + b.level - 1)
+    estimate = Estimate(value, divided(a.low, b.high), divided(a.high, b.low), level)
+    return Quantity((*one.n, *other.n), estimate, value or 0.0, math.inf if value is None else value)
 
 
 def _sample(asked: Asked, measure: Measure, question: Question, records: Sequence[Record]) -> Sample | None:

@@ -34,7 +34,7 @@ def observation_keys(recipe: Recipe, quick: bool) -> dict[str, list[tuple[str, i
     """The digest, the seed and the values of each observation, by arm."""
     module, found = measurement_of(recipe), dict[str, list[tuple[str, int, dict[str, Any]]]]()
     for arm, values in recipe.arms.items():
-        own = {name: value for name, value in values.items() if name != "seeds"} | (recipe.quick if quick else {})
+        own = {name: value for name, value in values.items() if name != "seeds"} | dict(recipe.quick if quick else {})
         most = values.get("seeds", SEEDS)
         of = {"measurement": recipe.measurement, "version": module.version, "quick": quick, **own}
         seeds = range(min(QUICK_SEEDS, most) if quick else most)

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from bench.errors import RequestError, one_of
-from bench.ranking import CROSSINGS, all_published
+from bench.ranking import CROSSINGS, FILTERS, all_published
 from bench.recipes.measures import MEASURES
 from bench.recipes.verdicts import Region, region_of
 from bench.results import TARGETS, read_regular
@@ -28,8 +28,6 @@ from bench.results import TARGETS, read_regular
 CATALOG = Path(str(files("bench.recipes"))) / "catalog"
 """The folder of the recipes that come with the package."""
 RULES = ("within", "above", "below", "between")
-MEASURED = ("crossing", "target")
-"""What a claim may leave to its recipe."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class Claim:
     :param measure: what is measured of each run, a name of `bench.recipes.measures`.
     :param target: the accuracy to reach, for measures that have one.
     :param crossing: "first" or "sustained".
+    :param where: which runs of the arms are meant, by filters of `rank`: ``{task: add}``. Without it all are.
     :param published: the number, or words.
     :param figure: the name of a published figure of ``rank --published``, in place of ``published``.
     :param rule: where the whole interval of ours must lie for "agrees".
@@ -51,6 +50,7 @@ class Claim:
     claim: str
     arms: tuple[str, ...]
     rule: Region | None
+    where: Mapping[str, Any] = field(default_factory=dict)
     published: float | str | None = None
     measure: str = "steps"
     target: float = 0.95
@@ -152,9 +152,12 @@ def _claims(given: dict[str, Any], arms: Iterable[str]) -> Iterator[Claim]:
     _check_keys("key of a claim", given, {*RULES, *(one.name for one in fields(Claim))} - {"arms", "rule"})
     if not given.get("claim"):
         raise RequestError("a claim has no sentence: its claim is missing.")
-    several = published if isinstance(published, Mapping) else {named: published} if isinstance(named, str) else None
-    for arm, number in several.items() if several is not None else [(tuple(named or ()), published)]:
-        yield _claim(dict(given), (str(arm),) if several is not None else arm, number, arms)
+    if isinstance(published, Mapping):
+        for arm, number in published.items():
+            yield _claim(dict(given), (str(arm),), number, arms)
+    else:
+        several = named if isinstance(named, list) else [] if named is None else [named]
+        yield _claim(dict(given), tuple(str(arm) for arm in several), published, arms)
 
 
 def _claim(given: dict[str, Any], named: tuple[str, ...], published: Any, arms: Iterable[str]) -> Claim:
@@ -172,6 +175,7 @@ def _claim(given: dict[str, Any], named: tuple[str, ...], published: Any, arms: 
         rule = None
     else:
         rule = region_of(rules, number)
+    _check_keys("key of where", _mapping("where", given.get("where", {})), FILTERS)
     claim = Claim(arms=named, published=number, rule=rule, **given)
     if claim.measure not in MEASURES:
         raise RequestError(one_of("measure", claim.measure, MEASURES))

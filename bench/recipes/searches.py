@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import optuna
 
 from bench.errors import RequestError
-from bench.recipes.arms import QUICK_SEARCHES, grid_of
+from bench.recipes.arms import grid_of
 from bench.recipes.kept import digest
 from bench.recipes.recipe import Recipe, Searches
 from bench.specs import Request, options
@@ -33,7 +33,7 @@ def searches_of(recipe: Recipe, quick: bool) -> list[ArmSearch]:
 
     :raises RequestError: for an arm whose values are alternatives: a search has a space instead.
     """
-    rules = replace(recipe.searches, **QUICK_SEARCHES) if quick else recipe.searches
+    rules = replace(recipe.searches, count=1, trials=2, seeds=1, fresh=1) if quick else recipe.searches
     tuned = [arm for arm, grid in recipe.arms.items() if "search" in grid]
     return [_search(recipe, arm, number, rules, quick) for number in range(1, rules.count + 1) for arm in tuned]
 
@@ -50,7 +50,8 @@ def _search(recipe: Recipe, arm: str, number: int, rules: Searches, quick: bool)
             raise RequestError(f"the arm {arm} is tuned, so that {key} has one value, got {value!r}.")
     fields = {key: value for key, value in grid.items() if "." not in key and key not in ("seeds", "stop_when_solved")}
     request = {
-        "precision": rules.precision, **fields,
+        "precision": rules.precision,
+        **fields,
         "fix": {key: value for key, value in grid.items() if "." in key},
         "space": dict(space),
         **{name: value for name, value in asdict(rules).items() if name not in ("count", "precision")},
