@@ -23,9 +23,9 @@ def null_space(terms_NT: Integers, signs_T: Integers, unknowns: int, q: int) -> 
 
     Equation n is Σ_t signs_T[t] · unknown[terms_NT[n, t]] = 0; an unknown may occur several times.
 
-    The basis is kept instead of the equations. It begins as the identity. An equation e takes the values v = e · basis on
-    it, and says something new where they are not zero: with a column j where vⱼ ≠ 0, every other column c then loses
-    v_c / vⱼ times column j, and j goes. Equations that follow from those before have the values 0. So the work is one
+    The basis is kept instead of the equations. It begins as the identity. An equation e takes the values v = e · basis
+    on it, and says something new where they are not zero: with a column j where vⱼ ≠ 0, every other column c then loses
+    v_c / vⱼ times column j, and j goes. An equation that follows from those before has the values 0. So the work is one
     update of the basis for each of at most ``unknowns`` equations, and T additions for any other.
     """
     basis_UD = np.eye(unknowns, dtype=np.int64)

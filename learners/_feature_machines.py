@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learners._agop import AGOPS, KERNELS, metric_of, solve
+from learners._agop import AGOPS, KERNELS, metric_of, operations, solve
 from learners._base import Learner, Look, Setting, Training
 from learners._exclusive import exclusive
 from learners._fleet.out_of_memory import out_of_memory
@@ -207,7 +207,7 @@ class FeatureMachines(Training):
     def flops(self, replica: int, step: int) -> int | None:
         """Operations of so many steps, each counted with the metric that it leads to."""
         x = self.replicas[replica]
-        return x.learner.operations(*x.X.shape, x.targets.shape[1]) * step
+        return operations(self.kernel, len(x.X), x.X.shape[1], x.targets.shape[1]) * step
 
 
 def _stacked(some: Sequence[_Replica], name: str) -> Tensor:

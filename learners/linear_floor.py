@@ -24,24 +24,23 @@ class LinearFloor(ClosedForm):
 
     Another row has the answer y where its equation follows from these, that is, where it holds for every solution of
     them. Nothing else is used: not that neighbouring codes stand for neighbouring numbers, nor that different codes
-    stand for different ones. In theory little more equations than unknowns are enough, 2p for one numbering of both
-    operands mod p and one of the answers.
+    stand for different ones. Most answers follow from little more equations than there are unknowns (2p for one
+    numbering of both operands mod p and one of the answers), the last ones once each code and each class was shown.
 
     Scores are probabilities: 1 for a class that follows, 1/k for each of k classes that follow equally (they have one
     number in every solution), and 1/C for all where none follows or a code was never seen. There it abstains: the
     highest score is below 1, `predict` names the first such class, and its accuracy is that of chance.
 
     Equations that contradict each other, by label noise or since the relation is not linear, leave the solutions in
-    which all classes have one number: it abstains everywhere. So it does for multiplication mod 97, where logarithms
-    add up mod 96, which is not over GF(97), and where 0 times all is 0. Over a field whose q divides 96, 2 or 3,
-    logarithms of the products without 0 have remainders mod q, which leave 96 / q classes each. Subtraction is linear with
-    ``shared="none"``.
+    which all classes have one number: it abstains everywhere. So it does for multiplication mod 97: logarithms add up
+    mod 96, which is not over GF(97), and 0 has none. (Without 0, and with a q that divides 96, it finds the remainders
+    of the logarithms mod q, which 96 / q classes share.) Subtraction is linear with ``shared="none"``.
 
-    Source: textbook elimination (Golub and Van Loan, "Matrix Computations", section 3.2) over a finite field; as a floor
-    of data it is from this project.
+    Source: textbook elimination (Golub and Van Loan, "Matrix Computations", section 3.2), here over a finite field. As
+    a floor of data it is from this project.
 
-    :param shared: what has one numbering: "operands", all slots; "none", each slot has its own; "all", slots and answers
-        together, which needs one-hot codes of the classes.
+    :param shared: what has one numbering: "operands", all slots; "none", each slot has its own; "all", slots and
+        answers together, which needs one-hot codes of the classes.
     :param field: q, a prime below 2²⁴; None takes the number of classes.
     :param slots: equal parts that the columns of a plain matrix consist of. The benchmark passes codes.
     :raises ValueError: for a q that is not prime, given or not; for ``shared="all"`` and other codes.
@@ -81,8 +80,8 @@ class LinearFloor(ClosedForm):
         """A prime number of classes where no field is given; one-hot codes of the classes where all is shared."""
         if self.field is None and not (n_classes < LARGEST_FIELD and is_prime(n_classes)):
             raise ValueError(
-                f"The 'field' parameter of LinearFloor must be given where the number of classes is no prime < 2²⁴, got "
-                f"field=None and {n_classes} classes."
+                f"The 'field' parameter of LinearFloor must be given where the number of classes is no prime < 2²⁴, "
+                f"got field=None and {n_classes} classes."
             )
         if self.shared == "all" and not _onehot(codes.table_UF, n_classes):
             raise ValueError("The 'shared' parameter of LinearFloor needs one-hot codes of the classes to be 'all'.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from encoders import Codes
 from encoders._check import require
-from learners._agop import KERNELS, operations
+from learners._agop import KERNELS
 from learners._base import Learner, Setting, Training
 from learners._exclusive import one_at_a_time
 from learners._feature_machines import FeatureMachines
@@ -28,24 +28,23 @@ class RFM(Learner):
     M is the identity at first. A step is
 
     - from the second on M ← G^s · D / tr(G^s), where G = (1/N) Σ_x Σ_c (∇f_c(x) − ḡ_c) (∇f_c(x) − ḡ_c)ᵀ is the average
-      gradient outer product of f over the N training rows x and the classes c, and ḡ_c the mean of the gradients of f_c;
-    - α = (K + ρ k I)⁻¹ Y with K = k_M(X, X) of the training rows, Y one-hot, k the mean of K's diagonal,
-      and f(x) = k_M(x, X) α.
+      gradient outer product of f over the N training rows x and the classes c, and ḡ_c the mean of ∇f_c over the rows;
+    - α = (K + ρ k I)⁻¹ Y, where K = k_M(X, X) of the training rows, k is the mean of K's diagonal, and Y is one-hot;
+      then f(x) = k_M(x, X) α.
 
-    ``kernel="quadratic"``: k_M(x, z) = (xᵀ M z)². ``kernel="gaussian"``: exp(−(x − z)ᵀ M (x − z) / L). The largest output
-    wins. The first step is the plain kernel machine; before it all scores are 0. Nothing is random.
+    ``kernel="quadratic"``: k_M(x, z) = (xᵀ M z)². ``kernel="gaussian"``: exp(−(x − z)ᵀ M (x − z) / L). The largest
+    output wins. The first step is the plain kernel machine; before it all scores are 0. Nothing is random.
 
-    Steps of R replicas are one batch of linear algebra on a CPU or a GPU, always in float64, since K is nearly singular;
-    batches are of replicas with equally many training rows. Learning takes memory for N² numbers and time for N³
-    operations a step.
+    Steps of R replicas are one batch of linear algebra on a CPU or a GPU, of replicas with equally many training rows,
+    always in float64, since K is nearly singular. A step takes memory for N² numbers and time for N³ operations.
 
-    Source: Mallinar et al. 2024, "Emergence in non-neural models: grokking modular arithmetic via average gradient outer
-    product" (arXiv 2407.20199), and its public code: p = 61, 50 % of the pairs, 50 iterations, s = 1/2, ρ = 0, L = 2 ·
-    2.5², centred gradients. The algorithm is of Radhakrishnan et al. 2022 (arXiv 2212.13881).
+    Source: Mallinar et al. 2024, "Emergence in non-neural models: grokking modular arithmetic via average gradient
+    outer product" (arXiv 2407.20199), and its public code: p = 61, 50 % of the pairs, 50 iterations, s = 1/2, ρ = 0,
+    L = 2 · 2.5², centred gradients. The algorithm is of Radhakrishnan et al. 2022 (arXiv 2212.13881).
 
-    NOTE: theirs does not scale M. The quadratic kernel does not depend on its scale; for the Gaussian kernel, whose
-    bandwidth otherwise grows in relation to M, it makes L mean the same in every step. The ridge is relative to K, which
-    it is not there, and not 0, so that rows may be given twice.
+    NOTE: theirs does not scale M. The quadratic kernel does not depend on its scale; the Gaussian kernel does, whose L
+    here means the same in every step. Their ridge is 0 and would be absolute; here it is relative to K and not 0, so
+    that rows may be given twice.
 
     :param kernel: "quadratic" or "gaussian".
     :param ridge: ρ ≥ 0, as a part of the mean of K's diagonal.
@@ -143,7 +142,3 @@ class RFM(Learner):
         rows = torch.as_tensor(np.asarray(X, dtype=np.float64))[None]
         scores = [KERNELS[self.kernel](part, centers, metric, bandwidth) @ alpha for part in rows.split(ROWS, dim=1)]
         return torch.cat(scores, dim=1)[0].numpy()
-
-    def operations(self, n_train: int, n_features: int, n_classes: int) -> int:
-        """Floating-point operations of one step."""
-        return operations(self.kernel, n_train, n_features, n_classes)
