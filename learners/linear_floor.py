@@ -144,6 +144,16 @@ class LinearFloor(ClosedForm):
         scores_KC = np.vstack([scores_KC, np.ones(scores_KC.shape[1])])  # the last for those that are at no place
         return (scores_KC / scores_KC.sum(axis=1, keepdims=True))[places_N]
 
+    def operations(self, n_train: int, n_features: int, n_classes: int) -> int:
+        """At most V³ + (S + 1) V N in GF(q), counted like floating-point ones, with the V unknowns of one-hot codes.
+
+        V updates of a basis of V numbers for each of at most V solutions, half of them on average, a product and a sum
+        each; and the terms of N equations. V is C where all is shared, F + C or S·F + C else.
+        """
+        codes = {"all": 0, "operands": n_features // self.n_slots_, "none": n_features}[self.shared]
+        unknowns = codes + n_classes
+        return unknowns**3 + (self.n_slots_ + 1) * unknowns * n_train
+
     def _parameters(self) -> int:
         return len(self.model_["basis"])
 
