@@ -16,7 +16,7 @@ SHARED = ("operands", "none", "all")
 
 
 class LinearFloor(ClosedForm):
-    """It knows that some linear relation over GF(q) gives the answers, and not which: the labelled floor of data.
+    """The answers that follow if any linear relation over GF(q) gives them: the floor of data.
 
     Every code x of a slot s stands for an unknown number u_s(x), every class y for w(y), and a training row says
 

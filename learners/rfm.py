@@ -23,9 +23,9 @@ ROWS = 2048
 
 @dataclass(eq=False, repr=False)
 class RFM(Learner):
-    """Kernel regression on one-hot targets whose metric M is made of what it has learned, again and again.
+    """Kernel regression on one-hot targets whose metric is made of its own gradients, step by step.
 
-    M is the identity at first. A step is
+    The metric M is the identity at first. A step is
 
     - from the second on M ← G^s · D / tr(G^s), where G = (1/N) Σ_x Σ_c (∇f_c(x) − ḡ_c) (∇f_c(x) − ḡ_c)ᵀ is the average
       gradient outer product of f over the N training rows x and the classes c, and ḡ_c the mean of ∇f_c over the rows;
