@@ -18,8 +18,10 @@ from learners._problem import Problem
 if TYPE_CHECKING:  # one line for each class, so that type checkers and editors see its signature
     from learners.forward_forward import ForwardForward as ForwardForward
     from learners.knn import KNN as KNN
+    from learners.linear_floor import LinearFloor as LinearFloor
     from learners.mlp import MLP as MLP
     from learners.quadratic import Quadratic as Quadratic
+    from learners.rfm import RFM as RFM
     from learners.ridge import Ridge as Ridge
     from learners.torch_mlp import TorchMLP as TorchMLP
     from learners.transformer import Transformer as Transformer

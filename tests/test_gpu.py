@@ -14,7 +14,7 @@ from torch.func import grad, vmap
 import bench
 from bench.recipes.golden import trained_by
 from bench.specs import registry
-from learners import Problem, Setting, Transformer
+from learners import RFM, Problem, Setting, Transformer
 from learners._fleet.training import FleetTraining
 from learners._kernels.hidden import hidden_layer
 from learners.optim import SGD
@@ -56,6 +56,17 @@ def test_every_part_of_an_optimizer_is_the_same_on_both_devices(name: str) -> No
         training.advance(12, range(3))
     on_cpu, on_gpu = (weights(training, 2) for training in devices)
     assert all(np.allclose(on_cpu[k], on_gpu[k], rtol=1e-6, atol=1e-8) for k in on_cpu)
+
+
+@pytest.mark.parametrize("kernel", ["quadratic", "gaussian"])
+def test_feature_machines_are_the_same_on_both_devices(kernel: Any) -> None:
+    problems = [problem(s) for s in range(3)]
+    devices = [RFM.begin([RFM(kernel)] * 3, problems, Setting(device)) for device in ("cpu", "cuda")]
+    for training in devices:
+        training.advance(4, range(3))
+    on_cpu, on_gpu = (training.look(range(3), [np.arange(9)] * 3).scores.cpu().numpy() for training in devices)
+    assert np.allclose(on_cpu, on_gpu, atol=1e-5)
+    assert np.allclose(devices[0].state(2)["metric"], devices[1].state(2)["metric"], atol=1e-5)
 
 
 def by_gradient() -> tuple[list[Transformer], list[Problem]]:
