@@ -80,7 +80,7 @@ DEEP = {"depth": 2}
 LEARNERS: dict[str, dict[str, Change]] = {
     "knn": {"n_neighbors": ({}, {"n_neighbors": 3})},
     "ridge": {"alpha": ({}, {"alpha": 9.0})},
-    "linear-floor": {"shared": ({}, {"shared": "all"}), "field": ({}, {"field": 7})},
+    "linear-floor": {"shared": ({}, {"shared": "none"}), "field": ({}, {"field": 7})},
     "rfm": {
         "kernel": ({}, {"kernel": "gaussian"}),
         "ridge": ({}, {"ridge": 9.0}),
