@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -16,13 +16,19 @@ from learners._exclusive import exclusive
 from learners._fleet.out_of_memory import out_of_memory
 from learners._problem import Problem, Rows, State
 
-if TYPE_CHECKING:
-    from learners.rfm import RFM
-
 ROOM: Final = {"cpu": 2**28, "cuda": 2**34}
 """Bytes of kernel matrices of one batch. On a CPU a batch of large matrices is no faster than one after another."""
 MATRICES: Final = 6
 """Matrices of the size of K that a step holds at the same time."""
+
+
+class FeatureMachine(Learner):
+    """What these trainings read of a learner: its kernel and its numbers."""
+
+    kernel: Literal["quadratic", "gaussian"]
+    ridge: float
+    bandwidth: float
+    power: float
 
 
 @dataclass
@@ -37,7 +43,7 @@ class _Replica:
     :param alpha: α, (n, C).
     """
 
-    learner: "RFM"
+    learner: FeatureMachine
     problem: Problem
     table: Tensor
     index: Tensor
@@ -60,7 +66,9 @@ class FeatureMachines(Training):
     does not suffice.
     """
 
-    def __init__(self, learners: "Sequence[RFM]", problems: Sequence[Problem], setting: Setting | None = None) -> None:
+    def __init__(
+        self, learners: Sequence[FeatureMachine], problems: Sequence[Problem], setting: Setting | None = None
+    ) -> None:
         structures = {learner.structure(len(p.train)) for learner, p in zip(learners, problems, strict=True)}
         if len(structures) > 1:
             raise ValueError(f"The learners of a batch must be of one kernel, got {len(structures)} different ones.")
@@ -70,7 +78,7 @@ class FeatureMachines(Training):
         shared: dict[int, tuple[Tensor, Tensor]] = {}
         self.replicas = [self._replica(*each, shared) for each in zip(learners, problems, strict=True)]
 
-    def _replica(self, learner: "RFM", problem: Problem, shared: dict[int, tuple[Tensor, Tensor]]) -> _Replica:
+    def _replica(self, learner: FeatureMachine, problem: Problem, shared: dict[int, tuple[Tensor, Tensor]]) -> _Replica:
         codes = problem.codes
         if id(codes) not in shared:  # replicas may share their codes
             table = torch.as_tensor(codes.table_UF, dtype=torch.float64, device=self.device)

@@ -13,7 +13,7 @@ from encoders._check import require
 from learners._agop import KERNELS
 from learners._base import Learner, Setting, Training
 from learners._exclusive import one_at_a_time
-from learners._feature_machines import FeatureMachines
+from learners._feature_machines import FeatureMachine, FeatureMachines
 from learners._hyperparameters import check_fields, defaults, hyperparameter
 from learners._problem import Problem
 
@@ -22,7 +22,7 @@ ROWS = 2048
 
 
 @dataclass(eq=False, repr=False)
-class RFM(Learner):
+class RFM(FeatureMachine):
     """Kernel regression on one-hot targets whose metric is made of its own gradients, step by step.
 
     The metric M is the identity at first. A step is
@@ -118,7 +118,7 @@ class RFM(Learner):
         cls, learners: Sequence[Learner], problems: Sequence[Problem], setting: Setting | None = None
     ) -> Training:
         """Train all of them as batches of linear algebra."""
-        return FeatureMachines(cast("Sequence[RFM]", learners), problems, setting)
+        return FeatureMachines(cast("Sequence[FeatureMachine]", learners), problems, setting)
 
     def losses(self, scores: Any, y: Any) -> Any:
         """½ mean over classes of (score − onehot)², of arrays or tensors, with any dimensions in front."""

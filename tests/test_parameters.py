@@ -80,6 +80,13 @@ DEEP = {"depth": 2}
 LEARNERS: dict[str, dict[str, Change]] = {
     "knn": {"n_neighbors": ({}, {"n_neighbors": 3})},
     "ridge": {"alpha": ({}, {"alpha": 9.0})},
+    "linear-floor": {"shared": ({}, {"shared": "none"}), "field": ({}, {"field": 7})},
+    "rfm": {
+        "kernel": ({}, {"kernel": "gaussian"}),
+        "ridge": ({}, {"ridge": 9.0}),
+        "bandwidth": ({"kernel": "gaussian"}, {"bandwidth": 50.0}),
+        "power": ({}, {"power": 1.0}),
+    },
     "mlp": {
         "hidden_layer_sizes": ({}, {"hidden_layer_sizes": (31,)}),
         "head": ({}, {"head": "classifier"}),
