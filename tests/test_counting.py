@@ -118,7 +118,9 @@ def test_elementwise_operators_count_what_comes_out_and_sums_what_goes_in() -> N
     assert cost(lambda: torch.addmm(torch.ones(6), x, y)) == 2 * 4 * 5 * 6 + 24
 
 
-@pytest.mark.parametrize("learner", ["knn", "mlp", "ridge", "quadratic", "torch-mlp", "transformer", "forward-forward"])
+@pytest.mark.parametrize(
+    "learner", ["kan", "knn", "mlp", "ridge", "quadratic", "torch-mlp", "transformer", "forward-forward"]
+)
 def test_every_learner_of_ours_is_counted(learner: str) -> None:
     cell = made(learner)
     assert type(cell.learner).begin([cell.learner], [cell.problem]).flops(0, 60) > 0  # type: ignore[operator]
