@@ -129,6 +129,8 @@ class Learner(ClassifierMixin, BaseEstimator, ABC):
     """The constructor argument that says how long `fit` trains. The benchmark sets budgets itself."""
     fit_parameters: ClassVar[tuple[str, ...]] = ()
     """Constructor arguments that only `fit` uses. The benchmark does not compare them."""
+    later_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Constructor arguments younger than the first records: a spec names them where they are not at their default."""
     example: ClassVar[Mapping[str, Any]] = {}
     """Constructor arguments of a small instance, for the contract tests."""
     inapplicable_checks: ClassVar[Mapping[str, str]] = {}

@@ -73,6 +73,7 @@ class Transformer(TorchLearner):
     """
 
     version = 2
+    later_parameters = frozenset({"router"})
     example: ClassVar = {
         "width": 16,
         "heads": 2,
