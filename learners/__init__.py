@@ -17,6 +17,7 @@ from learners._problem import Problem
 
 if TYPE_CHECKING:  # one line for each class, so that type checkers and editors see its signature
     from learners.forward_forward import ForwardForward as ForwardForward
+    from learners.kan import KAN as KAN
     from learners.knn import KNN as KNN
     from learners.linear_floor import LinearFloor as LinearFloor
     from learners.mlp import MLP as MLP

@@ -10,6 +10,7 @@ from encoders._check import require
 from learners._hyperparameters import hyperparameter
 from learners._nets.decoder import Decoder
 from learners._nets.modules import Activation, Network
+from learners._nets.router import Routing
 from learners._torch import TorchLearner
 from learners.optim import AdamW
 
@@ -26,6 +27,10 @@ class Transformer(TorchLearner):
     - ``norm="residual"``: u = LN(h); h ← u + attn(u), likewise for the MLP; LN before the read-out: GrokFast's form;
     - ``norm="none"``.
 
+    With a router the L blocks are a bank that all passes share, a mixture of experts over depth. In each pass the
+    weights of the blocks are w = softmax(W h) of each token's state, and h ← h + Σₑ wₑ (blockₑ(h) − h), summed over all
+    blocks (``router="soft"``) or that of the highest weight alone (``router="top"``). W is the same in all passes.
+
     Scores are a linear map of the read-out token's last state. Size, optimizer, decay, warm-up and batch are Power et
     al.'s by default, and so are linear maps without biases.
 
@@ -33,8 +38,12 @@ class Transformer(TorchLearner):
     generalize far sooner, so that the defaults here are the usual small ones (standard deviations of about 0.02), with
     LN before each branch. Theirs is ``norm="post"``, ``positions="sinusoidal"``, ``init_scale=1``, ``init_gain=1``.
 
+    NOTE: ``router="top"`` computes all blocks and masks those not taken, since a program of many replicas has no
+    branches: it costs as much as "soft". The keys and values that a block attends to are its own, of all earlier
+    tokens, whichever blocks these take. There is no loss that balances the blocks' loads, as Switch Transformer has.
+
     Source: Power et al. 2022 (arXiv 2201.02177) and its code; ``norm="residual"`` after the code of Lee et al. 2024
-    (arXiv 2405.20233).
+    (arXiv 2405.20233); ``router="top"`` after Fedus et al. 2021, "Switch Transformers" (arXiv 2101.03961).
 
     :param depth: L blocks.
     :param width: D, of the residual stream.
@@ -48,7 +57,8 @@ class Transformer(TorchLearner):
     :param tied: one embedding for all slots.
     :param tied_readout: the read-out is the transposed embedding; needs one-hot codes of the classes and tied slots.
     :param shared_blocks: one block's weights for all passes (weight-tied recursion).
-    :param loops: passes through the blocks; more than one needs ``shared_blocks``.
+    :param loops: passes through the blocks; more than one needs ``shared_blocks`` or a router.
+    :param router: "none", "soft" or "top"; needs more than one block, and excludes ``shared_blocks``.
     :param dropout: probability of dropping an output of attention or MLP, in [0, 1).
     :param init_scale: standard deviation of the entries of embedded codes, tokens and learned positions at the start.
     :param init_gain: factor on the first weights of all linear maps, U(±1/√in) as PyTorch draws them.
@@ -63,6 +73,7 @@ class Transformer(TorchLearner):
     """
 
     version = 2
+    later_parameters = frozenset({"router"})
     example: ClassVar = {
         "width": 16,
         "heads": 2,
@@ -85,6 +96,7 @@ class Transformer(TorchLearner):
     tied_readout: bool = False
     shared_blocks: bool = False
     loops: int = 1
+    router: Routing = "none"
     dropout: float = hyperparameter(0.0, at_least=0, below=1, role="replica")
     init_scale: float = hyperparameter(0.02, above=0, role="start")
     init_gain: float = hyperparameter(0.5, above=0, role="start")
@@ -95,10 +107,13 @@ class Transformer(TorchLearner):
         return {}
 
     def check_own(self) -> None:
-        """Heads that divide the width, loops of shared blocks, a tied read-out of tied slots."""
+        """Heads that divide the width, loops of shared blocks, a bank to route over, a tied read-out of tied slots."""
         require(self, "mlp_ratio", round(self.mlp_ratio * self.width) >= 1, "enough for one unit of the MLP")
         require(self, "heads", self.width % self.heads == 0, f"a divisor of width={self.width}")
-        require(self, "loops", self.loops == 1 or self.shared_blocks, "1 unless blocks are shared")
+        routed = self.router != "none"
+        require(self, "loops", self.loops == 1 or self.shared_blocks or routed, "1 unless blocks are shared or routed")
+        require(self, "router", not (routed and self.shared_blocks), "'none' with shared_blocks, which leave one block")
+        self.require_effect("router", self.depth > 1, "with a single block")
         self.require_effect("shared_blocks", self.depth * self.loops > 1, "with a single block that is passed once")
         require(self, "tied_readout", not self.tied_readout or self.tied, "False unless slots are tied")
 
@@ -128,6 +143,7 @@ class Transformer(TorchLearner):
             tied_readout=self.tied_readout,
             shared_blocks=self.shared_blocks,
             loops=self.loops,
+            router=self.router,
             init_scale=self.init_scale,
             init_gain=self.init_gain,
         )

@@ -120,7 +120,7 @@ def test_elementwise_operators_count_what_comes_out_and_sums_what_goes_in() -> N
 
 @pytest.mark.parametrize(
     "learner",
-    ["knn", "mlp", "ridge", "rfm", "linear-floor", "quadratic", "torch-mlp", "transformer", "forward-forward"],
+    ["kan", "knn", "mlp", "ridge", "rfm", "linear-floor", "quadratic", "torch-mlp", "transformer", "forward-forward"],
 )
 def test_every_learner_of_ours_is_counted(learner: str) -> None:
     cell = made(learner)

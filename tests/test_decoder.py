@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import torch
 from torch.func import grad, vmap
-from twins import plain_decoder
+from torch.nn import functional as F
+from twins import plain_block, plain_decoder
 
 from learners import Transformer
 from learners._kernels import products as kernels
 from learners._kernels.hidden import hidden_layer
 from learners._kernels.products import LARGEST_TABLE, gather
+from learners._nets.router import routing_weights
 
 BATCH = 40
 
@@ -25,6 +27,10 @@ SHAPES = [
     {"depth": 1},
     {"depth": 3},
     {"depth": 2, "shared_blocks": True, "loops": 2},
+    {"depth": 3, "router": "soft", "loops": 2},
+    {"depth": 2, "router": "top", "loops": 3, "layout": "equation"},
+    {"depth": 2, "router": "soft", "norm": "post"},
+    {"depth": 3, "router": "top", "norm": "residual"},
     {"tied": False},
     {"tied_readout": True},
     {"bias": True, "activation": "gelu"},
@@ -111,3 +117,41 @@ def test_gather_beside_indexing(n_codes: int) -> None:
     gradients = [torch.autograd.grad((rows * weight).sum(), table)[0] for rows in (gather(table, index), table[index])]
     assert torch.equal(gather(table, index), table[index])
     assert torch.allclose(*gradients, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_a_router_without_preference_takes_the_mean_of_the_blocks_updates(norm: str) -> None:
+    network = Transformer(width=12, heads=3, depth=3, norm=norm, router="soft", init_scale=0.7).network(2, 7, 7)
+    network.double().reset(torch.Generator().manual_seed(0), 1.0)
+    torch.nn.init.zeros_(network.router.scores.weight)
+    table, index = torch.randn(9, 7, dtype=torch.float64), torch.randint(9, (BATCH, 2))
+    h_BTD = torch.cat([table[index] @ network.embedding.weight, network.tokens.expand(BATCH, 1, 12)], dim=1)
+    h_BTD = h_BTD + network.positions
+    updates = [plain_block(h_BTD, block)[0] - h_BTD for block in network.blocks]
+    last = (h_BTD + (updates[0] + updates[1] + updates[2]) / 3)[:, -1]
+    scores = network.readout(last if network.norm is None else network.norm(last))
+    assert torch.allclose(network(table, index)[0], scores, atol=1e-12)
+
+
+def test_a_router_takes_one_block_by_its_weight() -> None:
+    scores = torch.tensor([[0.0, 1.0, 3.0], [2.0, 2.0, -1.0], [0.0, 0.0, 0.0]])
+    soft, top = (routing_weights(scores, top) for top in (False, True))
+    assert torch.allclose(soft, torch.softmax(scores, dim=1))
+    assert torch.equal(top.ne(0), torch.tensor([[0, 0, 1], [1, 0, 0], [1, 0, 0]]).bool())
+    assert torch.equal(top.amax(1), soft.amax(1))
+
+
+@pytest.mark.parametrize("router", ["soft", "top"])
+def test_a_routed_bank_learns_addition(router: str) -> None:
+    network = Transformer(2, 32, 2, router=router, loops=2).network(2, 11, 11)
+    network.reset(torch.Generator().manual_seed(0), 1.0)
+    index = torch.cartesian_prod(torch.arange(11), torch.arange(11))
+    answers, optimizer = index.sum(1) % 11, torch.optim.Adam(network.parameters(), lr=0.005)
+    for _ in range(150):
+        scores = network(torch.eye(11), index)[0]
+        if (scores.argmax(1) == answers).all():
+            return
+        optimizer.zero_grad()
+        F.cross_entropy(scores, answers).backward()
+        optimizer.step()
+    pytest.fail("not all pairs are learned in 150 steps")

@@ -21,7 +21,7 @@ from bench.specs.cell import prepare
 from bench.specs.resolve import resolve
 from bench.specs.spec import Budget
 from encoders import Codes
-from learners import ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
+from learners import KAN, ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
 from learners._fleet import occupancy
 from learners._fleet.feed import batch_rows
 from learners._fleet.look import EXAMPLES_AT_ONCE, WHOLE_GROUP
@@ -64,6 +64,7 @@ EVERY = {
         hidden_layer_sizes=(10,), loss="stablemax", optimizer=[OrthoGrad(), AdamW()], batch_size=9
     ),
     "mlp-scikit": TorchMLP.scikit(hidden_layer_sizes=(10, 8), batch_size=9),
+    "kan": KAN((6,), width=4, grid=3, batch_size=9),
     "forward-forward": ForwardForward(width=10, n_negatives=2, batch_size=9),
     "forward-forward-deep": ForwardForward(width=10, depth=3, tied=False, label="every", norm="peer", batch_size=9),
     "forward-forward-full": ForwardForward(width=10, norm="peer", depth=2, negatives="all", batch_size=0),
@@ -83,6 +84,7 @@ EVERY = {
         width=8, heads=2, depth=1, norm="none", layout="equation", tied=False, batch_size=9
     ),
     "transformer-loops": Transformer(width=8, heads=2, depth=1, shared_blocks=True, loops=3, batch_size=9),
+    "transformer-router": Transformer(width=8, heads=2, depth=2, router="top", loops=2, batch_size=9),
     "transformer-tied-readout": Transformer(width=8, heads=2, depth=1, tied_readout=True, dropout=0.1, batch_size=9),
 }
 every_learner = pytest.mark.parametrize("name", EVERY)
@@ -617,7 +619,9 @@ def test_a_look_out_of_memory_halves_the_fleet(monkeypatch: pytest.MonkeyPatch) 
         ),
         ("transformer", {"adamw.lr": -1}, "'lr' parameter of AdamW must be a number > 0"),
         ("transformer", {"learner.lr": 1}, "There is no parameter 'learner.lr': did you mean 'adamw.lr'?"),
-        ("transformer", {"learner.loops": 2}, "1 unless blocks are shared"),
+        ("transformer", {"learner.loops": 2}, "1 unless blocks are shared or routed"),
+        ("transformer", {"learner.router": "hard"}, "'router' parameter of Transformer must be one of"),
+        ("transformer", {"learner.router": "top", "learner.shared_blocks": True}, "'none' with shared_blocks"),
         ("transformer", {"learner.dropout": 1}, "a number ≥ 0 and < 1"),
         ("transformer", {"grokfast-ema.lamb": 2}, "or adamw.NAME=VALUE, got 'grokfast-ema.lamb'"),
         ("transformer", {"adamw.schedule": "cosine"}, "given with the cosine schedule"),

@@ -155,7 +155,7 @@ def test_a_sparse_matrix_divides_into_slots() -> None:
 
 # Weights of rows
 
-WEIGHTED = ["forward-forward", "mlp", "quadratic", "ridge", "torch-mlp", "transformer"]
+WEIGHTED = ["forward-forward", "kan", "mlp", "quadratic", "ridge", "torch-mlp", "transformer"]
 WEIGHTS = np.random.default_rng(0).integers(0, 4, 25)
 
 
@@ -277,7 +277,7 @@ def test_weights_that_cannot_be(weight: Any, found: str) -> None:
 
 # Going on
 
-INCREMENTAL = ["forward-forward", "mlp", "quadratic", "torch-mlp", "transformer"]
+INCREMENTAL = ["forward-forward", "kan", "mlp", "quadratic", "torch-mlp", "transformer"]
 BATCHES_OF_ROWS: dict[str, Any] = {
     "mlp-classifier": MLP((8,), head="classifier", batch_size=10, random_state=0),
     "dropout": TorchMLP((8,), dropout=0.3, batch_size=0, random_state=0),

@@ -96,6 +96,15 @@ LEARNERS: dict[str, dict[str, Change]] = {
         "batch_size": ({}, {"batch_size": 5}),
         "random_state": ({}, {"random_state": 1}),
     },
+    "kan": TORCH
+    | {
+        "hidden_layer_sizes": ({}, {"hidden_layer_sizes": (31,)}),
+        "width": ({}, {"width": 31}),
+        "tied": ({}, {"tied": False}),
+        "grid": ({}, {"grid": 4}),
+        "order": ({}, {"order": 2}),
+        "init_scale": ({}, {"init_scale": 0.1}),
+    },
     "quadratic": TORCH
     | {"width": ({}, {"width": 31}), "tied": ({}, {"tied": False}), "init_scale": ({}, {"init_scale": 0.5})},
     "torch-mlp": TORCH
@@ -123,6 +132,7 @@ LEARNERS: dict[str, dict[str, Change]] = {
         "tied_readout": ({}, {"tied_readout": True}),
         "shared_blocks": (DEEP, {"shared_blocks": True}),
         "loops": (DEEP | {"shared_blocks": True}, {"loops": 2}),
+        "router": (DEEP, {"router": "soft"}),
         "dropout": ({}, {"dropout": 0.5}),
         "init_scale": ({}, {"init_scale": 0.5}),
         "init_gain": ({}, {"init_gain": 2.0}),
@@ -204,6 +214,7 @@ WITHOUT_EFFECT: list[tuple[str, Setting, str]] = [
     ("quadratic", {"optimizer": AdamW(weight_decay=0.0, decay="to-init")}, "'decay' .* without weight_decay"),
     ("torch-mlp", {"lora_scale": 2.0}, "'lora_scale' .* without lora_rank"),
     ("transformer", {"depth": 1, "shared_blocks": True}, "'shared_blocks' .* single block"),
+    ("transformer", {"depth": 1, "router": "soft"}, "'router' .* single block"),
 ]
 
 
@@ -220,6 +231,8 @@ MATRICES: list[tuple[str, Setting]] = [
     ("torch-mlp", {"hidden_layer_sizes": (8, 8)}),
     ("torch-mlp", {"hidden_layer_sizes": (8,), "lora_rank": 2}),
     ("transformer", {"depth": 1, "width": 8}),
+    ("kan", {"hidden_layer_sizes": (8,)}),
+    ("kan", {"hidden_layer_sizes": (8, 8)}),
     ("forward-forward", {"width": 8}),
     ("forward-forward", {"width": 8, "depth": 2, "label": "every"}),
 ]

@@ -23,15 +23,35 @@ def plain_decoder(network: Decoder, table_UF: Tensor, index_BS: Tensor) -> tuple
     h_BTD = h_BTD + (_sinusoids(network.length, network.tokens) if network.positions is None else network.positions)
     hidden = h_BTD
     for _ in range(network.passes):
+        if network.router is not None:
+            h_BTD, hidden = _mixture(h_BTD, network)
+            continue
         for block in network.blocks:
-            h_BTD = _branch(h_BTD, block.norm1, block.form, lambda u, b=block: _attention(u, b))
-            hidden = block.activation(block.up(block.norm2(h_BTD) if block.form in ("pre", "residual") else h_BTD))
-            h_BTD = _branch(h_BTD, block.norm2, block.form, lambda u, b=block: b.down(b.activation(b.up(u))))
+            h_BTD, hidden = plain_block(h_BTD, block)
     last = h_BTD[:, -1]
     if network.norm is not None:
         last = network.norm(last)
     scores = last @ network.embedding.weight.T if network.readout is None else network.readout(last)
     return scores, hidden[:, -1]
+
+
+def plain_block(h_BTD: Tensor, block: Any) -> tuple[Tensor, Tensor]:
+    """States after a block, and its hidden units."""
+    h_BTD = _branch(h_BTD, block.norm1, block.form, lambda u: _attention(u, block))
+    hidden = block.activation(block.up(block.norm2(h_BTD) if block.form in ("pre", "residual") else h_BTD))
+    return _branch(h_BTD, block.norm2, block.form, lambda u: block.down(block.activation(block.up(u)))), hidden
+
+
+def _mixture(h_BTD: Tensor, network: Decoder) -> tuple[Tensor, Tensor]:
+    """h + Σₑ wₑ (blockₑ(h) − h), and Σₑ wₑ of the hidden units."""
+    assert network.router is not None
+    w_BTE = torch.softmax(h_BTD @ network.router.scores.weight.T, dim=-1)
+    if network.router.top:
+        w_BTE = torch.where(w_BTE == w_BTE.amax(dim=-1, keepdim=True), w_BTE, 0.0)
+    made = [plain_block(h_BTD, block) for block in network.blocks]
+    updates_BTED = torch.stack([after - h_BTD for after, _ in made], dim=2)
+    hidden_BTEH = torch.stack([hidden for _, hidden in made], dim=2)
+    return h_BTD + (w_BTE.unsqueeze(-1) * updates_BTED).sum(2), (w_BTE.unsqueeze(-1) * hidden_BTEH).sum(2)
 
 
 def _with_signs(slots_BSD: Tensor, tokens: Tensor, equation: bool) -> Tensor:

@@ -21,7 +21,7 @@ from bench.specs.optimizers import make_optimizer, parts_of, resolve_optimizer
 from bench.specs.parameters import defaults_of, settable
 from bench.specs.plugin_contract import COMBINES, fault_of_task
 from bench.specs.request import VALIDATION_FOR_STOPPING, VAULT, Request
-from bench.specs.spec import Family, Spec, derive_seed, make_encoder, make_learner, non_defaults
+from bench.specs.spec import Family, Spec, derive_seed, make_encoder, make_learner
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.suggestions import did_you_mean, matching_parameters, percent_hint, several_message
 from bench.specs.values import listed
@@ -135,8 +135,7 @@ def _resolve_learner(
     if checked:
         parts = None if optimizer is None else call_plugin(make_optimizer, optimizer)
         call_plugin(make_learner(cls, resolved, parts).check)
-    unsaid = cls.later_parameters - non_defaults(cls, resolved).keys()
-    return {name: value for name, value in resolved.items() if name not in unsaid}
+    return resolved
 
 
 def _by_owner(settings: Mapping[str, Any], makers: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from learners._kernels.hidden import fits, hidden_layer
 from learners._kernels.products import gather_all, many, product, scale, shift
 from learners._nets.modules import ACTIVATIONS, Embedding, Linear, Network, Noise
+from learners._nets.router import Router, Routing
 
 ALL, ONE = "all", "one"
 SITE_BITS = 16
@@ -99,6 +100,7 @@ class Decoder(Network):
         tied_readout: bool,
         shared_blocks: bool,
         loops: int,
+        router: Routing,
         init_scale: float,
         init_gain: float,
     ) -> None:
@@ -111,9 +113,12 @@ class Decoder(Network):
         blocks = range(1 if shared_blocks else depth)
         self.blocks = nn.ModuleList([_Block(width, heads, inner, activation, norm, bias, init_gain) for _ in blocks])
         self.passes = (depth if shared_blocks else 1) * loops
+        self.router = None if router == "none" else Router(width, depth, router == "top", init_gain)
         self.norm = _LayerNorm(width) if norm in ("pre", "residual") else None
         self.readout = None if tied_readout else Linear(width, n_classes, bias=False, gain=init_gain)
-        self.not_for_muon = frozenset({"embedding.weight", "tokens", "positions", "readout.weight"})
+        self.not_for_muon = frozenset(
+            {"embedding.weight", "tokens", "positions", "router.scores.weight", "readout.weight"}
+        )
 
     def reset(self, generator: Generator, code_norm: float) -> None:
         self.embedding.reset(generator, code_norm)
@@ -122,7 +127,7 @@ class Decoder(Network):
             nn.init.normal_(self.positions, 0.0, self.embedding.std, generator=generator)
         for block in self.blocks:
             block.reset(generator)
-        for module in (self.norm, self.readout):
+        for module in (self.router, self.norm, self.readout):
             if module is not None:
                 module.reset(generator)
 
@@ -130,15 +135,39 @@ class Decoder(Network):
         batch = _Batch(index_BS, len(table_UF))
         # Dropout differs from example to example: with it, nothing is shared.
         states = self._tokens(table_UF, batch, shared=noise is None and len(table_UF) < len(index_BS))
-        turns = [block for _ in range(self.passes) for block in self.blocks]
-        for number, block in enumerate(turns[:-1]):
-            states, _ = block(states, 0, batch, noise, number)
+        turns = [*self.blocks] * self.passes if self.router is None else [self._routed] * self.passes
+        for number, turn in enumerate(turns[:-1]):
+            states, _ = turn(states, 0, batch, noise, number)
         states, hidden = turns[-1](states, self.length - 1, batch, noise, len(turns) - 1)
         last, hidden = batch.spread([states.x, hidden], states.kinds[-1], ALL)
         if self.norm is not None:
             last = self.norm(last)
         scores = product(last, self.embedding.weight) if self.readout is None else self.readout(last)
         return scores, hidden
+
+    def _routed(
+        self, states: _States, first: int, batch: _Batch, noise: Noise | None, number: int
+    ) -> tuple[_States, Tensor]:
+        """A pass through the bank: what a block returns, of the sums of its updates and units by the router's weights.
+
+        A token's weights come from its own state, hence from its prefix alone, as all that is shared here.
+        """
+        assert self.router is not None
+        made = [
+            block(states, first, batch, noise, number * len(self.blocks) + e) for e, block in enumerate(self.blocks)
+        ]
+        before, kinds = states.kinds[first:], made[0][0].kinds
+        x = states.x[sum(batch.sizes(states.kinds[:first])) :]
+        sizes = batch.sizes(before)
+        rows = zip(x.split(sizes), self.router(x).split(sizes), before, kinds, strict=True)
+        spread = [batch.spread([x, w], kind, to) for x, w, kind, to in rows]
+        h, weights = (torch.cat(parts) for parts in zip(*spread, strict=True))
+        last = weights[-batch.size(kinds[-1]) :]
+        moved, hidden = h, torch.zeros_like(made[0][1])
+        for e, (after, units) in enumerate(made):
+            moved = moved + weights[:, e : e + 1] * (after.x - h)
+            hidden = hidden + last[:, e : e + 1] * units
+        return _States(moved, kinds), hidden
 
     def _tokens(self, table_UF: Tensor, batch: _Batch, shared: bool) -> _States:
         """a b = or a ∘ b =, with their positions."""

@@ -200,7 +200,7 @@ COMMANDS = (
     *("rerun", "run", "show", "speed", "status", "sweep", "tune"),
 )
 ENCODERS = ("binary", "cycle", "fourier", "onehot", "phasor", "random", "rdse", "residue", "scalar", "thermometer")
-LEARNERS = ("forward-forward", "knn", "mlp", "quadratic", "ridge", "torch-mlp", "transformer")
+LEARNERS = ("forward-forward", "kan", "knn", "mlp", "quadratic", "ridge", "torch-mlp", "transformer")
 
 RUN_MLP = (
     *("run", "--encoder", "phasor", "--learner", "mlp", "--set", "learner.hidden_layer_sizes=8"),
