@@ -117,8 +117,8 @@ def observe(
     device: str,
     quick: bool,
     evaluations: int,
-    pairs: int = 0,
-    sigma: float = 0.02,
+    candidates: int = 0,
+    sigma: float = 0.05,
     lr: float = 0.03,
     weight_decay: float = 3.0,
     width: int = 64,
@@ -129,16 +129,18 @@ def observe(
     It ends with its budget, or at twice the step from which on the target has held.
 
     :param evaluations: the budget in forward passes over the training pairs.
-    :param pairs: mirrored pairs of candidates of each step; 0 takes the gradient instead.
+    :param candidates: of each step, an even number; 0 takes the gradient instead.
     :param sigma: deviation of a candidate's weights.
     :param request: keys of a request, for the task and its split.
     """
     began, device = time.perf_counter(), chosen_device(device)
     cell = prepare(family(Request.of({"encoder": "onehot", "learner": "quadratic"} | request), seed).first)
-    net, cost = Net(cell, width, device), 2 * pairs or 1
+    net, cost = Net(cell, width, device), candidates or 1
     w_D = net.first_weights(seed)
     noise = torch.Generator().manual_seed(seed)
-    step = ascend(w_D, evolved(net.fitness, pairs, sigma, noise) if pairs else grad(net.fitness), lr, weight_decay)
+    step = ascend(
+        w_D, evolved(net.fitness, candidates // 2, sigma, noise) if candidates else grad(net.fitness), lr, weight_decay
+    )
     at, test = list[int](), list[float]()
     for look in looks(evaluations // cost):
         for _ in range(look - (at[-1] if at else 0)):
