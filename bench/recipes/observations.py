@@ -7,7 +7,7 @@ from typing import Any
 from bench.errors import RequestError
 from bench.recipes.arms import QUICK_SEEDS, SEEDS
 from bench.recipes.kept import Kept, digest
-from bench.recipes.recipe import Recipe
+from bench.recipes.recipe import Recipe, check_measures
 
 PACKAGE = "bench.recipes.measurements"
 
@@ -19,7 +19,7 @@ def measurement_of(recipe: Recipe) -> Any:
     change, and ``observe(seed, device, quick, **arm)``, which gives these numbers of one arm and seed: None where a
     target was not reached, with ``<name>_until``, up to where it was looked for.
 
-    :raises RequestError: where there is no such module.
+    :raises RequestError: where there is no such module, or a claim is of a number that it does not find.
     """
     try:
         module = import_module(f"{PACKAGE}.{recipe.measurement}")
@@ -27,6 +27,7 @@ def measurement_of(recipe: Recipe) -> Any:
         raise RequestError(f"there is no measurement {recipe.measurement!r}.") from error
     if not hasattr(module, "observe"):
         raise RequestError(f"the measurement {recipe.measurement!r} observes no arms.")
+    check_measures(recipe, module.UNITS)
     return module
 
 

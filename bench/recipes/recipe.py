@@ -36,7 +36,8 @@ class Claim:
 
     :param claim: what is claimed, a sentence.
     :param arms: one arm, or two, of which the first is divided by the second.
-    :param measure: what is measured of each run, a name of `bench.recipes.measures`.
+    :param measure: what is measured of each run, a name of `bench.recipes.measures`, or of the ``UNITS`` of the
+        recipe's measurement.
     :param target: the accuracy to reach, for measures that have one.
     :param crossing: "first" or "sustained".
     :param where: which runs of the arms are meant, by filters of `rank`: ``{task: add}``. Without it all are.
@@ -143,7 +144,17 @@ def recipe_of(name: str, document: Any) -> Recipe:
     claims = [claim for one in given.pop("claims") for claim in _claims(_mapping("a claim", one), arms)]
     searches = _mapping("searches", given.pop("searches", {}))
     _check_keys("key of searches", searches, [one.name for one in fields(Searches)])
-    return Recipe(name=name, arms=arms, claims=claims, searches=Searches(**searches), **given)
+    recipe = Recipe(name=name, arms=arms, claims=claims, searches=Searches(**searches), **given)
+    if not recipe.measurement:
+        check_measures(recipe, MEASURES)
+    return recipe
+
+
+def check_measures(recipe: Recipe, known: Iterable[str]) -> None:
+    """Raise RequestError where a claim is of a measure that is not known."""
+    for claim in recipe.claims:
+        if claim.measure not in known:
+            raise RequestError(one_of("measure", claim.measure, known))
 
 
 def _claims(given: dict[str, Any], arms: Iterable[str]) -> Iterator[Claim]:
@@ -177,8 +188,6 @@ def _claim(given: dict[str, Any], named: tuple[str, ...], published: Any, arms: 
         rule = region_of(rules, number)
     _check_keys("key of where", _mapping("where", given.get("where", {})), FILTERS)
     claim = Claim(arms=named, published=number, rule=rule, **given)
-    if claim.measure not in MEASURES:
-        raise RequestError(one_of("measure", claim.measure, MEASURES))
     if claim.crossing not in CROSSINGS:
         raise RequestError(one_of("crossing", claim.crossing, CROSSINGS))
     if claim.target not in TARGETS:
