@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import gc
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ from bench.executors.local import _ThisProcess
 from bench.tuning.storage.open import default_url, open_storage
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers the width of its own terminal; a pipe has none
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect tests, not garbage: nearly all that is made stays, and looking at it takes as long again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
 
 PATIENCE = 300
 """Seconds after which a test gives up waiting for an event. No test passes or fails by how fast a machine is."""
