@@ -1,12 +1,14 @@
 """What several tests share."""
 
+import gc
 import json
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,18 @@ from bench.executors.local import _ThisProcess
 from bench.tuning.storage.open import default_url, open_storage
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its workers the width of its own terminal; a pipe has none
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect tests, not garbage: nearly all that is made stays, and looking at it takes as long again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
 
 PATIENCE = 300
 """Seconds after which a test gives up waiting for an event. No test passes or fails by how fast a machine is."""
@@ -83,6 +97,37 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs run at once, in this process, where a worker process would take seconds to start."""
     monkeypatch.setattr("bench.executors.warm.process", lambda device: _ThisProcess())
+
+
+INLINE = "from bench.executors import local, warm; warm.process = lambda device: local._ThisProcess()\n"
+"""The same as `inline`, as the first line of a program that a test starts."""
+
+AT_ONCE = f"""{INLINE}
+import os, sys, time
+from pathlib import Path
+import sklearn.linear_model
+from bench.cli import main
+
+folder = Path(sys.argv.pop(1))
+(folder / str(os.getpid())).touch()
+until = time.monotonic() + {PATIENCE}
+while len(list(folder.iterdir())) < 2 and time.monotonic() < until:
+    time.sleep(0.01)
+main()
+"""
+
+
+def two_at_once(folder: Path, *arguments: object) -> list[tuple[str, str]]:
+    """Run a command twice at the same time; what each wrote to stdout and stderr.
+
+    :param folder: in which the processes find each other, so that neither begins before the other is ready.
+    """
+    folder.mkdir()
+    call = [sys.executable, "-c", AT_ONCE, str(folder), *map(str, arguments)]
+    both = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=PATIENCE) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    return outputs
 
 
 SMALL = ("--learner", "mlp", "--set", "learner.hidden_layer_sizes=24", "--modulus", "7")

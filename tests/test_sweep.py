@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import PATIENCE, Finished, read_until, wait_until
+from conftest import PATIENCE, Finished, read_until, two_at_once, wait_until
 
 import bench
 from bench.cli._progress import sweep as progress
@@ -120,6 +120,9 @@ def test_a_cell_that_stands_twice_counts_once_with_the_larger_budget(tmp_path: P
     assert epochs == {5}
 
 
+FRAGILE = ("--encoder", "onehot", "--learner", "fragile", "--modulus", 7)
+
+
 def with_plugin(tmp_path: Path, *arguments: Any, command: str = "sweep") -> "subprocess.CompletedProcess[str]":
     """A sweep, or another command, where somebody else's learner is installed."""
     package = tmp_path / "plugin_that_fails"
@@ -130,17 +133,25 @@ def with_plugin(tmp_path: Path, *arguments: Any, command: str = "sweep") -> "sub
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-that-fails\nVersion: 1\n")
     (meta / "entry_points.txt").write_text("[mod97.learners]\nfragile = plugin_that_fails:Fragile\n")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
-    call = script("--encoder", "onehot", "--learner", "fragile", "--modulus", 7, "--jobs", 1, *arguments)
+    call = script(*arguments, "--jobs", 1)
     call[3] = command
     return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None:
-    modes = "learner.mode=fine,raise,die,leave"
-    done = with_plugin(tmp_path, "--seeds", 2, "--vary", modes, "--results", tmp_path / "r", "--json")
+    grids = [
+        {"learner": {"fragile": {"mode": ["fine", "raise", "leave"]}}, "seeds": 2},
+        {
+            "learner": {"fragile": {"mode": "die"}},
+            "seeds": 1,
+        },  # to replace a process takes seconds
+    ]
+    grid = tmp_path / "g.yaml"
+    grid.write_text(json.dumps({"encoder": "onehot", "modulus": 7, "grids": grids}))
+    done = with_plugin(tmp_path, grid, "--results", tmp_path / "r", "--json")
     assert done.returncode == 1, done.stderr
     cells = json.loads(done.stdout)["cells"]
-    assert len(cells) == 8
+    assert len(cells) == 7
     by_mode: dict[str, set[str]] = {}
     for cell in cells:
         by_mode.setdefault(cell["spec"]["learner"]["mode"], set()).add(cell["status"])
@@ -152,7 +163,7 @@ def test_a_failing_cell_is_recorded_and_the_rest_goes_on(tmp_path: Path) -> None
 
 def test_a_run_whose_worker_is_killed_records_it_too(tmp_path: Path) -> None:
     options = ("--seeds", 2, "--set", "learner.mode=die", "--results", tmp_path / "r", "--json", "--quiet")
-    done = with_plugin(tmp_path, *options, command="run")
+    done = with_plugin(tmp_path, *FRAGILE, *options, command="run")
     assert done.returncode == 1, done.stderr
     cells = json.loads(done.stdout)["cells"]
     assert [cell["status"] for cell in cells] == ["failed", "failed"]
@@ -237,21 +248,19 @@ class Fragile(Ridge):
 
 def test_two_sweeps_of_one_folder_do_no_cell_twice(tmp_path: Path) -> None:
     options = ("--encoder", "all", "--learner", "ridge,knn", "--modulus", 11, "--seeds", 4, "--jobs", 1)
-    command = script(*options, "--results", tmp_path)
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=PATIENCE) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    results = tmp_path / "results"
+    outputs = two_at_once(tmp_path / "ready", "sweep", *options, "--results", results)
     done = [int(err.strip().splitlines()[-1].split("] ")[1].split(" of ")[0]) for _, err in outputs]
-    assert len(Store(tmp_path).ids()) == 10 * 2 * 4 == sum(done)
-    assert not leased(tmp_path)
+    assert len(Store(results).ids()) == 10 * 2 * 4 == sum(done)
+    assert not leased(results)
 
 
 def test_kills_lose_at_most_the_cells_in_flight(tmp_path: Path) -> None:
     """A short burst of bench.recipes.measurements.kills."""
     from bench.recipes.measurements.kills import burst
 
-    told = burst(tmp_path, kills=3, seed=3, longest=4.0)
-    assert told.kills == 3
+    told = burst(tmp_path, kills=2, seed=3, longest=4.0)
+    assert told.kills == 2
     assert told.lost == told.corrupt == told.twice == 0
     assert not told.complaints
     assert told.cells == told.done
@@ -529,6 +538,10 @@ def test_a_process_of_one_gpu_of_several_sees_that_one_alone(
 
 
 def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def importing() -> None:
+        import this  # noqa: F401  # what processes for GPUs import, which takes seconds, is looked at in test_studies
+
+    monkeypatch.setattr(early, "_import", importing)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     for device in ("cpu", "cuda:foo", "cuda:-1", "cuda:2"):  # two are to be seen
         early.start(device)
@@ -539,7 +552,7 @@ def test_processes_for_gpus_start_before_there_is_work(monkeypatch: pytest.Monke
     waiting = early._started["cuda:0"]
 
     def telling(job: Any, on: Any) -> None:
-        raise RuntimeError(f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']} {'torch' in sys.modules}")
+        raise RuntimeError(f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']} {'this' in sys.modules}")
 
     monkeypatch.setattr("bench.executors.local.run_job", telling)
     slot = _Slot("cuda:1")

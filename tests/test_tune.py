@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from conftest import PATIENCE, Finished, read_until, wait_until
+from conftest import INLINE, PATIENCE, Finished, read_until, two_at_once, wait_until
 from optuna.storages.journal import JournalFileBackend
 
 import bench
@@ -894,7 +894,7 @@ def test_a_round_of_nsgaii_is_a_generation(tmp_path: Path) -> None:
 
 def test_samplers_say_nothing_of_their_own(tmp_path: Path) -> None:
     """Of a sampler that looks for a package which may be missing, in a process that has not met it yet."""
-    code = "import sys; sys.modules['greenlet'] = None; from bench.cli import main; main()"
+    code = f"import sys; sys.modules['greenlet'] = None; {INLINE}from bench.cli import main; main()"
     options = ("--validation-fraction", 0.2, "--sampler", "gp", "--trials", 16, "--round", 4, "--fresh", 0, "--jobs", 1)
     options += ("--verbose",)
     call = [sys.executable, "-c", code, "tune", *map(str, (*START, *options, "--results", tmp_path))]
@@ -1258,10 +1258,6 @@ def test_a_message_that_is_stored_names_no_option(tmp_path: Path, inline: None) 
 # Processes
 
 
-def script(*arguments: Any) -> list[str]:
-    return [sys.executable, "-m", "bench", "tune", *map(str, arguments)]
-
-
 HALTING = """
 import time
 from bench import cli
@@ -1290,7 +1286,8 @@ def halted(*arguments: Any) -> "subprocess.Popen[str]":
     return process
 
 
-def test_after_ctrl_c_and_kill_9_no_trial_is_repeated_and_orphans_fail(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("inline")
+def test_after_ctrl_c_and_kill_9_no_trial_is_repeated_and_orphans_fail(tmp_path: Path, command: Command) -> None:
     options = ("--encoder", "onehot", *MLP, "--modulus", 7, "--epochs", 20, "--objective", "accuracy", "--jobs", 1)
     call = (*options, "--trials", 6, "--fresh", 1, "--results", tmp_path)
     with halted(*call) as process:
@@ -1306,9 +1303,9 @@ def test_after_ctrl_c_and_kill_9_no_trial_is_repeated_and_orphans_fail(tmp_path:
     left = [trial.number for trial in trials_of(tmp_path) if trial.state.name == "RUNNING"]
     assert len(before) >= 2
     assert left
-    done = subprocess.run(script(*call), capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"{len(before)} trials of the study" in done.stderr  # not those that were under way
+    done = command("tune", *call)
+    assert done.code == 0, done.err
+    assert f"{len(before)} trials of the study" in done.err  # not those that were under way
     trials = trials_of(tmp_path)
     for trial in before:
         again = trials[trial.number]
@@ -1534,13 +1531,8 @@ def test_who_gets_nothing_writes_nothing(tmp_path: Path) -> None:
 
 def share(tmp_path: Path, *options: Any, trials: int) -> list[Any]:
     """Two processes on one study; their trials."""
-    call = script(*START, "--validation-fraction", 0.2, "--trials", trials, "--fresh", 2, "--jobs", 1, *options)
-    call += ["--verbose"]
-    both = [
-        subprocess.Popen([*call, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=PATIENCE) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    call = (*START, "--validation-fraction", 0.2, "--trials", trials, "--fresh", 2, "--jobs", 1, *options)
+    outputs = two_at_once(tmp_path / "ready", "tune", *call, "--verbose", "--json")
     documents = [json.loads(out) for out, _ in outputs]
     assert documents[0]["best"] == documents[1]["best"]
     assert [cell["id"] for cell in documents[0]["cells"]] == [cell["id"] for cell in documents[1]["cells"]]
