@@ -13,12 +13,11 @@ from bench.cli._options import (
     json_option,
     prepare,
     quiet_option,
+    results_option,
     words,
 )
 from bench.cli._print import outcome_code, print_json, print_notes, print_table, print_text
 from bench.errors import RequestError
-
-RESULTS = "results/reproduce"
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
@@ -36,9 +35,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @device_option
 @executor_option
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
-@click.option(
-    "--results", default=RESULTS, show_default=True, metavar="DIR", type=click.Path(), help="The results folder."
-)
+@results_option
 @click.option(
     "--packs", metavar="DIR", type=click.Path(), help="Keep the records of each recipe here, in one small file."
 )

@@ -55,16 +55,19 @@ class Arms:
     :ivar plan: of all cells; those that a pack holds are done.
     :ivar ids: the ids of the cells of each arm.
     :ivar packed: records of the pack that are not in the folder, by id.
+    :ivar horizons: the smallest budget of each arm in steps, up to which its runs are read: those of another arm, or of
+        an earlier recipe, may have gone further.
     """
 
     plan: Plan | None
     ids: dict[str, list[str]]
     packed: dict[str, Record]
+    horizons: dict[str, int]
 
     def records(self) -> dict[str, list[Record]]:
         """The records of each arm that are stored, in the order of its grid."""
         found = dict(self.packed)
-        if self.plan is not None:
+        if self.plan is not None and Path(self.plan.results or "").exists():
             found |= {record["id"]: record for _, record in self.plan.indexed_records()}
         return {arm: [found[id] for id in ids if id in found] for arm, ids in self.ids.items()}
 
@@ -78,12 +81,14 @@ def plan_arms(recipe: Recipe, quick: bool, pack: Path | None, **options: Any) ->
     """
     plain = [arm for arm, grid in recipe.arms.items() if "search" not in grid]
     if recipe.measurement or not plain:
-        return Arms(None, {}, {})
+        return Arms(None, {}, {}, {})
     grids = {arm: Grid.of(grid_of(recipe, arm, quick), f"arm {arm}") for arm in plain}
-    ids = {arm: _ids(plan_sweep(grid, **options)) for arm, grid in grids.items()}
+    plans = {arm: plan_sweep(grid, **options) for arm, grid in grids.items()}
+    ids = {arm: _ids(of_arm) for arm, of_arm in plans.items()}
+    horizons = {arm: min(entry.budget.steps for entry in of_arm.entries) for arm, of_arm in plans.items()}
     parts = tuple(part for grid in grids.values() for part in grid.parts)
     plan = plan_sweep(Grid(recipe.name, parts), **options)
-    return Arms(plan, ids, dict(_from_pack(plan, pack)))
+    return Arms(plan, ids, dict(_from_pack(plan, pack)), horizons)
 
 
 def _ids(plan: Plan) -> list[str]:

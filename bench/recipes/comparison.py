@@ -102,11 +102,16 @@ def described(found: Quantity, unit: str) -> str:
 
 
 def compare_records(
-    recipe: Recipe, records: Mapping[str, Sequence[Record]], expected: Mapping[str, int], quick: bool
+    recipe: Recipe,
+    records: Mapping[str, Sequence[Record]],
+    expected: Mapping[str, int],
+    horizons: Mapping[str, int],
+    quick: bool,
 ) -> list[Compared]:
     """The claims of a recipe, compared with the records of its arms.
 
     :param expected: how many records each arm has when it is whole.
+    :param horizons: up to which step the runs of an arm are read.
     """
     found = []
     for claim in recipe.claims:
@@ -114,7 +119,7 @@ def compare_records(
         every = [records.get(arm, ()) for arm in claim.arms]
         lacking = [arm for arm, some in zip(claim.arms, every, strict=True) if len(some) < expected.get(arm, 1)]
         stored = [[record for record in some if _is_meant(record, claim)] for some in every]
-        seen = measured(claim, stored) if all(stored) else None
+        seen = measured(claim, stored, [horizons.get(arm) for arm in claim.arms]) if all(stored) else None
         found.append(Compared(claim, unit, seen, _verdict(claim, seen, lacking, quick)))
     return found
 

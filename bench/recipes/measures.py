@@ -164,17 +164,25 @@ MEASURES: dict[str, Measure] = {
 """By name. A measurement (`bench.recipes.measurements`) has names of its own beside these."""
 
 
-def measured(asked: Asked, arms: Sequence[Sequence[Record]]) -> Quantity | None:
+def measured(
+    asked: Asked, arms: Sequence[Sequence[Record]], horizons: Sequence[int | None] | None = None
+) -> Quantity | None:
     """The number of one arm, or the ratio of the first of two arms to the second; None where a run lacks it.
 
     Of arms that were tuned, a search counts as one: by the median of its winner's runs.
+
+    :param horizons: up to which step the runs of each arm are read; None reads all. A measure of the whole curve, as of
+        its best value, reads all of it.
     """
     measure = MEASURES[asked.measure]
-    question = Question(measure.criterion or "accuracy", asked.target, asked.crossing).checked()
+    by = measure.criterion or "accuracy"
+    ends = [end or None if by in ("accuracy", "steps", "fraction") else None for end in horizons or [None] * len(arms)]
+    questions = [Question(by, asked.target, asked.crossing, end).checked() for end in ends]
+    pairs = list(zip(arms, questions, strict=True))
     if asked.measure in ("solved", "fraction"):
-        found = [_of_all(asked, sample_of(records, question).row) for records in arms]
+        found = [_of_all(asked, sample_of(records, question).row) for records, question in pairs]
         return found[0] if len(found) == 1 else _ratio(*found)
-    samples = [_sample(asked, measure, question, records) for records in arms]
+    samples = [_sample(asked, measure, question, records) for records, question in pairs]
     known = [sample for sample in samples if sample is not None]
     return quantity(known, _by_search(arms)) if len(known) == len(arms) else None
 

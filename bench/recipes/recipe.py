@@ -46,6 +46,7 @@ class Claim:
     :param rule: where the whole interval of ours must lie for "agrees".
     :param not_comparable: why the two cannot be compared, in place of a rule.
     :param why: where ours differs, the reason, with the claim or the page that shows it.
+    :param settles: whether this claim answers the quarrel of its recipe.
     """
 
     claim: str
@@ -58,6 +59,7 @@ class Claim:
     crossing: str = "first"
     not_comparable: str = ""
     why: str = ""
+    settles: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Recipe:
 
     :param name: that of its file.
     :param arms: by name, the keys of its grid, those that are shared included.
+    :param quarrel: a question that is open elsewhere, which one of the claims settles.
+    :param picture: ``kind`` and other arguments of `bench.plot`; ``arms`` names those that are drawn, by default all.
     :param curves: how much of the curves a pack keeps: "accuracy", or "all" where a picture needs losses.
     """
 

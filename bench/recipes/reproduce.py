@@ -15,7 +15,7 @@ from bench.recipes.searches import ArmSearch, run_search, searches_of
 from bench.results import Record, Store, open_store, pack
 from bench.scheduling import execute
 
-RESULTS = "results/reproduce"
+RESULTS = "results"
 Say = Callable[[str], None]
 
 
@@ -74,7 +74,7 @@ class Place:
         self.recipe, self.results = recipe, str(results)
         self.pack = None if packs is None else Path(packs) / f"{recipe.name}.pack"
         self.beside = None if self.pack is None else self.pack.with_suffix(".json")
-        self.file = Path(results) / "kept" / f"{recipe.name}.json"
+        self.file = Path(results) / "recipes" / f"{recipe.name}.json"
         self.kept = Kept.read(filter(None, (self.beside, self.file)))
 
     def save(self) -> None:
@@ -184,7 +184,7 @@ def _trained(
         {f"{r['environment']['device'].partition(':')[0]}: {r['environment'].get('processor')}" for r in every}
     )
     whole = complete and all(done == of for done, of in arms.values())
-    compared = compare_records(recipe, records, expected, quick)
+    compared = compare_records(recipe, records, expected, planned.horizons, quick)
     return Reproduced(recipe, quick, compared, arms, seconds, devices, whole, problems, records)
 
 

@@ -1,0 +1,119 @@
+"""A page of what came of recipes: published beside ours, with a verdict, a picture and the command of each."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.recipes.comparison import Compared
+from bench.recipes.reproduce import Reproduced
+from bench.reports import markdown_table, write_picture
+from bench.results import duration, many
+from bench.showing import picture
+
+HEADER = ["claim", "of", "published", "ours", "n", "verdict"]
+WORDS = ("agrees", "differs", "undecided", "not comparable", "not run")
+BEGIN = """# Claims
+
+Every claim that this field and this project grew from, made again by one command each, beside its published number. A
+recipe fixes what is compared and the rule of the verdict before it runs; [reproduce](reproduce.md) says how, and how
+to write another one.
+
+- **agrees**: the whole interval of ours lies where the rule says. **differs**: no part of it does. **undecided**: a
+  part does, or there are too few runs for an interval. **not comparable**: the reason stands below the table. **not
+  run**: some of the runs are still to be made.
+- *of* names the arm, or the two whose ratio it is. *ours* is the median over the runs with its interval (95 % or more;
+  of three searches an arm 90 %), `>` stands before what was not reached within the budget. *n* counts runs, or
+  searches where an arm was tuned.
+- Nearly all published numbers are of ordered pairs, where the mirrored twin of many a test pair trains, of the first
+  crossing of 95 %, and of one to five seeds. So are ours where a recipe makes such a number again.
+"""
+
+
+def claims_page(found: Sequence[Reproduced], path: Path) -> str:
+    """The page as markdown; its pictures are written beside it, into ``pictures/claims``.
+
+    :param path: of the page.
+    """
+    return "\n".join(
+        [BEGIN, *_overview(found), *_quarrels(found), *(line for one in found for line in _part(one, path))]
+    )
+
+
+def _overview(found: Sequence[Reproduced]) -> Iterator[str]:
+    yield "## All recipes\n"
+    rows = []
+    for one in found:
+        words: Counter[str] = Counter(compared.verdict.word for compared in one.compared)
+        rows.append(
+            [f"[{one.recipe.name}](#{one.recipe.name})", one.recipe.title, *(str(words[w] or "") for w in WORDS)]
+        )
+    yield from markdown_table(["recipe", "what", *WORDS], rows)
+    yield ""
+
+
+def _quarrels(found: Sequence[Reproduced]) -> Iterator[str]:
+    asked = [one for one in found if one.recipe.quarrel]
+    if not asked:
+        return
+    yield "## Quarrels\n"
+    yield from markdown_table(["question", "answer"], [[one.recipe.quarrel, answer(one)] for one in asked])
+    yield ""
+
+
+def answer(one: Reproduced) -> str:
+    """Whether a quarrel is settled, which way, and by how much; or what would settle it."""
+    settling = [compared for compared in one.compared if compared.claim.settles]
+    if not settling:
+        return "Open: no claim of the recipe settles it."
+    [compared] = settling
+    word, claim = compared.verdict.word, compared.claim.claim
+    size = f"{compared.of}: {compared.ours}, n = {compared.n}"
+    if word in ("agrees", "differs"):
+        return f"Settled, {'yes' if word == 'agrees' else 'no'}. “{claim}” {word} ({size})."
+    if word == "undecided":
+        return f"Open. “{claim}” is undecided ({size}): more searches or runs would settle it."
+    return f"Open. “{claim}”: {compared.verdict.why}."
+
+
+def _part(one: Reproduced, path: Path) -> Iterator[str]:
+    recipe = one.recipe
+    yield f"({recipe.name})=\n## {recipe.title}\n"
+    yield f"{recipe.setting}\n" if recipe.setting else ""
+    yield f"Source: {recipe.source}.\n"
+    yield f"```sh\n{one.command}\n```\n"
+    yield from markdown_table(HEADER, [_cells(compared) for compared in one.compared])
+    yield ""
+    reasons = dict.fromkeys(
+        f"{compared.of}, {compared.verdict.word}: {compared.verdict.why}."
+        for compared in one.compared
+        if compared.claim.why or compared.claim.not_comparable
+    )
+    yield from (f"- {reason}" for reason in reasons)
+    runs, of = (sum(numbers) for numbers in zip(*one.arms.values(), strict=True))
+    on = f" on {', '.join(one.devices)}" if one.devices else ""
+    yield f"\n{many(runs, 'run')} of {of:,}{on}, {duration(one.seconds)} of work in all.\n"
+    drawn = draw(one, path.parent / "pictures" / "claims" / f"{recipe.name}.svg")
+    if drawn is not None:
+        yield f"![{recipe.title}](pictures/claims/{drawn.name})\n"
+
+
+def _cells(compared: Compared) -> list[str]:
+    return [compared.claim.claim, compared.of, compared.published, compared.ours, compared.n, compared.verdict.word]
+
+
+def draw(one: Reproduced, path: Path) -> Path | None:
+    """Draw the picture of a recipe into a file; None where there is none, or nothing to draw yet.
+
+    Runs are named by their arms.
+    """
+    options = dict(one.recipe.picture)
+    if not options:
+        return None
+    kind, arms = options.pop("kind"), options.pop("arms", list(one.records))
+    records = [{**record, "label": arm} for arm in arms for record in one.records.get(arm, ())]
+    if not records:
+        return None
+    drawn = picture(kind, records=records, **options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(drawn, path)
+    return path
