@@ -39,6 +39,9 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @click.option(
     "--packs", metavar="DIR", type=click.Path(), help="Keep the records of each recipe here, in one small file."
 )
+@click.option(
+    "--page", metavar="FILE.md", type=click.Path(dir_okay=False), help="Write a page with tables and pictures."
+)
 @json_option
 @quiet_option
 @debug_option
@@ -50,6 +53,7 @@ def reproduce(
     no_run: bool,
     jobs: int | None,
     executor: str,
+    page: str | None,
     as_json: bool,
     quiet: bool,
     **where: Any,
@@ -59,7 +63,7 @@ def reproduce(
     A recipe is a file of the catalogue, or one of yours. What is stored is not run again, and after an interruption the
     same command goes on.
     """
-    from bench.recipes import catalogue, read_recipe
+    from bench.recipes import catalogue, read_recipe, write_page
 
     if every and names:
         raise RequestError(f"--all takes no names, got {names[0]!r}.")
@@ -78,6 +82,8 @@ def reproduce(
             _show(found)
         if not found.whole and not no_run:
             break
+    if page is not None:
+        write_page(done, page)
     if as_json:
         print_json(recipes=[one.to_dict() for one in done])
     print_notes(problem for one in done for problem in one.problems)

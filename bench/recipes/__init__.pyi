@@ -1,4 +1,5 @@
 from .comparison import Compared as Compared
+from .page import write_page as write_page
 from .recipe import Claim as Claim
 from .recipe import Recipe as Recipe
 from .recipe import catalogue as catalogue

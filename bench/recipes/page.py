@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench.errors import RequestError, os_errors_as
 from bench.recipes.comparison import Compared
 from bench.recipes.reproduce import Reproduced
 from bench.reports import markdown_table, write_picture
@@ -29,14 +30,16 @@ to write another one.
 """
 
 
-def claims_page(found: Sequence[Reproduced], path: Path) -> str:
-    """The page as markdown; its pictures are written beside it, into ``pictures/claims``.
+def write_page(found: Sequence[Reproduced], path: str | Path) -> None:
+    """Write the page as markdown, and its pictures beside it into ``pictures/claims``.
 
-    :param path: of the page.
+    :raises RequestError: where it cannot be written.
     """
-    return "\n".join(
-        [BEGIN, *_overview(found), *_quarrels(found), *(line for one in found for line in _part(one, path))]
-    )
+    file = Path(path)
+    parts = [line for one in found for line in _part(one, file)]
+    text = "\n".join([BEGIN, *_overview(found), *_quarrels(found), *parts])
+    with os_errors_as(RequestError, f"The page {str(path)!r} cannot be written"):
+        file.write_text(text, encoding="utf-8")
 
 
 def _overview(found: Sequence[Reproduced]) -> Iterator[str]:
