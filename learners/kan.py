@@ -52,7 +52,7 @@ class KAN(TorchLearner):
     """
 
     version = 1
-    example: ClassVar = {"hidden_layer_sizes": (16,), "width": 8, "steps": 40, "random_state": 0}
+    example: ClassVar = {"hidden_layer_sizes": (8,), "width": 8, "grid": 3, "steps": 20, "random_state": 0}
 
     hidden_layer_sizes: tuple[int, ...] = (64,)
     width: int = 32
