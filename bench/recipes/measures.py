@@ -195,14 +195,19 @@ def quantity(samples: Sequence[Sample], of_searches: bool = False) -> Quantity:
         [one] = samples
         least, most = median(one.middle.low), median(one.middle.high)
         found = median_interval(one.ends.high, low=one.ends.low, **fewest)
-        return Quantity(n, Estimate(least if least == most else None, found.low, found.high, found.level), least, most)
+        return Quantity(n, Estimate(_known(least, most), found.low, found.high, found.level), least, most)
     logs = [
         Sample(*(Bounds(*(np.log(np.maximum(end, 1e-12)) for end in ends)) for ends in sample)) for sample in samples
     ]
     least, most = (math.exp(end) for end in hodges_lehmann(logs[0].middle, logs[1].middle))
     found = shift_interval(logs[0].ends, logs[1].ends, **fewest)
     low, high = (None if end is None else math.exp(end) for end in (found.low, found.high))
-    return Quantity(n, Estimate(least if least == most else None, low, high, found.level), least, most)
+    return Quantity(n, Estimate(_known(least, most), low, high, found.level), least, most)
+
+
+def _known(least: float, most: float) -> float | None:
+    """The number that lies between two; None where they differ, or are infinite."""
+    return least if least == most and math.isfinite(least) else None
 
 
 def exact(values: Sequence[float]) -> Sample:

@@ -34,7 +34,7 @@ def searches_of(recipe: Recipe, quick: bool) -> list[ArmSearch]:
     :raises RequestError: for an arm whose values are alternatives: a search has a space instead.
     """
     rules = replace(recipe.searches, count=1, trials=2, seeds=1, fresh=1) if quick else recipe.searches
-    tuned = [arm for arm, grid in recipe.arms.items() if "search" in grid]
+    tuned = [] if recipe.measurement else [arm for arm, grid in recipe.arms.items() if "search" in grid]
     return [_search(recipe, arm, number, rules, quick) for number in range(1, rules.count + 1) for arm in tuned]
 
 
