@@ -189,7 +189,7 @@ def test_evolution_strategies_reach_the_bottom_of_a_bowl() -> None:
 
 
 def test_candidates_are_mirrored() -> None:
-    with pytest.raises(RequestError, match="`candidates` must be even.*got 3"):
+    with pytest.raises(RequestError, match=r"`candidates` must be even.*got 3"):
         evolution.observe(seed=0, device="cpu", quick=True, evaluations=6, candidates=3)
 
 
