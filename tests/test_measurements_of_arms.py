@@ -188,6 +188,11 @@ def test_evolution_strategies_reach_the_bottom_of_a_bowl() -> None:
     torch.testing.assert_close(w, bottom, atol=0.3, rtol=0)
 
 
+def test_candidates_are_mirrored() -> None:
+    with pytest.raises(RequestError, match=r"`candidates` must be even.*got 3"):
+        evolution.observe(seed=0, device="cpu", quick=True, evaluations=6, candidates=3)
+
+
 def test_ranks_do_not_depend_on_the_scale_of_fitness() -> None:
     fitness = torch.tensor([0.3, -1.0, 2.0, 0.0])
     assert torch.equal(evolution.shaped(fitness), evolution.shaped(1000 * fitness**3))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
+from bench.errors import RequestError
 from bench.recipes.measurements._fleets import Observation, chosen_device, crossing, device_words, looks
 from bench.results import settled
 from bench.specs import Cell, Request, family, prepare
@@ -71,6 +72,7 @@ class Net:
     def __init__(self, cell: Cell, width: int, device: str) -> None:
         codes, self.learner = cell.problem.codes, Quadratic(width=width)
         self.network = self.learner.network(codes.n_slots, codes.n_features, cell.task.n_classes).to(device)
+        self.network.set_onehot(codes.onehot)
         self.table_UF = torch.as_tensor(codes.table_UF, device=device)
         self.index_NS = torch.as_tensor(codes.index_NS, device=device)
         self.answers_N = torch.as_tensor(cell.task.answers_N, device=device)
@@ -118,7 +120,7 @@ def observe(
     quick: bool,
     evaluations: int,
     candidates: int = 0,
-    sigma: float = 0.05,
+    sigma: float = 0.02,
     lr: float = 0.03,
     weight_decay: float = 3.0,
     width: int = 64,
@@ -132,9 +134,12 @@ def observe(
     :param candidates: of each step, an even number; 0 takes the gradient instead.
     :param sigma: deviation of a candidate's weights.
     :param request: keys of a request, for the task and its split.
+    :raises RequestError: for an odd number of candidates.
     """
+    if candidates % 2:
+        raise RequestError(f"`candidates` must be even, since candidates are mirrored, got {candidates}.")
     began, device = time.perf_counter(), chosen_device(device)
-    cell = prepare(family(Request.of({"encoder": "onehot", "learner": "quadratic"} | request), seed).first)
+    cell = prepare(family(Request.of(request | {"encoder": "onehot", "learner": "quadratic"}), seed).first)
     net, cost = Net(cell, width, device), candidates or 1
     w_D = net.first_weights(seed)
     noise = torch.Generator().manual_seed(seed)
