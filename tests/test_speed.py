@@ -97,6 +97,7 @@ def test_the_usual_script_reads_and_evaluates() -> None:
     ("learner", "message"),
     [
         (Transformer(norm="post"), "written for the default form"),
+        (Transformer(router="soft"), "written for the default form"),
         (TorchMLP(dropout=0.1), "written for dropout=0.0, got 0.1"),
         (Quadratic(optimizer=SGD()), "written for adam and adamw as they come, got .SGD"),
         (Quadratic(optimizer=[GrokFastEMA(), AdamW()]), "written for adam and adamw as they come"),

@@ -25,6 +25,7 @@ FORM = {
     "tied": True,
     "tied_readout": False,
     "shared_blocks": False,
+    "router": "none",
 }
 """The form of the transformer that is written out."""
 PLAIN = {"dropout": 0.0, "lora_rank": 0}
