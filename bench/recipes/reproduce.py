@@ -125,7 +125,10 @@ def reproduce(
     :param results: the results folder.
     :param packs: a folder that keeps the records of each recipe in one small file: what is in it is not run again, and
         what was run is added.
-    :param device, jobs, executor, display: as of `bench.sweep`.
+    :param device: "auto", "cpu", "cuda" or "cuda:i".
+    :param jobs: worker processes on the CPU; None takes one for each core.
+    :param executor: where jobs run: a module of `bench.executors`.
+    :param display: shows the progress of runs.
     :param say: receives lines about searches and measurements.
     :raises RequestError: for a recipe that is unknown or wrong; nothing ran.
     :raises StoreError: where the results folder or a pack cannot be used.
