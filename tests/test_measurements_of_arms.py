@@ -22,7 +22,7 @@ RECIPES = {
     "grokfast-images": ("ema", "decay-lora"),
     "forum-curriculum": ("add-cube-y", "three-cube-y-kept"),
     "forum-spectacles": ("turns", "random"),
-    "forum-without-gradients": ("evolution", "gradient"),
+    "forum-without-gradients": ("evolution-1024", "gradient"),
 }
 """Two arms of each."""
 
@@ -191,6 +191,8 @@ def test_evolution_strategies_reach_the_bottom_of_a_bowl() -> None:
 def test_candidates_are_mirrored() -> None:
     with pytest.raises(RequestError, match=r"`candidates` must be even.*got 3"):
         evolution.observe(seed=0, device="cpu", quick=True, evaluations=6, candidates=3)
+    with pytest.raises(RequestError, match="`evaluations` must be at least the 8 candidates of a step, got 6"):
+        evolution.observe(seed=0, device="cpu", quick=True, evaluations=6, candidates=8)
 
 
 def test_ranks_do_not_depend_on_the_scale_of_fitness() -> None:

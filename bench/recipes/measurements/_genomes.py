@@ -61,5 +61,7 @@ def learner_half(trial: Any) -> Half:
         own, [rule] = learner.suggest(Genes(trial, name)), learner.default_optimizer()
         rates = rule.suggest(Genes(trial, f"{name}.adamw"))
         drawn[name] = {f"learner.{key}": x for key, x in own.items()} | {f"adamw.{key}": x for key, x in rates.items()}
+    # A tied net scores (a, b) and (b, a) alike, so that it cannot subtract.
+    drawn["quadratic"]["learner.tied"] = trial.suggest_categorical("quadratic.tied", [True, False])
     name = trial.suggest_categorical("learner", list(LEARNERS))
     return LEARNER | {"learner": name} | drawn[name]

@@ -134,8 +134,10 @@ def observe(
     :param candidates: of each step, an even number; 0 takes the gradient instead.
     :param sigma: deviation of a candidate's weights.
     :param request: keys of a request, for the task and its split.
-    :raises RequestError: for an odd number of candidates.
+    :raises RequestError: for an odd number of candidates, or fewer evaluations than one step takes.
     """
+    if evaluations < candidates:
+        raise RequestError(f"`evaluations` must be at least the {candidates} candidates of a step, got {evaluations}.")
     if candidates % 2:
         raise RequestError(f"`candidates` must be even, since candidates are mirrored, got {candidates}.")
     began, device = time.perf_counter(), chosen_device(device)

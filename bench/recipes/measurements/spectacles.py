@@ -105,17 +105,15 @@ def winner(how: str, score: Score, seed: int, turns: int, generations: int, popu
     :raises RequestError: for another.
     """
     samplers = {
-        "joint": partial(optuna.samplers.NSGAIISampler, population_size=population),
-        "random": optuna.samplers.RandomSampler,
+        "joint": partial(optuna.samplers.NSGAIISampler, seed=seed + turns, population_size=population),
+        "random": partial(optuna.samplers.RandomSampler, seed=seed + turns + 1),  # others would begin with its trials
     }
     if how == "turns":
         return in_turns(score, seed, turns, generations, population)
     if how not in samplers:
         raise RequestError(one_of("search", how, ("turns", *samplers)))
     trials = turns * generations * population
-    return search_of(
-        lambda trial: encoder_half(trial) | learner_half(trial), {}, score, samplers[how](seed=seed), trials, None
-    )
+    return search_of(lambda trial: encoder_half(trial) | learner_half(trial), {}, score, samplers[how](), trials, None)
 
 
 @contextmanager
