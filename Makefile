@@ -17,7 +17,7 @@ run: $(READY)
 
 test:
 	$(MAKE) --jobs=2 --output-sync=target lint oldest
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 environments: $(READY) $(OLDEST)/.installed
 
