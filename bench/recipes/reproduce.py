@@ -147,8 +147,10 @@ def reproduce(
 def _observed(recipe: Recipe, quick: bool, run: bool, place: Place, device: str, say: Say) -> Reproduced:
     keys, known = observation_keys(recipe, quick), place.kept.observed
     if run:
-        observe_arms(recipe, quick, place.kept, device, say, place.save)
-        place.write_pack([], [key for some in keys.values() for key, _, _ in some])
+        try:
+            observe_arms(recipe, quick, place.kept, device, say, place.save)
+        finally:
+            place.write_pack([], [key for some in keys.values() for key, _, _ in some])
     observed = {arm: [known[key] for key, _, _ in some if key in known] for arm, some in keys.items()}
     arms = {arm: (len(observed[arm]), len(some)) for arm, some in keys.items()}
     compared = compare_observations(recipe, observed, measurement_of(recipe).UNITS, quick)
