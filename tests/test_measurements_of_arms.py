@@ -23,6 +23,7 @@ RECIPES = {
     "forum-curriculum": ("add-cube-y", "three-cube-y-kept"),
     "forum-spectacles": ("turns", "random"),
     "forum-without-gradients": ("evolution-1024", "gradient"),
+    "forum-split": ("200", "50"),
 }
 """Two arms of each."""
 

@@ -70,12 +70,14 @@ class Searches:
     :param trials: of each search.
     :param seeds: runs of each trial.
     :param fresh: fresh seeds of each winner.
+    :param at_once: trials asked for at a time: the later ones know the earlier ones.
     """
 
     count: int = 3
     trials: int = 32
     seeds: int = 2
-    fresh: int = 5
+    fresh: int = 10
+    at_once: int = 16
     objective: str = "steps"
     precision: str = "bfloat16"
 
