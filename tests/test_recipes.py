@@ -314,6 +314,14 @@ def test_without_runs_nothing_is_run(tmp_path: Path, command: Command) -> None:
     assert not (tmp_path / "a").exists()
 
 
+def test_a_run_that_has_not_reached_its_budget_is_not_there(tmp_path: Path, command: Command, inline: None) -> None:
+    short = written(tmp_path, SMALL.replace("steps: 60", "steps: 20"), "short.yaml")
+    assert command("reproduce", short, "--results", tmp_path / "a").code == 0
+    found = bench.reproduce(written(tmp_path), results=tmp_path / "a", run=False)
+    assert found.arms == {"tied": (0, 5), "untied": (0, 5)}
+    assert {one.verdict.word for one in found.compared} == {"not run"}
+
+
 def test_a_list_says_what_is_stored(command: Command, tmp_path: Path) -> None:
     done = command("reproduce", "--list", written(tmp_path), "--results", tmp_path / "a")
     assert done.out.split() == ["recipe", "what", "runs", "stored", "small", "Small", "0", "of", "10"]

@@ -65,10 +65,11 @@ class Arms:
     horizons: dict[str, int]
 
     def records(self) -> dict[str, list[Record]]:
-        """The records of each arm that are stored, in the order of its grid."""
-        found = dict(self.packed)
-        if self.plan is not None and Path(self.plan.results or "").exists():
-            found |= {record["id"]: record for _, record in self.plan.indexed_records()}
+        """The records of each arm that are stored and reached their budgets, in the order of its grid."""
+        found, plan = dict(self.packed), self.plan
+        if plan is not None and Path(plan.results or "").exists():
+            stored = plan.indexed_records()
+            found |= {one["id"]: one for index, one in stored if action(one, plan.budget(index)) == "done"}
         return {arm: [found[id] for id in ids if id in found] for arm, ids in self.ids.items()}
 
 
