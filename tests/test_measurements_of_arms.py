@@ -145,7 +145,7 @@ def test_an_optimizer_that_begins_anew_has_the_weights_alone() -> None:
 
 
 def test_an_operation_of_another_size_cannot_follow() -> None:
-    with pytest.raises(RequestError, match="s5 cannot follow in `stages`"):
+    with pytest.raises(RequestError, match="s5 cannot follow in stages"):
         curriculum.observe(
             seed=0,
             device="cpu",
@@ -190,9 +190,9 @@ def test_evolution_strategies_reach_the_bottom_of_a_bowl() -> None:
 
 
 def test_candidates_are_mirrored() -> None:
-    with pytest.raises(RequestError, match=r"`candidates` must be even.*got 3"):
+    with pytest.raises(RequestError, match=r"candidates must be even.*got 3"):
         evolution.observe(seed=0, device="cpu", quick=True, evaluations=6, candidates=3)
-    with pytest.raises(RequestError, match="`evaluations` must be at least the 8 candidates of a step, got 6"):
+    with pytest.raises(RequestError, match="evaluations must be at least the 8 candidates of a step, got 6"):
         evolution.observe(seed=0, device="cpu", quick=True, evaluations=6, candidates=8)
 
 

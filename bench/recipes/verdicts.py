@@ -55,7 +55,7 @@ def region_of(rules: dict[str, Any], published: Any) -> Region:
         return Region(-math.inf, float(value))
     if value <= 1 or not _is_number(published) or published <= 0:
         raise RequestError(f"within takes a factor above 1 and needs a published number, got {value!r}, {published!r}.")
-    return Region(published / value, published * value)
+    return Region(published / value, float(published * value))
 
 
 def _is_number(value: Any) -> bool:

@@ -66,7 +66,7 @@ def begin(cells: Sequence[Cell], device: str, steps: int, before: Training | Non
         try:
             training.restore(r, handed_on(before.state(r), training.state(r), keep_optimizer))
         except ValueError as error:
-            raise RequestError(f"{cell.spec.task} cannot follow in `stages`: of the stage before, {error}.") from error
+            raise RequestError(f"{cell.spec.task} cannot follow in stages: of the stage before, {error}.") from error
     return training
 
 

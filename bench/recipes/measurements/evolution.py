@@ -137,9 +137,9 @@ def observe(
     :raises RequestError: for an odd number of candidates, or fewer evaluations than one step takes.
     """
     if evaluations < candidates:
-        raise RequestError(f"`evaluations` must be at least the {candidates} candidates of a step, got {evaluations}.")
+        raise RequestError(f"evaluations must be at least the {candidates} candidates of a step, got {evaluations}.")
     if candidates % 2:
-        raise RequestError(f"`candidates` must be even, since candidates are mirrored, got {candidates}.")
+        raise RequestError(f"candidates must be even, since candidates are mirrored, got {candidates}.")
     began, device = time.perf_counter(), chosen_device(device)
     cell = prepare(family(Request.of(request | {"encoder": "onehot", "learner": "quadratic"}), seed).first)
     net, cost = Net(cell, width, device), candidates or 1

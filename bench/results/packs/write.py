@@ -133,7 +133,7 @@ def _collected(
             digests.append(_digest(record))
         progress(done, len(owners))
     if not owners:
-        raise RequestError("`only` names no record of these sources.")
+        raise RequestError("These sources hold none of the records that are to be packed.")
     if not digests:
         raise StoreError(f"None of {len(owners):,} records can be packed: {packed.broken[0]}")
     packed.records, packed.evaluations = len(digests), sum(columns.lengths)
