@@ -15,7 +15,9 @@ import bench
 from bench.errors import RequestError
 from bench.ranking.statistics import Bounds, Estimate
 from bench.recipes import Claim, catalogue, read_recipe
+from bench.recipes.arms import check_quick, cut, grid_of
 from bench.recipes.comparison import described
+from bench.recipes.kept import Kept
 from bench.recipes.measures import MEASURES, Quantity, Sample, measured, quantity
 from bench.recipes.page import answer
 from bench.recipes.recipe import CATALOG, recipe_of
@@ -33,8 +35,9 @@ arms:
   tied: {}
   untied: {learner.tied: false}
 claims:
-  - {claim: Both are at chance or above., arms: tied, measure: accuracy, above: 0}
-  - {claim: A ratio., arms: [untied, tied], measure: best-accuracy, published: 1, within: 100}
+  - {claim: The tied net memorizes within 60 steps., arms: tied, measure: train-steps, below: 60}
+  - {claim: The untied one takes about as long., arms: [untied, tied], measure: train-steps, published: 1, within: 3}
+  - {claim: The tied net memorizes at once., arms: tied, measure: train-steps, below: 1}
 """
 
 
@@ -153,24 +156,24 @@ def claim(measure: str = "steps", arms: int = 1, **more: Any) -> Claim:
 
 
 def value(measure: str, *records: Any, **more: Any) -> float | None:
-    found = measured(claim(measure, **more), [list(records)])
+    found = measured(claim(measure, **more), [[records]])
     return None if found is None else found.estimate.value
 
 
 def test_steps_are_the_median_over_all_runs_those_included_that_do_not_arrive() -> None:
-    found = measured(claim(), [solving("mlp", 200, 300, 400, 500, 600)])
+    found = measured(claim(), [[solving("mlp", 200, 300, 400, 500, 600)]])
     assert found is not None
     assert (found.n, found.estimate.value, found.estimate.high) == ((5,), 400, 600)
-    late = measured(claim(), [solving("mlp", 200, None, None, None, None)])
+    late = measured(claim(), [[solving("mlp", 200, None, None, None, None)]])
     assert late is not None
     assert late.estimate.value is None
     assert (late.least, late.most) == (1000, math.inf)
-    assert described(late, "steps") == "> 1,000 (> 100)"
+    assert described(late, "steps") == "> 1,000 (> 100; 94 %)"
 
 
 def test_a_ratio_is_of_all_pairs_of_runs() -> None:
     slow, fast = solving("mlp", 400, 400, 400, 400, 400), solving("ridge", 200, 200, 200, 200, 200)
-    found = measured(claim(arms=2), [slow, fast])
+    found = measured(claim(arms=2), [[slow], [fast]])
     assert found is not None
     assert found.estimate.value == pytest.approx(2)
     assert found.n == (5, 5)
@@ -179,9 +182,12 @@ def test_a_ratio_is_of_all_pairs_of_runs() -> None:
 def test_runs_are_read_up_to_the_budget_of_their_arm() -> None:
     records = solving("mlp", 800, 800, 800, 800, 800)
     assert value("accuracy", *records) == 1.0
-    found = measured(claim("accuracy"), [records], [500])
-    assert found is not None
-    assert found.estimate.value == 0.2
+    early = [cut(record, 500) for record in records]
+    assert value("accuracy", *early) == 0.2
+    assert value("best-accuracy", *early) == 0.2
+    assert [one["steps_to"]["test"]["0.99"] for one in early] == [None] * 5
+    assert {(one["final"]["step"], one["seconds"]["train"], one["flops"]) for one in early} == {(500, 1.0, 5000)}
+    assert [cut(record, 1000) for record in records] == records
 
 
 def test_numbers_of_single_curves() -> None:
@@ -197,7 +203,6 @@ def test_numbers_of_single_curves() -> None:
     assert value("loss-fall", one) == 16.0
     assert value("step-seconds", one) == 0.02
     assert value("memory", one) == 2 * 2**20
-    assert value("delay", run("mlp", 0, [0.1] * 10, train=[1.0] * 10)) is None  # not known: infinite
 
 
 def test_every_measure_is_tested_or_read_by_rank() -> None:
@@ -206,7 +211,7 @@ def test_every_measure_is_tested_or_read_by_rank() -> None:
 
 
 def test_the_share_of_runs_that_arrive() -> None:
-    found = measured(claim("solved"), [solving("mlp", 200, 300, None, None, None)])
+    found = measured(claim("solved"), [[solving("mlp", 200, 300, None, None, None)]])
     assert found is not None
     assert found.estimate.value == 0.4
 
@@ -214,23 +219,60 @@ def test_the_share_of_runs_that_arrive() -> None:
 def test_the_smallest_fraction_that_suffices() -> None:
     few = [r for f, a in ((0.1, 0.5), (0.2, 1.0), (0.3, 1.0)) for r in ending("mlp", *[a] * 5, train_fraction=f)]
     many = [r for f, a in ((0.2, 0.5), (0.4, 1.0)) for r in ending("ridge", *[a] * 5, train_fraction=f)]
-    found = measured(claim("fraction", arms=2), [many, few])
+    found = measured(claim("fraction", arms=2), [[many], [few]])
     assert found is not None
     assert found.estimate.value == pytest.approx(2)
 
 
 def test_a_search_counts_as_one_by_the_median_of_its_winner() -> None:
-    def searched(name: str, *medians: int) -> list[Any]:
-        return [
-            {**record, "tuning": {"study": f"{name} #{number}", "rule": {"trials": 2, "compute": None}}}
-            for number, middle in enumerate(medians)
-            for record in solving("mlp", middle - 100, middle, middle + 100, learning=f"{name}{number}")
-        ]
+    def searched(*medians: int) -> list[list[Any]]:
+        return [solving("mlp", middle - 100, middle, middle + 100) for middle in medians]
 
-    one = measured(claim(arms=2), [searched("a", 600, 600, 600), searched("b", 300, 300, 300)])
-    assert one is not None
-    assert (one.n, one.estimate.value) == ((3, 3), pytest.approx(2))
-    assert one.estimate.level == pytest.approx(0.9)
+    three = measured(claim(arms=2), [searched(600, 600, 600), searched(300, 300, 300)])
+    assert three is not None
+    assert (three.n, three.estimate.value) == ((3, 3), pytest.approx(2))
+    assert three.estimate.level == pytest.approx(0.9)
+    for few in (
+        measured(claim(arms=2), [searched(600, 600), searched(300, 300)]),
+        measured(claim(), [searched(500, 500, 500)]),
+    ):
+        assert few is not None
+        assert few.estimate.level is None
+
+
+def test_shares_of_two_arms_are_compared_by_their_difference() -> None:
+    low, high = ending("mlp", *[0.0] * 5), ending("ridge", *[0.25] * 5)
+    found = measured(claim("accuracy", arms=2), [[high], [low]])
+    assert found is not None
+    assert (found.estimate.value, found.estimate.low) == (0.25, 0.25)
+    assert described(found, "points") == "+25.0 points (+25.0)"
+    same = measured(claim("solved", arms=2), [[solving("mlp", *[200] * 5)], [solving("mlp", *[None] * 5)]])
+    assert same is not None
+    assert same.estimate.value == 1.0
+
+
+def test_what_was_not_reached_is_known_to_lie_above() -> None:
+    never = [run("mlp", seed, [0.1] * 10, train=[1.0] * 10) for seed in range(5)]
+    found = measured(claim("delay"), [[never]])
+    assert found is not None
+    assert (found.least, found.most, found.estimate.low) == (10.0, math.inf, 10.0)
+    assert judge(found.estimate, Region(5, math.inf)).word == "agrees"
+    untrained = measured(claim("train-steps"), [[[run("mlp", seed, [0.1] * 10) for seed in range(5)]]])
+    assert untrained is not None
+    assert judge(untrained.estimate, Region(-math.inf, 500)).word == "differs"
+
+
+def test_a_run_that_diverges_after_its_crossing_has_relapsed() -> None:
+    one = run("mlp", 0, [1.0] * 10)
+    one["curve"]["test_accuracy"][5:] = [None] * 5
+    assert value("relapses", one) == 5
+
+
+def test_what_all_runs_of_a_fleet_share_counts_once() -> None:
+    fleet = [{**run("mlp", seed), "replicas": 5, "peak_memory_bytes": 100} for seed in range(5)]
+    found = measured(claim("step-seconds"), [[fleet]])
+    assert found is not None
+    assert (found.n, found.estimate.level) == ((1,), None)
 
 
 def test_what_was_not_reached_lies_above() -> None:
@@ -269,7 +311,7 @@ def test_nothing_is_run_twice_from_a_folder_or_a_pack(tmp_path: Path, command: C
     [found] = first.json["recipes"]
     assert found["whole"]
     assert found["arms"] == {"tied": {"runs": 5, "of": 5}, "untied": {"runs": 5, "of": 5}}
-    assert [one["verdict"] for one in found["claims"]] == ["agrees", "agrees"]
+    assert [one["verdict"] for one in found["claims"]] == ["agrees", "agrees", "differs"]
     before = {path: path.stat().st_mtime_ns for path in (*(tmp_path / "a").glob("*.json"), *packs.iterdir())}
     again = command("reproduce", file, "--results", tmp_path / "a", "--packs", packs, "--json")
     assert again.json == first.json
@@ -284,7 +326,7 @@ def test_a_quick_run_is_small_and_judges_nothing(tmp_path: Path, command: Comman
     [found] = done.json["recipes"]
     assert {one["verdict"] for one in found["claims"]} == {"not judged"}
     assert found["arms"]["tied"] == {"runs": 2, "of": 2}
-    records = [json.loads(path.read_text()) for path in (tmp_path / "a").glob("*.json")]
+    records = [json.loads(path.read_text()) for path in (tmp_path / "a" / "recipes" / "quick").glob("*.json")]
     assert {(r["spec"]["modulus"], r["final"]["step"]) for r in records} == {(11, 20)}
 
 
@@ -304,6 +346,79 @@ def test_a_tuned_arm_is_searched_and_kept(tmp_path: Path, inline: None) -> None:
     again = bench.reproduce(file, results=tmp_path / "b", packs=packs, jobs=1)
     assert again.to_dict() == first.to_dict()
     assert not (tmp_path / "b" / "studies.journal").exists()
+
+
+def test_a_short_run_in_the_folder_hides_none_of_the_pack(tmp_path: Path, command: Command, inline: None) -> None:
+    file, packs = written(tmp_path), tmp_path / "packs"
+    first = command("reproduce", file, "--results", tmp_path / "a", "--packs", packs, "--json")
+    short = written(tmp_path, SMALL.replace("steps: 60", "steps: 20"), "short.yaml")
+    assert command("reproduce", short, "--results", tmp_path / "b").code == 0
+    again = command("reproduce", file, "--results", tmp_path / "b", "--packs", packs, "--no-run", "--json")
+    assert again.json == first.json
+
+
+def test_a_quick_run_touches_no_pack(tmp_path: Path, command: Command, inline: None) -> None:
+    file, packs = written(tmp_path), tmp_path / "packs"
+    assert command("reproduce", file, "--results", tmp_path / "a", "--packs", packs).code == 0
+    before = (packs / "small.pack").read_bytes()
+    assert command("reproduce", file, "--quick", "--results", tmp_path / "a", "--packs", packs).code == 0
+    assert (packs / "small.pack").read_bytes() == before
+
+
+def test_what_a_pack_had_stays_where_packing_is_interrupted(
+    tmp_path: Path, command: Command, inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    file, packs = written(tmp_path), tmp_path / "packs"
+    assert command("reproduce", file, "--results", tmp_path / "a", "--packs", packs).code == 0
+    before = {path: path.read_bytes() for path in packs.iterdir()}
+    monkeypatch.setattr("bench.recipes.reproduce.pack", interrupted)
+    more = written(tmp_path, SMALL.replace("seeds: 5", "seeds: 6"))
+    assert command("reproduce", more, "--results", tmp_path / "a", "--packs", packs).code == 130
+    assert {path: path.read_bytes() for path in packs.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_a_quick_run_is_small_whatever_the_recipe(name: str) -> None:
+    recipe = read_recipe(name)
+    if recipe.measurement:
+        return
+    check_quick(recipe)
+    for arm in recipe.arms:
+        small = grid_of(recipe, arm, quick=True)
+        assert small["seeds"] <= 2
+        assert small.get("steps", 0) <= 20
+
+
+def test_a_quick_key_goes_wherever_an_arm_has_it_and_must_be_somewhere() -> None:
+    document = {"title": "t", "source": "s", "claims": [{"claim": "x", "arms": "a", "above": 1}]}
+    arms = {"a": {"encoder": "onehot", "learner": "quadratic"}, "b": {"encoder": "onehot", "learner": "ridge"}}
+    recipe = recipe_of("two", {**document, "arms": arms, "quick": {"learner.width": 8}})
+    assert [grid_of(recipe, arm, quick=True).get("learner.width") for arm in arms] == [8, None]
+    with pytest.raises(RequestError, match=r"quick has learner\.widht, which no arm has"):
+        check_quick(recipe_of("two", {**document, "arms": arms, "quick": {"learner.widht": 8}}))
+
+
+def test_two_commands_add_to_what_is_kept(tmp_path: Path) -> None:
+    one, other = Kept.read([tmp_path / "k.json"]), Kept.read([tmp_path / "k.json"])
+    one.observed["a"], other.observed["b"] = {"x": 1}, {"x": 2}
+    one.write(tmp_path / "k.json")
+    other.write(tmp_path / "k.json")
+    assert Kept.read([tmp_path / "k.json"]).observed == {"a": {"x": 1}, "b": {"x": 2}}
+
+
+@pytest.mark.parametrize("text", ["[]", '{"searches": 3}', '{"observed": {"a": 1}}', "{", '{"schema": 9}'])
+def test_a_kept_file_of_another_kind_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "k.json").write_text(text)
+    with pytest.raises(RequestError, match=r"k\.json"):
+        Kept.read([tmp_path / "k.json"])
+
+
+def test_searches_of_an_arm_have_seeds_of_their_own() -> None:
+    searches = searches_of(read_recipe("muon-against-adamw"), quick=False)
+    assert {one.number: one.request["first_seed"] for one in searches} == {1: 0, 2: 100, 3: 200}
 
 
 def test_without_runs_nothing_is_run(tmp_path: Path, command: Command) -> None:
@@ -332,15 +447,18 @@ def test_a_list_says_what_is_stored(command: Command, tmp_path: Path) -> None:
 
 def test_a_quarrel_is_answered_by_the_claim_that_settles_it(tmp_path: Path, inline: None) -> None:
     text = SMALL.replace("title: Small", "title: Small\nquarrel: Is it so?").replace(
-        "above: 0}", "above: 0, settles: true}"
+        "below: 60}", "below: 60, settles: {agrees: It is so, differs: It is not}}"
     )
     done = bench.reproduce(written(tmp_path, text), results=tmp_path / "a", jobs=1)
-    assert answer(done).startswith("Settled, yes. “Both are at chance or above.” agrees (tied: ")
+    assert answer(done).startswith("Settled. It is so (tied: ")
     before = bench.reproduce(written(tmp_path, text), results=tmp_path / "b", run=False)
-    assert answer(before) == "Open. “Both are at chance or above.”: runs of tied are missing."
+    assert (
+        answer(before)
+        == "Open: “The tied net memorizes within 60 steps.” is not run, since there are 0 of 5 runs of tied."
+    )
 
 
 def test_a_quantity_in_words() -> None:
-    assert described(Quantity((5, 5), Estimate(2.0, 1.5, None, 0.9), 2.0, 2.0), "fold") == "× 2 (> 1.5)"
+    assert described(Quantity((5, 5), Estimate(2.0, 1.5, None, 0.9), 2.0, 2.0), "fold") == "× 2 (> 1.5; 90 %)"
     assert described(Quantity((5,), Estimate(None), 0.0, math.inf), "fold") == "unknown"
     assert described(Quantity((2,), Estimate(0.5), 0.5, 0.5), "share") == "50 %"

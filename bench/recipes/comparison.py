@@ -5,15 +5,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from bench.ranking import FILTERS
-from bench.ranking.statistics import Bounds
-from bench.recipes.measures import MEASURES, UNITS, Quantity, Sample, measured, quantity
+from bench.recipes.measures import (
+    UNITS,
+    Known,
+    Quantity,
+    Sample,
+    exactly,
+    measured,
+    quantity,
+    sample_of_known,
+    unit_of,
+)
 from bench.recipes.recipe import Claim, Recipe
 from bench.recipes.verdicts import Verdict, judge
 from bench.results import Record
 
+WIDE = 0.9499
+"""Intervals of this level or a lower one are written with it."""
 QUICK = Verdict("not judged", "a quick run checks the machinery, at another size")
 
 
@@ -83,78 +92,109 @@ def described(found: Quantity, unit: str) -> str:
     '790 (750–830)'
     """
     show, estimate = UNITS[unit], found.estimate
+    level = "" if estimate.level is None or estimate.level > WIDE else f"; {100 * estimate.level:.0f} %"
     if estimate.value is not None:
         value = show(estimate.value)
-    elif math.isinf(found.most) and found.least <= 0:
-        value = "unknown"
-    elif math.isinf(found.most):
-        value = "never" if math.isinf(found.least) else f"> {show(found.least)}"
-    elif found.least <= 0:
-        value = f"< {show(found.most)}"
     else:
-        value = f"{show(found.least)}–{show(found.most)}"
+        least = show(found.least) if math.isfinite(found.least) and (found.least > 0 or unit == "points") else ""
+        most = show(found.most) if math.isfinite(found.most) else ""
+        value = f"{least}–{most}" if least and most else f"> {least}" if least else f"< {most}" if most else "unknown"
     if estimate.level is None:
         return value
-    low, high = (None if end is None else show(end).removeprefix("× ") for end in (estimate.low, estimate.high))
+    low, high = (
+        None if end is None else show(end).removeprefix("× ").removesuffix(" points")
+        for end in (estimate.low, estimate.high)
+    )
     if low is None or high is None:
-        return f"{value} ({'< ' + str(high) if low is None else '> ' + low})"
-    return f"{value} ({low}–{high})" if low != high else f"{value} ({low})"
+        return f"{value} ({'< ' + str(high) if low is None else '> ' + low}{level})"
+    return (
+        f"{value} ({low}{' to ' if unit == 'points' else '–'}{high}{level})"
+        if low != high
+        else f"{value} ({low}{level})"
+    )
 
 
-def compare_records(
-    recipe: Recipe,
-    records: Mapping[str, Sequence[Record]],
-    expected: Mapping[str, int],
-    horizons: Mapping[str, int],
-    quick: bool,
-) -> list[Compared]:
-    """The claims of a recipe, compared with the records of its arms.
+@dataclass(frozen=True)
+class ArmRuns:
+    """The runs of an arm that are there.
 
-    :param expected: how many records each arm has when it is whole.
-    :param horizons: up to which step the runs of an arm are read.
+    :param groups: by search; those of an arm that is not tuned are one group.
+    :param expected: how many there are when the arm is whole.
     """
-    found = []
-    for claim in recipe.claims:
-        unit = "fold" if len(claim.arms) == 2 else MEASURES[claim.measure].unit
-        every = [records.get(arm, ()) for arm in claim.arms]
-        lacking = [arm for arm, some in zip(claim.arms, every, strict=True) if len(some) < expected.get(arm, 1)]
-        stored = [[record for record in some if _is_meant(record, claim)] for some in every]
-        seen = measured(claim, stored, [horizons.get(arm) for arm in claim.arms]) if all(stored) else None
-        found.append(Compared(claim, unit, seen, _verdict(claim, seen, lacking, quick)))
-    return found
+
+    groups: Sequence[Sequence[Record]]
+    expected: int
+
+    @property
+    def records(self) -> list[Record]:
+        """All of them."""
+        return [record for group in self.groups for record in group]
+
+    def of(self, claim: Claim) -> list[list[Record]]:
+        """Those that a claim is of."""
+        return [[record for record in group if _is_meant(record, claim)] for group in self.groups]
 
 
 def _is_meant(record: Record, claim: Claim) -> bool:
     return all(FILTERS[name](record["spec"]) == value for name, value in claim.where.items())
 
 
-def compare_observations(
-    recipe: Recipe, observed: Mapping[str, Sequence[Mapping[str, Any]]], units: Mapping[str, str], quick: bool
-) -> list[Compared]:
-    """The claims of a recipe whose arms were observed by a measurement."""
+def compare_records(recipe: Recipe, arms: Mapping[str, ArmRuns], quick: bool) -> list[Compared]:
+    """The claims of a recipe, compared with the records of its arms."""
     found = []
     for claim in recipe.claims:
-        unit = "fold" if len(claim.arms) == 2 else units[claim.measure]
-        stored = [observed.get(arm, ()) for arm in claim.arms]
-        lacking = [arm for arm, some in zip(claim.arms, stored, strict=True) if not some]
-        seen = None if lacking else quantity([_sample(claim.measure, some) for some in stored])
+        own = [arms[arm] for arm in claim.arms]
+        lacking = _lacking(claim, [(len(runs.records), runs.expected) for runs in own])
+        meant = [runs.of(claim) for runs in own]
+        seen = measured(claim, meant) if all(any(group for group in groups) for groups in meant) else None
+        unit = unit_of(claim.measure, len(claim.arms))
         found.append(Compared(claim, unit, seen, _verdict(claim, seen, lacking, quick)))
     return found
 
 
-def _sample(name: str, observed: Sequence[Mapping[str, Any]]) -> Sample:
+def compare_observations(
+    recipe: Recipe,
+    observed: Mapping[str, Sequence[Mapping[str, Any]]],
+    expected: Mapping[str, int],
+    units: Mapping[str, str],
+    quick: bool,
+) -> list[Compared]:
+    """The claims of a recipe whose arms were observed by a measurement."""
+    found = []
+    for claim in recipe.claims:
+        own = [observed.get(arm, ()) for arm in claim.arms]
+        lacking = _lacking(claim, [(len(some), expected[arm]) for arm, some in zip(claim.arms, own, strict=True)])
+        unit = unit_of(claim.measure, len(claim.arms), units)
+        seen = None
+        if all(own):
+            seen = quantity([_observed_sample(claim.measure, some) for some in own], in_points=unit == "points")
+        found.append(Compared(claim, unit, seen, _verdict(claim, seen, lacking, quick)))
+    return found
+
+
+def _lacking(claim: Claim, counts: Sequence[tuple[int, int]]) -> list[str]:
+    """What runs of its arms a claim still lacks, in words."""
+    words = (
+        f"{there} of {of} runs of {arm}" for arm, (there, of) in zip(claim.arms, counts, strict=True) if there < of
+    )
+    return list(dict.fromkeys(words))
+
+
+def _observed_sample(name: str, observed: Sequence[Mapping[str, Any]]) -> Sample:
     """Numbers that were observed; one that is None lies above where it was looked for."""
-    low = [one[f"{name}_until"] if one[name] is None else one[name] for one in observed]
-    high = [math.inf if one[name] is None else one[name] for one in observed]
-    bounds = Bounds(np.array(low, float), np.array(high, float))
-    return Sample(bounds, bounds)
+    known = [exactly(one[name]) if one[name] is not None else _at_least(one[f"{name}_until"]) for one in observed]
+    return sample_of_known(known)
+
+
+def _at_least(value: float) -> Known:
+    return Known(value, value, math.inf)
 
 
 def _verdict(claim: Claim, found: Quantity | None, lacking: Sequence[str], quick: bool) -> Verdict:
     if quick:
         return QUICK
     if lacking:
-        return Verdict("not run", f"runs of {', '.join(dict.fromkeys(lacking))} are missing")
+        return Verdict("not run", f"there are {' and '.join(lacking)}")
     if claim.rule is None:
         return Verdict("not comparable", claim.not_comparable)
     if found is None:

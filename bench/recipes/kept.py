@@ -6,7 +6,8 @@ lies in the results folder and, where packs are kept, beside the pack of the rec
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,34 +37,44 @@ class Kept:
         """
         kept = cls()
         for path in paths:
-            if not path.exists():
-                continue
-            try:
-                document = json.loads(read_regular(path, empty=b"{}"))
-                kept.searches |= document.get("searches", {})
-                kept.observed |= document.get("observed", {})
-            except (ValueError, AttributeError, TypeError) as error:
-                raise RequestError(f"{str(path)!r} does not hold the searches of a recipe: {error}.") from error
+            if path.exists():
+                kept.searches |= _part(path, "searches")
+                kept.observed |= _part(path, "observed")
         return kept
 
-    def write(self, path: Path, only: Iterable[str] | None = None) -> None:
-        """Write the file whole; nothing where there is nothing to keep.
+    def write(self, path: Path) -> None:
+        """Add to a file, which is written whole; nothing where there is nothing to keep.
 
-        :param only: digests, of which others are left out.
+        What another process has added since is kept, too.
         """
-        wanted = None if only is None else set(only)
-
-        def chosen(entries: Mapping[str, Any]) -> dict[str, Any]:
-            return {key: entries[key] for key in sorted(entries) if wanted is None or key in wanted}
-
-        document = {"schema": SCHEMA, "searches": chosen(self.searches), "observed": chosen(self.observed)}
+        stored = Kept.read([path])
+        document = {
+            "schema": SCHEMA,
+            "searches": stored.searches | self.searches,
+            "observed": stored.observed | self.observed,
+        }
         if not document["searches"] and not document["observed"]:
             return
         with os_errors_as(RequestError, f"{str(path)!r} cannot be written"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f"{path.name}.new")
+            temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
             temporary.write_text(json.dumps(document, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
             temporary.replace(path)
+
+
+def _part(path: Path, name: str) -> dict[str, dict[str, Any]]:
+    """One of the two parts of a file.
+
+    :raises RequestError: where it does not hold one.
+    """
+    try:
+        document = json.loads(read_regular(path, empty=b"{}"))
+        schema, part = document.get("schema", SCHEMA), {key: {**one} for key, one in document.get(name, {}).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise RequestError(f"{str(path)!r} does not hold what a recipe keeps: {error}.") from error
+    if schema != SCHEMA:
+        raise RequestError(f"{str(path)!r} has schema {schema!r}, and this version reads {SCHEMA}.")
+    return part
 
 
 def digest(**of: Any) -> str:

@@ -12,7 +12,7 @@ from bench.results import duration, many
 from bench.showing import picture
 
 HEADER = ["claim", "of", "published", "ours", "n", "verdict"]
-WORDS = ("agrees", "differs", "undecided", "not comparable", "not run")
+WORDS = ("agrees", "differs", "undecided", "not comparable", "not run", "not judged")
 BEGIN = """# Claims
 
 Every claim that this field and this project grew from, made again by one command each, beside its published number. A
@@ -22,9 +22,10 @@ to write another one.
 - **agrees**: the whole interval of ours lies where the rule says. **differs**: no part of it does. **undecided**: a
   part does, or there are too few runs for an interval. **not comparable**: the reason stands below the table. **not
   run**: some of the runs are still to be made.
-- *of* names the arm, or the two whose ratio it is. *ours* is the median over the runs with its interval (95 % or more;
-  of three searches an arm 90 %), `>` stands before what was not reached within the budget. *n* counts runs, or
-  searches where an arm was tuned.
+- *of* names the arm, or the two that are compared: by their ratio, shares by their difference in points. *ours* is the
+  median over the runs with its interval (of 95 % or more, unless it says its level), `>` stands before what was not
+  reached within the budget. *n* counts runs; searches where the arms were tuned; fleets where time or memory is
+  measured.
 - Nearly all published numbers are of ordered pairs, where the mirrored twin of many a test pair trains, of the first
   crossing of 95 %, and of one to five seeds. So are ours where a recipe makes such a number again.
 """
@@ -69,13 +70,13 @@ def answer(one: Reproduced) -> str:
     if not settling:
         return "Open: no claim of the recipe settles it."
     [compared] = settling
-    word, claim = compared.verdict.word, compared.claim.claim
+    word, why = compared.verdict.word, compared.verdict.why
     size = f"{compared.of}: {compared.ours}, n = {compared.n}"
     if word in ("agrees", "differs"):
-        return f"Settled, {'yes' if word == 'agrees' else 'no'}. “{claim}” {word} ({size})."
-    if word == "undecided":
-        return f"Open. “{claim}” is undecided ({size}): more searches or runs would settle it."
-    return f"Open. “{claim}”: {compared.verdict.why}."
+        return f"Settled. {compared.claim.settles[word]} ({size})."
+    more = " More searches or runs would settle it." if word == "undecided" else ""
+    measured = "" if compared.found is None else f" ({size})"
+    return f"Open: “{compared.claim.claim}” is {word}{measured}, since {why}.{more}"
 
 
 def _part(one: Reproduced, path: Path) -> Iterator[str]:
@@ -92,7 +93,7 @@ def _part(one: Reproduced, path: Path) -> Iterator[str]:
         if compared.claim.why or compared.claim.not_comparable
     )
     yield from (f"- {reason}" for reason in reasons)
-    runs, of = (sum(numbers) for numbers in zip(*one.arms.values(), strict=True))
+    runs, of = (sum(numbers) for numbers in zip(*one.arms.values(), strict=True))  # shared runs count in each arm
     on = f" on {', '.join(one.devices)}" if one.devices else ""
     yield f"\n{many(runs, 'run')} of {of:,}{on}, {duration(one.seconds)} of work in all.\n"
     drawn = draw(one, path.parent / "pictures" / "claims" / f"{recipe.name}.svg")

@@ -46,7 +46,7 @@ class Claim:
     :param rule: where the whole interval of ours must lie for "agrees".
     :param not_comparable: why the two cannot be compared, in place of a rule.
     :param why: where ours differs, the reason, with the claim or the page that shows it.
-    :param settles: whether this claim answers the quarrel of its recipe.
+    :param settles: the answer to the quarrel of its recipe where this claim ``agrees``, and where it ``differs``.
     """
 
     claim: str
@@ -59,7 +59,7 @@ class Claim:
     crossing: str = "first"
     not_comparable: str = ""
     why: str = ""
-    settles: bool = False
+    settles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

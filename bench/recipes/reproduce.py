@@ -1,18 +1,19 @@
 """``bench.reproduce``: run what a recipe says, and compare it with what was published."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench.errors import RequestError
-from bench.recipes.arms import Arms, plan_arms, stored_records
-from bench.recipes.comparison import Compared, compare_observations, compare_records
+from bench.errors import RequestError, os_errors_as
+from bench.recipes.arms import Arms, check_quick, plan_arms, stored_records
+from bench.recipes.comparison import ArmRuns, Compared, compare_observations, compare_records
 from bench.recipes.kept import Kept
 from bench.recipes.observations import measurement_of, observation_keys, observe_arms
 from bench.recipes.recipe import Recipe, read_recipe
 from bench.recipes.searches import ArmSearch, run_search, searches_of
-from bench.results import Record, Store, open_store, pack
+from bench.results import Record, RecordSource, Store, open_store, pack
 from bench.scheduling import execute
 
 RESULTS = "results"
@@ -66,40 +67,48 @@ class Reproduced:
 class Place:
     """Where a recipe runs, and where what it makes is kept.
 
+    A quick run has a folder of its own and no pack, so that nothing of it is ever judged.
+
     :param results: the results folder.
     :param packs: the folder of packs, one for each recipe; None for none.
     """
 
-    def __init__(self, recipe: Recipe, results: str | Path, packs: str | Path | None) -> None:
-        self.recipe, self.results = recipe, str(results)
-        self.pack = None if packs is None else Path(packs) / f"{recipe.name}.pack"
-        self.beside = None if self.pack is None else self.pack.with_suffix(".json")
-        self.file = Path(results) / "recipes" / f"{recipe.name}.json"
-        self.kept = Kept.read(filter(None, (self.beside, self.file)))
+    def __init__(self, recipe: Recipe, results: str | Path, packs: str | Path | None, quick: bool) -> None:
+        self.recipe, beside = recipe, Path(results) / "recipes"
+        self.results = str(beside / "quick" if quick else results)
+        self.pack = None if packs is None or quick else Path(packs) / f"{recipe.name}.pack"
+        self.files = [Path(self.results) / "recipes" / f"{recipe.name}.json"]
+        self.files += [] if self.pack is None else [self.pack.with_suffix(".json")]
+        self.kept = Kept.read(self.files)
+        self.packed = open_store(self.pack) if self.pack is not None and self.pack.exists() else None
 
     def save(self) -> None:
-        """Write searches and observations into the results folder."""
-        self.kept.write(self.file)
+        """Write searches and observations into the results folder, and beside the pack."""
+        for file in self.files:
+            self.kept.write(file)
 
-    def sources(self) -> list[Any]:
+    def sources(self) -> list[RecordSource]:
         """The folder, and the pack where there is one."""
-        found: list[Any] = [Store(self.results)] if Path(self.results).exists() else []
-        return [*found, *([open_store(self.pack)] if self.pack is not None and self.pack.exists() else [])]
+        found: list[RecordSource] = [Store(self.results)] if Path(self.results).exists() else []
+        return [*found, *([] if self.packed is None else [self.packed])]
 
-    def write_pack(self, ids: Sequence[str], keys: Sequence[str]) -> None:
-        """Pack the records of the recipe that are there, and write its searches and observations beside them."""
-        if self.pack is None or self.beside is None:
+    def write_pack(self, ids: Collection[str]) -> None:
+        """Add records to the pack, which has its name only once it is whole."""
+        if self.pack is None or not ids:
             return
-        self.kept.write(self.beside, keys)
-        present = {record["id"] for record in stored_records(ids, self.sources()) if record["status"] != "interrupted"}
-        if present and (not self.pack.exists() or present != set(open_store(self.pack).ids())):
+        before = set() if self.packed is None else set(self.packed.ids())
+        if before >= set(ids):
+            return
+        with os_errors_as(RequestError, f"{str(self.pack)!r} cannot be written"):
             self.pack.parent.mkdir(parents=True, exist_ok=True)
-            older = self.pack.with_suffix(".older")
-            if self.pack.exists():
-                self.pack.replace(older)
-            sources = [path for path in (Path(self.results), older) if path.exists()]
-            pack(sources, output=self.pack, curves=self.recipe.curves, only=present, force=True)
-            older.unlink(missing_ok=True)
+            new = self.pack.with_name(f"{self.pack.name}.{os.getpid()}.new")
+            sources = [source.location for source in self.sources() if source.ids()]
+            try:
+                pack(sources, output=new, curves=self.recipe.curves, only=before | set(ids), force=True)
+                new.replace(self.pack)
+                self.packed = open_store(self.pack)
+            finally:
+                new.unlink(missing_ok=True)
 
 
 def reproduce(
@@ -134,77 +143,89 @@ def reproduce(
     :raises StoreError: where the results folder or a pack cannot be used.
     """
     found = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
-    place = Place(found, results, packs)
     say = say or (lambda text: None)
     try:
+        check_quick(found)
+        place = Place(found, results, packs, quick)
         if found.measurement:
             return _observed(found, quick, run, place, device, say)
-        return _trained(found, quick, run, place, say, device=device, jobs=jobs, executor=executor, display=display)
+        machine = Machine(device, jobs, executor, display, say)
+        return _trained(found, quick, run, place, machine)
     except RequestError as error:
         raise RequestError(f"The recipe {found.name!r}: {error}") from error
+
+
+class Machine(NamedTuple):
+    """Where and how runs are made: arguments of `reproduce`."""
+
+    device: str
+    jobs: int | None
+    executor: str
+    display: Any
+    say: Say
 
 
 def _observed(recipe: Recipe, quick: bool, run: bool, place: Place, device: str, say: Say) -> Reproduced:
     keys, known = observation_keys(recipe, quick), place.kept.observed
     if run:
-        try:
-            observe_arms(recipe, quick, place.kept, device, say, place.save)
-        finally:
-            place.write_pack([], [key for some in keys.values() for key, _, _ in some])
+        observe_arms(recipe, quick, place.kept, device, say, place.save)
     observed = {arm: [known[key] for key, _, _ in some if key in known] for arm, some in keys.items()}
-    arms = {arm: (len(observed[arm]), len(some)) for arm, some in keys.items()}
-    compared = compare_observations(recipe, observed, measurement_of(recipe).UNITS, quick)
+    expected = {arm: len(some) for arm, some in keys.items()}
+    arms = {arm: (len(observed[arm]), of) for arm, of in expected.items()}
+    compared = compare_observations(recipe, observed, expected, measurement_of(recipe).UNITS, quick)
     every = [one for some in observed.values() for one in some]
-    devices = sorted({one["device"] for one in every})
-    whole = all(done == of for done, of in arms.values())
-    return Reproduced(recipe, quick, compared, arms, sum(one["seconds"] for one in every), devices, whole)
+    seconds, devices = sum(one["seconds"] for one in every), sorted({one["device"] for one in every})
+    return Reproduced(recipe, quick, compared, arms, seconds, devices, all(done == of for done, of in arms.values()))
 
 
-def _trained(
-    recipe: Recipe, quick: bool, run: bool, place: Place, say: Say, *, jobs: int | None, executor: str, **more: Any
-) -> Reproduced:
-    display, device = more["display"], more["device"]
-    planned = plan_arms(recipe, quick, place.pack, results=place.results, device=device)
+def _trained(recipe: Recipe, quick: bool, run: bool, place: Place, machine: Machine) -> Reproduced:
+    planned = plan_arms(recipe, quick, place.pack, results=place.results, device=machine.device)
     searches, problems, complete = searches_of(recipe, quick), list[str](), True
     if run:
         try:
-            complete = _run(planned, jobs, display, executor)
-            where = {"results": place.results, "device": device, "jobs": jobs, "executor": executor}
-            complete = complete and _search(searches, place, say, problems, **where)
+            complete = _run(planned, machine) and _search(searches, place, machine, problems)
         finally:
-            ids = [id for some in planned.ids.values() for id in some]
-            ids += [id for one in place.kept.searches.values() for id in one["records"]]
-            place.write_pack(ids, [one.key for one in searches])
+            made = [*planned.records().values(), *(some for one in searches for some in [_winner_runs(one, place)])]
+            place.write_pack({record["id"] for some in made for record in some if record["status"] != "interrupted"})
     if planned.plan is not None:
         problems += planned.plan.problems
-    records = planned.records() | _winners(searches, place)
-    expected = {arm: len(ids) for arm, ids in planned.ids.items()}
-    for one in searches:
-        expected[one.arm] = expected.get(one.arm, 0) + one.request["fresh"]
-    arms = {arm: (len(records.get(arm, ())), expected[arm]) for arm in recipe.arms}
-    every = [record for some in records.values() for record in some]
-    seconds = sum(record["seconds"]["total"] for record in every)
-    seconds += sum(one["seconds"] for key, one in place.kept.searches.items() if key in {s.key for s in searches})
-    devices = sorted(
-        {f"{r['environment']['device'].partition(':')[0]}: {r['environment'].get('processor')}" for r in every}
+    arms = {arm: ArmRuns([records], len(planned.ids[arm])) for arm, records in planned.records().items()}
+    for arm in dict.fromkeys(one.arm for one in searches):
+        own = [one for one in searches if one.arm == arm]
+        arms[arm] = ArmRuns([_winner_runs(one, place) for one in own], sum(one.request["fresh"] for one in own))
+    compared = compare_records(recipe, arms, quick)
+    every = {record["id"]: record for runs in arms.values() for record in runs.records}
+    kept = [place.kept.searches[one.key]["seconds"] for one in searches if one.key in place.kept.searches]
+    counts = {arm: (len(arms[arm].records), arms[arm].expected) for arm in recipe.arms}
+    return Reproduced(
+        recipe,
+        quick,
+        compared,
+        counts,
+        seconds=sum(record["seconds"]["total"] for record in every.values()) + sum(kept),
+        devices=sorted({_device_of(record) for record in every.values()}),
+        whole=complete and all(done == of for done, of in counts.values()),
+        problems=problems,
+        records={arm: arms[arm].records for arm in recipe.arms},
     )
-    whole = complete and all(done == of for done, of in arms.values())
-    compared = compare_records(recipe, records, expected, planned.horizons, quick)
-    return Reproduced(recipe, quick, compared, arms, seconds, devices, whole, problems, records)
 
 
-def _run(planned: Arms, jobs: int | None, display: Any, executor: str) -> bool:
-    return planned.plan is None or execute(planned.plan, jobs, display, executor=executor)
+def _device_of(record: Record) -> str:
+    """As "cpu: Intel Xeon"."""
+    return f"{record['environment']['device'].partition(':')[0]}: {record['environment'].get('processor')}"
 
 
-def _search(searches: Sequence[ArmSearch], place: Place, say: Say, problems: list[str], **where: Any) -> bool:
+def _run(planned: Arms, machine: Machine) -> bool:
+    return planned.plan is None or execute(planned.plan, machine.jobs, machine.display, executor=machine.executor)
+
+
+def _search(searches: Sequence[ArmSearch], place: Place, machine: Machine, problems: list[str]) -> bool:
     """Run the searches that are not kept, each with its winner; False where one was interrupted."""
     for one in searches:
-        kept = place.kept.searches.get(one.key)
-        if kept and len(stored_records(kept["records"], place.sources())) == len(kept["records"]):
+        if len(_winner_runs(one, place)) == one.request["fresh"]:
             continue
-        say(f"{place.recipe.name}: search {one.number} of {one.arm}")
-        done, found = run_search(one, say, **where)
+        machine.say(f"{place.recipe.name}: search {one.number} of {one.arm}")
+        done, found = run_search(one, machine.say, place.results, machine.device, machine.jobs, machine.executor)
         problems += done.problems
         if not done.whole:
             return False
@@ -213,10 +234,7 @@ def _search(searches: Sequence[ArmSearch], place: Place, say: Say, problems: lis
     return True
 
 
-def _winners(searches: Sequence[ArmSearch], place: Place) -> dict[str, list[Record]]:
-    """The records of the winners of each arm's searches."""
-    sources, records = place.sources(), dict[str, list[Record]]()
-    for one in searches:
-        kept = place.kept.searches.get(one.key)
-        records.setdefault(one.arm, []).extend(stored_records(kept["records"], sources) if kept else [])
-    return records
+def _winner_runs(one: ArmSearch, place: Place) -> list[Record]:
+    """The records of the winner of a search that is kept."""
+    kept = place.kept.searches.get(one.key)
+    return [] if kept is None else stored_records(kept.get("records", ()), place.sources())

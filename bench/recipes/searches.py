@@ -9,9 +9,12 @@ import optuna
 from bench.errors import RequestError
 from bench.recipes.arms import grid_of
 from bench.recipes.kept import digest
-from bench.recipes.recipe import Recipe, Searches
+from bench.recipes.recipe import Recipe
 from bench.specs import Request, options
 from bench.tuning import Tuned, default_url, pictured_study, plan_tune, run_tune
+
+APART = 100
+"""Seeds of one search are so far from those of the next: their splits and weights are independent."""
 
 
 class ArmSearch(NamedTuple):
@@ -19,7 +22,7 @@ class ArmSearch(NamedTuple):
 
     :param number: from 1 on.
     :param request: the arguments of `tune`, but for those that say where it runs.
-    :param key: the digest of the request.
+    :param key: a digest of all that decides its results, the versions of its plugins included.
     """
 
     arm: str
@@ -35,10 +38,21 @@ def searches_of(recipe: Recipe, quick: bool) -> list[ArmSearch]:
     """
     rules = replace(recipe.searches, count=1, trials=2, seeds=1, fresh=1) if quick else recipe.searches
     tuned = [] if recipe.measurement else [arm for arm, grid in recipe.arms.items() if "search" in grid]
-    return [_search(recipe, arm, number, rules, quick) for number in range(1, rules.count + 1) for arm in tuned]
+    requests = {arm: _request(recipe, arm, asdict(rules), quick) for arm in tuned}
+    whats = {arm: plan_tune(**request, study=arm, device="cpu").what for arm, request in requests.items()}
+    found = []
+    for number in range(1, rules.count + 1):
+        for arm, request in requests.items():
+            how = {name: request.get(name) for name in ("trials", "fresh", "at_once", "steps")}
+            key = digest(what=whats[arm], number=number, **how)
+            study = f"{recipe.name}/{arm} #{number} {key[:6]}"
+            own = request | {"study": study, "first_seed": APART * (number - 1)}
+            found.append(ArmSearch(arm, number, own, key))
+    return found
 
 
-def _search(recipe: Recipe, arm: str, number: int, rules: Searches, quick: bool) -> ArmSearch:
+def _request(recipe: Recipe, arm: str, rules: dict[str, Any], quick: bool) -> dict[str, Any]:
+    """The arguments of `tune` that all searches of an arm share."""
     grid, space = grid_of(recipe, arm, quick), recipe.arms[arm]["search"]
     if not isinstance(space, Mapping):
         raise RequestError(f"the search of the arm {arm} must be a mapping from parameters to ranges, got {space!r}.")
@@ -49,27 +63,22 @@ def _search(recipe: Recipe, arm: str, number: int, rules: Searches, quick: bool)
         if isinstance(value, list) and "." not in key:
             raise RequestError(f"the arm {arm} is tuned, so that {key} has one value, got {value!r}.")
     fields = {key: value for key, value in grid.items() if "." not in key and key not in ("seeds", "stop_when_solved")}
-    request = {
-        "precision": rules.precision,
+    return {
+        "precision": rules["precision"],
         **fields,
         "fix": {key: value for key, value in grid.items() if "." in key},
         "space": dict(space),
-        **{name: value for name, value in asdict(rules).items() if name not in ("count", "precision")},
-        "study": f"{recipe.name}/{arm} #{number}{' quick' if quick else ''}",
+        **{name: value for name, value in rules.items() if name not in ("count", "precision")},
     }
-    return ArmSearch(arm, number, request, digest(search=request))
 
 
-def run_search(one: ArmSearch, say: Callable[[str], None], **where: Any) -> tuple[Tuned, dict[str, Any]]:
-    """Search, or go on with a search; the outcome, and what is kept of it.
-
-    :param where: ``results``, ``device``, ``jobs`` and ``executor``.
-    """
-    running = {name: where[name] for name in ("jobs", "executor") if name in where}
-    placed = {name: value for name, value in where.items() if name not in running}
-    plan = plan_tune(**one.request, **placed)
-    done = run_tune(plan, running.get("jobs"), say, executor=running.get("executor", "local"))
-    study = pictured_study(default_url(placed["results"]), plan.study).study
+def run_search(
+    one: ArmSearch, say: Callable[[str], None], results: str, device: str, jobs: int | None, executor: str
+) -> tuple[Tuned, dict[str, Any]]:
+    """Search, or go on with a search; the outcome, and what is kept of it."""
+    plan = plan_tune(**one.request, results=results, device=device)
+    done = run_tune(plan, jobs, say, executor=executor)
+    study = pictured_study(default_url(results), plan.study).study
     return done, {
         "arm": one.arm,
         "search": one.number,

@@ -57,6 +57,7 @@ def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked:
         sampler=sampler,
         seeds=as_integer("seeds", search.seeds, 1) or 1,
         fresh=as_integer("fresh", search.fresh, 0) or 0,
+        first_seed=as_integer("first_seed", search.first_seed, 0) or 0,
         trials=as_integer("trials", search.trials, 1),
         compute=_compute(search),
         device=device,

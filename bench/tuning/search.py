@@ -50,6 +50,11 @@ class Search:
     vault: float = option("Share of the pairs for the winner alone.", default=VAULT, parse=float, share=True)
     vault_seed: int | None = option("Which pairs.", parse=int, default_text="from the task and its pairs")
     seeds: int = option("Seeds of each trial.", default=1, parse=int)
+    first_seed: int = option(
+        "First seed of the trials, which the winner's fresh seeds follow: searches of other seeds are independent.",
+        default=0,
+        parse=int,
+    )
     fresh: int = option("Fresh seeds of the winner; 0: vault closed.", default=FRESH, parse=int)
     at_once: int | None = option(
         "Trials asked for at a time, which train side by side.",

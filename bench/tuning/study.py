@@ -62,6 +62,7 @@ class StudyPlan:
     :param trials: the number of trials that ends the search; None is no limit.
     :param compute: the FLOPs of all trials that end the search; None is no limit.
     :param at_once: trials of a round; None takes the device's usual number.
+    :param first_seed: of the trials.
     :param asked: the arguments of the request, for a command line that makes the same one.
     """
 
@@ -79,6 +80,7 @@ class StudyPlan:
     device: str
     results: str
     at_once: int | None = None
+    first_seed: int = 0
     asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -113,12 +115,12 @@ class StudyPlan:
     @property
     def seeds_of_trials(self) -> range:
         """The seeds of every trial: equal ones, so that they are compared on the same splits and initial weights."""
-        return range(self.seeds)
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def seeds_of_winner(self) -> range:
         """The fresh seeds of the winner, which no trial has."""
-        return range(self.seeds, self.seeds + self.fresh)
+        return range(self.seeds_of_trials.stop, self.seeds_of_trials.stop + self.fresh)
 
     @property
     def entropy(self) -> int:
@@ -263,6 +265,7 @@ class StudyPlan:
             "combine": list(space.combine),
             "sdr": list(space.sdr),
             "seeds": self.seeds,
+            **({"first seed": self.first_seed} if self.first_seed else {}),
             **{f"limit of {name}": value for name, value in self.limits.items()},
             "precision": spec.precision,
             "versions": {

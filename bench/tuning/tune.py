@@ -204,7 +204,7 @@ def check_same_request(plan: StudyPlan, study: optuna.Study) -> None:
     if "unit" in plan.what and "unit" not in stored:
         older = "keeps logarithms of steps or FLOPs, as earlier versions did, and now they are kept themselves"
         raise RequestError(f"The study {plan.study!r} {older}: use another `study` name.")
-    stored = {"label_noise": 0.0, **stored}
+    stored = {"label_noise": 0.0, **({"first seed": 0} if "first seed" in plan.what else {}), **stored}
     for name, before in stored.items():  # an older version stored fewer, and knew no label noise
         now = plan.what.get(name)
         if before != now:

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 LEVEL = 0.95
+LEAST_LEVEL = 0.9
+"""An interval of a lower confidence level than this is not given."""
 FEWEST = 5
 """Fewest runs for an interval of the median, whose level is 93.75 % at five, and for an interval of the rank.
 Of rows whose runs succeed with probability ½, one in 2^(n−1) has n equal runs: with n = 4, 7 % of the rows of a table
@@ -45,12 +47,7 @@ def median(values: ArrayLike) -> float:
 
 
 def median_interval(
-    values: ArrayLike,
-    *,
-    low: ArrayLike | None = None,
-    high: ArrayLike | None = None,
-    level: float = LEVEL,
-    fewest: int = FEWEST,
+    values: ArrayLike, *, low: ArrayLike | None = None, high: ArrayLike | None = None, level: float = LEVEL
 ) -> Estimate:
     """Median of n runs, and the two order statistics that enclose the distribution's median whatever its shape.
 
@@ -65,7 +62,6 @@ def median_interval(
 
     :param values: (n,), infinite for runs that count as worst.
     :param low, high: (n,), bounds of each value; the values themselves where they are None.
-    :param fewest: with fewer values there is no interval.
     :returns: value and ``high`` None where they are infinite.
 
     >>> median_interval([28, 30, 29, 31, 40])
@@ -76,7 +72,7 @@ def median_interval(
     middle = _finite(median(x))
     rank, coverage = _order_statistic(len(x), level)
     low_end, high_end = _finite(lows[rank - 1]), _finite(highs[len(x) - rank])
-    if len(x) < fewest or (low_end is None and high_end is None):
+    if coverage < LEAST_LEVEL or (low_end is None and high_end is None):
         return Estimate(middle)
     return Estimate(middle, low_end, high_end, coverage)
 
