@@ -326,7 +326,7 @@ def test_a_quick_run_is_small_and_judges_nothing(tmp_path: Path, command: Comman
     [found] = done.json["recipes"]
     assert {one["verdict"] for one in found["claims"]} == {"not judged"}
     assert found["arms"]["tied"] == {"runs": 2, "of": 2}
-    records = [json.loads(path.read_text()) for path in (tmp_path / "a" / "recipes" / "quick").glob("*.json")]
+    records = [json.loads(path.read_text()) for path in (tmp_path / "a-quick").glob("*.json")]
     assert {(r["spec"]["modulus"], r["final"]["step"]) for r in records} == {(11, 20)}
 
 

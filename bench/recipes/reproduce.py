@@ -67,15 +67,14 @@ class Reproduced:
 class Place:
     """Where a recipe runs, and where what it makes is kept.
 
-    A quick run has a folder of its own and no pack, so that nothing of it is ever judged.
+    A quick run has a folder of its own, ``<results>-quick``, and no pack, so that nothing of it is ever judged.
 
     :param results: the results folder.
     :param packs: the folder of packs, one for each recipe; None for none.
     """
 
     def __init__(self, recipe: Recipe, results: str | Path, packs: str | Path | None, quick: bool) -> None:
-        self.recipe, beside = recipe, Path(results) / "recipes"
-        self.results = str(beside / "quick" if quick else results)
+        self.recipe, self.results = recipe, f"{results}-quick" if quick else str(results)
         self.pack = None if packs is None or quick else Path(packs) / f"{recipe.name}.pack"
         self.files = [Path(self.results) / "recipes" / f"{recipe.name}.json"]
         self.files += [] if self.pack is None else [self.pack.with_suffix(".json")]
