@@ -361,3 +361,12 @@ def test_an_open_vault_ends_a_search_by_compute(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=f"cannot go on to {done.trials + 1}"):
         bench.tune(**request, trials=done.trials + 1)
     close_storage(study_in(tmp_path)._storage)
+
+
+def test_a_search_of_other_seeds_is_another_search() -> None:
+    first, other = (plan_tune(**QUADRATIC, trials=4, seeds=2, fresh=3, first_seed=seed) for seed in (0, 100))
+    assert [*other.seeds_of_trials, *other.seeds_of_winner] == [100, 101, 102, 103, 104]
+    assert [*first.seeds_of_trials, *first.seeds_of_winner] == [0, 1, 2, 3, 4]
+    assert other.what == first.what | {"first seed": 100}
+    with pytest.raises(RequestError, match="first_seed"):
+        plan_tune(**QUADRATIC, trials=4, first_seed=-1)
