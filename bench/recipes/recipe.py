@@ -70,7 +70,7 @@ class Recipe:
 
     :param name: that of its file.
     :param arms: by name, the keys of its grid, those that are shared included.
-    :param quarrel: a question that is open elsewhere, which one of the claims settles.
+    :param quarrel: a question that is open elsewhere, which one of the claims may settle.
     :param picture: ``kind`` and other arguments of `bench.plot`; ``arms`` names those that are drawn, by default all.
     :param curves: how much of the curves a pack keeps: "accuracy", or "all" where a picture needs losses.
     :param path: the file that it was read from; empty for one of the catalogue.
