@@ -1,6 +1,10 @@
 """``bench reproduce``."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,13 +21,34 @@ from bench.cli._options import (
     words,
 )
 from bench.cli._print import outcome_code, print_json, print_notes, print_table, print_text
-from bench.errors import RequestError
+from bench.errors import BenchError, RequestError
+from bench.results import check_output
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
     from bench.recipes import catalogue
 
     return words(*catalogue())(context, parameter, incomplete)
+
+
+@dataclass
+class _Outcome:
+    """What came of several recipes.
+
+    :ivar done: `Reproduced` of each that did not fail.
+    :ivar errors: of those that failed, by name.
+    :ivar documents: of all, in their order, as for ``--json``.
+    :ivar whole: whether none was interrupted.
+    """
+
+    done: list[Any] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    whole: bool = True
+
+    def notes(self) -> list[str]:
+        """What went wrong."""
+        return [*(problem for one in self.done for problem in one.problems), *self.errors.values()]
 
 
 @click.command()
@@ -65,39 +90,95 @@ def reproduce(
     """
     from bench.recipes import catalogue, read_recipe, write_page
 
+    _check_flags(names, every, listed, no_run, page)
+    run = not (no_run or listed)
+    if page is not None:
+        check_output(page, "--page")
+    _check_packs(where["packs"], run)
+    recipes = [read_recipe(name) for name in dict.fromkeys(names) or catalogue()]
+    _check_names(recipe.name for recipe in recipes)
+    prepare(jobs, executor, where["device"], where["results"], not run)
+    outcome = _Outcome()
+    options = where | {"jobs": jobs, "executor": executor, "quick": quick, "run": run}
+    for recipe in recipes:
+        _reproduce(recipe, outcome, quiet or listed, alone=len(recipes) == 1, **options)
+        if not (as_json or listed) and recipe.name not in outcome.errors and outcome.done:
+            _show(outcome.done[-1])
+        if not outcome.whole:
+            break
+    if as_json:
+        print_json(recipes=outcome.documents)
+    elif listed:
+        _show_list(outcome.done)
+    print_notes(outcome.notes())
+    if page is not None and outcome.done:
+        write_page(outcome.done, page)
+    return outcome_code((), outcome.whole, bool(outcome.notes()))
+
+
+def _check_flags(names: Sequence[str], every: bool, listed: bool, no_run: bool, page: str | None) -> None:
+    """Refuse options that do not go together."""
     if every and names:
         raise RequestError(f"--all takes no names, got {names[0]!r}.")
     if not (names or every or listed):
         raise RequestError("Missing a NAME, --all or --list.")
-    prepare(jobs, executor, where["device"], where["results"], no_run or listed)
-    recipes = [read_recipe(name) for name in names or catalogue()]
-    if listed:
-        _show_list(recipes, quick, where, as_json)
-        return 0
-    done = []
-    for recipe in recipes:
-        found = _reproduced(recipe, quick, not no_run, quiet, where | {"jobs": jobs, "executor": executor})
-        done.append(found)
-        if not as_json:
-            _show(found)
-        if not found.whole and not no_run:
-            break
-    if page is not None:
-        write_page(done, page)
-    if as_json:
-        print_json(recipes=[one.to_dict() for one in done])
-    print_notes(problem for one in done for problem in one.problems)
-    complete = no_run or (len(done) == len(recipes) and done[-1].whole)
-    return outcome_code((), complete, any(one.problems for one in done))
+    if listed and page is not None:
+        raise RequestError("--list writes no page: leave out --page, or use --no-run in place of --list.")
+    if listed and no_run:
+        raise RequestError("--list runs nothing and compares nothing: leave out --no-run, or --list.")
 
 
-def _reproduced(recipe: Any, quick: bool, run: bool, quiet: bool, where: dict[str, Any]) -> Any:
+def _check_packs(packs: str | None, run: bool) -> None:
+    """Refuse a folder of packs that cannot be read or, where something is going to run, cannot be written to."""
+    if packs is None:
+        return
+    folder, usable = Path(packs), False
+    with suppress(OSError, ValueError):  # as of a name that is too long
+        with suppress(FileNotFoundError):
+            folder.stat()
+        existing = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+        usable = existing.is_dir() and os.access(existing, os.X_OK | (os.W_OK if run else os.R_OK))
+    if not usable:
+        raise RequestError(f"--packs must be a folder that can be {'written to' if run else 'read'}, got {packs!r}.")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse two files of one name, since what is kept of a recipe is found by its name."""
+    known = set[str]()
+    for name in names:
+        if name in known:
+            raise RequestError(f"two recipes are named {name!r}: rename one of the files.")
+        known.add(name)
+
+
+def _reproduce(recipe: Any, outcome: _Outcome, quiet: bool, alone: bool, **options: Any) -> None:
+    """Reproduce a recipe. One that fails does not end the others; where it is the only one, its error is raised."""
+    try:
+        found = _reproduced(recipe, quiet, **options)
+    except BenchError as error:
+        if alone:
+            raise
+        outcome.errors[recipe.name] = str(error)
+        outcome.documents.append({"name": recipe.name, "error": str(error)})
+        return
+    except KeyboardInterrupt:
+        if not outcome.done:
+            raise
+        outcome.whole = False
+        return
+    outcome.done.append(found)
+    outcome.documents.append(found.to_dict())
+    if options["run"] and not found.whole and not found.problems:
+        outcome.whole = False
+
+
+def _reproduced(recipe: Any, quiet: bool, **options: Any) -> Any:
     from bench.recipes.reproduce import reproduce as made
 
     if quiet:
-        return made(recipe, quick=quick, run=run, **where)
+        return made(recipe, **options)
     with _progress.search_display() as (report, _):
-        return made(recipe, quick=quick, run=run, display=_progress.sweep_progress, say=report, **where)
+        return made(recipe, display=_progress.sweep_progress, say=report, **options)
 
 
 def _show(found: Any) -> None:
@@ -108,19 +189,28 @@ def _show(found: Any) -> None:
         [[one.claim.claim, one.of, one.published, one.ours, one.n, one.verdict.word] for one in found.compared],
         fold=True,
     )
-    reasons = {f"{one.verdict.word}: {one.verdict.why}." for one in found.compared if one.verdict.word != "agrees"}
-    for line in (f"Source: {found.recipe.source}.", *sorted(reasons)):
+    for line in (f"Source: {found.recipe.source}.", *_reasons(found)):
         print_text(line)
     click.echo("")
 
 
-def _show_list(recipes: Sequence[Any], quick: bool, where: dict[str, Any], as_json: bool) -> None:
+def _reasons(found: Any) -> list[str]:
+    """A line for each reason of a verdict, with the claims that it is of; one line for all runs that are missing."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in found.compared:
+        if one.verdict.word not in ("agrees", "not run"):
+            reasons.setdefault((one.verdict.word, one.verdict.why), []).append(one.of)
+    lines = []
+    for (word, why), claims in reasons.items():
+        of = "" if word == "not judged" else f" ({'; '.join(dict.fromkeys(claims))})"
+        lines.append(f"{word}{of}: {why}.")
+    lacking = dict.fromkeys(arm for one in found.compared if one.verdict.word == "not run" for arm in one.claim.arms)
+    short = [arm for arm in lacking if found.arms[arm][0] < found.arms[arm][1]]
+    return [*lines, f"not run: runs of {', '.join(short)} are missing."] if short else lines
+
+
+def _show_list(found: Sequence[Any]) -> None:
     """Print the names of recipes, and how much of each is stored."""
-    places = {name: where[name] for name in ("results", "packs", "device")}
-    found = [_reproduced(recipe, quick, False, True, places) for recipe in recipes]
-    if as_json:
-        print_json(recipes=[one.to_dict() for one in found])
-        return
     rows = []
     for one in found:
         stored, of = (sum(numbers) for numbers in zip(*one.arms.values(), strict=True))

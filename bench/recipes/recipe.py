@@ -11,8 +11,8 @@ A recipe is a YAML file and no code. `bench.recipes.catalog` holds ours, and any
 - ``quick`` holds keys that replace those of all arms in a quick run; ``picture`` the arguments of `bench.plot`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,46 +20,28 @@ from typing import Any
 import yaml
 
 from bench.errors import RequestError, one_of
-from bench.ranking import CROSSINGS, FILTERS, all_published
+from bench.recipes.claims import Claim as Claim
+from bench.recipes.claims import check_settling, claims_of, known_arm
+from bench.recipes.forms import (
+    COUNT,
+    LIST,
+    MAPPING,
+    NAMED,
+    SCALAR,
+    TEXT,
+    Form,
+    check,
+    check_forms,
+    mapping,
+    without_empty,
+)
 from bench.recipes.measures import MEASURES
-from bench.recipes.verdicts import Region, region_of
-from bench.results import TARGETS, read_regular
+from bench.reports import kind_of
+from bench.results import read_regular
 
 CATALOG = Path(str(files("bench.recipes"))) / "catalog"
 """The folder of the recipes that come with the package."""
-RULES = ("within", "above", "below", "between")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One comparison of a recipe: a number of one arm, or the ratio of two.
-
-    :param claim: what is claimed, a sentence.
-    :param arms: one arm, or two, of which the first is divided by the second.
-    :param measure: what is measured of each run, a name of `bench.recipes.measures`, or of the ``UNITS`` of the
-        recipe's measurement.
-    :param target: the accuracy to reach, for measures that have one.
-    :param crossing: "first" or "sustained".
-    :param where: which runs of the arms are meant, by filters of `rank`: ``{task: add}``. Without it all are.
-    :param published: the number, or words.
-    :param figure: the name of a published figure of ``rank --published``, in place of ``published``.
-    :param rule: where the whole interval of ours must lie for "agrees".
-    :param not_comparable: why the two cannot be compared, in place of a rule.
-    :param why: where ours differs, the reason, with the claim or the page that shows it.
-    :param settles: the answer to the quarrel of its recipe where this claim ``agrees``, and where it ``differs``.
-    """
-
-    claim: str
-    arms: tuple[str, ...]
-    rule: Region | None
-    where: Mapping[str, Any] = field(default_factory=dict)
-    published: float | str | None = None
-    measure: str = "steps"
-    target: float = 0.95
-    crossing: str = "first"
-    not_comparable: str = ""
-    why: str = ""
-    settles: Mapping[str, str] = field(default_factory=dict)
+CURVES = ("accuracy", "all")
 
 
 @dataclass(frozen=True)
@@ -88,9 +70,10 @@ class Recipe:
 
     :param name: that of its file.
     :param arms: by name, the keys of its grid, those that are shared included.
-    :param quarrel: a question that is open elsewhere, which one of the claims settles.
+    :param quarrel: a question that is open elsewhere, which one of the claims may settle.
     :param picture: ``kind`` and other arguments of `bench.plot`; ``arms`` names those that are drawn, by default all.
     :param curves: how much of the curves a pack keeps: "accuracy", or "all" where a picture needs losses.
+    :param path: the file that it was read from; empty for one of the catalogue.
     """
 
     name: str
@@ -105,6 +88,30 @@ class Recipe:
     picture: Mapping[str, Any] = field(default_factory=dict)
     curves: str = "accuracy"
     quarrel: str = ""
+    path: str = ""
+
+
+OF_A_RECIPE: dict[str, Form] = {
+    "title": TEXT,
+    "source": TEXT,
+    "setting": TEXT,
+    "shared": MAPPING,
+    "arms": MAPPING,
+    "claims": LIST,
+    "searches": MAPPING,
+    "measurement": TEXT,
+    "quick": MAPPING,
+    "picture": MAPPING,
+    "curves": Form(f"one of {', '.join(CURVES)}", lambda value: value in CURVES),
+    "quarrel": TEXT,
+}
+"""The keys of a file."""
+OF_SEARCHES: dict[str, Form] = {
+    **dict.fromkeys(("count", "trials", "seeds", "fresh", "at_once"), COUNT),
+    **dict.fromkeys(("objective", "precision"), TEXT),
+}
+OF_AN_ARM: dict[str, Form] = {"seeds": COUNT, "steps": COUNT, "epochs": COUNT, "task": NAMED}
+"""Keys of an arm that a quick run makes smaller; all others are for the grid, or the measurement, to judge."""
 
 
 def catalogue() -> list[str]:
@@ -122,14 +129,16 @@ def read_recipe(name: str | Path) -> Recipe:
         raise RequestError(one_of("recipe", str(name), catalogue()))
     path = Path(name) if is_file else CATALOG / f"{name}.yaml"
     try:
-        document = yaml.safe_load(read_regular(path, empty=b"").decode())
+        document = yaml.safe_load(read_regular(path, empty=b"").decode("utf-8-sig"))
     except OSError as error:
         raise RequestError(f"The recipe {str(path)!r} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
         what = getattr(error, "problem", None) or str(error)
-        raise RequestError(f"The recipe {str(path)!r} is no YAML document: {what}.") from error
+        raise RequestError(f"The recipe {str(path)!r} is no YAML document{line}: {what}.") from error
     try:
-        return recipe_of(path.stem, document)
+        return replace(recipe_of(path.stem, document), path=str(name) if is_file else "")
     except RequestError as error:
         raise RequestError(f"The recipe {path.stem!r}: {error}") from error
 
@@ -137,20 +146,27 @@ def read_recipe(name: str | Path) -> Recipe:
 def recipe_of(name: str, document: Any) -> Recipe:
     """A recipe from the mapping that its file holds.
 
-    :raises RequestError: for what is missing, unknown or contradictory.
+    :raises RequestError: for what is missing, unknown, of a wrong type or contradictory.
     """
-    given = _mapping("a recipe", document)
-    _check_keys("key", given, {*(one.name for one in fields(Recipe)), "shared"} - {"name"})
+    given = without_empty(mapping("a recipe", document))
+    check_forms("", given, OF_A_RECIPE)
     for key in ("title", "source", "arms", "claims"):
         if not given.get(key):
             raise RequestError(f"it has no {key}.")
-    shared = _mapping("shared", given.pop("shared", {}))
-    own = {arm: _mapping(f"the arm {arm}", keys or {}) for arm, keys in _mapping("arms", given.pop("arms")).items()}
-    arms = {arm: {**shared, **keys} for arm, keys in own.items()}
-    claims = [claim for one in given.pop("claims") for claim in _claims(_mapping("a claim", one), arms)]
-    searches = _mapping("searches", given.pop("searches", {}))
-    _check_keys("key of searches", searches, [one.name for one in fields(Searches)])
-    recipe = Recipe(name=name, arms=arms, claims=claims, searches=Searches(**searches), **given)
+    arms = _arms(given.pop("shared", {}), given.pop("arms"), "measurement" in given)
+    claims = [claim for n, one in enumerate(given.pop("claims"), 1) for claim in claims_of(n, one, arms)]
+    check_settling(claims, given.get("quarrel", ""))
+    searches = without_empty(mapping("searches", given.pop("searches", {})))
+    check_forms("searches", searches, OF_SEARCHES)
+    if searches and ("measurement" in given or not any("search" in keys for keys in arms.values())):
+        raise RequestError("searches says how arms are tuned, but no arm has a search.")
+    quick = mapping("quick", given.pop("quick", {}))
+    _check_arm("quick", quick, "measurement" in given)
+    picture = mapping("picture", given.pop("picture", {}))
+    _check_picture(picture, arms)
+    recipe = Recipe(
+        name=name, arms=arms, claims=claims, searches=Searches(**searches), quick=quick, picture=picture, **given
+    )
     if not recipe.measurement:
         check_measures(recipe, MEASURES)
     return recipe
@@ -163,51 +179,33 @@ def check_measures(recipe: Recipe, known: Iterable[str]) -> None:
             raise RequestError(one_of("measure", claim.measure, known))
 
 
-def _claims(given: dict[str, Any], arms: Iterable[str]) -> Iterator[Claim]:
-    """The claims of an entry: one, or one for each arm where ``published`` gives each a number of its own."""
-    published, named = given.pop("published", None), given.pop("arms", None)
-    _check_keys("key of a claim", given, {*RULES, *(one.name for one in fields(Claim))} - {"arms", "rule"})
-    if not given.get("claim"):
-        raise RequestError("a claim has no sentence: its claim is missing.")
-    if isinstance(published, Mapping):
-        for arm, number in published.items():
-            yield _claim(dict(given), (str(arm),), number, arms)
-    else:
-        several = named if isinstance(named, list) else [] if named is None else [named]
-        yield _claim(dict(given), tuple(str(arm) for arm in several), published, arms)
+def _arms(shared: Any, arms: Any, observed: bool) -> dict[str, dict[str, Any]]:
+    """The keys of each arm, those that are shared included."""
+    common, found = mapping("shared", shared), dict[str, dict[str, Any]]()
+    for arm, keys in mapping("arms", arms).items():
+        found[arm] = {**common, **({} if keys is None else mapping(f"the arm {arm}", keys))}
+        _check_arm(f"the arm {arm}", found[arm], observed)
+    return found
 
 
-def _claim(given: dict[str, Any], named: tuple[str, ...], published: Any, arms: Iterable[str]) -> Claim:
-    if len(named) not in (1, 2):
-        raise RequestError(f"a claim is of one arm, or of the ratio of two, got {list(named)}.")
-    for arm in named:
-        if arm not in arms:
-            raise RequestError(one_of("arm", str(arm), arms))
-    figure = {one.name: one for one in all_published()}.get(published) if isinstance(published, str) else None
-    number = published if figure is None else figure.value
-    rules = {name: given.pop(name) for name in RULES if name in given}
-    if given.get("not_comparable"):
-        if rules:
-            raise RequestError(f"a claim that is not comparable has no rule, got {', '.join(rules)}.")
-        rule = None
-    else:
-        rule = region_of(rules, number)
-    _check_keys("key of where", _mapping("where", given.get("where", {})), FILTERS)
-    claim = Claim(arms=named, published=number, rule=rule, **given)
-    if claim.crossing not in CROSSINGS:
-        raise RequestError(one_of("crossing", claim.crossing, CROSSINGS))
-    if claim.target not in TARGETS:
-        raise RequestError(f"target must be one of {', '.join(map(str, TARGETS))}, got {claim.target!r}.")
-    return claim
+def _check_arm(what: str, keys: Mapping[str, Any], observed: bool) -> None:
+    """Raise RequestError for numbers and names that a quick run could not make smaller.
+
+    :param observed: whether a measurement observes the arm, which then says what its own keys must be.
+    """
+    for key, form in OF_AN_ARM.items():
+        if key in keys and (key == "seeds" or not observed):
+            check(f"{key} of {what}", keys[key], form)
 
 
-def _mapping(what: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise RequestError(f"{what} must be a mapping, got {value!r}.")
-    return {str(key): one for key, one in value.items()}
-
-
-def _check_keys(what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    for key in given:
-        if key not in set(known):
-            raise RequestError(one_of(what, key, known))
+def _check_picture(picture: Mapping[str, Any], arms: Iterable[str]) -> None:
+    if not picture:
+        return
+    if "kind" not in picture:
+        raise RequestError("picture has no kind.")
+    for key, value in picture.items():
+        form = {"kind": TEXT, "arms": Form("a list of arms", lambda x: isinstance(x, list)), "most": COUNT}
+        check(f"{key} of picture", value, form.get(key, SCALAR))
+    kind_of(picture["kind"])
+    for arm in picture.get("arms", []):
+        known_arm(arm, arms)

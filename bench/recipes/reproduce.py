@@ -1,6 +1,7 @@
 """``bench.reproduce``: run what a recipe says, and compare it with what was published."""
 
 import os
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,7 @@ class Reproduced:
     @property
     def command(self) -> str:
         """The command that makes it."""
-        return f"python -m bench reproduce {self.recipe.name}{' --quick' if self.quick else ''}"
+        return f"python -m bench reproduce {shlex.quote(self.recipe.path or self.recipe.name)}{' --quick' if self.quick else ''}"
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``--json``."""

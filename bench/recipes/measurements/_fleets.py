@@ -1,5 +1,6 @@
 """Shared parts of measurements that train fleets themselves: the device, accuracies along a training, several seeds."""
 
+import inspect
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.errors import RequestError
 from bench.results import describe, evaluation_steps, first_crossing
-from bench.scheduling import THREADS, gpus
+from bench.scheduling import THREADS, resolve_device
+from bench.specs import Request, family
 from learners import Training
 
 Rows = NDArray[np.intp]
@@ -20,8 +23,31 @@ Observation = dict[str, Any]
 
 
 def chosen_device(name: str) -> str:
-    """The device of a request: a GPU for "auto" where there is one."""
-    return ("cuda" if gpus() else "cpu") if name == "auto" else name
+    """The device of a request, as a grid resolves it: a GPU for "auto" where there is one.
+
+    :raises RequestError: for one that does not exist.
+    """
+    return resolve_device(name, family(Request(encoder="onehot", learner="quadratic"), 0).first)
+
+
+def at_least(least: int, **numbers: int) -> None:
+    """Raise RequestError for an integer that is smaller.
+
+    :param numbers: by the key of an arm.
+    """
+    for name, number in numbers.items():
+        if number < least:
+            raise RequestError(f"{name} must be an integer ≥ {least}, got {number}.")
+
+
+def share_of(**numbers: float) -> None:
+    """Raise RequestError for a number that is not between 0 and 1.
+
+    :param numbers: by the key of an arm.
+    """
+    for name, number in numbers.items():
+        if not 0 <= number <= 1:
+            raise RequestError(f"{name} must be in [0, 1], got {number}.")
 
 
 def device_words(device: str) -> str:
@@ -81,7 +107,8 @@ def looks(budget: int) -> list[int]:
 class Together:
     """Observes several seeds as one fleet, and hands out what was found of them one by one.
 
-    The last fleet is kept in memory, since the seeds of an arm are asked for one after another.
+    The last fleet is kept in memory, since the seeds of an arm are asked for one after another. Its signature has the
+    arguments of an arm, so that recipes are checked by it.
 
     :param observe: observes some seeds of an arm; the observations stand in the order of the seeds.
     """
@@ -89,12 +116,18 @@ class Together:
     def __init__(self, observe: Callable[..., Sequence[Observation]]) -> None:
         self.observe = observe
         self.known: dict[str, Sequence[Observation]] = {}
+        own, arm = inspect.signature(type(self).__call__).parameters, inspect.signature(observe).parameters
+        taken = [one for name, one in own.items() if name not in ("self", "arm")]
+        self.__signature__ = inspect.Signature(
+            [*taken, *(one for name, one in arm.items() if name not in ("seeds", *own))]
+        )
 
     def __call__(self, *, seed: int, device: str, quick: bool, together: int = 1, **arm: Any) -> Observation:
         """What was found of one seed, with its share of the seconds, and the device.
 
         :param together: seeds of a fleet.
         """
+        at_least(1, together=together)
         first, device = seed - seed % together, chosen_device(device)
         key = json.dumps([first, device, quick, together, arm], sort_keys=True)
         if key not in self.known:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.errors import RequestError
-from bench.recipes.measurements._fleets import Observation, Together, crossing, looks, watch
+from bench.recipes.measurements._fleets import Observation, Together, at_least, crossing, looks, share_of, watch
 from bench.specs import Cell, Request, family, prepare
 from learners import Setting, Training
 
@@ -81,6 +81,8 @@ def _observe(
     keep_optimizer: bool = False,
     **request: Any,
 ) -> list[Observation]:
+    at_least(len(stages), steps=steps)
+    share_of(share=share)
     *earlier, last = lengths(len(stages), steps, share)
     request = {"encoder": "onehot", "learner": "transformer", "pairs": "ordered"} | request
     training = None

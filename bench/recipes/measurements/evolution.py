@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from bench.errors import RequestError
-from bench.recipes.measurements._fleets import Observation, chosen_device, crossing, device_words, looks
+from bench.recipes.measurements._fleets import Observation, at_least, chosen_device, crossing, device_words, looks
 from bench.results import settled
 from bench.specs import Cell, Request, family, prepare
 from learners import Quadratic
@@ -136,6 +136,13 @@ def observe(
     :param request: keys of a request, for the task and its split.
     :raises RequestError: for an odd number of candidates, or fewer evaluations than one step takes.
     """
+    for name in ("encoder", "learner"):
+        if name in request:
+            raise RequestError(
+                f"evolution strategies train the quadratic net on one-hot codes: {name} cannot be chosen."
+            )
+    at_least(0, candidates=candidates)
+    at_least(1, evaluations=evaluations, width=width)
     if evaluations < candidates:
         raise RequestError(f"evaluations must be at least the {candidates} candidates of a step, got {evaluations}.")
     if candidates % 2:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from bench.recipes.measurements._fleets import Observation, Rows, Together, crossing, looks, watch
+from bench.recipes.measurements._fleets import Observation, Rows, Together, at_least, crossing, looks, watch
 from encoders import Codes
 from learners import Problem, Setting, TorchMLP
 from learners.fleet import FleetTraining
@@ -84,6 +84,8 @@ def _observe(
     lamb: float = 0.1,
     lora_rank: int = 0,
 ) -> list[Observation]:
+    at_least(1, steps=steps, depth=depth, width=width)
+    at_least(0, lora_rank=lora_rank)
     images, digits = load_digits(return_X_y=True)
     codes = Codes(images / BRIGHTEST, np.arange(len(images))[:, np.newaxis])
     splits = [split(seed, len(images)) for seed in seeds]

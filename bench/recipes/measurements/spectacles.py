@@ -20,7 +20,7 @@ import optuna
 
 import bench
 from bench.errors import RequestError, one_of
-from bench.recipes.measurements._fleets import Observation, accuracies, chosen_device, device_words
+from bench.recipes.measurements._fleets import Observation, accuracies, at_least, chosen_device, device_words, share_of
 from bench.recipes.measurements._genomes import LEARNER, Half, encoder_half, learner_half
 from bench.specs import Request, family, prepare
 from learners import Setting
@@ -148,6 +148,9 @@ def observe(
     :param vault: share of the pairs that are kept for the test.
     :param fresh: seeds of the test.
     """
+    at_least(1, steps=steps, modulus=modulus, fresh=fresh, turns=turns, generations=generations)
+    at_least(2, population=population)
+    share_of(train_fraction=train_fraction, vault=vault)
     began, device = time.perf_counter(), chosen_device(device)
     common: dict[str, Any] = {"modulus": modulus, "train_fraction": train_fraction}
     sealed = {"fraction": vault, "seed": seed, "open": False}
