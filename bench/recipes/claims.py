@@ -36,8 +36,8 @@ NEAR = 0.7
 class Claim:
     """One comparison of a recipe: a number of one arm, or of two their ratio or their difference.
 
-    Two arms are compared by the ratio of the first to the second. Of the shares `bench.recipes.measures.IN_POINTS` it is the difference,
-    first minus second, between −1 and 1, to which ``within``, a factor, does not apply.
+    Two arms are compared by the ratio of the first to the second. Of shares (`bench.recipes.measures.IN_POINTS`) it is
+    the difference, first minus second, between −1 and 1, to which ``within``, a factor, does not apply.
 
     :param claim: what is claimed, a sentence.
     :param arms: one arm, or two.

@@ -46,7 +46,8 @@ class Reproduced:
     @property
     def command(self) -> str:
         """The command that makes it."""
-        return f"python -m bench reproduce {shlex.quote(self.recipe.path or self.recipe.name)}{' --quick' if self.quick else ''}"
+        name = shlex.quote(self.recipe.path or self.recipe.name)
+        return f"python -m bench reproduce {name}{' --quick' if self.quick else ''}"
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``--json``."""

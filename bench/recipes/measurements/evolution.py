@@ -124,6 +124,7 @@ def observe(
     lr: float = 0.03,
     weight_decay: float = 3.0,
     width: int = 64,
+    first_seed: int = 0,
     **request: Any,
 ) -> Observation:
     """Observes one seed of an arm: forward passes until 99 % of the test pairs are right, and how it ends.
@@ -133,6 +134,7 @@ def observe(
     :param evaluations: the budget in forward passes over the training pairs.
     :param candidates: of each step, an even number; 0 takes the gradient instead.
     :param sigma: deviation of a candidate's weights.
+    :param first_seed: is added to the seed, so that those by which a setting was chosen are not judged.
     :param request: keys of a request, for the task and its split.
     :raises RequestError: for an odd number of candidates, or fewer evaluations than one step takes.
     """
@@ -147,7 +149,7 @@ def observe(
         raise RequestError(f"evaluations must be at least the {candidates} candidates of a step, got {evaluations}.")
     if candidates % 2:
         raise RequestError(f"candidates must be even, since candidates are mirrored, got {candidates}.")
-    began, device = time.perf_counter(), chosen_device(device)
+    began, device, seed = time.perf_counter(), chosen_device(device), first_seed + seed
     cell = prepare(family(Request.of(request | {"encoder": "onehot", "learner": "quadratic"}), seed).first)
     net, cost = Net(cell, width, device), candidates or 1
     w_D = net.first_weights(seed)

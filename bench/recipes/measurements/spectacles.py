@@ -2,8 +2,9 @@
 
 A genome is an encoder with its parameters and a learner with its own. It is scored by its mean validation accuracy over
 several operations, so that a code that has addition built in does not win by it. In turns, some generations of encoders
-see with the best learner so far, then some generations of learners look through the best encoder so far. The winner
-alone is tested: on pairs of a vault that no trial saw, with fresh seeds, on the same operations and on one more.
+see with the best learner so far, then some generations of learners look through the best encoder so far. All searches
+begin with the same pair, one-hot codes and the quadratic net, so that none has a better start. The winner alone is
+tested: on pairs of a vault that no trial saw, with fresh seeds, on the same operations and on one more.
 
 Source: Deb et al. 2002, "A fast and elitist multiobjective genetic algorithm: NSGA-II" (doi:10.1109/4235.996017), here
 with one objective.
@@ -21,15 +22,30 @@ import optuna
 import bench
 from bench.errors import RequestError, one_of
 from bench.recipes.measurements._fleets import Observation, accuracies, at_least, chosen_device, device_words, share_of
-from bench.recipes.measurements._genomes import LEARNER, Half, encoder_half, learner_half
+from bench.recipes.measurements._genomes import Half, encoder_half, learner_half
 from bench.specs import Request, family, prepare
 from learners import Setting
 
-version = 1
+version = 2
 UNITS = dict.fromkeys(("accuracy", "add_accuracy", "held_out_accuracy", "validation_accuracy"), "share")
 SCORED, HELD_OUT = ("add", "subtract", "multiply", "quad"), "sum-of-squares"
 SEARCH_SEED = 1000
 """The first seed of trials. The winner is tested with seeds 0, 1, …"""
+
+START: tuple[Mapping[str, Any], Mapping[str, Any]] = (
+    {"encoder": "onehot", "combine": "concat"},
+    {
+        "learner": "quadratic",
+        "quadratic.width": 128,
+        "quadratic.init_scale": 0.02,
+        "quadratic.tied": True,
+        "quadratic.adamw.lr": 0.03,
+        "quadratic.adamw.weight_decay": 3.0,
+        "quadratic.adamw.beta2": 0.98,
+    },
+)
+"""Genes of the two halves with which every search begins: the quadratic net as it comes, but for its width, of which 128
+is the largest that is searched. Genes of other encoders and learners have no effect."""
 
 Score = Callable[[Half], float]
 
@@ -59,21 +75,27 @@ class Best(NamedTuple):
     """The best trial of a search: what was drawn, its genes and its score."""
 
     half: Half
-    genes: Mapping[str, Any] | None
+    genes: Mapping[str, Any]
     value: float
 
 
+def half_of(draw: Callable[[Any], Half], genes: Mapping[str, Any]) -> Half:
+    """The half that these genes give."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.enqueue_trial(dict(genes))
+    return draw(study.ask())
+
+
 def search_of(
-    draw: Callable[[Any], Half], fixed: Half, score: Score, sampler: Any, trials: int, first: Mapping[str, Any] | None
+    draw: Callable[[Any], Half], fixed: Half, score: Score, sampler: Any, trials: int, first: Mapping[str, Any]
 ) -> Best:
     """The best of so many trials.
 
     :param draw: draws what is searched; the rest of a genome is ``fixed``.
-    :param first: genes of the first trial, which is otherwise drawn as well.
+    :param first: genes of the first trial; those that it lacks are drawn.
     """
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    if first is not None:
-        study.enqueue_trial(dict(first))
+    study.enqueue_trial(dict(first))
     found: dict[int, Half] = {}
 
     def objective(trial: Any) -> float:
@@ -86,8 +108,8 @@ def search_of(
 
 def in_turns(score: Score, seed: int, turns: int, generations: int, population: int) -> Best:
     """The best genome of searches of one half after the other, each beside the best other half so far."""
-    draws, halves = (encoder_half, learner_half), [Best({"encoder": "onehot"}, None, 0.0), Best(LEARNER, None, 0.0)]
-    best = 0.0
+    draws, best = (encoder_half, learner_half), 0.0
+    halves = [Best(half_of(draw, genes), genes, best) for draw, genes in zip(draws, START, strict=True)]
     for turn in range(turns):
         own, other = turn % 2, 1 - turn % 2
         sampler = optuna.samplers.NSGAIISampler(population_size=population, seed=seed + turn)
@@ -95,7 +117,7 @@ def in_turns(score: Score, seed: int, turns: int, generations: int, population: 
         found = search_of(draws[own], halves[other].half, score, sampler, trials, halves[own].genes)
         if found.value >= best:
             halves[own], best = found, found.value
-    return Best(halves[0].half | halves[1].half, None, best)
+    return Best(halves[0].half | halves[1].half, {**halves[0].genes, **halves[1].genes}, best)
 
 
 def winner(how: str, score: Score, seed: int, turns: int, generations: int, population: int) -> Best:
@@ -113,7 +135,8 @@ def winner(how: str, score: Score, seed: int, turns: int, generations: int, popu
     if how not in samplers:
         raise RequestError(one_of("search", how, ("turns", *samplers)))
     trials = turns * generations * population
-    return search_of(lambda trial: encoder_half(trial) | learner_half(trial), {}, score, samplers[how](), trials, None)
+    first = {**START[0], **START[1]}
+    return search_of(lambda trial: encoder_half(trial) | learner_half(trial), {}, score, samplers[how](), trials, first)
 
 
 @contextmanager
