@@ -44,8 +44,8 @@ START: tuple[Mapping[str, Any], Mapping[str, Any]] = (
         "quadratic.adamw.beta2": 0.98,
     },
 )
-"""Genes of the two halves with which every search begins: the quadratic net as it comes, but for its width, where 128
-is the largest that is searched. Genes of other encoders and learners have no effect."""
+"""Genes of the two halves with which every search begins: the quadratic net as it comes, but for its width, of which
+128 is the largest that is searched. Genes of other encoders and learners have no effect."""
 
 Score = Callable[[Half], float]
 
