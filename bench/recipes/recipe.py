@@ -32,6 +32,7 @@ from bench.recipes.forms import (
     Form,
     check,
     check_forms,
+    is_text,
     mapping,
     without_empty,
 )
@@ -112,6 +113,11 @@ OF_SEARCHES: dict[str, Form] = {
 }
 OF_AN_ARM: dict[str, Form] = {"seeds": COUNT, "steps": COUNT, "epochs": COUNT, "task": NAMED}
 """Keys of an arm that a quick run makes smaller; all others are for the grid, or the measurement, to judge."""
+OF_A_TUNED_ARM: dict[str, Form] = {
+    "search": Form("a mapping from parameters to ranges", lambda x: isinstance(x, Mapping) and all(map(is_text, x))),
+    **dict.fromkeys(("encoder", "learner", "optimizer"), Form("one name", lambda x: x is None or is_text(x))),
+}
+"""Keys of an arm with a search, which `tune` reads in place of a grid."""
 
 
 def catalogue() -> list[str]:
@@ -189,12 +195,13 @@ def _arms(shared: Any, arms: Any, observed: bool) -> dict[str, dict[str, Any]]:
 
 
 def _check_arm(what: str, keys: Mapping[str, Any], observed: bool) -> None:
-    """Raise RequestError for numbers and names that a quick run could not make smaller.
+    """Raise RequestError for a number or a name that neither a quick run nor a search could read.
 
     :param observed: whether a measurement observes the arm, which then says what its own keys must be.
     """
-    for key, form in OF_AN_ARM.items():
-        if key in keys and (key == "seeds" or not observed):
+    forms = {"seeds": COUNT} if observed else OF_AN_ARM | (OF_A_TUNED_ARM if "search" in keys else {})
+    for key, form in forms.items():
+        if key in keys:
             check(f"{key} of {what}", keys[key], form)
 
 
