@@ -168,8 +168,7 @@ def _reproduce(recipe: Any, outcome: _Outcome, quiet: bool, alone: bool, **optio
         return
     outcome.done.append(found)
     outcome.documents.append(found.to_dict())
-    if options["run"] and not found.whole and not found.problems:
-        outcome.whole = False
+    outcome.whole = not found.interrupted
 
 
 def _reproduced(recipe: Any, quiet: bool, **options: Any) -> Any:

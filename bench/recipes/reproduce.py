@@ -11,10 +11,10 @@ from bench.errors import RequestError, os_errors_as
 from bench.recipes.arms import Arms, check_quick, plan_arms, stored_records
 from bench.recipes.comparison import ArmRuns, Compared, compare_observations, compare_records
 from bench.recipes.kept import Kept
-from bench.recipes.observations import measurement_of, observation_keys, observe_arms
+from bench.recipes.observations import measurement_of, observation_keys, observations_of, observe_arms
 from bench.recipes.recipe import Recipe, read_recipe
 from bench.recipes.searches import ArmSearch, run_search, searches_of
-from bench.results import Record, RecordSource, Store, open_store, pack
+from bench.results import Record, RecordSource, Store, many, open_store, pack
 from bench.scheduling import execute
 
 RESULTS = "results"
@@ -29,6 +29,7 @@ class Reproduced:
     :param seconds: of training, evaluation and searches, summed over fleets and processes.
     :param devices: on which the runs were made.
     :param whole: whether nothing is left to do.
+    :param interrupted: whether a stop was requested before that.
     :param problems: what went wrong on the way.
     :param records: by arm.
     """
@@ -40,6 +41,7 @@ class Reproduced:
     seconds: float
     devices: list[str]
     whole: bool
+    interrupted: bool = False
     problems: list[str] = field(default_factory=list)
     records: Mapping[str, Sequence[Record]] = field(default_factory=dict, repr=False)
 
@@ -167,11 +169,10 @@ class Machine(NamedTuple):
 
 
 def _observed(recipe: Recipe, quick: bool, run: bool, place: Place, device: str, say: Say) -> Reproduced:
-    keys, known = observation_keys(recipe, quick), place.kept.observed
     if run:
         observe_arms(recipe, quick, place.kept, device, say, place.save)
-    observed = {arm: [known[key] for key, _, _ in some if key in known] for arm, some in keys.items()}
-    expected = {arm: len(some) for arm, some in keys.items()}
+    observed = observations_of(recipe, quick, place.kept)
+    expected = {arm: len(some) for arm, some in observation_keys(recipe, quick).items()}
     arms = {arm: (len(observed[arm]), of) for arm, of in expected.items()}
     compared = compare_observations(recipe, observed, expected, measurement_of(recipe).UNITS, quick)
     every = [one for some in observed.values() for one in some]
@@ -190,6 +191,8 @@ def _trained(recipe: Recipe, quick: bool, run: bool, place: Place, machine: Mach
             place.write_pack({record["id"] for some in made for record in some if record["status"] != "interrupted"})
     if planned.plan is not None:
         problems += planned.plan.problems
+        failed = [message or status for status, message in planned.plan.failures.values()]
+        problems += [f"{many(len(failed), 'run')} failed, the first: {failed[0]}"] if failed else []
     arms = {arm: ArmRuns([records], len(planned.ids[arm])) for arm, records in planned.records().items()}
     for arm in dict.fromkeys(one.arm for one in searches):
         own = [one for one in searches if one.arm == arm]
@@ -206,6 +209,7 @@ def _trained(recipe: Recipe, quick: bool, run: bool, place: Place, machine: Mach
         seconds=sum(record["seconds"]["total"] for record in every.values()) + sum(kept),
         devices=sorted({_device_of(record) for record in every.values()}),
         whole=complete and all(done == of for done, of in counts.values()),
+        interrupted=not complete,
         problems=problems,
         records={arm: arms[arm].records for arm in recipe.arms},
     )
