@@ -129,6 +129,7 @@ BASE = {
     "plot": [["curves"], ["history"], ["league"], ["heatmap"]],
     "merge": [["results", "--into", "new"], ["some.pack", "--into", "results"]],
     "pack": [["results", "-o", "new.pack"]],
+    "reproduce": [["kernel", "--results", "results"]],
     "new": [["encoder", "my-idea"], ["task", "my-task"]],
     "info": [["cycle"], ["muon"], ["add"]],
 }
@@ -186,16 +187,22 @@ def _value(command: click.Command, option: click.Parameter, ids: Sequence[str]) 
     return st.one_of(st.sampled_from(known), plain, odd) if known else st.one_of(plain, plain, odd)
 
 
+ALWAYS = {"reproduce": ["--no-run"]}
+"""Options that a command is always given: recipes run for hours."""
+NEVER = {"reproduce": {"every", "listed"}}
+"""Parameters that are left out, since planning all recipes takes ten seconds."""
+
+
 @st.composite
 def command_lines(draw: Any, ids: Sequence[str]) -> list[str]:
     """A command with some of its arguments and options, perhaps twice, without a value, or unknown."""
     command = COMMANDS[draw(st.sampled_from(sorted(COMMANDS)))]
-    begun = [
-        *draw(st.sampled_from([[], *BASE.get(command.name or "", [])] * 2 + BASE.get(command.name or "", [[]]) * 3))
-    ]
+    name = command.name or ""
+    params = [one for one in command.params if one.name not in NEVER.get(name, ())]
+    begun = [*draw(st.sampled_from([[], *BASE.get(name, [])] * 2 + BASE.get(name, [[]]) * 3))]
     parts: list[list[str]] = []
     for _ in range(draw(st.integers(0, MOST_OPTIONS))):
-        option = draw(st.sampled_from(command.params))
+        option = draw(st.sampled_from(params))
         value = [] if getattr(option, "is_flag", False) else [draw(_value(command, option, ids))]
         flags = [*option.opts, *option.secondary_opts] if isinstance(option, click.Option) else []
         if isinstance(option, click.Option) and draw(st.integers(0, 30)) == 0:
@@ -209,7 +216,7 @@ def command_lines(draw: Any, ids: Sequence[str]) -> list[str]:
             for one in command.params
             if isinstance(one, click.Argument) and one.required
         ]
-    return [str(command.name), *begun, *(word for part in parts for word in part)]
+    return [name, *ALWAYS.get(name, []), *begun, *(word for part in parts for word in part)]
 
 
 # Grids
