@@ -54,13 +54,13 @@ clean:
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 $(OLDEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install --quiet 'scikit-learn==1.8.0' 'numpy==2.0.*' 'scipy==1.13.*'
-	$(OLDEST)/bin/python -m pip install --quiet --no-deps --editable .
+	$(OLDEST)/bin/python -m pip install --quiet --no-compile 'scikit-learn==1.8.0' 'numpy==2.0.*' 'scipy==1.13.*'
+	$(OLDEST)/bin/python -m pip install --quiet --no-compile --no-deps --editable .
 	touch $@
 
 $(BESIDE)/.installed: docs/comparison/requirements.txt

@@ -22,7 +22,6 @@ from bench.cli._options import (
 )
 from bench.cli._print import outcome_code, print_json, print_notes, print_table, print_text
 from bench.errors import BenchError, RequestError
-from bench.results import check_output
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
@@ -89,6 +88,7 @@ def reproduce(
     same command goes on.
     """
     from bench.recipes import catalogue, read_recipe, write_page
+    from bench.results import check_output
 
     _check_flags(names, every, listed, no_run, page)
     run = not (no_run or listed)
