@@ -211,13 +211,13 @@ def test_it_generalizes_with_decay_and_not_without() -> None:
     final = {}
     for decay in (0.5, 0.0):
         settings = {"adamw.lr": 0.05, "adamw.weight_decay": decay}
-        cell = {"encoder": "onehot", "learner": "forward-forward", "modulus": 53, "train_fraction": 0.8, "seed": 1}
+        cell = {"encoder": "onehot", "learner": "forward-forward", "modulus": 41, "train_fraction": 0.8, "seed": 1}
         [record] = bench.run(**cell, settings=settings, steps=250, results=None)
         final[decay] = record["final"]
     assert final[0.5]["train_accuracy"] > 0.99
     assert final[0.0]["train_accuracy"] > 0.7
-    assert final[0.5]["test_accuracy"] > 0.4  # 64 to 72 % with three seeds, at a chance of 2 %
-    assert final[0.0]["test_accuracy"] < 0.1  # at most 1.4 % with the same seeds
+    assert final[0.5]["test_accuracy"] > 0.4  # 55 to 66 % with three seeds, at a chance of 2 %
+    assert final[0.0]["test_accuracy"] < 0.1  # at most 0.6 % with the same seeds
 
 
 def test_the_forum_preset_gives_back_what_came_in() -> None:

@@ -209,17 +209,17 @@ def begun(journal: str) -> int:
 def test_a_record_that_failed_is_tried_again_and_plugins_of_others_are_found(place: Path) -> None:
     """A process of its own, since names are looked up once in a process."""
     make.write_plugin(place / "plugin")
-    listed = json.loads(make.with_plugin(place / "plugin", "list", "--json").out)
+    listed = json.loads(make.with_plugin(place / "plugin", ["list", "--json"]).out)
     named = {(kind, item["name"]): item["unavailable"] for kind in listed if kind != "schema" for item in listed[kind]}
     for kind, name in (("encoders", "code"), ("learners", "plain"), ("learners", "failure"), ("tasks", "sum")):
         assert named.get((kind, f"guarded-{name}"), "not listed") is None, f"the entry points of mod97.{kind}"
-    [planned] = json.loads(make.with_plugin(place / "plugin", *make.FAILING_RUN, "--dry-run").out)["cells"]
+    plain = ["guarded-plain" if word == "guarded-failure" else word for word in make.FAILING_RUN]
+    done = make.with_plugin(place / "plugin", [*make.FAILING_RUN, "--dry-run"], plain)
+    assert done.code == 0, done.err
+    [planned], [trained] = (json.loads(line)["cells"] for line in done.out.splitlines())
     assert planned["action"] == "retry"
     assert RECORDS[planned["id"]]["status"] == "failed"
-    plain = ["guarded-plain" if word == "guarded-failure" else word for word in make.FAILING_RUN]
-    done = make.with_plugin(place / "plugin", *plain)
-    assert done.code == 0, done.err
-    assert json.loads(done.out)["cells"][0]["status"] == "done"
+    assert trained["status"] == "done"
 
 
 # Records of schema 1

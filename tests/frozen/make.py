@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -497,11 +497,19 @@ def write_plugin(place: Path) -> None:
         (place / name).write_text(text, "utf-8")
 
 
-def with_plugin(place: Path, *arguments: str) -> Finished:
-    """Run a command in a process of its own that finds somebody else's package in a folder."""
+SEVERAL = """
+import json, sys
+from bench.cli._commands import exit_code
+sys.exit(max(map(exit_code, json.loads(sys.argv[1]))))
+"""
+"""A program that runs several commands one after another, and ends with the highest of their exit codes."""
+
+
+def with_plugin(place: Path, *commands: Sequence[str]) -> Finished:
+    """Run commands in a process of its own that finds somebody else's package in a folder."""
     environment = {**os.environ, "COLUMNS": WIDTH, "PYTHONPATH": os.pathsep.join([str(place), str(ROOT)])}
-    command = [sys.executable, "-m", "bench", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    program = [sys.executable, "-c", SEVERAL, json.dumps([list(one) for one in commands])]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
@@ -599,7 +607,7 @@ def make_results() -> None:
                 print(name, *(record["status"] for record in said))
         _interrupt()
         write_plugin(place / "plugin")
-        print("failed", with_plugin(place / "plugin", *FAILING_RUN).code)
+        print("failed", with_plugin(place / "plugin", FAILING_RUN).code)
         print("tune", call(*TUNE).code, call(*OPEN, OPEN_TRIALS).code)
         _tidy(place / "results")
         shutil.copytree(place / "results", target)
