@@ -93,9 +93,9 @@ def _part(one: Reproduced, path: Path) -> Iterator[str]:
         if compared.claim.why or compared.claim.not_comparable
     )
     yield from (f"- {reason}" for reason in reasons)
-    runs, of = (sum(numbers) for numbers in zip(*one.arms.values(), strict=True))  # shared runs count in each arm
-    on = f" on {', '.join(one.devices)}" if one.devices else ""
-    yield f"\n{many(runs, 'run')} of {of:,}{on}, {duration(one.seconds)} of work in all.\n"
+    runs, of = (sum(numbers) for numbers in zip(*one.arms.values(), strict=True))
+    on = f" On {', '.join(one.devices)}: {duration(one.seconds)} of work in all." if one.devices else ""
+    yield f"\nThe arms have {many(runs, 'run')} of {of:,}; one that two arms share counts in both.{on}\n"
     drawn = draw(one, path.parent / "pictures" / "claims" / f"{recipe.name}.svg")
     if drawn is not None:
         yield f"![{recipe.title}](pictures/claims/{drawn.name})\n"

@@ -187,7 +187,7 @@ def _trained(recipe: Recipe, quick: bool, run: bool, place: Place, machine: Mach
         try:
             complete = _run(planned, machine) and _search(searches, place, machine, problems)
         finally:
-            made = [*planned.records().values(), *(some for one in searches for some in [_winner_runs(one, place)])]
+            made = [*planned.records().values(), *(_winner_runs(one, place) for one in searches)]
             place.write_pack({record["id"] for some in made for record in some if record["status"] != "interrupted"})
     if planned.plan is not None:
         problems += planned.plan.problems
