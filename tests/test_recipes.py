@@ -16,7 +16,7 @@ from bench.errors import RequestError
 from bench.ranking.statistics import Bounds, Estimate
 from bench.recipes import Claim, catalogue, read_recipe
 from bench.recipes.arms import check_quick, cut, grid_of
-from bench.recipes.comparison import described
+from bench.recipes.comparison import ArmRuns, compare_records, described
 from bench.recipes.kept import Kept
 from bench.recipes.measures import MEASURES, Quantity, Sample, measured, quantity
 from bench.recipes.page import answer
@@ -295,6 +295,42 @@ def test_a_claim_agrees_where_its_whole_interval_lies_in_the_region(
     low: float | None, high: float | None, word: str
 ) -> None:
     assert judge(Estimate(99.0, low, high, 0.95), region_of({"within": 2}, 100)).word == word
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "rule", "tie", "word"),
+    [
+        (0.0, 0.0, {"above": 0}, 0.0, "differs"),
+        (0.0, 0.0, {"below": 0}, 0.0, "differs"),
+        (0.0, 0.1, {"above": 0}, 0.0, "undecided"),
+        (-0.1, 0.0, {"above": 0}, 0.0, "differs"),
+        (0.01, 0.1, {"above": 0}, 0.0, "agrees"),
+        (0.0, 0.0, {"between": [0, 0.1]}, 0.0, "agrees"),
+        (0.0, 0.0, {"above": -0.05}, 0.0, "agrees"),
+        (1.0, 1.0, {"below": 1}, 1.0, "differs"),
+        (0.5, 1.0, {"below": 1}, 1.0, "undecided"),
+        (2.0, 2.0, {"above": 2}, 1.0, "agrees"),
+        (0.0, 1.0, {"below": 1}, None, "agrees"),
+    ],
+)
+def test_a_tie_of_two_arms_is_neither_above_nor_below(
+    low: float, high: float, rule: dict[str, Any], tie: float | None, word: str
+) -> None:
+    found = judge(Estimate(low, low, high, 0.95), region_of(rule, None), tie)
+    assert (found.word, "it is a tie" in found.why) == (word, word == "differs" and low == high)
+
+
+def test_two_arms_that_are_always_right_are_no_better_than_each_other() -> None:
+    claims = [
+        {"claim": "Better.", "arms": ["a", "b"], "measure": "accuracy", "above": 0},
+        {"claim": "Faster.", "arms": ["a", "b"], "below": 1},
+        {"claim": "Right.", "arms": "a", "measure": "accuracy", "above": 1},
+    ]
+    recipe = recipe_of("tie", {"title": "t", "source": "s", "arms": {"a": {}, "b": {}}, "claims": claims})
+    same = ArmRuns([solving("mlp", *[200] * 5)], 5)
+    found = compare_records(recipe, {"a": same, "b": same}, quick=False)
+    assert [one.verdict.word for one in found] == ["differs", "undecided", "agrees"]
+    assert found[0].verdict.why == "it is a tie: the two arms are equal"
 
 
 def test_without_an_interval_nothing_is_decided() -> None:

@@ -148,7 +148,7 @@ def compare_records(recipe: Recipe, arms: Mapping[str, ArmRuns], quick: bool) ->
         meant = [runs.of(claim) for runs in own]
         seen = measured(claim, meant) if all(any(group for group in groups) for groups in meant) else None
         unit = unit_of(claim.measure, len(claim.arms))
-        found.append(Compared(claim, unit, seen, _verdict(claim, seen, lacking, quick)))
+        found.append(Compared(claim, unit, seen, _verdict(claim, unit, seen, lacking, quick)))
     return found
 
 
@@ -168,7 +168,7 @@ def compare_observations(
         seen = None
         if all(own):
             seen = quantity([_observed_sample(claim.measure, some) for some in own], in_points=unit == "points")
-        found.append(Compared(claim, unit, seen, _verdict(claim, seen, lacking, quick)))
+        found.append(Compared(claim, unit, seen, _verdict(claim, unit, seen, lacking, quick)))
     return found
 
 
@@ -190,7 +190,7 @@ def _at_least(value: float) -> Known:
     return Known(value, value, math.inf)
 
 
-def _verdict(claim: Claim, found: Quantity | None, lacking: Sequence[str], quick: bool) -> Verdict:
+def _verdict(claim: Claim, unit: str, found: Quantity | None, lacking: Sequence[str], quick: bool) -> Verdict:
     if quick:
         return QUICK
     if lacking:
@@ -199,5 +199,6 @@ def _verdict(claim: Claim, found: Quantity | None, lacking: Sequence[str], quick
         return Verdict("not comparable", claim.not_comparable)
     if found is None:
         return Verdict("undecided", "a run lacks this number")
-    verdict = judge(found.estimate, claim.rule)
+    tie = None if len(claim.arms) == 1 else 0.0 if unit == "points" else 1.0
+    verdict = judge(found.estimate, claim.rule, tie)
     return verdict if verdict.word == "agrees" or not claim.why else Verdict(verdict.word, claim.why)

@@ -2,7 +2,7 @@
 
 The rule of a claim is a region, fixed in its recipe before anything runs. A claim *agrees* where the whole interval
 lies in it, *differs* where none of it does, and is *undecided* where a part of it does, or where there are too few runs
-for an interval.
+for an interval. Two arms that are equal tie: neither is above the other, nor below.
 """
 
 import math
@@ -62,19 +62,27 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def judge(found: Estimate, region: Region) -> Verdict:
+def judge(found: Estimate, region: Region, tie: float | None = None) -> Verdict:
     """Whether an interval lies in a region. An end that is open is infinite.
+
+    :param tie: the number of two equal arms: their ratio 1, or their difference 0. A region with an open end and this
+        one does not include it.
 
     >>> judge(Estimate(3.0, 2.0, 4.0, 0.98), Region(1.0, 5.0)).word
     'agrees'
+    >>> judge(Estimate(0.0, 0.0, 0.0, 0.98), Region(0.0, math.inf), tie=0.0).word
+    'differs'
     """
     if found.level is None:
         return Verdict("undecided", "there are too few runs for an interval")
     low = -math.inf if found.low is None else found.low
     high = math.inf if found.high is None else found.high
     slack = ROUNDING * max(1.0, *(abs(end) for end in region if math.isfinite(end)))
+    if tie in region and any(map(math.isinf, region)):
+        slack = -slack
     if region.low - slack <= low and high <= region.high + slack:
         return Verdict("agrees", "the whole interval lies where the rule says")
     if high < region.low - slack or low > region.high + slack:
-        return Verdict("differs", "no part of the interval lies where the rule says")
+        no_part = "no part of the interval lies where the rule says"
+        return Verdict("differs", "it is a tie: the two arms are equal" if low == high == tie else no_part)
     return Verdict("undecided", "a part of the interval lies outside of what the rule says")
