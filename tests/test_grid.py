@@ -8,6 +8,7 @@ import pytest
 
 import bench
 from bench.errors import RequestError
+from bench.scheduling.documents import read_document
 from bench.scheduling.grid import Grid, read
 from bench.specs.resolve import resolve
 
@@ -121,6 +122,8 @@ def test_bad_grids_get_one_line(document: Any, message: str) -> None:
     [
         ("a: [", "is no YAML document, line 1"),
         ("a: 1\na: 2\n", "line 2: 'a' stands there twice"),
+        ("a: {<<: {b: 1, b: 2}}\n", "line 1: 'b' stands there twice"),
+        ("a: {<<: {b: 1}, <<: {c: 2}}\n", "line 1: '<<' stands there twice"),
         ("\x00", "is no YAML document"),
         ("encoder: onehot\n" + "\x00" * 20, "is no YAML document"),
         ("[" * 20_000, "is nested too deeply"),
@@ -169,6 +172,12 @@ def test_a_mapping_may_take_over_the_keys_of_another(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("\n".join(lines))
     found = bench.plan_sweep(tmp_path / "g.yaml", results=None)
     assert sorted(found.spec(index).learner["alpha"] for index in range(len(found))) == [0.1, 0.2]
+
+
+def test_a_mapping_that_was_merged_may_be_merged_again(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("a: {deep: &A {<<: {x: 1, y: 3}, x: 2}}\nc: {<<: *A, y: 4}\n")
+    found = read_document(tmp_path / "g.yaml", "The grid")
+    assert found == {"a": {"deep": {"x": 2, "y": 3}}, "c": {"x": 2, "y": 4}}
 
 
 def test_a_grid_that_is_no_file_is_refused(tmp_path: Path) -> None:

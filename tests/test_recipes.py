@@ -121,6 +121,7 @@ def test_a_mapping_of_published_numbers_is_a_claim_for_each_arm() -> None:
     ("text", "said"),
     [
         ("title: [", "is no YAML document"),
+        (SMALL.replace("modulus: 7", "modulus: 7, modulus: 9"), "small.yaml' is no YAML document, line 4: 'modulus'"),
         (SMALL.replace("quadratic", "quadratik"), "Unknown learner 'quadratik'"),
         (SMALL.replace("steps: 60", "stepps: 60"), "Unknown key 'stepps'"),
         (SMALL.replace("untied: {", "untied: {search: 3, "), "must be a mapping from parameters to ranges"),

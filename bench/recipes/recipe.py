@@ -17,8 +17,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.errors import RequestError, one_of
 from bench.recipes.claims import Claim as Claim
 from bench.recipes.claims import check_settling, claims_of, known_arm
@@ -38,7 +36,7 @@ from bench.recipes.forms import (
 )
 from bench.recipes.measures import MEASURES
 from bench.reports import kind_of
-from bench.results import read_regular
+from bench.scheduling import read_document
 
 CATALOG = Path(str(files("bench.recipes"))) / "catalog"
 """The folder of the recipes that come with the package."""
@@ -134,15 +132,7 @@ def read_recipe(name: str | Path) -> Recipe:
     if not is_file and str(name) not in catalogue():
         raise RequestError(one_of("recipe", str(name), catalogue()))
     path = Path(name) if is_file else CATALOG / f"{name}.yaml"
-    try:
-        document = yaml.safe_load(read_regular(path, empty=b"").decode("utf-8-sig"))
-    except OSError as error:
-        raise RequestError(f"The recipe {str(path)!r} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        what = getattr(error, "problem", None) or str(error)
-        raise RequestError(f"The recipe {str(path)!r} is no YAML document{line}: {what}.") from error
+    document = read_document(path, f"The recipe {str(path)!r}")
     try:
         return replace(recipe_of(path.stem, document), path=str(name) if is_file else "")
     except RequestError as error:

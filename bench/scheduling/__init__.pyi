@@ -4,6 +4,7 @@ from .devices import device_kind as device_kind
 from .devices import fleet_parts as fleet_parts
 from .devices import gpus as gpus
 from .devices import resolve_device as resolve_device
+from .documents import read_document as read_document
 from .fleets import fleets_of as fleets_of
 from .fleets import structure_of as structure_of
 from .grid import Grid as Grid

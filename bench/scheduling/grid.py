@@ -8,10 +8,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.errors import RequestError, one_of
-from bench.results import read_regular
+from bench.scheduling.documents import read_document
 from bench.specs import (
     Request,
     did_you_mean,
@@ -31,8 +29,6 @@ NAMED = ("encoder", "learner", "optimizer")
 RANGE = {"from", "to", "step", "count", "log"}
 MOST = 10_000_000
 """The largest number of values of a range."""
-MOST_VALUES = 100_000
-"""The largest number of values in a file."""
 
 
 @dataclass(frozen=True)
@@ -94,62 +90,8 @@ def read(path: str | Path) -> Grid:
 
     :raises RequestError: if the file cannot be read, or does not hold a grid.
     """
-    try:
-        document = yaml.load(read_regular(Path(path), empty=b"").decode("utf-8-sig"), Loader=_Loader)
-    except OSError as error:
-        raise RequestError(f"The grid {str(path)!r} cannot be read: {error.strerror}.") from error
-    except RecursionError as error:
-        raise RequestError(f"The grid {str(path)!r} is nested too deeply.") from error
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:  # of values with wrong tags
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        what = getattr(error, "problem", None) or str(error)
-        raise RequestError(f"The grid {str(path)!r} is no YAML document{line}: {what}.") from error
+    document = read_document(path, f"The grid {str(path)!r}")
     return Grid.of({} if document is None else document, Path(path).name)
-
-
-MERGED = "tag:yaml.org,2002:merge"
-"""The key ``<<``, which takes over the keys of another mapping."""
-
-
-class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses duplicate keys, and aliases that write a small text out to a large document."""
-
-    def get_single_node(self) -> Any:
-        node = super().get_single_node()
-        if node is not None:
-            _count_nodes(node, {})
-        return node
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        own = [key_node for key_node, _ in node.value if key_node.tag != MERGED]
-        keys = [self.construct_object(key_node, deep=deep) for key_node in own]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                mark = own[number].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", mark)
-        return super().construct_mapping(node, deep)
-
-
-def _count_nodes(node: Any, known: dict[int, int]) -> int:
-    """The number of values in a node, each alias written out.
-
-    :param known: the numbers of nodes that were counted, by their identity; 0 of those that are being counted.
-    :raises yaml.YAMLError: where there are too many, or a node contains itself.
-    """
-    if (count := known.get(id(node))) is not None:
-        if not count:
-            raise yaml.constructor.ConstructorError(None, None, "an alias stands inside what it names", node.start_mark)
-        return count
-    known[id(node)] = 0
-    inner = node.value if isinstance(node, yaml.CollectionNode) else ()
-    parts = [part for one in inner for part in (one if isinstance(one, tuple) else (one,))]
-    known[id(node)] = count = 1 + sum(_count_nodes(part, known) for part in parts)
-    if count > MOST_VALUES:
-        raise yaml.constructor.ConstructorError(
-            None, None, f"with its aliases written out, it has more than {MOST_VALUES:,} values", node.start_mark
-        )
-    return count
 
 
 def _scalar(text: Any) -> Any:
