@@ -15,7 +15,7 @@ import bench
 from bench.errors import RequestError
 from bench.ranking.statistics import Bounds, Estimate
 from bench.recipes import Claim, catalogue, read_recipe
-from bench.recipes.arms import check_quick, cut, grid_of
+from bench.recipes.arms import Arms, check_quick, cut, grid_of
 from bench.recipes.comparison import ArmRuns, compare_records, described
 from bench.recipes.kept import Kept
 from bench.recipes.measures import MEASURES, Quantity, Sample, measured, quantity
@@ -67,6 +67,13 @@ def test_all_searches_can_be_planned(tmp_path: Path) -> None:
     for name in catalogue():
         for one in {one.arm: one for one in searches_of(read_recipe(name), quick=False)}.values():
             plan_tune(**one.request, results=str(tmp_path), device="cpu")
+
+
+def test_a_search_is_planned_for_its_device_which_is_no_part_of_its_key() -> None:
+    recipe = read_recipe("muon-against-adamw")
+    with pytest.raises(RequestError, match="the arm muon: device cuda:99"):
+        searches_of(recipe, quick=True, device="cuda:99")
+    assert searches_of(recipe, quick=True, device="auto") == searches_of(recipe, quick=True)
 
 
 def test_arms_of_a_recipe_are_searched_equally() -> None:
@@ -125,6 +132,16 @@ def test_a_mapping_of_published_numbers_is_a_claim_for_each_arm() -> None:
         (SMALL.replace("quadratic", "quadratik"), "Unknown learner 'quadratik'"),
         (SMALL.replace("steps: 60", "stepps: 60"), "Unknown key 'stepps'"),
         (SMALL.replace("untied: {", "untied: {search: 3, "), "must be a mapping from parameters to ranges"),
+        (SMALL.replace("untied: {", "untied: {search: {adamw.rate: 1..2}, "), "arm untied: Unknown parameter of the"),
+        (
+            SMALL.replace("untied: {", "untied: {search: {adamw.lr: 2..1}, "),
+            "the arm untied: space adamw.lr must go from",
+        ),
+        (
+            SMALL.replace("untied: {", "untied: {search: {}, learner.width: 0, "),
+            "the arm untied: The 'width' parameter",
+        ),
+        (SMALL.replace("arms: tied,", "arms: tied, where: {task: ad},", 1), "the arm tied has no run of task ad"),
         (SMALL.replace("title: Small", "measurement: nothing\ntitle: Small"), "there is no measurement 'nothing'"),
     ],
 )
@@ -464,6 +481,19 @@ def test_without_runs_nothing_is_run(tmp_path: Path, command: Command) -> None:
     assert done.code == 0
     assert {one["verdict"] for one in found["claims"]} == {"not run"}
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("run", [False, True])
+def test_the_folder_is_read_once(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch, run: bool) -> None:
+    read, records = list[Arms](), Arms.records
+
+    def counted(arms: Arms) -> Any:
+        read.append(arms)
+        return records(arms)
+
+    monkeypatch.setattr(Arms, "records", counted)
+    found = bench.reproduce(written(tmp_path), results=tmp_path / "a", packs=tmp_path / "packs", run=run, jobs=1)
+    assert (len(read), found.arms["tied"]) == (1, (5 * run, 5))
 
 
 def test_a_run_that_has_not_reached_its_budget_is_not_there(tmp_path: Path, command: Command, inline: None) -> None:

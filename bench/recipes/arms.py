@@ -121,18 +121,30 @@ def plan_arms(recipe: Recipe, quick: bool, pack: Path | None, **options: Any) ->
 
     :param pack: the file of records that were made before, where there is one.
     :param options: other arguments of `plan_sweep`.
-    :raises RequestError: for an arm that is no grid; the message names it.
+    :raises RequestError: for an arm that is no grid, or lacks the runs that a claim is of; the message names it.
     """
     plain = [arm for arm, grid in recipe.arms.items() if "search" not in grid]
     if recipe.measurement or not plain:
         return Arms(None, {}, {}, {})
     grids = {arm: Grid.of(grid_of(recipe, arm, quick), f"arm {arm}") for arm in plain}
     plans = {arm: plan_sweep(grid, **options) for arm, grid in grids.items()}
+    if not quick:  # which replaces values that a claim may name
+        _check_where(recipe, plans)
     ids = {arm: [of_arm.id(index) for index in range(len(of_arm))] for arm, of_arm in plans.items()}
     horizons = {arm: min(entry.budget.steps for entry in of_arm.entries) for arm, of_arm in plans.items()}
     parts = tuple(part for grid in grids.values() for part in grid.parts)
     plan = plan_sweep(Grid(recipe.name, parts), **options)
     return Arms(plan, ids, dict(_from_pack(plan, pack)), horizons)
+
+
+def _check_where(recipe: Recipe, plans: Mapping[str, Plan]) -> None:
+    """Raise RequestError for a claim whose ``where`` leaves no run of an arm."""
+    for claim in recipe.claims:
+        for arm in (one for one in claim.arms if one in plans):
+            plan = plans[arm]
+            if not any(claim.is_of(plan.spec(index).to_dict()) for index in range(len(plan))):
+                where = ", ".join(f"{name} {value}" for name, value in claim.where.items())
+                raise RequestError(f"the claim {claim.claim!r}: the arm {arm} has no run of {where}.")
 
 
 def _from_pack(plan: Plan, pack: Path | None) -> Iterator[tuple[str, Record]]:

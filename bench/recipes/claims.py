@@ -67,6 +67,10 @@ class Claim:
     why: str = ""
     settles: Mapping[str, str] = field(default_factory=dict)
 
+    def is_of(self, spec: Mapping[str, Any]) -> bool:
+        """Whether ``where`` means a run of this spec."""
+        return all(FILTERS[name](spec) == value for name, value in self.where.items())
+
 
 OF_A_CLAIM: dict[str, Form] = {
     "claim": TEXT,

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.ranking import FILTERS
 from bench.recipes.measures import (
     UNITS,
     Known,
@@ -132,11 +131,7 @@ class ArmRuns:
 
     def of(self, claim: Claim) -> list[list[Record]]:
         """Those that a claim is of."""
-        return [[record for record in group if _is_meant(record, claim)] for group in self.groups]
-
-
-def _is_meant(record: Record, claim: Claim) -> bool:
-    return all(FILTERS[name](record["spec"]) == value for name, value in claim.where.items())
+        return [[record for record in group if claim.is_of(record["spec"])] for group in self.groups]
 
 
 def compare_records(recipe: Recipe, arms: Mapping[str, ArmRuns], quick: bool) -> list[Compared]:

@@ -59,6 +59,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
+def in_words(what: str, error: RequestError) -> RequestError:
+    """An error about a part of a recipe, which writes fields as its file does: the command line has no such options."""
+    return RequestError(f"{what}: {str(error).replace('`', '')}")
+
+
 def check(what: str, value: Any, form: Form) -> None:
     """Raise RequestError where a value is not of a form.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, one_of
+from bench.ranking import FILTERS
 from bench.recipes.claims import Claim as Claim
 from bench.recipes.claims import check_settling, claims_of, known_arm
 from bench.recipes.forms import (
@@ -25,18 +26,21 @@ from bench.recipes.forms import (
     LIST,
     MAPPING,
     NAMED,
+    NUMBER,
     SCALAR,
     TEXT,
+    TRUTH,
     Form,
     check,
     check_forms,
+    in_words,
     is_text,
     mapping,
     without_empty,
 )
 from bench.recipes.measures import MEASURES
-from bench.reports import kind_of
 from bench.scheduling import read_document
+from bench.showing import check_picture_of_records
 
 CATALOG = Path(str(files("bench.recipes"))) / "catalog"
 """The folder of the recipes that come with the package."""
@@ -116,6 +120,14 @@ OF_A_TUNED_ARM: dict[str, Form] = {
     **dict.fromkeys(("encoder", "learner", "optimizer"), Form("one name", lambda x: x is None or is_text(x))),
 }
 """Keys of an arm with a search, which `tune` reads in place of a grid."""
+OF_A_PICTURE: dict[str, Form] = {
+    "arms": Form("a list of arms", lambda x: isinstance(x, list)),
+    "most": COUNT,
+    "blocks": TRUTH,
+    **dict.fromkeys(("kind", "band", "cost", "by", "crossing"), TEXT),
+    **dict.fromkeys(("target", "horizon"), NUMBER),
+    **dict.fromkeys(FILTERS, SCALAR),
+}
 
 
 def catalogue() -> list[str]:
@@ -200,9 +212,11 @@ def _check_picture(picture: Mapping[str, Any], arms: Iterable[str]) -> None:
         return
     if "kind" not in picture:
         raise RequestError("picture has no kind.")
-    for key, value in picture.items():
-        form = {"kind": TEXT, "arms": Form("a list of arms", lambda x: isinstance(x, list)), "most": COUNT}
-        check(f"{key} of picture", value, form.get(key, SCALAR))
-    kind_of(picture["kind"])
+    check_forms("picture", picture, OF_A_PICTURE)
     for arm in picture.get("arms", []):
         known_arm(arm, arms)
+    options = {key: value for key, value in picture.items() if key not in ("kind", "arms")}
+    try:
+        check_picture_of_records(picture["kind"], options)
+    except RequestError as error:
+        raise in_words("picture", error) from error

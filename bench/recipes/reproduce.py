@@ -182,21 +182,23 @@ def _observed(recipe: Recipe, quick: bool, run: bool, place: Place, device: str,
 
 def _trained(recipe: Recipe, quick: bool, run: bool, place: Place, machine: Machine) -> Reproduced:
     planned = plan_arms(recipe, quick, place.pack, results=place.results, device=machine.device)
-    searches, problems, complete = searches_of(recipe, quick), list[str](), True
-    if run:
-        try:
+    searches, problems, complete = searches_of(recipe, quick, machine.device), list[str](), True
+    try:
+        if run:
             complete = _run(planned, machine) and _search(searches, place, machine, problems)
-        finally:
-            made = [*planned.records().values(), *(_winner_runs(one, place) for one in searches)]
+    finally:
+        plain, winners = planned.records(), {one.key: _winner_runs(one, place) for one in searches}
+        if run:
+            made = [*plain.values(), *winners.values()]
             place.write_pack({record["id"] for some in made for record in some if record["status"] != "interrupted"})
     if planned.plan is not None:
         problems += planned.plan.problems
         failed = [message or status for status, message in planned.plan.failures.values()]
         problems += [f"{many(len(failed), 'run')} failed, the first: {failed[0]}"] if failed else []
-    arms = {arm: ArmRuns([records], len(planned.ids[arm])) for arm, records in planned.records().items()}
+    arms = {arm: ArmRuns([records], len(planned.ids[arm])) for arm, records in plain.items()}
     for arm in dict.fromkeys(one.arm for one in searches):
         own = [one for one in searches if one.arm == arm]
-        arms[arm] = ArmRuns([_winner_runs(one, place) for one in own], sum(one.request["fresh"] for one in own))
+        arms[arm] = ArmRuns([winners[one.key] for one in own], sum(one.request["fresh"] for one in own))
     compared = compare_records(recipe, arms, quick)
     every = {record["id"]: record for runs in arms.values() for record in runs.records}
     kept = [place.kept.searches[one.key]["seconds"] for one in searches if one.key in place.kept.searches]

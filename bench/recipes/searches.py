@@ -8,6 +8,7 @@ import optuna
 
 from bench.errors import RequestError
 from bench.recipes.arms import grid_of
+from bench.recipes.forms import in_words
 from bench.recipes.kept import digest
 from bench.recipes.recipe import Recipe
 from bench.specs import Request, options
@@ -31,16 +32,22 @@ class ArmSearch(NamedTuple):
     key: str
 
 
-def searches_of(recipe: Recipe, quick: bool) -> list[ArmSearch]:
+def searches_of(recipe: Recipe, quick: bool, device: str = "cpu") -> list[ArmSearch]:
     """All searches of a recipe: the first of each arm, then the second, so that a part of them is equal for all arms.
 
-    :raises RequestError: for an arm whose values are alternatives: a search has a space instead.
+    :param device: where they are going to run, which decides nothing but whether they can.
+    :raises RequestError: for an arm whose values are alternatives: a search has a space instead; for a space or a value
+        that `tune` refuses.
     """
     rules = replace(recipe.searches, count=1, trials=2, seeds=1, fresh=1) if quick else recipe.searches
     tuned = [] if recipe.measurement else [arm for arm, grid in recipe.arms.items() if "search" in grid]
     requests = {arm: _request(recipe, arm, asdict(rules), quick) for arm in tuned}
-    whats = {arm: plan_tune(**request, study=arm, device="cpu").what for arm, request in requests.items()}
-    found = []
+    whats, found = dict[str, dict[str, Any]](), []
+    for arm, request in requests.items():
+        try:
+            whats[arm] = plan_tune(**request, study=arm, device=device).what
+        except RequestError as error:
+            raise in_words(f"the arm {arm}", error) from error
     for number in range(1, rules.count + 1):
         for arm, request in requests.items():
             how = {name: request.get(name) for name in ("trials", "fresh", "at_once", "steps")}

@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from html import escape
 from importlib import import_module
@@ -52,6 +52,11 @@ class Kind(NamedTuple):
         return getattr(self.module, "ONE_BLOCK", False)
 
     @property
+    def words(self) -> Mapping[str, Collection[str]]:
+        """The values that an option may have, where it is a word."""
+        return getattr(self.module, "WORDS", {})
+
+    @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments of its ``draw``, with their defaults."""
         parameters = inspect.signature(self.module.draw).parameters.values()
@@ -86,11 +91,13 @@ def kind_of(name: str) -> Kind:
 
 
 def check_options(kind: Kind, options: Mapping[str, Any]) -> None:
-    """Raise RequestError for an option that is given and that the kind does not take."""
+    """Raise RequestError for an option that is given and that the kind does not take, or an unknown word."""
     for name, value in options.items():
         if value is not None and name not in kind.options:
             known = ", ".join(kind.options) or "none"
             raise RequestError(f"`{name}` does not apply to the picture {kind.name!r}, whose options are: {known}.")
+        if value is not None and name in kind.words and value not in kind.words[name]:
+            raise RequestError(one_of(f"`{name}`", value, kind.words[name]))
 
 
 def draw_picture(kind: Kind, data: Any, **options: Any) -> Figure:

@@ -21,6 +21,8 @@ OF_RUNS: dict[str, Callable[..., Any]] = {
 SOURCES = {"ranking": (), "study": ("study", "storage"), **dict.fromkeys(OF_RUNS, ("id",))}
 """Arguments that name what a picture shows, by what its kind needs."""
 
+OF_KINDS = ("most", "band", "cost")
+"""Arguments that are options of a kind."""
 OF_TABLES = ("baseline", "published")
 """Arguments of `bench.rank` that change its table and no picture."""
 
@@ -94,6 +96,22 @@ def picture(
         url = tuning.default_url(results) if storage is None else storage
         return reports.draw_picture(found, tuning.pictured_study(url, study), **options)
     return reports.draw_picture(found, ranking.rank(**{"results": results, **request, **found.asks}), **options)
+
+
+def check_picture_of_records(kind: str, options: Mapping[str, Any]) -> None:
+    """Check options of `picture` as far as that can be done before there are records to draw.
+
+    :raises RequestError: where one is wrong, or the kind is not drawn from records.
+    """
+    found = reports.kind_of(kind)
+    if found.needs != "ranking":
+        raise RequestError(f"The picture {kind!r} shows {'a study' if found.needs == 'study' else 'one run'} alone.")
+    of_kind = {name: value for name, value in options.items() if name in OF_KINDS}
+    request = {name: value for name, value in options.items() if name not in OF_KINDS}
+    _check_request(found, {}, request)
+    reports.check_options(found, of_kind)
+    fields = {name: request[name] for name in ("by", "target", "crossing", "horizon") if name in request}
+    ranking.Question(**fields).checked()
 
 
 def _check_request(kind: Kind, sources: Mapping[str, Any], request: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench.errors import RequestError, one_of
+from bench.errors import RequestError
 from bench.ranking import CRITERIA, Ranking, statistics
 from bench.reports.figures._elements import (
     GREY,
@@ -28,6 +28,7 @@ COSTS = {
     "steps": ("steps (optimizer updates)", "{:,.6g}".format),
 }
 """What can be counted: the name of the axis, and a number in words."""
+WORDS = {"cost": COSTS}
 
 
 class Point(NamedTuple):
@@ -51,8 +52,6 @@ def draw(ranking: Ranking, *, cost: str = "seconds", most: int = 8) -> Figure:
     :param most: so many configurations of the front are named, the most accurate ones.
     :raises RequestError: where no configuration has a known cost above zero.
     """
-    if cost not in COSTS:
-        raise RequestError(one_of("`cost`", cost, COSTS))
     check_one_block(ranking, "A picture of costs")
     groups, (words, shown) = groups_of(ranking, most=len(ranking.rows)), COSTS[cost]
     points = [point for group in groups.members if (point := point_of(group, ranking, cost)) is not None]

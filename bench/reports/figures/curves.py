@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.errors import RequestError, one_of
+from bench.errors import RequestError
 from bench.ranking import Question, Ranking
 from bench.reports.figures._elements import (
     BAND,
@@ -33,6 +33,7 @@ BANDS = {
     "range": ("lowest to highest seed", (0, 100)),
 }
 """What a band can show: its words and its two percentiles."""
+WORDS = {"band": BANDS}
 PLOT, NAME, MARK, BETWEEN = 340, 24, 18, 66
 """Pixels of the curves, of a name and of its marks below them, and of the axis between them."""
 FEW = 3
@@ -52,8 +53,6 @@ def draw(ranking: Ranking, *, most: int = MOST, band: str = "quartiles") -> Figu
     :param band: "quartiles" or "range".
     :raises RequestError: where there is no curve to draw.
     """
-    if band not in BANDS:
-        raise RequestError(one_of("`band`", band, BANDS))
     words, percentiles = BANDS[band]
     groups, question = groups_of(ranking, most), ranking.question
     if not any(group.iterative for group in groups.members):
