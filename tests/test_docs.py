@@ -18,6 +18,7 @@ import yaml
 
 from bench.cli._commands import cli
 from bench.errors import BenchError
+from bench.recipes.measures import IN_POINTS, MEASURES
 from bench.specs import Request, options
 from bench.tuning import Search
 from learners import Quadratic
@@ -188,6 +189,13 @@ def test_docstrings_become_pages(built: Path) -> None:
     for name, text in pages.items():
         assert "``" not in text, name  # markup that was not understood
         assert ":param" not in text, name
+
+
+def test_measures_become_a_table(built: Path) -> None:
+    text = " ".join(shown(built / "reproduce.html").split())
+    for name, measure in MEASURES.items():
+        comparison = "difference" if name in IN_POINTS else "ratio"
+        assert f"{name} {measure.meaning} {measure.unit} {comparison}" in text
 
 
 def test_help_becomes_a_page(built: Path) -> None:

@@ -158,6 +158,8 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, command: Command, text: str, s
         ((), "Missing a NAME, --all or --list"),
         (("grokfist",), "Unknown recipe 'grokfist': did you mean 'grokfast' or"),
         (("--all", "grokfast"), "--all takes no names"),
+        (("--measures", "grokfast"), "--measures lists what claims measure, and nothing else: leave out grokfast"),
+        (("--measures", "--all"), "nothing else: leave out --all"),
         (("nowhere.yaml",), "cannot be read"),
     ],
 )
@@ -208,24 +210,38 @@ def test_runs_are_read_up_to_the_budget_of_their_arm() -> None:
     assert [cut(record, 1000) for record in records] == records
 
 
-def test_numbers_of_single_curves() -> None:
+NUMBERS = {
+    "steps": 300,
+    "seconds": 6.0,
+    "flops": 3000,
+    "solved": 1.0,
+    "accuracy": 0.97,
+    "fraction": None,
+    "best-accuracy": 0.995,
+    "train-steps": 100,
+    "delay": 3.0,
+    "relapses": 3,
+    "loss-rise": 4.0,
+    "loss-fall": 16.0,
+    "step-seconds": 0.02,
+    "memory": 2 * 2**20,
+}
+"""What each measure finds in one run, which ends below the target: no fraction suffices."""
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_number_of_a_run(measure: str) -> None:
     rising = [0.1, 0.2, 0.995, 0.5, 0.995, 0.4, 0.995, 0.995, 0.995, 0.97]
     one = run("mlp", 0, rising, train=[1.0] * 10, seconds=20.0)
     one["curve"]["test_loss"] = [4.0, 2.0, 8.0, 6.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
     one["peak_memory_bytes"], one["replicas"] = 4 * 2**20, 2
-    assert value("best-accuracy", one) == 0.995
-    assert value("train-steps", one) == 100
-    assert value("delay", one) == 3.0
-    assert value("relapses", one) == 3
-    assert value("loss-rise", one) == 4.0
-    assert value("loss-fall", one) == 16.0
-    assert value("step-seconds", one) == 0.02
-    assert value("memory", one) == 2 * 2**20
+    assert value(measure, one) == NUMBERS[measure]
 
 
-def test_every_measure_is_tested_or_read_by_rank() -> None:
-    tested = {"best-accuracy", "train-steps", "delay", "relapses", "loss-rise", "loss-fall", "step-seconds", "memory"}
-    assert set(MEASURES) == tested | {"steps", "seconds", "flops", "accuracy", "solved", "fraction"}
+def test_measures_are_listed(command: Command) -> None:
+    assert [one["measure"] for one in command("reproduce", "--measures", "--json").json["measures"]] == list(MEASURES)
+    printed = " ".join(command("reproduce", "--measures").out.split())
+    assert "loss-fall the largest test loss over the last fold ratio" in printed
 
 
 def test_the_share_of_runs_that_arrive() -> None:
@@ -384,7 +400,14 @@ def test_a_quick_run_is_small_and_judges_nothing(tmp_path: Path, command: Comman
     assert {(r["spec"]["modulus"], r["final"]["step"]) for r in records} == {(11, 20)}
 
 
-def test_a_tuned_arm_is_searched_and_kept(tmp_path: Path, inline: None) -> None:
+def test_a_tuned_arm_is_searched_and_kept(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, records = list[Arms](), Arms.records
+
+    def counted(arms: Arms) -> Any:
+        reads.append(arms)
+        return records(arms)
+
+    monkeypatch.setattr(Arms, "records", counted)
     text = SMALL.replace("untied: {learner.tied: false}", "tuned: {search: {adamw.lr: '1e-2..1e-1:log'}}")
     text = (
         text.replace("[untied, tied]", "[tuned, tied]")
@@ -393,7 +416,8 @@ def test_a_tuned_arm_is_searched_and_kept(tmp_path: Path, inline: None) -> None:
     file, packs = written(tmp_path, text), tmp_path / "packs"
     first = bench.reproduce(file, results=tmp_path / "a", packs=packs, jobs=1)
     assert first.whole
-    assert first.arms["tuned"] == (4, 4)
+    assert first.arms == {"tied": (5, 5), "tuned": (4, 4)}
+    assert len(reads) == 1  # the folder is read once, after all ran
     kept = json.loads((packs / "small.json").read_text())["searches"].values()
     assert sorted((one["arm"], one["search"], len(one["trials"])) for one in kept) == [("tuned", 1, 2), ("tuned", 2, 2)]
     assert all(set(trial[0]) >= {"adamw.lr"} and len(trial[1]) == 1 for one in kept for trial in one["trials"])
@@ -483,19 +507,6 @@ def test_without_runs_nothing_is_run(tmp_path: Path, command: Command) -> None:
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.parametrize("run", [False, True])
-def test_the_folder_is_read_once(tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch, run: bool) -> None:
-    read, records = list[Arms](), Arms.records
-
-    def counted(arms: Arms) -> Any:
-        read.append(arms)
-        return records(arms)
-
-    monkeypatch.setattr(Arms, "records", counted)
-    found = bench.reproduce(written(tmp_path), results=tmp_path / "a", packs=tmp_path / "packs", run=run, jobs=1)
-    assert (len(read), found.arms["tied"]) == (1, (5 * run, 5))
-
-
 def test_a_run_that_has_not_reached_its_budget_is_not_there(tmp_path: Path, command: Command, inline: None) -> None:
     short = written(tmp_path, SMALL.replace("steps: 60", "steps: 20"), "short.yaml")
     assert command("reproduce", short, "--results", tmp_path / "a").code == 0
@@ -507,6 +518,19 @@ def test_a_run_that_has_not_reached_its_budget_is_not_there(tmp_path: Path, comm
 def test_a_list_says_what_is_stored(command: Command, tmp_path: Path) -> None:
     done = command("reproduce", "--list", written(tmp_path), "--results", tmp_path / "a")
     assert done.out.split() == ["recipe", "what", "runs", "stored", "small", "Small", "0", "of", "10"]
+
+
+def test_a_list_of_all_is_the_list(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "catalog").mkdir()
+    for name in ("one.yaml", "two.yaml"):
+        written(tmp_path / "catalog", name=name)
+    monkeypatch.setattr("bench.recipes.recipe.CATALOG", tmp_path / "catalog")
+    shown = [
+        command("reproduce", "--list", *more, "--results", tmp_path / "a").out
+        for more in ((), ("--all",), ("one", "two"), ("two",))
+    ]
+    assert shown[0] == shown[1] == shown[2]
+    assert [("one" in text, "two" in text) for text in (shown[0], shown[3])] == [(True, True), (False, True)]
 
 
 # The page

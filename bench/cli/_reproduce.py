@@ -53,7 +53,8 @@ class _Outcome:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME|FILE.yaml]…", shell_complete=_complete)
 @click.option("every", "--all", is_flag=True, help="All recipes of the catalogue.")
-@click.option("--list", "listed", is_flag=True, help="List the recipes, and what is stored of each.")
+@click.option("--list", "listed", is_flag=True, help="List these recipes, or all, and what is stored of each.")
+@click.option("--measures", is_flag=True, help="List what claims measure, for a recipe of your own.")
 @click.option("--quick", is_flag=True, help="A small version for two cores, which judges nothing.")
 @click.option("--no-run", is_flag=True, help="Compare what is stored, and run nothing.")
 @device_option
@@ -73,6 +74,7 @@ def reproduce(
     names: tuple[str, ...],
     every: bool,
     listed: bool,
+    measures: bool,
     quick: bool,
     no_run: bool,
     jobs: int | None,
@@ -90,6 +92,9 @@ def reproduce(
     from bench.recipes import catalogue, read_recipe, write_page
     from bench.results import check_output
 
+    if measures:
+        flags = {"--all": every, "--list": listed, "--quick": quick, "--no-run": no_run, "--page": page}
+        return _list_measures([*names, *(flag for flag, given in flags.items() if given)], as_json)
     _check_flags(names, every, listed, no_run, page)
     run = not (no_run or listed)
     if page is not None:
@@ -206,6 +211,20 @@ def _reasons(found: Any) -> list[str]:
     lacking = dict.fromkeys(arm for one in found.compared if one.verdict.word == "not run" for arm in one.claim.arms)
     short = [arm for arm in lacking if found.arms[arm][0] < found.arms[arm][1]]
     return [*lines, f"not run: runs of {', '.join(short)} are missing."] if short else lines
+
+
+def _list_measures(others: Sequence[str], as_json: bool) -> int:
+    """Print what claims measure; what else was asked for is refused."""
+    from bench.recipes import described_measures
+
+    if others:
+        raise RequestError(f"--measures lists what claims measure, and nothing else: leave out {others[0]}.")
+    found = described_measures()
+    if as_json:
+        print_json(measures=found)
+    else:
+        print_table(None, list(found[0]), [list(one.values()) for one in found], fold=True)
+    return 0
 
 
 def _show_list(found: Sequence[Any]) -> None:

@@ -1,4 +1,5 @@
 from .comparison import Compared as Compared
+from .measures import described_measures as described_measures
 from .page import write_page as write_page
 from .recipe import Claim as Claim
 from .recipe import Recipe as Recipe

@@ -204,6 +204,19 @@ IN_POINTS = ("accuracy", "best-accuracy", "solved")
 to err. Fractions of the pairs are compared by their ratio."""
 
 
+def described_measures() -> list[dict[str, str]]:
+    """The name of each measure, its meaning and unit, and what two arms are compared by."""
+    return [
+        {
+            "measure": name,
+            "meaning": measure.meaning,
+            "unit": measure.unit,
+            "comparison": "difference" if name in IN_POINTS else "ratio",
+        }
+        for name, measure in MEASURES.items()
+    ]
+
+
 def unit_of(measure: str, arms: int, units: Mapping[str, str] | None = None) -> str:
     """The unit of a number of one arm, or of what two arms are compared by.
 

@@ -1,8 +1,8 @@
 """Directives that write pages from the code, so that no page repeats by hand what the code says.
 
 ``plugins`` documents all encoders, learners or parts of optimizers, ``tasks`` tabulates all tasks, ``names`` documents
-the public names of a module, ``request-fields`` tabulates the fields of a request, ``command-help`` shows the help of
-all commands.
+the public names of a module, ``request-fields`` tabulates the fields of a request, ``measures`` what claims measure,
+``command-help`` shows the help of all commands.
 """
 
 import re
@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from bench import specs
 from bench.cli._commands import cli
+from bench.recipes import described_measures
 
 PROGRAM = "python -m bench"
 WIDTH = 88
@@ -107,6 +108,16 @@ class RequestFields(SphinxDirective):
         return self.parse_text_to_nodes(_table(("argument", "meaning", "default"), rows))
 
 
+class Measures(SphinxDirective):
+    """``{measures}``: a table of what the claims of recipes measure."""
+
+    def run(self) -> list[nodes.Node]:
+        """Tabulate them."""
+        found = described_measures()
+        rows = [(f"`{one['measure']}`", *list(one.values())[1:]) for one in found]
+        return self.parse_text_to_nodes(_table(list(found[0]), rows))
+
+
 class CommandHelp(SphinxDirective):
     """``{command-help}``: what ``--help`` prints, of the program and in a section of its own of every command."""
 
@@ -163,6 +174,7 @@ def setup(app: Any) -> dict[str, bool]:
         ("names", Names),
         ("tasks", Tasks),
         ("request-fields", RequestFields),
+        ("measures", Measures),
         ("command-help", CommandHelp),
     ):
         app.add_directive(name, directive)
