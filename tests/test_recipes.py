@@ -274,6 +274,15 @@ def test_a_search_counts_as_one_by_the_median_of_its_winner() -> None:
         assert few.estimate.level is None
 
 
+def test_a_search_that_is_still_to_be_made_is_left_out() -> None:
+    claims = [{"claim": "Faster.", "arms": ["b", "a"], "below": 1}]
+    recipe = recipe_of("some", {"title": "t", "source": "s", "arms": {"a": {}, "b": {}}, "claims": claims})
+    slow, fast = solving("mlp", 600, 600, 600), solving("mlp", 300, 300, 300)
+    arms = {"a": ArmRuns([slow, slow, []], 9), "b": ArmRuns([fast, fast, fast], 9)}
+    [found] = compare_records(recipe, arms, quick=False)
+    assert (found.ours, found.n, found.verdict.word) == ("× 0.5", "3 and 2", "not run")
+
+
 def test_shares_of_two_arms_are_compared_by_their_difference() -> None:
     low, high = ending("mlp", *[0.0] * 5), ending("ridge", *[0.25] * 5)
     found = measured(claim("accuracy", arms=2), [[high], [low]])

@@ -130,8 +130,9 @@ class ArmRuns:
         return [record for group in self.groups for record in group]
 
     def of(self, claim: Claim) -> list[list[Record]]:
-        """Those that a claim is of."""
-        return [[record for record in group if claim.is_of(record["spec"])] for group in self.groups]
+        """Those that a claim is of, without searches that have none."""
+        meant = [[record for record in group if claim.is_of(record["spec"])] for group in self.groups]
+        return [group for group in meant if group]
 
 
 def compare_records(recipe: Recipe, arms: Mapping[str, ArmRuns], quick: bool) -> list[Compared]:
@@ -141,7 +142,7 @@ def compare_records(recipe: Recipe, arms: Mapping[str, ArmRuns], quick: bool) ->
         own = [arms[arm] for arm in claim.arms]
         lacking = _lacking(claim, [(len(runs.records), runs.expected) for runs in own])
         meant = [runs.of(claim) for runs in own]
-        seen = measured(claim, meant) if all(any(group for group in groups) for groups in meant) else None
+        seen = measured(claim, meant) if all(meant) else None
         unit = unit_of(claim.measure, len(claim.arms))
         found.append(Compared(claim, unit, seen, _verdict(claim, unit, seen, lacking, quick)))
     return found
