@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from bench.recipes.arms import Arms, check_quick, cut, grid_of
 from bench.recipes.comparison import ArmRuns, compare_records, described
 from bench.recipes.kept import Kept
 from bench.recipes.measures import MEASURES, Quantity, Sample, measured, quantity
-from bench.recipes.page import answer
+from bench.recipes.page import answers
 from bench.recipes.recipe import CATALOG, recipe_of
 from bench.recipes.searches import searches_of
-from bench.recipes.verdicts import Region, judge, region_of
+from bench.recipes.verdicts import Region, Verdict, judge, more_needed, region_of
 from bench.tuning import plan_tune
 
 Command = Callable[..., Finished]
@@ -550,12 +551,45 @@ def test_a_quarrel_is_answered_by_the_claim_that_settles_it(tmp_path: Path, inli
         "below: 60}", "below: 60, settles: {agrees: It is so, differs: It is not}}"
     )
     done = bench.reproduce(written(tmp_path, text), results=tmp_path / "a", jobs=1)
-    assert answer(done).startswith("Settled. It is so (tied: ")
+    assert answers(done)[0].startswith("Settled. It is so (tied: ")
     before = bench.reproduce(written(tmp_path, text), results=tmp_path / "b", run=False)
-    assert (
-        answer(before)
-        == "Open: “The tied net memorizes within 60 steps.” is not run, since there are 0 of 5 runs of tied."
+    assert answers(before) == [
+        "Open: “The tied net memorizes within 60 steps.” is not run, since there are 0 of 5 runs of tied."
+    ]
+
+
+def test_an_open_quarrel_says_how_many_runs_would_settle_it(tmp_path: Path, inline: None) -> None:
+    text = SMALL.replace("title: Small", "title: Small\nquarrel: Is it so?").replace(
+        "below: 60}", "below: 60, settles: {agrees: It is so, differs: It is not}}"
     )
+    done = bench.reproduce(written(tmp_path, text), results=tmp_path / "a", jobs=1)
+    [one] = [one for one in done.compared if one.claim.settles]
+    wide = replace(
+        one, found=Quantity((5,), Estimate(55.0, 45.0, 65.0, 0.95), 55, 55), verdict=Verdict("undecided", "x")
+    )
+    assert answers(replace(done, compared=[wide]))[0].endswith(
+        "since x. Some 20 runs an arm would settle it, if they scatter as these do and the median stays."
+    )
+    assert wide.found is not None
+    open_end = replace(wide, found=replace(wide.found, estimate=Estimate(55.0, 45.0, None, 0.95)))
+    assert answers(replace(done, compared=[open_end, wide]))[0].endswith(
+        "More runs would settle it, or larger budgets."
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "region", "times"),
+    [
+        (0.25, 0.5, 1.0, Region(0.7, math.inf), (math.log(2) / math.log(1.4)) ** 2),  # all but its upper end is outside
+        (0.5, 1.0, 2.0, Region(0.8, 1.25), (math.log(2) / math.log(1.25)) ** 2),  # both ends are outside
+        (0.5, 1.0, 2.0, Region(-math.inf, 1.0), None),  # the median lies on the limit
+        (2.0, 3.0, 4.0, Region(-math.inf, 1.0), None),  # it is decided
+    ],
+)
+def test_how_many_times_the_runs_would_decide(
+    low: float, value: float, high: float, region: Region, times: float | None
+) -> None:
+    assert more_needed(Estimate(value, low, high, 0.9), region, ratio=True) == (times and pytest.approx(times))
 
 
 def test_a_quantity_in_words() -> None:

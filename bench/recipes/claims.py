@@ -102,12 +102,10 @@ def claims_of(number: int, entry: Any, arms: Iterable[str]) -> list[Claim]:
 
 
 def check_settling(claims: Sequence[Claim], quarrel: str) -> None:
-    """Raise RequestError where claims settle a quarrel that there is not, or several settle it."""
+    """Raise RequestError where a claim settles a quarrel that there is not."""
     settling = [claim for claim in claims if claim.settles]
     if settling and not quarrel:
         raise RequestError(f"the claim {settling[0].claim!r} settles a quarrel, but the recipe has no quarrel.")
-    if len(settling) > 1:
-        raise RequestError(f"one claim settles the quarrel, got {len(settling)}.")
 
 
 def _claims(given: dict[str, Any], arms: Iterable[str]) -> Iterator[Claim]:

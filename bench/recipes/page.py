@@ -1,5 +1,6 @@
 """A page of what came of recipes: published beside ours, with a verdict, a picture and the command of each."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 from bench.errors import RequestError, os_errors_as
 from bench.recipes.comparison import Compared
 from bench.recipes.reproduce import Reproduced
+from bench.recipes.verdicts import more_needed
 from bench.reports import markdown_table, write_picture
-from bench.results import duration, many
+from bench.results import Record, duration, many
 from bench.showing import picture
 
 HEADER = ["claim", "of", "published", "ours", "n", "verdict"]
@@ -28,6 +30,8 @@ to write another one.
   measured.
 - Nearly all published numbers are of ordered pairs, where the mirrored twin of many a test pair trains, of the first
   crossing of 95 %, and of one to five seeds. So are ours where a recipe makes such a number again.
+- Searches are scored by the steps until 99 % is held; where their winners first reach it is compared beside that. Times
+  are of the work in all; several recipes shared a GPU, which makes each of them slower than it is alone.
 """
 
 
@@ -60,23 +64,40 @@ def _quarrels(found: Sequence[Reproduced]) -> Iterator[str]:
     if not asked:
         return
     yield "## Quarrels\n"
-    yield from markdown_table(["question", "answer"], [[one.recipe.quarrel, answer(one)] for one in asked])
+    rows = [
+        [one.recipe.quarrel if not number else "", answer]
+        for one in asked
+        for number, answer in enumerate(answers(one))
+    ]
+    yield from markdown_table(["question", "answer"], rows)
     yield ""
 
 
-def answer(one: Reproduced) -> str:
-    """Whether a quarrel is settled, which way, and by how much; or what would settle it."""
+def answers(one: Reproduced) -> list[str]:
+    """Whether a quarrel is settled, which way, and by how much, or what would settle it; by each claim that does."""
     settling = [compared for compared in one.compared if compared.claim.settles]
-    if not settling:
-        return "Open: no claim of the recipe settles it."
-    [compared] = settling
+    return [_answer(compared, one) for compared in settling] or ["Open: no claim of the recipe settles it."]
+
+
+def _answer(compared: Compared, one: Reproduced) -> str:
     word, why = compared.verdict.word, compared.verdict.why
     size = f"{compared.of}: {compared.ours}, n = {compared.n}"
     if word in ("agrees", "differs"):
         return f"Settled. {compared.claim.settles[word]} ({size})."
-    more = " More searches or runs would settle it." if word == "undecided" else ""
+    more = _what_settles(compared, one) if word == "undecided" else ""
     measured = "" if compared.found is None else f" ({size})"
     return f"Open: “{compared.claim.claim}” is {word}{measured}, since {why}.{more}"
+
+
+def _what_settles(compared: Compared, one: Reproduced) -> str:
+    """How many searches or runs would settle an undecided claim, as a sentence."""
+    found, rule = compared.found, compared.claim.rule
+    what = "searches" if any("search" in one.recipe.arms[arm] for arm in compared.claim.arms) else "runs"
+    times = None if found is None or rule is None else more_needed(found.estimate, rule, compared.unit == "fold")
+    if found is None or times is None:
+        return f" More {what} would settle it, or larger budgets."
+    enough = float(f"{max(found.n) * times:.1g}")
+    return f" Some {enough:,.0f} {what} an arm would settle it, if they scatter as these do and the median stays."
 
 
 def _part(one: Reproduced, path: Path) -> Iterator[str]:
@@ -108,16 +129,23 @@ def _cells(compared: Compared) -> list[str]:
 def draw(one: Reproduced, path: Path) -> Path | None:
     """Draw the picture of a recipe into a file; None where there is none, or nothing to draw yet.
 
-    Runs are named by their arms.
+    Runs are named by their arms, and by the number of their search.
     """
     options = dict(one.recipe.picture)
     if not options:
         return None
     kind, arms = options.pop("kind"), options.pop("arms", list(one.records))
-    records = [{**record, "label": arm} for arm in arms for record in one.records.get(arm, ())]
+    records = [{**record, "label": _label(arm, record)} for arm in arms for record in one.records.get(arm, ())]
     if not records:
         return None
     drawn = picture(kind, records=records, **options)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_picture(drawn, path)
     return path
+
+
+def _label(arm: str, record: Record) -> str:
+    """The name of an arm; of the winner of a search as "tuned adamw #2", as its study is named."""
+    study = str((record.get("tuning") or {}).get("study", ""))
+    found = re.search(r" (#\d+) ", study)
+    return arm if found is None else f"{arm} {found[1]}"

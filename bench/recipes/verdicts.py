@@ -86,3 +86,24 @@ def judge(found: Estimate, region: Region, tie: float | None = None) -> Verdict:
         no_part = "no part of the interval lies where the rule says"
         return Verdict("differs", "it is a tie: the two arms are equal" if low == high == tie else no_part)
     return Verdict("undecided", "a part of the interval lies outside of what the rule says")
+
+
+def more_needed(found: Estimate, region: Region, ratio: bool) -> float | None:
+    """How many times the runs would decide an undecided claim, if its estimate stayed where it is.
+
+    An interval from l to h around v narrows as 1/√n: it ends at a limit B of the region, l < B < v, with
+    ((v − l) / (v − B))² times the runs; a ratio by its logarithm. None where an end is open, or lies on the limit.
+
+    >>> more_needed(Estimate(4.0, 1.0, 16.0, 0.9), Region(2.0, math.inf), ratio=True)
+    4.0
+    """
+    ends = (found.value, found.low, found.high)
+    if any(end is None or (ratio and end <= 0) for end in ends):
+        return None
+    scale = math.log if ratio else float
+    value, low, high = (scale(end) for end in ends if end is not None)
+    limits = [scale(limit) for limit in region if math.isfinite(limit) and (limit > 0 or not ratio)]
+    inside = [limit for limit in limits if low < limit < high]
+    if not inside or value in inside:
+        return None
+    return max((((low if limit < value else high) - value) / (limit - value)) ** 2 for limit in inside)
