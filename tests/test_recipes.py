@@ -22,6 +22,7 @@ from bench.recipes.kept import Kept
 from bench.recipes.measures import MEASURES, Quantity, Sample, measured, quantity
 from bench.recipes.page import answers
 from bench.recipes.recipe import CATALOG, recipe_of
+from bench.recipes.reproduce import Place
 from bench.recipes.searches import searches_of
 from bench.recipes.verdicts import Region, Verdict, judge, more_needed, region_of
 from bench.tuning import plan_tune
@@ -162,6 +163,9 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, command: Command, text: str, s
         (("--measures", "grokfast"), "--measures lists what claims measure, and nothing else: leave out grokfast"),
         (("--measures", "--all"), "nothing else: leave out --all"),
         (("nowhere.yaml",), "cannot be read"),
+        (("kernel", "--arm", "gausian"), "Unknown arm 'gausian': did you mean 'gaussian'?"),
+        (("kernel", "kan", "--arm", "gaussian"), "--arm runs an arm of one recipe"),
+        (("kernel", "--arm", "gaussian", "--no-run"), "neither --no-run nor --list"),
     ],
 )
 def test_a_wrong_command_is_one_line(command: Command, arguments: tuple[str, ...], said: str) -> None:
@@ -399,6 +403,19 @@ def test_nothing_is_run_twice_from_a_folder_or_a_pack(tmp_path: Path, command: C
     packed = command("reproduce", file, "--results", tmp_path / "b", "--packs", packs, "--json")
     assert packed.json == first.json
     assert not list((tmp_path / "b").glob("*.json"))
+
+
+def test_some_arms_are_run_and_several_processes_fill_one_pack(tmp_path: Path, command: Command, inline: None) -> None:
+    file, folder, packs = written(tmp_path), tmp_path / "a", tmp_path / "packs"
+    before = Place(read_recipe(file), folder, packs, quick=False)  # of a process that began first
+    first = command("reproduce", file, "--arm", "tied", "--results", folder, "--packs", packs, "--json")
+    [one] = first.json["recipes"]
+    assert (one["arms"]["tied"]["runs"], one["arms"]["untied"]["runs"], one["whole"]) == (5, 0, False)
+    second = bench.reproduce(file, arms=["untied"], results=folder, jobs=1)
+    assert second.whole
+    before.write_pack([record["id"] for record in second.records["untied"]])
+    again = bench.reproduce(file, results=tmp_path / "b", packs=packs, run=False)
+    assert again.whole
 
 
 def test_a_quick_run_is_small_and_judges_nothing(tmp_path: Path, command: Command, inline: None) -> None:

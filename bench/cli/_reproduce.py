@@ -57,6 +57,7 @@ class _Outcome:
 @click.option("--measures", is_flag=True, help="List what claims measure, for a recipe of your own.")
 @click.option("--quick", is_flag=True, help="A small version for two cores, which judges nothing.")
 @click.option("--no-run", is_flag=True, help="Compare what is stored, and run nothing.")
+@click.option("arms", "--arm", metavar="ARM", multiple=True, help="Run this arm only; several times for several arms.")
 @device_option
 @executor_option
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
@@ -77,6 +78,7 @@ def reproduce(
     measures: bool,
     quick: bool,
     no_run: bool,
+    arms: tuple[str, ...],
     jobs: int | None,
     executor: str,
     page: str | None,
@@ -95,7 +97,7 @@ def reproduce(
     if measures:
         flags = {"--all": every, "--list": listed, "--quick": quick, "--no-run": no_run, "--page": page}
         return _list_measures([*names, *(flag for flag, given in flags.items() if given)], as_json)
-    _check_flags(names, every, listed, no_run, page)
+    _check_flags(names, every, listed, no_run, page, arms)
     run = not (no_run or listed)
     if page is not None:
         check_output(page, "--page")
@@ -104,7 +106,7 @@ def reproduce(
     _check_names(recipe.name for recipe in recipes)
     prepare(jobs, executor, where["device"], where["results"], not run)
     outcome = _Outcome()
-    options = where | {"jobs": jobs, "executor": executor, "quick": quick, "run": run}
+    options = where | {"jobs": jobs, "executor": executor, "quick": quick, "run": run, "arms": arms}
     for recipe in recipes:
         _reproduce(recipe, outcome, quiet or listed, alone=len(recipes) == 1, **options)
         if not (as_json or listed) and recipe.name not in outcome.errors and outcome.done:
@@ -121,7 +123,9 @@ def reproduce(
     return outcome_code((), outcome.whole, bool(outcome.notes()))
 
 
-def _check_flags(names: Sequence[str], every: bool, listed: bool, no_run: bool, page: str | None) -> None:
+def _check_flags(
+    names: Sequence[str], every: bool, listed: bool, no_run: bool, page: str | None, arms: Sequence[str]
+) -> None:
     """Refuse options that do not go together."""
     if every and names:
         raise RequestError(f"--all takes no names, got {names[0]!r}.")
@@ -129,6 +133,8 @@ def _check_flags(names: Sequence[str], every: bool, listed: bool, no_run: bool, 
         raise RequestError("Missing a NAME, --all or --list.")
     if listed and page is not None:
         raise RequestError("--list writes no page: leave out --page, or use --no-run in place of --list.")
+    if arms and (len(names) != 1 or no_run or listed):
+        raise RequestError("--arm runs an arm of one recipe: give one NAME, and neither --no-run nor --list.")
     if listed and no_run:
         raise RequestError("--list runs nothing and compares nothing: leave out --no-run, or --list.")
 

@@ -1,6 +1,6 @@
 """The arms of a recipe as runs: which cells each has, and which of them are stored in a folder or in a pack."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,13 @@ class Arms:
     ids: dict[str, list[str]]
     packed: dict[str, Record]
     horizons: dict[str, int]
+
+    def keep(self, arms: Collection[str]) -> None:
+        """Leave nothing to do of the cells of other arms."""
+        wanted = {id for arm in arms for id in self.ids.get(arm, ())}
+        if self.plan is not None:
+            others = [index for index in self.plan.todo.tolist() if self.plan.id(index) not in wanted]
+            self.plan.actions[others] = ACTIONS.index("done")
 
     def records(self) -> dict[str, list[Record]]:
         """The records of each arm that are stored and reached their budgets, in the order of its grid."""

@@ -1,6 +1,6 @@
 """Arms that a measurement observes itself, where the ordinary runs do not tell: each arm and seed once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from inspect import Parameter, signature
 from typing import Any
@@ -104,9 +104,15 @@ def _check_observation(what: str, observed: Any, names: Mapping[str, str]) -> No
 
 
 def observe_arms(
-    recipe: Recipe, quick: bool, kept: Kept, device: str, say: Callable[[str], None], save: Callable[[], None]
+    recipe: Recipe,
+    quick: bool,
+    arms: Collection[str],
+    kept: Kept,
+    device: str,
+    say: Callable[[str], None],
+    save: Callable[[], None],
 ) -> None:
-    """Make the observations that are not kept.
+    """Make the observations of some arms that are not kept.
 
     :param save: is called after each of them.
     :raises RequestError: where there is no such device, or an arm has a value that the measurement refuses.
@@ -117,7 +123,7 @@ def observe_arms(
     observations_of(recipe, quick, kept)
     for arm, some in observation_keys(recipe, quick).items():
         for key, seed, own in some:
-            if key not in kept.observed:
+            if arm in arms and key not in kept.observed:
                 say(f"{recipe.name}: {arm}, seed {seed}")
                 try:
                     kept.observed[key] = module.observe(seed=seed, device=chosen, quick=quick, **own)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from bench.errors import RequestError, os_errors_as
 from bench.recipes.arms import Arms, check_quick, plan_arms, stored_records
 from bench.recipes.comparison import ArmRuns, Compared, compare_observations, compare_records
+from bench.recipes.forms import check_keys
 from bench.recipes.kept import Kept
 from bench.recipes.observations import measurement_of, observation_keys, observations_of, observe_arms
 from bench.recipes.recipe import Recipe, read_recipe
@@ -96,14 +97,16 @@ class Place:
         return [*found, *([] if self.packed is None else [self.packed])]
 
     def write_pack(self, ids: Collection[str]) -> None:
-        """Add records to the pack, which has its name only once it is whole."""
-        if self.pack is None or not ids:
+        """Add records to the pack, which has its name only once it is whole.
+
+        Processes that share the results folder add to it one after another.
+        """
+        if self.pack is None or not set(ids) - set(() if self.packed is None else self.packed.ids()):
             return
-        before = set() if self.packed is None else set(self.packed.ids())
-        if before >= set(ids):
-            return
-        with os_errors_as(RequestError, f"{str(self.pack)!r} cannot be written"):
+        with os_errors_as(RequestError, f"{str(self.pack)!r} cannot be written"), Store(self.results).locked():
             self.pack.parent.mkdir(parents=True, exist_ok=True)
+            self.packed = open_store(self.pack) if self.pack.exists() else None
+            before = set() if self.packed is None else set(self.packed.ids())
             new = self.pack.with_name(f"{self.pack.name}.{os.getpid()}.new")
             sources = [source.location for source in self.sources() if source.ids()]
             try:
@@ -124,6 +127,7 @@ def reproduce(
     device: str = "auto",
     jobs: int | None = None,
     executor: str = "local",
+    arms: Collection[str] = (),
     display: Any = None,
     say: Say | None = None,
 ) -> Reproduced:
@@ -140,6 +144,7 @@ def reproduce(
     :param device: "auto", "cpu", "cuda" or "cuda:i".
     :param jobs: worker processes on the CPU; None takes one for each core.
     :param executor: where jobs run: a module of `bench.executors`.
+    :param arms: the arms that run, empty for all; what is stored of the others is compared, too.
     :param display: shows the progress of runs.
     :param say: receives lines about searches and measurements.
     :raises RequestError: for a recipe that is unknown or wrong; nothing ran.
@@ -149,10 +154,11 @@ def reproduce(
     say = say or (lambda text: None)
     try:
         check_quick(found)
+        check_keys("arm", arms, found.arms)
         place = Place(found, results, packs, quick)
         if found.measurement:
-            return _observed(found, quick, run, place, device, say)
-        machine = Machine(device, jobs, executor, display, say)
+            return _observed(found, quick, run, place, device, arms or found.arms, say)
+        machine = Machine(device, jobs, executor, arms or found.arms, display, say)
         return _trained(found, quick, run, place, machine)
     except RequestError as error:
         raise RequestError(f"The recipe {found.name!r}: {error}") from error
@@ -164,13 +170,16 @@ class Machine(NamedTuple):
     device: str
     jobs: int | None
     executor: str
+    arms: Collection[str]
     display: Any
     say: Say
 
 
-def _observed(recipe: Recipe, quick: bool, run: bool, place: Place, device: str, say: Say) -> Reproduced:
+def _observed(
+    recipe: Recipe, quick: bool, run: bool, place: Place, device: str, only: Collection[str], say: Say
+) -> Reproduced:
     if run:
-        observe_arms(recipe, quick, place.kept, device, say, place.save)
+        observe_arms(recipe, quick, only, place.kept, device, say, place.save)
     observed = observations_of(recipe, quick, place.kept)
     expected = {arm: len(some) for arm, some in observation_keys(recipe, quick).items()}
     arms = {arm: (len(observed[arm]), of) for arm, of in expected.items()}
@@ -223,13 +232,14 @@ def _device_of(record: Record) -> str:
 
 
 def _run(planned: Arms, machine: Machine) -> bool:
+    planned.keep(machine.arms)
     return planned.plan is None or execute(planned.plan, machine.jobs, machine.display, executor=machine.executor)
 
 
 def _search(searches: Sequence[ArmSearch], place: Place, machine: Machine, problems: list[str]) -> bool:
     """Run the searches that are not kept, each with its winner; False where one was interrupted."""
     for one in searches:
-        if len(_winner_runs(one, place)) == one.request["fresh"]:
+        if one.arm not in machine.arms or len(_winner_runs(one, place)) == one.request["fresh"]:
             continue
         machine.say(f"{place.recipe.name}: search {one.number} of {one.arm}")
         done, found = run_search(one, machine.say, place.results, machine.device, machine.jobs, machine.executor)
