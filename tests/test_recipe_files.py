@@ -275,7 +275,7 @@ def test_values_that_a_measurement_cannot_take_are_one_line() -> None:
     with pytest.raises(RequestError, match="learner cannot be chosen"):
         evolution.observe(seed=0, device="cpu", quick=True, evaluations=8, learner="mlp")
     with pytest.raises(RequestError, match="the arm a: Invalid learning rate"):
-        observe_arms(observed(evaluations=2, lr=-1.0), True, Kept(), "cpu", lambda text: None, lambda: None)
+        observe_arms(observed(evaluations=2, lr=-1.0), True, ["a"], Kept(), "cpu", lambda text: None, lambda: None)
 
 
 def test_a_quick_run_may_say_how_many_seeds_it_has() -> None:
