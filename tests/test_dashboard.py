@@ -1,14 +1,11 @@
 """Studies in optuna-dashboard: what they show there, the server, and a real browser that looks at it."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +16,7 @@ from typing import Any
 
 import optuna
 import pytest
-from browser import browser_path
+from browser import Tab, tab
 from conftest import PATIENCE, Finished, wait_until
 from optuna.trial import TrialState
 
@@ -56,7 +53,7 @@ def studied(storage: Any, name: str = "one", trials: int = 28, **directions: Any
         rate, width = trial.suggest_float("lr", 1e-4, 1.0, log=True), trial.suggest_int("width", 8, 64)
         slow = 10 * max(rate / 0.01, 0.01 / rate) ** 0.5
         if len(study.directions) == 1:
-            for step in range(0, 400, 4):
+            for step in range(0, 400, 40):
                 trial.report(step / (step + slow), step)
         if number % 4 == 3:
             study.tell(trial, state=TrialState.FAIL)
@@ -508,13 +505,19 @@ def curves(study: dict[str, Any]) -> str:
     return str(plots["learning-curves"]["layout"]["title"]["text"]) if "learning-curves" in plots else ""
 
 
-def test_the_server_draws_what_tune_has_made(tmp_path: Path) -> None:
+def test_the_server_draws_what_tune_has_made_and_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     storage = journal(tmp_path)
     studied(storage, "another's")
     studied(storage, "tune's").set_user_attr("what", "{}")
-    with serving("--results", tmp_path, "--port", 0) as server:
+    with serving("--results", tmp_path, "--port", 0, "--quiet") as server:
+        assert server.line == f"http://127.0.0.1:{server.port}/dashboard\n"
         wait_until(lambda: "28 trials" in curves(json.loads(server.get("/api/studies/1"))))
         assert curves(json.loads(server.get("/api/studies/0"))) == ""
+        server.process.send_signal(signal.SIGINT)
+        out, err = server.process.communicate(timeout=PATIENCE)
+        assert (server.process.returncode, out, err) == (0, "", "")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("url", ["journal:///{}/s", "sqlite:///{}/s"])
@@ -565,18 +568,6 @@ def test_the_server_listens_at_the_loopback_address_only(served: Served) -> None
         socket.create_connection(("127.0.0.2", served.port), timeout=PATIENCE)
 
 
-def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
-    optuna.create_study(study_name="empty", storage=journal(tmp_path))
-    with serving("--results", tmp_path, "--port", 0, "--quiet") as server:
-        assert server.line == f"http://127.0.0.1:{server.port}/dashboard\n"
-        server.get("/api/studies/0")
-        server.process.send_signal(signal.SIGINT)
-        out, err = server.process.communicate(timeout=PATIENCE)
-        assert (server.process.returncode, out, err) == (0, "", "")
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
-
-
 def test_bad_requests_get_one_line(command: Command, tmp_path: Path) -> None:
     optuna.create_study(study_name="onehot-mlp", storage=journal(tmp_path))
     here = ("dashboard", "--results", tmp_path)
@@ -608,48 +599,21 @@ def test_what_is_missing_is_named(command: Command, tmp_path: Path, monkeypatch:
 # The browser
 
 
-@pytest.fixture
-def profile() -> Iterator[Path]:
-    """A folder of the browser's own, which pytest would keep."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+def seen(page: Tab, address: str, *texts: str) -> str:
+    """A page as HTML, once it shows all of some texts."""
+    page.send("Page.navigate", url=address)
+    for text in texts:
+        page.wait_for(f"document.documentElement?.outerHTML.includes({json.dumps(text)})")
+    return str(page.run("document.documentElement.outerHTML"))
 
 
-def page(address: str, profile: Path) -> str:
-    """What a real browser makes of a page, as HTML."""
-    command = [
-        browser_path(),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1500,3400",
-    ]
-    command += [f"--user-data-dir={profile}", "--virtual-time-budget=4000", "--dump-dom", address]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
-    )
-    try:
-        return process.communicate(timeout=PATIENCE)[0]
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-
-def seen(address: str, profile: Path, *texts: str) -> str:
-    """A page once it shows all of some texts: a busy machine may need a second look."""
-    until = time.monotonic() + PATIENCE
-    while any(text not in (found := page(address, profile)) for text in texts) and time.monotonic() < until:
-        pass
-    assert [text for text in texts if text not in found] == []
-    return found
-
-
-def test_a_browser_shows_the_study(served: Served, profile: Path) -> None:
-    overview = seen(served.address, profile, "onehot-quadratic", METRIC, "0123456789abcdef.json", "Learning curves of")
-    assert "Parameter importances from 21 trials" in overview
-    assert "vault" not in overview
-    assert "test accuracy" not in overview
-    assert "step (optimizer updates)" in overview
-    seen(f"{served.address}/note", profile, "onehot × quadratic", "python -m bench tune --trials 12")
+def test_a_browser_shows_the_study(served: Served) -> None:
+    with tab() as page:
+        page.resize(1500, 3400)
+        shows = "onehot-quadratic", METRIC, "0123456789abcdef.json", "Learning curves of", "Parameter importances from"
+        overview = seen(page, served.address, *shows)
+        assert "Parameter importances from 21 trials" in overview
+        assert "vault" not in overview
+        assert "test accuracy" not in overview
+        assert "step (optimizer updates)" in overview
+        seen(page, f"{served.address}/note", "onehot × quadratic", "python -m bench tune --trials 12")
