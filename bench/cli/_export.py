@@ -35,9 +35,7 @@ OPENED = {
     type=click.Path(),
     help="Write a table.",
 )
-@word_option(
-    "--rows", ROWS, "A row of the table for each cell, or for each evaluation of each cell.", default="cells"
-)
+@word_option("--rows", ROWS, "A row of the table for each cell, or for each evaluation of each cell.", default="cells")
 @click.option("--mlflow", metavar="DIR", type=click.Path(), help="Write a run for each cell into a database of MLflow.")
 @click.option(
     "--tensorboard", metavar="DIR", type=click.Path(), help="Write a run for each cell as event files of TensorBoard."
