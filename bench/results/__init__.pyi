@@ -18,6 +18,7 @@ from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
+from .exports.request import columns_of as columns_of
 from .exports.request import export as export
 from .faults import described_faults as described_faults
 from .faults import tell_set_aside as tell_set_aside

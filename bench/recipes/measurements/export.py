@@ -27,13 +27,13 @@ from bench.recipes.measurements._study import parser_of, timed
 from bench.results import environment, size
 
 VARIANTS = 64
-REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 3000, "results": None}
+REQUEST: dict[str, Any] = {"encoder": "onehot", "learner": "quadratic", "modulus": 7, "steps": 3000}
 EXPORTS = (("cells", "parquet"), ("evaluations", "parquet"), ("cells", "csv"))
 
 
 def fill(folder: Path, n: int) -> None:
     """Write so many records into a folder."""
-    [record] = bench.run(**REQUEST, settings={"learner.width": 16})
+    [record] = bench.run(**REQUEST, results=None)
     rng, texts = np.random.default_rng(0), []
     for _ in range(VARIANTS):
         curve: dict[str, Any] = dict(record["curve"])

@@ -43,6 +43,9 @@ def is_plain(store: PackedStore) -> bool:
         expected = allowed.get(path, set(SERIES) if path[0] == "curve" else {kind})
         if kind not in {*expected, "none", "nones"}:
             return False
+    documents = [values.texts or [] for column, values in store.tables.scalars.items() if column.kind == "json"]
+    if any(text.startswith('"') for texts in documents for text in texts):
+        return False
     schema = store.tables.scalars.get(Column(("schema",), "int"))
     return schema is not None and bool((schema.data == SCHEMA).all())
 

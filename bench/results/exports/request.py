@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.errors import FolderError, RequestError, StoreError, notify, one_of, optional_package, os_errors_as
 from bench.results.choice import opened_sources
-from bench.results.columns import FILTERS
+from bench.results.columns import CURVE_COLUMNS, FILTERS, RUN_COLUMNS
 from bench.results.exports.runs import check_new, new_folder
 from bench.results.exports.selection import Selection
 from bench.results.files import check_output, stage
@@ -106,6 +106,20 @@ def export(
     return done
 
 
+def columns_of(rows: str) -> list[tuple[str, str, str, str]]:
+    """The columns that every table of these rows has: name, type, unit, meaning.
+
+    >>> columns_of("evaluations")[1]
+    ('step', 'int64', 'updates', 'when it was evaluated')
+    """
+    from bench.results.exports.rows import COLUMNS
+
+    types = {name: str(getattr(kind, "value_type", kind)) for name, kind in COLUMNS[rows].items()}
+    if rows == "cells":
+        return [(name, types[name], one.unit, one.meaning) for name, one in RUN_COLUMNS.items()]
+    return [(name, types[name], unit, meaning) for name, (unit, meaning) in CURVE_COLUMNS.items()]
+
+
 def _checked(given: Mapping[str, str | Path | None], rows: str, force: bool) -> Exported:
     """What is to be written, checked before anything is read."""
     asked = {name: path for name, path in given.items() if path is not None}
@@ -120,9 +134,10 @@ def _checked(given: Mapping[str, str | Path | None], rows: str, force: bool) -> 
                 f"`{'force' if force else 'rows'}` does not apply to `{name}`, which makes a new folder of runs."
             )
         check_new(name, path)
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported: nothing is sent anywhere
+        if name == "mlflow":  # which is told before its import to send nothing anywhere
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         optional_package(name, name, f"An export to {TOOLS[name]}")
-        return Exported(str(path), name)
+        return Exported(str(Path(path)), name)
     ending = Path(path).suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
         raise RequestError(f"`output` must end in {' or '.join(f'.{one}' for one in ENDINGS)}, got {str(path)!r}.")

@@ -36,13 +36,12 @@ class Selection:
 
     def parts(self) -> list[tuple[RecordSource, list[str]]]:
         """The sources, each with the ids of the cells that are taken from it: where it goes further than all others."""
-        found: dict[int, list[str]] = {number: [] for number in range(len(self.sources))}
-        places = {id(source): number for number, source in enumerate(self.sources)}
+        found: dict[RecordSource, list[str]] = {source: [] for source in self.sources}
         owners = owners_of(self.sources)
-        for one, holders in owners.items():
-            found[places[id(holders[0] if len(holders) == 1 else self._best(one, holders))]].append(one)
+        for id, holders in owners.items():
+            found[holders[0] if len(holders) == 1 else self._best(id, holders)].append(id)
         self._total = len(owners)
-        return [(self.sources[number], ids) for number, ids in found.items()]
+        return list(found.items())
 
     def _best(self, id: str, holders: Sequence[RecordSource]) -> RecordSource:
         sound = []

@@ -50,7 +50,7 @@ class Spool:
             if sum(map(len, waiting)) >= ROWS:
                 yield pa.Table.from_batches(waiting, schema)
                 waiting = []
-        if waiting:
+        if any(map(len, waiting)):
             yield pa.Table.from_batches(waiting, schema)
 
 
