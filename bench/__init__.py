@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    *("load", "pack", "plan", "plan_sweep", "plan_tune", "plot", "rank", "report"),
+    *("export", "load", "pack", "plan", "plan_sweep", "plan_tune", "plot", "rank", "report"),
     *("reproduce", "rerun", "run", "show", "status", "sweep", "tune"),
 ]
 
@@ -27,6 +27,7 @@ HOMES = {
     "status": "bench.results.leases",
     "rank": "bench.ranking.league",
     "pack": "bench.results.packs.write",
+    "export": "bench.results.exports.request",
     "load": "bench.results.frames",
     "plan_tune": "bench.tuning.request",
     "plot": "bench.showing.pictures",

@@ -1,5 +1,6 @@
 """README and pages: their length, links, commands and names, and that Sphinx builds them without a warning."""
 
+import html
 import io
 import json
 import re
@@ -22,6 +23,7 @@ import yaml
 from bench.cli._commands import cli
 from bench.errors import BenchError
 from bench.recipes.measures import IN_POINTS, MEASURES
+from bench.results import columns_of
 from bench.specs import Request, options
 from bench.tuning import Search
 from learners import Quadratic
@@ -203,6 +205,13 @@ def test_measures_become_a_table(built: Path) -> None:
     for name, measure in MEASURES.items():
         comparison = "difference" if name in IN_POINTS else "ratio"
         assert f"{name} {measure.meaning} {measure.unit} {comparison}" in text
+
+
+def test_columns_of_exports_become_tables(built: Path) -> None:
+    text = html.unescape(" ".join(shown(built / "export.html").split())).replace("’", "'")
+    for rows in ("cells", "evaluations"):
+        for column in columns_of(rows):
+            assert " ".join(filter(None, column)) in text
 
 
 def test_help_becomes_a_page(built: Path) -> None:

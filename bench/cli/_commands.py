@@ -11,6 +11,7 @@ import click
 
 from bench import executors, specs
 from bench.cli._dashboard import dashboard
+from bench.cli._export import export
 from bench.cli._folders import clean, merge, pack
 from bench.cli._info import info
 from bench.cli._look import doctor, list_names
@@ -100,7 +101,7 @@ def cli(context: click.Context) -> None:
 
 
 COMMANDS = (
-    *(run, sweep, tune, status, rank, plot, report, show, merge, pack, clean, rerun),
+    *(run, sweep, tune, status, rank, plot, report, show, export, merge, pack, clean, rerun),
     *(reproduce, speed, dashboard, list_names, info, doctor, new),
 )
 for command in COMMANDS:

@@ -1,22 +1,16 @@
 """``bench merge``, ``bench pack`` and ``bench clean``."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from bench import results
-from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, quiet_option, results_option, word_option
-from bench.cli._print import print_json
+from bench.cli._print import named_broken, print_json, progress_lines
 from bench.results import many, size
 
 CURVES = ("all", "accuracy", "none")
-LINES_EVERY = 2.0
-"""Seconds between two lines of progress."""
-NAMED_BROKEN = 3
-"""At most this many broken files are named."""
 NAMED = 20
 """At most this many disagreeing records are named."""
 KINDS = {
@@ -46,7 +40,7 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     record that is replaced goes with it, and so do its kept states; those of the sources stay behind. Exits with 1
     where a record or checkpoint could not be used.
     """
-    progress = _progress("records", quiet)
+    progress = progress_lines("records", quiet)
     merged = results.merge_folders(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=progress)
     for note in _notes(merged):
         click.echo(note, err=True)
@@ -80,7 +74,7 @@ def pack(sources: tuple[str, ...], as_json: bool, quiet: bool, **request: Any) -
     archive of Parquet and JSON. Checkpoints stay behind. Of several records of a cell the one of more steps is
     packed. Needs pyarrow. Exits with 1 where a record could not be used.
     """
-    packed = results.pack(sources, **request, progress=_progress("records", quiet))
+    packed = results.pack(sources, **request, progress=progress_lines("records", quiet))
     for note in _notes(packed):
         click.echo(note, err=True)
     if as_json:
@@ -105,8 +99,8 @@ def clean(as_json: bool, quiet: bool, **request: Any) -> int:
     cells. A cell that a process is only about to extend begins anew where its checkpoint is gone, and loses no record;
     beside a sweep, --older-than 1 leaves the checkpoints of the last day.
     """
-    cleaned = results.clean_folder(**request, progress=_progress("files", quiet))
-    for line in _named(cleaned.broken):
+    cleaned = results.clean_folder(**request, progress=progress_lines("files", quiet))
+    for line in named_broken(cleaned.broken):
         click.echo(line, err=True)
     if as_json:
         print_json(**cleaned.to_dict())
@@ -115,29 +109,9 @@ def clean(as_json: bool, quiet: bool, **request: Any) -> int:
     return 0
 
 
-def _progress(things: str, quiet: bool) -> Callable[[int, int], None]:
-    """A function that prints a line on stderr every few seconds: "1,000 of 4,000 records"."""
-    printed_at = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal printed_at
-        if not quiet and done < total and time.monotonic() - printed_at > LINES_EVERY:
-            printed_at = time.monotonic()
-            click.echo(f"{done:,} of {total:,} {things}", err=True)
-
-    return show
-
-
-def _named(broken: Sequence[str]) -> list[str]:
-    """A line for each of the first files that could not be used, and one for all others."""
-    others = len(broken) - NAMED_BROKEN
-    more = [f"And {others:,} more that could not be used; --json names all."] if others > 0 else []
-    return [*map(with_options, broken[:NAMED_BROKEN]), *more]
-
-
 def _notes(done: Any) -> list[str]:
     """Lines about files that could not be used, and one note with all records that disagree."""
-    found, broken = sorted(done.disagreeing, key=lambda one: -one.accuracy), _named(done.broken)
+    found, broken = sorted(done.disagreeing, key=lambda one: -one.accuracy), named_broken(done.broken)
     if not found:
         return broken
     lines = [f"Note: {many(len(found), 'record')} of the same cell and step with other numbers on the curve:"]

@@ -16,6 +16,7 @@ OTHERS = (
     *("device", "results", "jobs", "force", "keep_states", "save_model"),
     *("by", "target", "crossing", "horizon", "parameters", "blocks", "baseline", "top", "skip_broken"),
     *("older_than", "host", "port", "output", "curves", "cost", "theme", "width", "most", "band", "format"),
+    *("rows", "mlflow", "tensorboard"),
 )
 """What the library's messages name beside the fields of requests."""
 FIELDS = frozenset([*OTHERS, *(field.name for request in (Request, tuning.Search) for field in fields(request))])

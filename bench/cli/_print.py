@@ -4,7 +4,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,10 @@ DOCUMENTS = 1
 """The schema of the documents that --json prints: raised when a key changes its meaning. Records have their own."""
 WIDTH_OF_A_FILE = 118
 WIDE = 100
+LINES_EVERY = 2.0
+"""Seconds between two lines of progress."""
+NAMED_BROKEN = 3
+"""At most this many broken files are named."""
 
 
 def console(at_least: int = 0) -> "Console":
@@ -52,6 +57,26 @@ def print_notes(notes: Iterable[str]) -> None:
     """Print each note once, on stderr."""
     for note in dict.fromkeys(notes):
         click.echo(f"Note: {with_options(note)}", err=True)
+
+
+def progress_lines(things: str, quiet: bool) -> Callable[[int, int], None]:
+    """A function that prints a line on stderr every few seconds: "1,000 of 4,000 records"."""
+    printed_at = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal printed_at
+        if not quiet and done < total and time.monotonic() - printed_at > LINES_EVERY:
+            printed_at = time.monotonic()
+            click.echo(f"{done:,} of {total:,} {things}", err=True)
+
+    return show
+
+
+def named_broken(broken: Sequence[str]) -> list[str]:
+    """A line for each of the first files that could not be used, and one for all others."""
+    others = len(broken) - NAMED_BROKEN
+    more = [f"And {others:,} more that could not be used; --json names all."] if others > 0 else []
+    return [*map(with_options, broken[:NAMED_BROKEN]), *more]
 
 
 def print_tracebacks(records: Iterable[Mapping[str, Any]]) -> None:

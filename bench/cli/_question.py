@@ -24,12 +24,21 @@ FILTERS = {
 }
 """Fields of which only some values are read, each with the placeholder of these."""
 
+broken_option = click.option(
+    "--skip-broken", is_flag=True, help="Leave out records that cannot be read, instead of stopping at one."
+)
 
-def question_options(command: F) -> F:
-    """The options of `bench.rank` but ``--blocks``; ``--parameters`` is still text, for `span_of`."""
+
+def filter_options(command: F) -> F:
+    """An option for each filter."""
     filters = {
         name: {"help": "Only these.", "metavar": metavar, "show_default": False} for name, metavar in FILTERS.items()
     }
+    return options_of(Request, FILTERS, several=FILTERS, fixed=False, **filters)(command)
+
+
+def question_options(command: F) -> F:
+    """The options of `bench.rank` but ``--blocks``; ``--parameters`` is still text, for `span_of`."""
     options = (
         source_option,
         word_option(
@@ -54,13 +63,11 @@ def question_options(command: F) -> F:
             help="Read all runs up to this step (seconds or FLOPs where rows are ranked by these), and nothing later.  "
             "[default: in each block the smallest budget of a row]",
         ),
-        options_of(Request, FILTERS, several=FILTERS, fixed=False, **filters),
+        filter_options,
         click.option(
             "--parameters", metavar="LOW..HIGH", help="Only rows of so many trainable numbers; either end may be left."
         ),
-        click.option(
-            "--skip-broken", is_flag=True, help="Leave out records that cannot be read, instead of stopping at one."
-        ),
+        broken_option,
     )
     for option in reversed(options):
         command = option(command)

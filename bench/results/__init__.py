@@ -1,4 +1,4 @@
-"""The results folder: records, checkpoints, what keeps several processes from damaging them, and packs of records."""
+"""The results folder: records, checkpoints, what keeps several processes from damaging them; packs and exports."""
 
 import lazy_loader
 

@@ -18,6 +18,8 @@ from .environment import describe as describe
 from .environment import peak_memory_bytes as peak_memory_bytes
 from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
+from .exports.request import columns_of as columns_of
+from .exports.request import export as export
 from .faults import described_faults as described_faults
 from .faults import tell_set_aside as tell_set_aside
 from .faults import told_of_faults as told_of_faults
@@ -65,6 +67,7 @@ from .source import RecordSource as RecordSource
 from .store import Store as Store
 from .store import check_folder as check_folder
 from .words import about as about
+from .words import canonical as canonical
 from .words import duration as duration
 from .words import few_of as few_of
 from .words import many as many

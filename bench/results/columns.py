@@ -1,9 +1,15 @@
-"""The columns of the tables that `bench.load` makes of a results folder: type, unit, meaning, and their values."""
+"""The columns of the tables that `bench.load` and `bench.export` make of records: type, unit, meaning, their values."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bench.results.curves import PARTS, TARGETS
+from bench.results.record import flat
+
+OWNERS = ("task", "encoder", "learner")
+"""Whose parameters stand first among the columns of parameters; those of an optimizer's parts follow."""
 
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "Int64": int, "Float64": (int, float), "boolean": bool}
 """What a record has where a column has this type of pandas."""
@@ -29,16 +35,26 @@ class Column(NamedTuple):
             raise TypeError(f"its {name} is {value!r}")
 
 
-def _at(*keys: str) -> Callable[[Mapping[str, Any]], Any]:
-    """What stands in a record below these keys; None where an earlier version has not kept it."""
+@dataclass(frozen=True, slots=True)
+class At:
+    """What stands in a record below some keys.
 
-    def value(record: Mapping[str, Any]) -> Any:
+    :param default: the value of a record that lacks them, since an earlier version has not kept it.
+    """
+
+    keys: tuple[str, ...]
+    default: Any = None
+
+    def __call__(self, record: Mapping[str, Any]) -> Any:
+        """The value of a record."""
         found: Any = record
-        for key in keys:
+        for key in self.keys:
             found = None if found is None else found.get(key)
-        return found
+        return self.default if found is None else found
 
-    return value
+
+def _at(*keys: str) -> At:
+    return At(keys)
 
 
 def _crossings() -> Iterator[tuple[str, Column]]:
@@ -74,7 +90,7 @@ RUN_COLUMNS: dict[str, Column] = {
         "Float64",
         "share of training pairs",
         "training answers that were replaced by wrong ones",
-        lambda record: record["spec"].get("label_noise", 0.0),
+        At(("spec", "label_noise"), 0.0),
     ),
     "encoder": Column("string", "", "the encoder; encoder.NAME are its parameters", _at("spec", "encoder", "name")),
     "combine": Column("string", "", "how the codes of the operands are combined", _at("spec", "combine")),
@@ -152,6 +168,43 @@ CURVE_COLUMNS: dict[str, tuple[str, str]] = {
 }
 """The columns of ``curves``, a row for each evaluation of each record: unit and meaning. What else a learner keeps of
 its training is a column besides."""
+
+
+FILTERS = {
+    "encoder": "encoder",
+    "learner": "learner",
+    "optimizer": "optimizer",
+    "task": "task",
+    "pairs": "protocol",
+    "train_fraction": "train_fraction",
+    "modulus": "modulus",
+    "label_noise": "label_noise",
+}
+"""The column that each filter compares, as in `bench.rank`."""
+
+
+def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of task, encoder, learner and optimizer by owner and name."""
+    owners = {"task": spec.get("task_parameters") or {}, "encoder": spec["encoder"], "learner": spec["learner"]}
+    owners |= {part: values for part, values in (spec.get("optimizer") or {}).items() if part != "name"}
+    return {name: value for name, value in flat(owners).items() if name not in ("encoder.name", "learner.name")}
+
+
+def setting_order(name: str) -> tuple[int, str]:
+    """By what the columns of parameters are sorted."""
+    owner = name.partition(".")[0]
+    return (OWNERS.index(owner) if owner in OWNERS else len(OWNERS), name)
+
+
+def as_text(value: Any) -> str | None:
+    """A text as it is, but for halves of a character, which other tools cannot read; all else as JSON.
+
+    >>> [as_text(value) for value in ("relu", [400, 200], 1e-05, True, None)]
+    ['relu', '[400, 200]', '1e-05', 'true', None]
+    """
+    if value is None or isinstance(value, str):
+        return value and value.encode("utf-8", "replace").decode()
+    return json.dumps(value)
 
 
 def described_columns() -> str:

@@ -94,8 +94,10 @@ def _fault_of_curve(curve: Mapping[str, Any]) -> Fault | None:
     for name, values in curve.items():
         if name in _USUAL:
             continue
-        if not isinstance(values, list) or not set(map(type, values)) <= {int, float, bool, type(None)}:
+        if not isinstance(values, list) or not (types := set(map(type, values))) <= {int, float, bool, type(None)}:
             return f".curve.{name}", values
+        if types <= _FLOATS and math.isfinite(sum(filter(None, values))):
+            continue
         if not all(math.isfinite(value) for value in values if type(value) is float):
             return f".curve.{name}", values
     return None

@@ -10,12 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.errors import StoreError, optional_package
-from bench.results.columns import CURVE_COLUMNS, RUN_COLUMNS, described_columns
+from bench.results.columns import CURVE_COLUMNS, RUN_COLUMNS, described_columns, setting_order, settings_of
 from bench.results.faults import told_of_faults
 from bench.results.packs.read import open_store
-from bench.results.record import Record, flat, goes_further
-
-OWNERS = ("task", "encoder", "learner")
+from bench.results.record import Record, goes_further
 
 
 class Frames(NamedTuple):
@@ -105,26 +103,15 @@ def _runs(pandas: Any, records: Sequence[Mapping[str, Any]]) -> Any:
         name: pandas.array([column.value(record) for record in records], dtype=column.kind)
         for name, column in RUN_COLUMNS.items()
     }
-    settings = [_settings(record["spec"]) for record in records]
-    places = {owner: place for place, owner in enumerate(OWNERS)}
-    names = sorted(
-        {name for row in settings for name in row},
-        key=lambda name: (places.get(name.partition(".")[0], len(OWNERS)), name),
-    )
-    for name in names:
-        columns[name] = pandas.Series([row.get(name) for row in settings], dtype=object).infer_objects()
+    settings = [settings_of(record["spec"]) for record in records]
+    for name in sorted({name for row in settings for name in row}, key=setting_order):
+        columns[name] = pandas.Series([_grouped_by(row.get(name)) for row in settings], dtype=object).infer_objects()
     return pandas.DataFrame(columns)
 
 
-def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of task, encoder, learner and optimizer by owner and name; lists are tuples, to be grouped by."""
-    owners = {"task": spec.get("task_parameters") or {}, "encoder": spec["encoder"], "learner": spec["learner"]}
-    owners |= {part: values for part, values in (spec.get("optimizer") or {}).items() if part != "name"}
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in flat(owners).items()
-        if name not in ("encoder.name", "learner.name")
-    }
+def _grouped_by(value: Any) -> Any:
+    """The value with a tuple in place of a list: a column is to be grouped by."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _curves(pandas: Any, records: Sequence[Mapping[str, Any]]) -> Any:

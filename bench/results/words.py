@@ -16,6 +16,11 @@ def about(seconds: float) -> str:
     return f"about {duration(max(1.0, seconds))}"
 
 
+def canonical(name: str) -> str:
+    """A name in its usual form: lower case, with ``-`` for ``_``."""
+    return name.strip().lower().replace("_", "-")
+
+
 def duration(seconds: float) -> str:
     """A rough duration.
 

@@ -18,6 +18,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import RequestError, one_of
+from bench.results import canonical as canonical
 from bench.specs.plugin_source import lacking, read_class
 from bench.specs.suggestions import several_message
 
@@ -55,11 +56,6 @@ class Listing:
     unavailable: str | None
     target: str
     registered: bool = False
-
-
-def canonical(name: str) -> str:
-    """A name in its usual form: lower case, with ``-`` for ``_``."""
-    return name.strip().lower().replace("_", "-")
 
 
 @cache

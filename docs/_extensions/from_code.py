@@ -2,7 +2,7 @@
 
 ``plugins`` documents all encoders, learners or parts of optimizers, ``tasks`` tabulates all tasks, ``names`` documents
 the public names of a module, ``request-fields`` tabulates the fields of a request, ``measures`` what claims measure,
-``command-help`` shows the help of all commands.
+``columns`` the columns of an export, ``command-help`` shows the help of all commands.
 """
 
 import re
@@ -18,6 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 from bench import specs
 from bench.cli._commands import cli
 from bench.recipes import described_measures
+from bench.results import columns_of
 
 PROGRAM = "python -m bench"
 WIDTH = 88
@@ -118,6 +119,17 @@ class Measures(SphinxDirective):
         return self.parse_text_to_nodes(_table(list(found[0]), rows))
 
 
+class Columns(SphinxDirective):
+    """``{columns} cells`` or ``{columns} evaluations``: a table of the columns that every such table has."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Tabulate them."""
+        rows = [(f"`{name}`", *others) for name, *others in columns_of(self.arguments[0])]
+        return self.parse_text_to_nodes(_table(("column", "type", "unit", "meaning"), rows))
+
+
 class CommandHelp(SphinxDirective):
     """``{command-help}``: what ``--help`` prints, of the program and in a section of its own of every command."""
 
@@ -175,6 +187,7 @@ def setup(app: Any) -> dict[str, bool]:
         ("tasks", Tasks),
         ("request-fields", RequestFields),
         ("measures", Measures),
+        ("columns", Columns),
         ("command-help", CommandHelp),
     ):
         app.add_directive(name, directive)

@@ -196,7 +196,21 @@ def guarded_sum(modulus=5):
 """A package of somebody else, which registers an encoder, two learners, a part of optimizers and a task."""
 
 COMMANDS = (
-    *("clean", "dashboard", "doctor", "info", "list", "merge", "new", "pack", "plot", "rank", "report", "reproduce"),
+    *(
+        "clean",
+        "dashboard",
+        "doctor",
+        "export",
+        "info",
+        "list",
+        "merge",
+        "new",
+        "pack",
+        "plot",
+        "rank",
+        "report",
+        "reproduce",
+    ),
     *("rerun", "run", "show", "speed", "status", "sweep", "tune"),
 )
 ENCODERS = ("binary", "cycle", "fourier", "onehot", "phasor", "random", "rdse", "residue", "scalar", "thermometer")

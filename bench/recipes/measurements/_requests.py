@@ -92,6 +92,8 @@ FILES = [
     "new.html",
     "new.md",
     "new.pack",
+    "new.csv",
+    "new.parquet",
     "new",
     "results",
     "missing/new.png",
@@ -129,6 +131,7 @@ BASE = {
     "plot": [["curves"], ["history"], ["league"], ["heatmap"]],
     "merge": [["results", "--into", "new"], ["some.pack", "--into", "results"]],
     "pack": [["results", "-o", "new.pack"]],
+    "export": [["-o", "new.csv"], ["--results", "some.pack", "-o", "new.parquet"], ["--tensorboard", "new"]],
     "reproduce": [["kernel", "--results", "results"]],
     "new": [["encoder", "my-idea"], ["task", "my-task"]],
     "info": [["cycle"], ["muon"], ["add"]],
@@ -169,7 +172,7 @@ def _value(command: click.Command, option: click.Parameter, ids: Sequence[str]) 
         return st.one_of(st.builds("{}={}".format, st.sampled_from(_keys()), values), odd)
     if name in ("results", "sources", "into", "grid"):
         return st.one_of(st.sampled_from(PATHS), odd)
-    if name in ("output", "diagram", "save_model"):
+    if name in ("output", "diagram", "save_model", "mlflow", "tensorboard"):
         return st.one_of(st.sampled_from(FILES), odd)
     if name == "storage":
         return st.sampled_from(STORAGES)

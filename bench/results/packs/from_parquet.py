@@ -47,6 +47,13 @@ class Values:
             return found
         return [value if is_known else None for value, is_known in zip(found, known.tolist(), strict=True)]
 
+    def array(self, rows: NDArray[np.intp] | slice = slice(None)) -> Any:
+        """The values of some rows, as an array of Arrow."""
+        values = pa.array(self.data[rows], mask=None if self.known is None else ~self.known[rows])
+        if self.texts is None:
+            return values
+        return pa.DictionaryArray.from_arrays(values, pa.array(self.texts, pa.string())).dictionary_decode()
+
 
 class Tables:
     """The two tables of a pack.
@@ -55,7 +62,9 @@ class Tables:
     :param curves: those of the table of curves; None where there is none.
     :param columns: the columns of all layouts.
     :param group: the number of records whose evaluations are a row group.
+    :ivar scalars: the columns with one value for each record.
     :ivar layout_of: the number of the layout of each record.
+    :ivar starts_N: the first row of each record in the table of curves, and the number of rows.
     :raises Exception: one of `FAULTS`.
     """
 
@@ -68,12 +77,12 @@ class Tables:
         table = file.read(use_threads=False).unify_dictionaries()
         if table.column_names != [*names, LAYOUT]:
             raise ValueError("its table of runs has other columns than its layout")
-        self._scalars = {column: Values(table.column(i)) for i, column in enumerate(scalars)}
+        self.scalars = {column: Values(table.column(i)) for i, column in enumerate(scalars)}
         self.layout_of: list[int] = table.column(LAYOUT).to_pylist()
         series = [column for column in columns if column.kind in SERIES]
         self._series = dict(zip(series, column_names(series), strict=True))
         self._curves = None if curves is None else pq.ParquetFile(pa.BufferReader(curves))
-        self._starts_N = self._first_rows()
+        self.starts_N = self._first_rows()
 
     def _first_rows(self) -> NDArray[np.int64]:
         """The first row of each record in the table of curves, and the number of rows."""
@@ -88,22 +97,22 @@ class Tables:
     @property
     def evaluations(self) -> int:
         """The number of evaluations of all records."""
-        return int(self._starts_N[-1])
+        return int(self.starts_N[-1])
 
     def texts(self, path: tuple[str, ...]) -> list[Any]:
         """The texts of a path, one for each record."""
-        return self._scalars[Column(path, "text")].part(0, len(self.layout_of))
+        return self.scalars[Column(path, "text")].part(0, len(self.layout_of))
 
     def group_of(self, row: int) -> tuple[range, list[Getter]]:
         """The records that are decoded together with one, and the getter of each column for these."""
         first = row - row % self.group
         rows = range(first, min(first + self.group, len(self.layout_of)))
-        series = self._decoded(rows)
+        series = self.series(rows)
         return rows, [self._getter(column, rows, series) for column in self.columns]
 
-    def _decoded(self, rows: range) -> dict[Column, Values]:
+    def series(self, rows: range) -> dict[Column, Values]:
         """The series of a group of records."""
-        begin, end = self._starts_N[rows.start], self._starts_N[rows.stop]
+        begin, end = self.starts_N[rows.start], self.starts_N[rows.stop]
         if self._curves is None or begin == end:
             return {}
         sizes = [self._curves.metadata.row_group(i).num_rows for i in range(self._curves.num_row_groups)]
@@ -115,11 +124,11 @@ class Tables:
         return {column: Values(table.column(name)) for column, name in self._series.items()}
 
     def _getter(self, column: Column, rows: range, series: Mapping[Column, Values]) -> Getter:
-        if column in self._scalars:
-            return _scalar_getter(self._scalars[column].part(rows.start, rows.stop), rows.start, column.kind)
+        if column in self.scalars:
+            return _scalar_getter(self.scalars[column].part(rows.start, rows.stop), rows.start, column.kind)
         if column.kind == "none":
             return lambda row: None
-        starts = (self._starts_N[rows.start : rows.stop + 1] - self._starts_N[rows.start]).tolist()
+        starts = (self.starts_N[rows.start : rows.stop + 1] - self.starts_N[rows.start]).tolist()
         return _series_getter(series.get(column), starts, rows.start)
 
 
