@@ -304,7 +304,7 @@ def test_output_of_merge(tmp_path: Path, command: Command) -> None:
 
 
 def test_progress_is_told_unless_quiet(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.cli._folders.LINES_EVERY", -1.0)
+    monkeypatch.setattr("bench.cli._print.LINES_EVERY", -1.0)
     monkeypatch.setattr(folders, "GROUP_SIZE", 2)
     make(tmp_path / "one", *(at(id, 5) for id in (A, B, C, D, E)))
     done = command("merge", tmp_path / "one", "--into", tmp_path / "all", "--json")
