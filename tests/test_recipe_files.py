@@ -11,6 +11,7 @@ import yaml
 from conftest import Finished
 
 from bench.errors import RequestError
+from bench.executors import count_gpus
 from bench.ranking import all_published
 from bench.recipes import Claim, Recipe, read_recipe
 from bench.recipes.claims import OF_A_CLAIM
@@ -19,7 +20,6 @@ from bench.recipes.measurements import evolution, images
 from bench.recipes.measurements._fleets import Together, chosen_device
 from bench.recipes.observations import measurement_of, observation_keys, observations_of, observe_arms
 from bench.recipes.recipe import OF_A_RECIPE, OF_SEARCHES, Searches, recipe_of
-from bench.scheduling import gpus
 
 Command = Callable[..., Finished]
 Document = dict[str, Any]
@@ -287,7 +287,7 @@ def test_a_quick_run_may_say_how_many_seeds_it_has() -> None:
     ]
 
 
-@pytest.mark.skipif(gpus() > 0, reason="there is a GPU")
+@pytest.mark.skipif(count_gpus() > 0, reason="there is a GPU")
 @pytest.mark.parametrize("name", ["cuda", "cuda:3"])
 def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, command: Command, name: str) -> None:
     with pytest.raises(RequestError, match="there is no GPU here"):

@@ -254,18 +254,16 @@ def test_bad_requests_get_one_line(command: Any, arguments: tuple[str, ...], mes
     assert message in done.error
 
 
-def test_fleets_spread_over_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fleets_spread_over_cores_and_gpus() -> None:
     many = 10**6
     assert fleet_parts("cpu", 20, many, 2) == [("cpu", 1), ("cpu", 1)]
     assert fleet_parts("cpu", 1, many, 8) == [("cpu", 8)]
     assert fleet_parts("cpu", 3, many, 8) == [("cpu", 2)] * 3
     assert fleet_parts("cpu", 20, 100, 8) == [("cpu", 8)]  # a process would cost more than it saves
-    monkeypatch.setattr("bench.scheduling.devices.gpus", lambda: 4)
-    assert fleet_parts("cuda", 1024, many, 16) == [(f"cuda:{i}", 1) for i in range(4)]
-    assert fleet_parts("cuda", 2, many, 16) == [("cuda:0", 1), ("cuda:1", 1)]
-    assert fleet_parts("cuda:2", 64, many, 16) == [("cuda:2", 1)]
-    monkeypatch.setattr("bench.scheduling.devices.gpus", lambda: 1)
-    assert fleet_parts("cuda", 64, many, 16) == [("cuda", 1)]
+    assert fleet_parts("cuda", 1024, many, 16, lambda: 4) == [(f"cuda:{i}", 1) for i in range(4)]
+    assert fleet_parts("cuda", 2, many, 16, lambda: 4) == [("cuda:0", 1), ("cuda:1", 1)]
+    assert fleet_parts("cuda:2", 64, many, 16, lambda: 4) == [("cuda:2", 1)]
+    assert fleet_parts("cuda", 64, many, 16, lambda: 1) == [("cuda", 1)]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

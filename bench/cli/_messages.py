@@ -13,7 +13,7 @@ from bench.errors import Notice, as_options
 from bench.specs import Request
 
 OTHERS = (
-    *("device", "results", "jobs", "force", "keep_states", "save_model"),
+    *("device", "results", "jobs", "force", "keep_states", "save_model", "executor", "scheduler", "shard"),
     *("by", "target", "crossing", "horizon", "parameters", "blocks", "baseline", "top", "skip_broken"),
     *("older_than", "host", "port", "output", "curves", "cost", "theme", "width", "most", "band", "format"),
     *("rows", "mlflow", "tensorboard"),

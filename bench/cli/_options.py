@@ -5,7 +5,8 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import MISSING
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -250,13 +251,28 @@ keep_states_option = click.option(
     metavar="N",
     help="Keep the states of N evaluations of each run, from which plot progress draws what happens inside.",
 )
-executor_option = click.option(
-    "--executor",
-    default="local",
-    show_default=True,
-    metavar="NAME",
-    help="Where jobs run.",
-)
+
+
+def executor_option(command: F) -> F:
+    """``--executor`` and ``--scheduler``, which the command receives as one: "dask:tcp://127.0.0.1:8786"."""
+
+    @wraps(command)
+    def with_address(*arguments: Any, executor: str, scheduler: str | None, **options: Any) -> Any:
+        address = "" if scheduler is None else f":{scheduler}"
+        return command(*arguments, executor=f"{executor}{address}", **options)
+
+    named: Any = click.option(
+        "--scheduler", metavar="ADDRESS", help="The scheduler of --executor dask, as tcp://127.0.0.1:8786."
+    )(with_address)
+    named = click.option(
+        "--executor",
+        default="local",
+        show_default=True,
+        metavar="local|dask",
+        shell_complete=words("local", "dask"),
+        help="Where jobs run: on this machine, or on the workers of a Dask cluster.",
+    )(named)
+    return cast("F", named)
 
 
 def parted(text: str) -> list[str]:
@@ -278,7 +294,7 @@ def prepare(jobs: int | None, executor: str, device: str, folder: str, dry_run: 
     """
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
-    if not dry_run:
+    if not dry_run and executor == "local":
         executors.warm.start(device)
     executors.executor_class(executor)
     results.check_folder(folder)

@@ -62,7 +62,7 @@ def run(
     interruption the same command goes on.
     """
     prepare(jobs, executor, request["device"], request["results"], dry_run or (request["seeds"] or 1) == 1)
-    planned = bench.plan(settings=parse_settings(settings), **request)
+    planned = bench.plan(settings=parse_settings(settings), executor=executor, **request)
     if save_model is not None:
         executors.check_model_path(save_model, len(planned))
     if dry_run:
@@ -75,7 +75,7 @@ def run(
     problem = None
     records: Sequence[Mapping[str, Any]]
     try:
-        records = scheduling.run_plan(planned, jobs, None if quiet else _progress.progress, save_model, executor)
+        records = scheduling.run_plan(planned, jobs, None if quiet else _progress.progress, save_model)
     except StoreError as error:
         if not error.records:
             raise

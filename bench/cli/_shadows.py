@@ -12,6 +12,18 @@ OTHERS = frozenset(
     {
         *("PIL", "bottleneck", "cloudpickle", "contourpy", "cycler", "dateutil", "fontTools", "kiwisolver", "narwhals"),
         *("numexpr", "psutil", "pyparsing", "pytz", "six", "tzdata"),
+        *(
+            "dask",
+            "distributed",
+            "importlib_metadata",
+            "locket",
+            "msgpack",
+            "partd",
+            "tblib",
+            "toolz",
+            "tornado",
+            "zict",
+        ),
         *("alembic", "click", "cmaes", "colorlog", "filelock", "fsspec", "greenlet", "jinja2", "joblib", "lazy_loader"),
         *("loky", "mako", "markupsafe", "matplotlib", "mpmath", "networkx", "numpy", "optuna", "optuna_dashboard"),
         *("packaging", "pandas", "plotly", "psycopg", "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy", "sympy"),

@@ -47,6 +47,9 @@ SEVERAL = {name for name, (option, _) in options(Request).items() if option.seve
 @click.option("--jobs", type=int, help="Worker processes on the CPU.  [default: one for each core]")
 @keep_states_option
 @results_option
+@click.option(
+    "--shard", metavar="K/N", help="Run every N-th job of the whole grid, from the K-th on; bench merge joins all N."
+)
 @click.option("--dry-run", is_flag=True, help="Show what would run, and about how long.")
 @click.option("--force", is_flag=True, help="Compute anew what is stored.")
 @json_option
@@ -63,6 +66,7 @@ def sweep(
     keep_states: int,
     jobs: int | None,
     executor: str,
+    shard: str | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -80,13 +84,20 @@ def sweep(
     prepare(jobs, executor, device, results, dry_run)
     chosen = scheduling.read(grid) if grid is not None else scheduling.Grid.of(wanted, "the options")
     planned = scheduling.plan_sweep(
-        chosen, device=device, results=results, force=force, keep_states=keep_states, seconds=seconds
+        chosen,
+        device=device,
+        results=results,
+        force=force,
+        keep_states=keep_states,
+        seconds=seconds,
+        executor=executor,
+        shard=shard,
     )
     if dry_run:
         print_notes(planned.warnings)
         _tables.show_plan(planned, as_json, jobs)
         return 0
-    complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress, executor=executor)
+    complete = scheduling.execute(planned, jobs, None if quiet else _progress.sweep_progress)
     print_tracebacks(record for _, record in planned.indexed_records() if record["id"] in planned.failures)
     seen, statuses = _tables.show_results(planned, as_json)
     troubles = planned.failures or planned.problems or planned.unread

@@ -85,16 +85,17 @@ def tune(
         train_fraction=_fraction(train_fraction),
         space={name: _choices(text) for name, text in _named("--space", space)},
         fix={name: parse_value(text) for name, text in _named("--fix", fix)},
+        executor=executor,
         **request,
     )
     if dry_run:
         _show_plan(*tuning.preview(planned), as_json)
         return 0
     if quiet:
-        done = tuning.run_tune(planned, jobs, executor=executor)
+        done = tuning.run_tune(planned, jobs)
     else:
         with _progress.search_display() as (report, status):
-            done = tuning.run_tune(planned, jobs, report, tuning.Verbosity(verbose, is_debug(), status), executor)
+            done = tuning.run_tune(planned, jobs, report, tuning.Verbosity(verbose, is_debug(), status))
     if as_json:
         result = {name: getattr(done, name) for name in ("trials", "best", "front", "cells", "cost", "command")}
         print_json(study=done.study, storage=done.storage, **_setting(planned), rule=done.rule, **result)

@@ -7,6 +7,7 @@ from .channel import Channel as Channel
 from .channel import open_channel as open_channel
 from .choose import executor_class as executor_class
 from .gpus import NO_LEAK_RESTART as NO_LEAK_RESTART
+from .gpus import count_gpus as count_gpus
 from .gpus import isolated_environment as isolated_environment
 from .jobs import Job as Job
 from .jobs import Result as Result

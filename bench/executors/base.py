@@ -4,9 +4,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+import joblib
+
+from bench.errors import RequestError
 from bench.executors.channel import Channel
+from bench.executors.gpus import count_gpus
 from bench.executors.jobs import Job, Result
 from bench.harness import CellProgress
 from bench.results import Record
@@ -58,6 +62,30 @@ class Executor(ABC):
     :ivar busy: seconds for which workers had a job, summed over workers.
     :ivar spent: the part of these seconds that records account for, by purpose.
     """
+
+    workers_vary: ClassVar[bool] = False
+    """Whether workers come and go while it runs, so that nothing that is to be repeated may depend on their number."""
+
+    @classmethod
+    def at(cls, address: str) -> "type[Executor]":
+        """This executor at an address, which one of another place than this machine has; an empty one is none.
+
+        :raises RequestError: where it needs an address and there is none, or the other way round.
+        """
+        if address:
+            name = cls.__module__.rpartition(".")[2]
+            raise RequestError(f"`scheduler` does not apply to `executor` {name}, got {address!r}.")
+        return cls
+
+    @classmethod
+    def cores(cls) -> int:
+        """The number of jobs for the CPU that its workers run at a time."""
+        return int(joblib.cpu_count())
+
+    @classmethod
+    def gpus(cls) -> int:
+        """The number of GPUs of its workers."""
+        return count_gpus()
 
     def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
         self.devices, self.channel, self.in_process = devices, channel, in_process

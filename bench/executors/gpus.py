@@ -5,9 +5,17 @@ from glob import glob
 from itertools import takewhile
 
 NO_LEAK_RESTART = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
-"""The environment of a process on a GPU: it has grown by 300 MB after its first job, and loky would replace it."""
+"""The environment of a worker process, which is meant to keep memory: a GPU, or PyTorch where the first job was without
+it, takes 300 MB, upon which loky would replace the process where psutil is installed."""
 ONLY_GPU = "MOD97_ONLY_GPU"
 """The environment variable that holds the name by which other processes know the only GPU of a worker process."""
+
+
+def count_gpus() -> int:
+    """The number of GPUs of this machine."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def local_name(device: str) -> str:

@@ -1,10 +1,8 @@
 """The executor of this machine: one worker process for each slot of a device, until the queue is empty."""
 
-import math
 import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +10,14 @@ from loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
 from bench.errors import notify
 from bench.executors import warm
-from bench.executors.base import Executor, OnRecord, Queue, RunningJob
 from bench.executors.channel import Channel
 from bench.executors.jobs import Job, Result
-from bench.executors.lifetime import graceful
 from bench.executors.processes import why_none
-from bench.executors.worker import failed, run_job
+from bench.executors.slots import Slot, SlotExecutor
+from bench.executors.worker import run_job
 
-POLL = 0.5
-"""Seconds between two checks of the deadlines of jobs."""
-GRACE = 60.0
-"""Seconds beyond the limits of its cells after which the process of a job is ended: time to start and to save."""
 EXIT_TIMEOUT = 5.0
 """Seconds after which an idle process that does not end by itself is killed."""
-LEASE_POLL = 1.0
-"""Seconds between two checks of cells that other processes have leased."""
 
 
 def tell_that_none_starts(why: str) -> None:
@@ -54,44 +45,37 @@ class _ThisProcess:
 
 
 @dataclass
-class _Slot:
+class _Slot(Slot):
     """Runs one job at a time, in a worker process of its own.
 
     :param in_process: whether its jobs run in this process instead.
-    :param began: when the job was started, by the monotonic clock.
-    :param deadline: when the process of the job is ended, by the same clock.
     """
 
-    device: str
     in_process: bool = False
     pool: Any = None
-    future: "Future[list[Result]] | None" = None
-    job: Job | None = None
-    began: float = 0.0
-    deadline: float = math.inf
 
-    def start(self, job: Job, channel: Channel) -> None:
-        """Run a job."""
-        self.began = time.monotonic()
-        limits = [unit.budget.seconds for unit in job.units]
+    def submit(self, job: Job, channel: Channel) -> "Future[list[Result]]":
+        """Hand a job to the process, or to a new one where it died while it was idle."""
         try:
-            self._submit(job, channel)
-        except BrokenProcessPool:  # the process died while it was idle
+            return self._submit(job, channel)
+        except BrokenProcessPool:
             self.end()
-            self._submit(job, channel)
-        self.job = job
-        self.deadline = self.began + sum(math.inf if limit is None else limit for limit in limits) + GRACE
+            return self._submit(job, channel)
 
-    def _submit(self, job: Job, channel: Channel) -> None:
+    def _submit(self, job: Job, channel: Channel) -> "Future[list[Result]]":
         try:
-            self.future = self._pool().submit(run_job, job, channel)
+            return self._future(job, channel)
         except OSError as error:  # a limit of processes or files
             if self.in_process:
                 raise
             self.end()
             self.in_process = True
             tell_that_none_starts(error.strerror or str(error))
-            self.future = self._pool().submit(run_job, job, channel)
+            return self._future(job, channel)
+
+    def _future(self, job: Job, channel: Channel) -> "Future[list[Result]]":
+        found: Future[list[Result]] = self._pool().submit(run_job, job, channel)
+        return found
 
     def _pool(self) -> Any:
         if self.pool is None:
@@ -112,88 +96,31 @@ class _Slot:
         pool.shutdown(wait=False, kill_workers=True)
 
 
-class Local(Executor):
+class Local(SlotExecutor):
     """Runs a queue in worker processes of this machine; on Ctrl-C or SIGTERM it ends early and keeps what is done."""
+
+    slots: list[_Slot]
 
     def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
         if not in_process and (why := why_none()):
             in_process = True
             tell_that_none_starts(f"for want of shared memory: {why}")
         super().__init__(devices, channel, in_process)
-        self.slots = [_Slot(device, in_process) for device in (devices[:1] if in_process else devices)]
+        chosen = dict.fromkeys(devices) if in_process else devices
+        self.slots = [_Slot(device, in_process=in_process) for device in chosen]
         warm.stop_unused(keep=() if in_process else devices)
 
-    def run(self, queue: Queue, on_record: OnRecord) -> bool:
-        """Run all jobs; False if a stop was requested."""
-        with graceful(self.channel.request_stop):
-            try:
-                while self._fill(queue) or self._wait_for_leases(queue, on_record):
-                    self._collect(queue, on_record)
-            finally:
-                with ThreadPoolExecutor(max(1, len(self.slots))) as pool:  # freeing a GPU's memory takes a second each
-                    list(pool.map(_Slot.end, self.slots))
-                warm.stop_unused()
-        return not self.channel.stop_requested()
+    def update_slots(self) -> None:
+        """Do nothing: each slot starts its process itself."""
 
-    def running_jobs(self) -> list[RunningJob]:
-        """The jobs that worker processes are running, the longest first."""
-        progress, found = {cell.id: cell for cell in self.channel.progress()}, []
-        for slot in sorted(self.slots, key=lambda slot: slot.began):
-            specs = [] if slot.job is None else [unit.spec for unit in slot.job.units]
-            left = tuple(spec for spec in specs if spec.id not in progress or not progress[spec.id].over)
-            if left:
-                known = tuple(progress[spec.id] for spec in left if spec.id in progress)
-                found.append(RunningJob(left, known, time.monotonic() - slot.began))
-        return found
+    def loss(self, error: BaseException) -> Exception | None:
+        """What is said of a job whose process is gone; None of any other error."""
+        if isinstance(error, TerminatedWorkerError):
+            return MemoryError("Its process was killed, by lack of memory perhaps.")
+        return error if isinstance(error, BrokenProcessPool) else None
 
-    def _fill(self, queue: Queue) -> bool:
-        """Start jobs in idle slots; returns whether any slot is busy."""
-        for slot in self.slots:
-            if slot.future is None and not self.channel.stop_requested():
-                job = queue.next(slot.device)
-                if job is not None:
-                    slot.start(job, self.channel)
-        return any(slot.future is not None for slot in self.slots)
-
-    def _wait_for_leases(self, queue: Queue, on_record: OnRecord) -> bool:
-        """Wait for cells that another process has leased, since it may be killed; False if there are none."""
-        self.channel.leased_elsewhere = 0 if self.channel.stop_requested() else queue.recheck_leases()
-        if not self.channel.leased_elsewhere:
-            return False
-        on_record(None)
-        time.sleep(LEASE_POLL)
-        return True
-
-    def _collect(self, queue: Queue, on_record: OnRecord) -> None:
-        """Wait a moment for jobs to finish, and take their results."""
-        busy = [slot.future for slot in self.slots if slot.future is not None]
-        wait(busy, timeout=POLL, return_when=FIRST_COMPLETED)
-        for slot in self.slots:
-            if slot.future is None or slot.job is None:
-                continue
-            if slot.future.done():
-                results = self._results(slot, slot.job, slot.future, queue)
-            elif time.monotonic() > slot.deadline:
-                slot.end()
-                results = self._lost(slot.job, queue, TimeoutError("It did not end at its limit of seconds."))
-            else:
-                continue
-            job, slot.future, slot.job = slot.job, None, None
-            queue.finish(job)
-            self.collect_results(job, results, time.monotonic() - slot.began, on_record)
-        on_record(None)
-
-    def _results(self, slot: _Slot, job: Job, future: "Future[list[Result]]", queue: Queue) -> list[Result]:
-        """The results of a finished job. Errors of single cells are in its results, so that it raises others only."""
-        error = future.exception()
-        if isinstance(error, BrokenProcessPool):
-            slot.end()
-            killed = MemoryError("Its process was killed, by lack of memory perhaps.")
-            return self._lost(job, queue, killed if isinstance(error, TerminatedWorkerError) else error)
-        return future.result() if error is None else failed(job, self.channel, error)
-
-    def _lost(self, job: Job, queue: Queue, error: Exception) -> list[Result]:
-        """The results of a job whose process is gone: none while its halves are tried, until one cell is left."""
-        if self.channel.stop_requested() or queue.requeue_halves(job):
-            return []
-        return failed(job, self.channel, error, "timeout" if isinstance(error, TimeoutError) else "failed")
+    def close(self) -> None:
+        """End all processes."""
+        with ThreadPoolExecutor(max(1, len(self.slots))) as pool:  # freeing a GPU's memory takes a second each
+            list(pool.map(_Slot.end, self.slots))
+        warm.stop_unused()

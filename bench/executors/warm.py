@@ -25,7 +25,7 @@ def process(device: str) -> Any:
     """A pool of one process for jobs of a device: the one that `start` has started, or a new one."""
     if device in _started:
         return _started.pop(device)
-    env = {} if device == "cpu" else NO_LEAK_RESTART | isolated_environment(device)
+    env = NO_LEAK_RESTART | isolated_environment(device)
     with ignored_by_children(), _outside_the_working_folder():  # the worker, and processes that clean up after others
         pool = ProcessPoolExecutor(max_workers=1, initializer=begin_worker, initargs=(os.getpid(),), env=env)
         pool.submit(os.getpid)  # starts them

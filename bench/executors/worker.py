@@ -242,3 +242,9 @@ def failed(job: Job, channel: Channel, error: BaseException, status: str = "fail
     for unit in job.units:
         runner._fail(unit, error, status)
     return list(runner.results.values())
+
+
+def keep_results(job: Job, channel: Channel, items: Sequence[tuple[Result, State]]) -> list[Result]:
+    """Store the records and checkpoints of a job that ran where there is no results folder; returns its results."""
+    problems = _Runner(job, channel)._store([(result.record, state) for result, state in items])
+    return [replace(one, problem=problem or one.problem) for (one, _), problem in zip(items, problems, strict=True)]

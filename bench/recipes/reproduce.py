@@ -143,7 +143,7 @@ def reproduce(
         what was run is added.
     :param device: "auto", "cpu", "cuda" or "cuda:i".
     :param jobs: worker processes on the CPU; None takes one for each core.
-    :param executor: where jobs run: a module of `bench.executors`.
+    :param executor: where jobs run: "local", or "dask:" and the address of a scheduler.
     :param arms: the arms that run, empty for all; what is stored of the others is compared, too.
     :param display: shows the progress of runs.
     :param say: receives lines about searches and measurements.
@@ -190,8 +190,9 @@ def _observed(
 
 
 def _trained(recipe: Recipe, quick: bool, run: bool, place: Place, machine: Machine) -> Reproduced:
-    planned = plan_arms(recipe, quick, place.pack, results=place.results, device=machine.device)
-    searches, problems, complete = searches_of(recipe, quick, machine.device), list[str](), True
+    where = {"device": machine.device, "executor": machine.executor}
+    planned = plan_arms(recipe, quick, place.pack, results=place.results, **where)
+    searches, problems, complete = searches_of(recipe, quick, **where), list[str](), True
     try:
         if run:
             complete = _run(planned, machine) and _search(searches, place, machine, problems)
@@ -233,7 +234,7 @@ def _device_of(record: Record) -> str:
 
 def _run(planned: Arms, machine: Machine) -> bool:
     planned.keep(machine.arms)
-    return planned.plan is None or execute(planned.plan, machine.jobs, machine.display, executor=machine.executor)
+    return planned.plan is None or execute(planned.plan, machine.jobs, machine.display)
 
 
 def _search(searches: Sequence[ArmSearch], place: Place, machine: Machine, problems: list[str]) -> bool:

@@ -32,10 +32,10 @@ class ArmSearch(NamedTuple):
     key: str
 
 
-def searches_of(recipe: Recipe, quick: bool, device: str = "cpu") -> list[ArmSearch]:
+def searches_of(recipe: Recipe, quick: bool, device: str = "cpu", executor: str = "local") -> list[ArmSearch]:
     """All searches of a recipe: the first of each arm, then the second, so that a part of them is equal for all arms.
 
-    :param device: where they are going to run, which decides nothing but whether they can.
+    :param device: where they are going to run, as ``executor``, which decides nothing but whether they can.
     :raises RequestError: for an arm whose values are alternatives: a search has a space instead; for a space or a value
         that `tune` refuses.
     """
@@ -45,7 +45,7 @@ def searches_of(recipe: Recipe, quick: bool, device: str = "cpu") -> list[ArmSea
     whats, found = dict[str, dict[str, Any]](), []
     for arm, request in requests.items():
         try:
-            whats[arm] = plan_tune(**request, study=arm, device=device).what
+            whats[arm] = plan_tune(**request, study=arm, device=device, executor=executor).what
         except RequestError as error:
             raise in_words(f"the arm {arm}", error) from error
     for number in range(1, rules.count + 1):
@@ -83,8 +83,8 @@ def run_search(
     one: ArmSearch, say: Callable[[str], None], results: str, device: str, jobs: int | None, executor: str
 ) -> tuple[Tuned, dict[str, Any]]:
     """Search, or go on with a search; the outcome, and what is kept of it."""
-    plan = plan_tune(**one.request, results=results, device=device)
-    done = run_tune(plan, jobs, say, executor=executor)
+    plan = plan_tune(**one.request, results=results, device=device, executor=executor)
+    done = run_tune(plan, jobs, say)
     study = pictured_study(default_url(results), plan.study).study
     return done, {
         "arm": one.arm,

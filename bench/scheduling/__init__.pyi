@@ -2,7 +2,7 @@ from .devices import THREADS as THREADS
 from .devices import check_precision as check_precision
 from .devices import device_kind as device_kind
 from .devices import fleet_parts as fleet_parts
-from .devices import gpus as gpus
+from .devices import gpu_names as gpu_names
 from .devices import resolve_device as resolve_device
 from .documents import read_document as read_document
 from .fleets import fleets_of as fleets_of

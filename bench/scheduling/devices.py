@@ -1,6 +1,9 @@
 """Devices: those of this machine, the one that a request names, and the parts of a fleet that each trains."""
 
+from collections.abc import Callable
+
 from bench.errors import RequestError
+from bench.executors import Executor, count_gpus
 from bench.specs import Spec, registry
 
 THREADS = 1
@@ -10,21 +13,29 @@ WORTH_A_PROCESS = 4_000
 """Updates, of all replicas together, for each process: fewer take less time than the start of another process."""
 
 
-def fleet_parts(device: str, replicas: int, updates: int, cores: int) -> list[tuple[str, int]]:
+def fleet_parts(
+    device: str, replicas: int, updates: int, cores: int, gpus: Callable[[], int] = count_gpus
+) -> list[tuple[str, int]]:
     """Device and number of threads of each part of a fleet. Each part trains in a process of its own.
 
     There is one part for each GPU, or for each core, since two cores train two halves faster than one whole. The choice
     does not depend on measured times, since a fleet of another size rounds differently.
 
     :param updates: steps of all replicas together.
+    :param gpus: the number of GPUs where it trains.
     """
     parts = min(replicas, max(1, updates // WORTH_A_PROCESS))
     if device == "cuda":
-        return [(f"cuda:{i}" if gpus() > 1 else "cuda", 1) for i in range(min(parts, gpus()))]
+        return [(name, 1) for name in gpu_names(gpus())[:parts]]
     if device == "cpu":
         parts = min(parts, cores)
         return [("cpu", max(1, cores // parts))] * parts
     return [(device, 1)]
+
+
+def gpu_names(number: int) -> list[str]:
+    """The devices of so many GPUs; of none, which may come, that of one."""
+    return [f"cuda:{i}" for i in range(number)] if number > 1 else ["cuda"]
 
 
 def check_precision(spec: Spec, device: str) -> None:
@@ -45,9 +56,10 @@ def parse_device(device: str) -> tuple[str, int]:
     return kind, int(number or 0)
 
 
-def resolve_device(device: str, spec: Spec) -> str:
+def resolve_device(device: str, spec: Spec, executor: type[Executor] | None = None) -> str:
     """The device on which a spec trains.
 
+    :param executor: where it trains; None is this machine.
     :raises RequestError: if it does not exist, or the learner does not support it.
     """
     kind, number = parse_device(device)
@@ -56,19 +68,16 @@ def resolve_device(device: str, spec: Spec) -> str:
         raise RequestError(f"`device` must be {' or '.join(devices)} for {spec.learner['name']}, got {device}.")
     if kind == "cpu" or "cuda" not in devices:
         return "cpu"
-    found = gpus()
+    if kind == "cuda" and executor is not None and executor.workers_vary:  # one with a GPU may come
+        if device != "cuda":
+            raise RequestError(f"`device` must be auto, cpu or cuda where each worker has one GPU, got {device}.")
+        return device
+    found = count_gpus() if executor is None else executor.gpus()
     if kind == "auto":
         return "cuda" if found else "cpu"
     if number >= found:
         raise RequestError(f"`device` {device}: there {'is no GPU' if not found else f'are {found} GPUs'} here.")
     return device
-
-
-def gpus() -> int:
-    """The number of GPUs of this machine."""
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def device_kind(device: str) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DamagedError, StoreError
+from bench.executors import Executor, executor_class
 from bench.harness import solved
 from bench.results import Record, Store, described_faults
-from bench.scheduling.devices import device_kind, gpus
+from bench.scheduling.devices import device_kind, gpu_names
 from bench.scheduling.durations import Duration
 from bench.specs import Budget, Family, Request, Spec, family
 
@@ -93,6 +94,7 @@ class Plan:
     :param actions: the action of each cell, as an index of `ACTIONS`.
     :param groups: groups of cells that may train side by side.
     :param results: the results folder; None stores nothing.
+    :param executor: where its jobs run.
     :param force: whether stored cells are computed again.
     :param keep_states: the number of evaluations of each cell at which its state is kept.
     :param of_grid: whether it is the plan of a grid. The cells of a request may train in the main process if the start
@@ -116,6 +118,7 @@ class Plan:
     actions: NDArray[np.int8]
     groups: list[Group]
     results: str | None
+    executor: type[Executor] = field(default_factory=executor_class)
     force: bool = False
     keep_states: int = 0
     of_grid: bool = True
@@ -245,8 +248,8 @@ class Plan:
         for number, count in Counter(self.entry[self.todo].tolist()).items():
             most[self.entries[number].device] += count
         cuda = [device for device in most if device != "cpu"]
-        if cuda == ["cuda"] and gpus() > 1:
-            cuda = [f"cuda:{i}" for i in range(min(most["cuda"], gpus()))]
+        if cuda == ["cuda"]:
+            cuda = gpu_names(self.executor.gpus())[: most["cuda"]]
         return cuda + ["cpu"] * min(cores, most["cpu"])
 
     def seconds_left(self, slots: int) -> tuple[float, int]:

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DamagedError, RequestError, StoreError
+from bench.executors import executor_class
 from bench.results import Record, Store
 from bench.scheduling.devices import check_precision, device_kind, parse_device, resolve_device
 from bench.scheduling.durations import Duration
 from bench.scheduling.fleets import largest_fleet, structure_of
 from bench.scheduling.grid import Combination, Grid, read
 from bench.scheduling.plan import ACTIONS, Entry, Group, Plan, action
+from bench.scheduling.shards import in_shard, parse_shard
 from bench.specs import (
     Request,
     Spec,
@@ -44,6 +46,7 @@ def plan(
     results: str | Path | None = "results",
     force: bool = False,
     keep_states: int = 0,
+    executor: str = "local",
     **fields: Any,
 ) -> Plan:
     """Resolve and validate a request, and look up which of its cells are done already.
@@ -53,14 +56,14 @@ def plan(
     :param force: plan to compute stored cells again.
     :param keep_states: the number of evaluations of each run, spread over the logarithm of the step, at which its state
         is kept: from these, `bench.plot` draws what happens inside a learner.
+    :param executor: where jobs are going to run: "local", or "dask:" and the address of a scheduler.
     :param fields: the fields of `bench.specs.Request`: encoder, learner, task, seeds, steps and so on.
     :raises RequestError: if anything in the request is invalid.
     :raises StoreError: if the results folder cannot be read.
     """
-    planner = _Planner(device, of_grid=False)
-    planner.add(
-        Request.of(fields, others=("device", "results", "force", "keep_states", "save_model", "jobs", "display"))
-    )
+    planner = _Planner(device, executor, of_grid=False)
+    others = ("device", "results", "force", "keep_states", "save_model", "jobs", "display", "executor")
+    planner.add(Request.of(fields, others))
     return planner.plan("", results, force, keep_states)
 
 
@@ -72,6 +75,8 @@ def plan_sweep(
     force: bool = False,
     keep_states: int = 0,
     seconds: float | None = None,
+    executor: str = "local",
+    shard: str | None = None,
 ) -> Plan:
     """Resolve and validate a grid, and look up which of its cells are done already.
 
@@ -81,12 +86,15 @@ def plan_sweep(
     :param force: plan to compute stored cells again.
     :param keep_states: as of `plan`.
     :param seconds: the hard limit of cells whose request has none.
+    :param executor: as of `plan`.
+    :param shard: "K/N", which plans every N-th job of the grid from the K-th on. All N shards together are the grid,
+        and no two have a cell in common, on whatever machines they run and whatever is done already.
     :raises RequestError: if anything in the grid is invalid; the message names the combination.
     :raises StoreError: if the results folder cannot be read.
     """
     if not isinstance(grid, Grid):
         grid = read(grid) if isinstance(grid, str | Path) else Grid.of(grid)
-    planner, unused = _Planner(device, of_grid=True), dict[str, bool]()
+    planner, unused = _Planner(device, executor, of_grid=True, shard=parse_shard(shard)), dict[str, bool]()
     for combination in grid:
         try:
             planner.add(_request(combination, seconds, unused))
@@ -139,10 +147,12 @@ class _Planner:
 
     :param of_grid: whether the requests are of a grid. Its learners differ, so that a device that one does not support
         and steps for a closed-form learner are ignored; a single request with these is refused.
+    :param shard: which jobs of the grid are planned, counted from 0, and of how many shards; None plans all.
     """
 
-    def __init__(self, device: str, of_grid: bool) -> None:
-        self.device, self.kind, self.of_grid = device, parse_device(device)[0], of_grid
+    def __init__(self, device: str, executor: str, of_grid: bool, shard: tuple[int, int] | None = None) -> None:
+        self.device, self.kind, self.of_grid, self.shard = device, parse_device(device)[0], of_grid, shard
+        self.executor = executor_class(executor)
         self.entries: list[Entry] = []
         self.numbers: dict[Any, int] = {}
         self.groups: list[Group] = []
@@ -158,7 +168,7 @@ class _Planner:
         first = found.first
         learner_class = registry.learner(first.learner["name"])
         fits = self.kind in ("auto", *learner_class.devices)
-        device = resolve_device(self.device, first) if fits or not self.of_grid else "cpu"
+        device = resolve_device(self.device, first, self.executor) if fits or not self.of_grid else "cpu"
         check_precision(first, device)
         if learner_class.check_codes is not Learner.check_codes or not self.of_grid:
             prepare(first, self.known)
@@ -206,6 +216,10 @@ class _Planner:
         order = np.lexsort((np.arange(len(ids)), -steps))
         _, first = np.unique(ids[order], return_index=True)
         kept = np.sort(order[first])
+        if self.shard is not None:
+            group = np.array([one.group for one in self.entries], dtype=np.int64)[entry[kept]]
+            kept = kept[in_shard(self.shard, group, self.groups)]
+            name = f"{name}, shard {self.shard[0] + 1}/{self.shard[1]}"
         planned = Plan(
             name,
             self.entries,
@@ -215,6 +229,7 @@ class _Planner:
             actions=np.zeros(len(kept), dtype=np.int8),
             groups=self.groups,
             results=None if results is None else str(results),
+            executor=self.executor,
             force=force,
             keep_states=keep_states,
             of_grid=self.of_grid,

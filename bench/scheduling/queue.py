@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-import joblib
 import numpy as np
 
 from bench.errors import DamagedError, StoreError
@@ -48,7 +47,7 @@ class CellQueue:
             self.waiting[planned.group(index)].append(index)
         self.repeats = dict.fromkeys(self.waiting, 1)
         self.threads = dict.fromkeys(self.waiting, THREADS)
-        (self._size_fleets if planned.of_grid else self._split)(jobs or joblib.cpu_count())
+        (self._size_fleets if planned.of_grid else self._split)(jobs or planned.executor.cores())
 
     def _size_fleets(self, cores: int) -> None:
         """Set the size of the fleets of each group of a grid."""
@@ -70,7 +69,7 @@ class CellQueue:
             parts = [(planned.groups[group].device, THREADS)] * len(left)
             if left and planned.groups[group].fleet:
                 updates = sum(planned.budget(index).steps for index in left)
-                parts = fleet_parts(planned.groups[group].device, len(left), updates, cores)
+                parts = fleet_parts(planned.groups[group].device, len(left), updates, cores, planned.executor.gpus)
                 self.sizes[group], self.threads[group] = math.ceil(len(left) / len(parts)), parts[0][1]
             indices = tuple(left)
             self.ready += [indices[number :: len(parts)] for number in range(len(parts))]

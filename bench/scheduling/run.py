@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, StoreError
-from bench.executors import Channel, Executor, OnRecord, check_model_path, check_variables, executor_class, open_channel
+from bench.executors import Channel, Executor, OnRecord, check_model_path, check_variables, open_channel
 from bench.results import Lease, Record, Store, tell_set_aside
 from bench.scheduling.grid import Grid
 from bench.scheduling.plan import Plan, PlannedCell
@@ -36,7 +36,7 @@ def run(
     :param save_model: the file for the fitted pipeline; its path contains ``{seed}`` if there are several seeds.
     :param jobs: the number of worker processes; None is one for each core, at most one for each cell.
     :param display: shows the progress.
-    :param executor: where jobs run: a module of `bench.executors`.
+    :param executor: where jobs run: "local", or "dask:" and the address of a scheduler.
     :param request: all arguments of `plan`.
     :raises RequestError: if anything in the request is invalid; nothing ran.
     :raises StoreError: if the results folder cannot be read or written; its ``records`` are those computed.
@@ -45,7 +45,7 @@ def run(
     >>> record["final"]["test_accuracy"]
     1.0
     """
-    return run_plan(plan(**request), jobs, display, save_model, executor)
+    return run_plan(plan(executor=executor, **request), jobs, display, save_model)
 
 
 def sweep(
@@ -64,13 +64,13 @@ def sweep(
     :param grid: a YAML file, or the mapping that it would hold.
     :param jobs: the number of worker processes on the CPU; None is one for each core.
     :param display: shows the progress.
-    :param executor: where jobs run: a module of `bench.executors`.
+    :param executor: where jobs run: "local", or "dask:" and the address of a scheduler.
     :param request: all other arguments of `plan_sweep`.
     :raises RequestError: if anything in the grid is invalid; nothing ran.
     :raises StoreError: if the results folder cannot be read or written.
     """
-    planned = plan_sweep(grid, **request)
-    execute(planned, jobs, display, executor=executor)
+    planned = plan_sweep(grid, executor=executor, **request)
+    execute(planned, jobs, display)
     return planned.records()
 
 
@@ -79,7 +79,6 @@ def run_plan(
     jobs: int | None = None,
     display: Display | None = None,
     save_model: str | Path | None = None,
-    executor: str = "local",
 ) -> list[Record]:
     """Run the cells of a plan that are not done, and return the records of all its cells in the order of the plan.
 
@@ -97,7 +96,7 @@ def run_plan(
         return [record for id in map(planned.id, range(len(planned))) if (record := found.get(id)) is not None]
 
     try:
-        execute(planned, jobs, shown, save_model, executor, found)
+        execute(planned, jobs, shown, save_model, found)
     except StoreError as error:
         error.records = records()
         raise
@@ -129,7 +128,6 @@ def execute(
     jobs: int | None = None,
     display: SweepDisplay | None = None,
     save_model: str | Path | None = None,
-    executor: str = "local",
     found: dict[str, Record | None] | None = None,
 ) -> bool:
     """Run the cells of a plan that are not done; returns False if a stop was requested.
@@ -141,7 +139,6 @@ def execute(
     if jobs is not None and jobs < 1:
         raise RequestError(f"`jobs` must be an integer ≥ 1, got {jobs}.")
     check_variables()
-    chosen = executor_class(executor)
     model = None if save_model is None else str(save_model)
     if model is not None:
         check_model_path(model, len(planned))
@@ -158,7 +155,7 @@ def execute(
         channel.results = planned.results
         lease = None if planned.results is None else stack.enter_context(closing(Lease(planned.results)))
         queue = CellQueue(planned, lease, jobs, model)
-        runs = chosen(queue.devices, channel, queue.in_process)
+        runs = planned.executor(queue.devices, channel, queue.in_process)
         progress = PlanProgress(planned, len(runs.devices))
         show = stack.enter_context(display(progress, runs) if display else nullcontext(lambda record: None))
 

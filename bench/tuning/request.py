@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError, one_of
+from bench.executors import executor_class
 from bench.scheduling import check_precision, resolve_device
 from bench.specs import VALIDATION_FOR_STOPPING, Request, Spec, as_integer, as_number, count_train
 from bench.tuning.objectives import objectives_of
@@ -19,11 +20,14 @@ from bench.tuning.storage.open import default_url
 from bench.tuning.study import StudyPlan, number_of
 
 
-def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked: Any) -> StudyPlan:
+def plan_tune(
+    *, device: str = "auto", results: str | Path = "results", executor: str = "local", **asked: Any
+) -> StudyPlan:
     """Resolve and validate a request to tune.
 
     :param device: "auto", "cpu", "cuda" or "cuda:i".
     :param results: the folder in which the winner's records land.
+    :param executor: where jobs are going to run: "local", or "dask:" and the address of a scheduler.
     :param asked: the fields of `Search`, and those of `bench.specs.Request` named in `SHARED`, of which `SEARCHED` may
         be several values to choose from.
     :raises RequestError: where anything in the request is wrong.
@@ -62,6 +66,7 @@ def plan_tune(*, device: str = "auto", results: str | Path = "results", **asked:
         compute=_compute(search),
         device=device,
         results=str(results),
+        executor=executor_class(executor),
         at_once=as_integer("at_once", search.at_once, 1),
         asked=_given(request, search, device=device, results=str(results)),
     )
@@ -73,7 +78,7 @@ def _parted(asked: Mapping[str, Any]) -> tuple[Request, Search]:
     own = [one.name for one in fields(Search)]
     for name in asked:
         if name not in SHARED and name not in own:
-            raise RequestError(one_of("argument", name, {*SHARED, *own, "device", "results", "jobs"}))
+            raise RequestError(one_of("argument", name, {*SHARED, *own, "device", "results", "jobs", "executor"}))
     what = {"validation_fraction": VALIDATION_FOR_STOPPING} | {n: value for n, value in asked.items() if n in SHARED}
     return Request.of(what), Search(**{name: value for name, value in asked.items() if name in own})
 
@@ -106,7 +111,7 @@ def _settled(planned: StudyPlan, named_vault: bool) -> StudyPlan:
     if not named_vault:  # studies of the same pairs are tested on the same ones
         pairs = [spec.task, spec.modulus, spec.task_parameters, spec.protocol, vault["fraction"]]
         vault = {**vault, "seed": number_of(f"{json.dumps(pairs, sort_keys=True)} vault")}
-    device = resolve_device(planned.device, spec)
+    device = resolve_device(planned.device, spec, planned.executor)
     check_precision(spec, device)
     settled = replace(planned, study=name, device=device, common={**planned.common, "vault": vault})
     if not spec.validation_fraction:

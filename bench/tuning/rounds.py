@@ -11,7 +11,7 @@ import optuna
 
 from bench.executors import Channel, Job, WorkUnit
 from bench.results import Record, environment
-from bench.scheduling import THREADS, device_kind, fleets_of, gpus, structure_of
+from bench.scheduling import THREADS, device_kind, fleets_of, structure_of
 from bench.specs import count_train
 from bench.tuning import samplers, stopping, wording
 from bench.tuning.costs import Costs
@@ -27,7 +27,7 @@ class Rounds:
 
     A round begins when the last one is over: what a round draws does not depend on the speed of the machine.
 
-    :param slots: worker processes on the CPU.
+    :param jobs: as of `StudyPlan.parts`.
     :param channel: the channel on which workers write how far they are.
     :param reporter: receives the lines that the search reports.
     :param show: brings the page of the study up to date.
@@ -38,7 +38,7 @@ class Rounds:
         plan: StudyPlan,
         study: optuna.Study,
         owner: Owner,
-        slots: int,
+        jobs: int | None,
         channel: Channel,
         reporter: Reporter,
         show: Callable[[], None],
@@ -48,8 +48,7 @@ class Rounds:
         self.trials = Trials(plan, study, owner, self.costs, reporter)
         self.winner = Winner(plan, study, self.costs)
         self.progress = Progress(plan, study, channel)
-        cuda = [f"cuda:{i}" for i in range(gpus())] if plan.device == "cuda" and gpus() > 1 else [plan.device]
-        self.devices = ["cpu"] * slots if plan.device == "cpu" else cuda
+        self.devices = plan.parts(jobs)
         self.source = environment.source_state()
         self.waiting: deque[Job] = deque()
         self.jobs_in_work = self.elsewhere = 0

@@ -13,7 +13,9 @@ import numpy as np
 import optuna
 
 from bench.errors import RequestError
+from bench.executors import Executor, executor_class
 from bench.results import SCHEMA
+from bench.scheduling import gpu_names
 from bench.specs import (
     LARGEST_SEED,
     Budget,
@@ -61,6 +63,7 @@ class StudyPlan:
     :param fresh: how many seeds the winner has; 0 leaves the vault closed.
     :param trials: the number of trials that ends the search; None is no limit.
     :param compute: the FLOPs of all trials that end the search; None is no limit.
+    :param executor: where its jobs run.
     :param at_once: trials of a round; None takes the device's usual number.
     :param first_seed: of the trials.
     :param asked: the arguments of the request, for a command line that makes the same one.
@@ -79,6 +82,7 @@ class StudyPlan:
     compute: float | None
     device: str
     results: str
+    executor: type[Executor] = field(default_factory=executor_class)
     at_once: int | None = None
     first_seed: int = 0
     asked: Mapping[str, Any] = field(default_factory=dict)
@@ -101,6 +105,20 @@ class StudyPlan:
     def round(self) -> int:
         """Trials of a round."""
         return self.at_once or ROUND[self.device.partition(":")[0]]
+
+    def parts(self, jobs: int | None) -> list[str]:
+        """The device of each part into which the cells of a round are divided.
+
+        Where workers come and go, the parts do not depend on their number, since a fleet of another size rounds
+        differently: four workers find what one finds.
+
+        :param jobs: the number of parts on the CPU, and where workers come and go; None takes the usual one.
+        """
+        if self.executor.workers_vary:
+            return [self.device] * (jobs or (self.round if self.device == "cpu" else 1))
+        if self.device == "cpu":
+            return ["cpu"] * (jobs or self.executor.cores())
+        return gpu_names(self.executor.gpus()) if self.device == "cuda" else [self.device]
 
     @property
     def rounds(self) -> int:

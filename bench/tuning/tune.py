@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import joblib
 import optuna
 import sqlalchemy
 
 from bench.errors import BenchError, RequestError, StoreError
-from bench.executors import Executor, check_variables, executor_class, open_channel
+from bench.executors import check_variables, open_channel
 from bench.results import Lease, Record, Store, many
 from bench.tuning import stopping, wording
 from bench.tuning.dashboard.study_page import artifacts_folder, update_page
@@ -67,12 +66,12 @@ def tune(*, jobs: int | None = None, say: Say | None = None, executor: str = "lo
 
     :param jobs: worker processes on the CPU; None takes one for each core.
     :param say: receives each line that the search reports.
-    :param executor: where jobs run: a module of `bench.executors`.
+    :param executor: where jobs run: "local", or "dask:" and the address of a scheduler.
     :param request: all arguments of `plan_tune`.
     :raises RequestError: if the request is wrong, or the study is of another request; nothing ran.
     :raises StoreError: if the results folder or the storage cannot be used.
     """
-    return run_tune(plan_tune(**request), jobs, say, executor=executor)
+    return run_tune(plan_tune(executor=executor, **request), jobs, say)
 
 
 def run_tune(
@@ -80,7 +79,6 @@ def run_tune(
     jobs: int | None = None,
     say: Say | None = None,
     verbosity: Verbosity | None = None,
-    executor: str = "local",
 ) -> Tuned:
     """Run what is left to do of a plan; arguments as of `tune`.
 
@@ -97,7 +95,7 @@ def run_tune(
         with closing(Lease(plan.results)) as lease:  # says how far the search is
             publish = partial(lease.publish, f"search {plan.study}")
             reporter = Reporter(say or (lambda text: None), verbosity, publish)
-            return _run(plan, storage, jobs, executor_class(executor), reporter)
+            return _run(plan, storage, jobs, reporter)
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = str(error.__cause__ or getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"The storage {plan.storage} failed: {why}. What is stored is kept; the same command goes on."
@@ -116,7 +114,7 @@ def run_tune(
         close_storage(storage)
 
 
-def _run(plan: StudyPlan, storage: Any, jobs: int | None, executor: type[Executor], reporter: Reporter) -> Tuned:
+def _run(plan: StudyPlan, storage: Any, jobs: int | None, reporter: Reporter) -> Tuned:
     study = _study(plan, storage)
     owner = owner_of(study, storage, plan.url, plan.results)
     try:
@@ -134,12 +132,12 @@ def _run(plan: StudyPlan, storage: Any, jobs: int | None, executor: type[Executo
                 plan,
                 study,
                 owner,
-                slots=jobs or joblib.cpu_count(),
+                jobs=jobs,
                 channel=on,
                 reporter=reporter,
                 show=lambda: update_page(study, **_page(stopping.with_rule_of(study, plan), study)),
             )
-            workers = executor(rounds.devices, on)
+            workers = plan.executor(rounds.devices, on)
             try:
                 whole = workers.run(rounds, rounds.collect)
             finally:

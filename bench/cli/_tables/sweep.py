@@ -25,9 +25,7 @@ MOST_GROUPED = 100_000
 
 def show_plan(planned: Plan, as_json: bool, jobs: int | None) -> None:
     """Print how many cells there are, which are done, how the others train side by side, and how long they take."""
-    import joblib
-
-    slots = jobs or joblib.cpu_count()
+    slots = jobs or planned.executor.cores()
     counts, fleets = planned.counts, _fleets(planned, slots)
     seconds, unknown = planned.seconds_left(max(1, len(planned.worker_devices(slots))))
     if as_json:
@@ -86,7 +84,7 @@ def _fleets(planned: Plan, cores: int) -> list[dict[str, Any]]:
     found = []
     for number, count in sorted(counts.items()):
         group = planned.groups[number]
-        largest = planned.fleet_size(number, count, cores if group.device == "cpu" else max(1, scheduling.gpus()))
+        largest = planned.fleet_size(number, count, cores if group.device == "cpu" else max(1, planned.executor.gpus()))
         found.append({"learner": group.learner, "cells": count, "fleets": -(-count // largest), "largest": largest})
     return found
 

@@ -159,8 +159,8 @@ def workplace() -> Iterator[Workplace]:
     """A workplace in which nothing is trained, timed, served or opened in a browser."""
     with ExitStack() as stack:
         for name, replaced in (
-            ("bench.scheduling.run.executor_class", _checked_executor),
-            ("bench.tuning.tune.executor_class", _checked_executor),
+            ("bench.scheduling.planner.executor_class", _checked_executor),
+            ("bench.tuning.request.executor_class", _checked_executor),
             ("bench.scheduling.rerun.run_job", lambda job, channel: [_made_up(job, i) for i in range(len(job.units))]),
             ("bench.recipes.measurements.speed.measure", _refused),
             ("bench.tuning.dashboard.server.serve", _refused),

@@ -19,10 +19,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bench.executors import isolated_environment
+from bench.executors import count_gpus, isolated_environment
 from bench.recipes.measurements._study import parser_of, tell
 from bench.results import Record, Store, many
-from bench.scheduling import gpus
 
 PURPOSES = ("train", "evaluate", "compile", "probes", "harness")
 
@@ -77,7 +76,7 @@ def main() -> None:
     )
     parser.add_argument("counts", nargs="+", type=int, metavar="N", help="how many GPUs, for each run")
     options = parser.parse_args()
-    here = gpus()
+    here = count_gpus()
     for count in options.counts:
         if not 1 <= count <= here:
             parser.error(f"N must be a number of the GPUs that are here, {here or 'none'}, got {count}.")

@@ -1,0 +1,317 @@
+"""The executor of a Dask cluster: jobs go to its workers, and records come back to this machine, which stores them."""
+
+import asyncio
+import logging
+import math
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import astuple, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.errors import BenchError, RequestError, notify, optional_package
+from bench.executors.base import Executor
+from bench.executors.channel import Channel
+from bench.executors.jobs import Job, Result
+from bench.executors.parcels import Delivery, Parcel, pack_job, run_parcel, unpack
+from bench.executors.passports import ASKED, Passport, difference, passport
+from bench.executors.slots import Slot, SlotExecutor
+from bench.harness import CellProgress
+
+CONNECT = 5.0
+"""Seconds after which a scheduler that does not answer is not there."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at which workers there are."""
+TOLD_EVERY = 2.0
+"""Seconds between two reports of progress by a worker."""
+GPU = "GPU"
+"""The resource of workers that have a GPU."""
+
+
+class Dask(SlotExecutor):
+    """Runs a queue on the workers of a Dask cluster, of which each runs one job at a time.
+
+    A job goes to an idle worker that was found fit: its versions are those of this machine. The cells of a worker that
+    is lost run again on another one; each is stored once, since this process alone stores.
+    """
+
+    workers_vary = True
+    spare_losses = 3
+    address: ClassVar[str] = ""
+    first: ClassVar[Mapping[str, Any]]
+    slots: "list[_Slot]"
+
+    def __init__(self, devices: Sequence[str], channel: Channel, in_process: bool = False) -> None:
+        super().__init__([device.partition(":")[0] for device in devices], channel)
+        self.slots = []
+        self.client: Any = None
+        self.topic = f"mod97-{uuid.uuid4().hex}"
+        self.known: set[str] = set()
+        self.is_begun = False
+        self.check: Future[dict[str, Any]] | None = None
+        self.looked_at = -math.inf
+        self.resources = ExitStack()
+
+    @classmethod
+    def at(cls, address: str) -> type[Executor]:
+        """This executor with the address of a scheduler."""
+        if not address:
+            raise RequestError("`executor` dask needs `scheduler`: its address, as tcp://127.0.0.1:8786.")
+        optional_package("distributed", "dask", "`executor` dask")
+        return type(cls.__name__, (cls,), {"address": address, "__module__": cls.__module__})
+
+    @classmethod
+    def cores(cls) -> int:
+        """The number of workers when it is first asked for; 1 while there is none."""
+        return max(1, len(cls._first_workers()))
+
+    @classmethod
+    def gpus(cls) -> int:
+        """The number of workers with a GPU when it is first asked for."""
+        return sum(_has_gpu(worker) for worker in cls._first_workers().values())
+
+    @classmethod
+    def _first_workers(cls) -> Mapping[str, Any]:
+        if "first" not in vars(cls):
+            with _connected(cls.address) as client:
+                cls.first = _workers(client, cls.address)
+        return cls.first
+
+    def update_slots(self) -> None:
+        """Look for workers that have come or gone."""
+        if self.client is None:
+            self.client = self.resources.enter_context(_connected(self.address))
+            self.client.subscribe_topic(self.topic, self._hear)
+            self.pool = ThreadPoolExecutor(1)
+            self.resources.callback(self.pool.shutdown, wait=False, cancel_futures=True)
+        if self.client.status != "running":
+            raise _gone(self.address)
+        if self.channel.stop_requested():
+            self._cancel(self.slots)
+        elif time.monotonic() - self.looked_at > LOOK_EVERY:
+            self.looked_at = time.monotonic()
+            workers = _workers(self.client, self.address)
+            gone = [slot for slot in self.slots if slot.address not in workers]
+            for slot in gone:
+                slot.is_gone = True
+            self._cancel(gone)
+            self.slots = [slot for slot in self.slots if slot.future is not None or not slot.is_gone]
+            self.known &= workers.keys()
+            self._admit(workers)
+
+    def _admit(self, workers: Mapping[str, Any]) -> None:
+        """Check workers that were not seen before; the first ones before anything is sent."""
+        new = [address for address in workers if address not in self.known]
+        if new and self.check is None:
+            # In a thread of each worker: its event loop goes on while it imports for seconds.
+            ask = partial(self.client.run, asyncio.to_thread, eval, ASKED, workers=new, on_error="return")
+            self.check = self.pool.submit(ask)
+        elif not workers:
+            notify(f"There is no worker at {self.address}: jobs wait for one.")
+        if self.check is None or (self.is_begun and not self.check.done()):
+            return
+        try:
+            found, self.check = self.check.result(), None
+        except OSError as error:
+            raise _gone(self.address) from error
+        for address in (one for one in found if one in workers and not isinstance(found[one], OSError)):
+            self.known.add(address)
+            fault = _fault(workers[address], found[address])
+            if fault is None:
+                self.slots.append(_Slot("cuda" if _has_gpu(workers[address]) else "cpu", address=address, of=self))
+            elif not self.is_begun:
+                raise RequestError(f"The worker {address} {fault}: nothing was sent.")
+            else:
+                notify(f"The worker {address} gets no job: it {fault}.")
+        self.is_begun = self.is_begun or bool(self.slots)
+
+    def _cancel(self, slots: "Sequence[_Slot]") -> None:
+        """Let go of what some slots run."""
+        out = [slot.remote for slot in slots if slot.future is not None and not slot.future.done()]
+        if out and self.client.status == "running":
+            with suppress(Exception):  # of a client that is losing its scheduler at the moment
+                self.client.cancel(out, force=True)
+
+    def _hear(self, event: tuple[Any, tuple[str, list[list[Any]]]]) -> None:
+        """Take what a worker says of its job: that it begins, and how far its cells are."""
+        name, cells = event[1]
+        for slot in self.slots:
+            job = slot.job
+            if job is not None and job.name == name:
+                if not slot.has_begun:  # it may have waited for a job of somebody else
+                    slot.has_begun = True
+                    slot.begin(job)
+                self.channel.report(name, [CellProgress(*cell) for cell in cells])
+
+    def loss(self, error: BaseException) -> Exception | None:
+        """What is said of a job whose worker is gone; None of any other error."""
+        from distributed.comm import CommClosedError
+        from distributed.scheduler import KilledWorker
+
+        lost = isinstance(error, CancelledError | KilledWorker | CommClosedError)
+        return MemoryError("Its workers were lost again and again, by lack of memory perhaps.") if lost else None
+
+    def close(self) -> None:
+        """Cancel what is out, and leave the cluster."""
+        self._cancel(self.slots)
+        self.resources.close()
+
+
+@dataclass
+class _Slot(Slot):
+    """A worker of the cluster.
+
+    :param address: of the worker.
+    :param of: the executor.
+    :ivar remote: Dask's future of its job.
+    :ivar has_begun: whether the worker has said that it begins the job.
+    :ivar is_gone: whether the worker is lost.
+    """
+
+    address: str = ""
+    of: Any = None
+    remote: Any = None
+    has_begun: bool = False
+    is_gone: bool = False
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """A worker with a GPU takes what needs one, and else what the others take."""
+        able = ("cuda", "cpu") if self.device == "cuda" else ("cpu",)
+        return () if self.is_gone else tuple(device for device in able if device in self.of.devices)
+
+    def submit(self, job: Job, channel: Channel) -> "Future[list[Result]]":
+        """Send a job to the worker."""
+        if any(unit.model for unit in job.units):
+            once_more = "the same once more without it makes the models of the stored records"
+            raise RequestError(f"`save_model` does not go with `executor` dask: {once_more}.")
+        future: Future[list[Result]] = Future()
+        kind = job.device.partition(":")[0]
+        parcel = pack_job(job, kind)
+        self.has_begun, self.deadline = False, math.inf
+        self.remote = self.of.client.submit(
+            _run_here,
+            parcel,
+            self.of.topic,
+            key=f"mod97-{job.name}-{uuid.uuid4().hex}",
+            workers=[self.address],
+            resources={GPU: 1} if kind == "cuda" else None,
+            pure=False,
+        )
+        self.remote.add_done_callback(partial(_settle, future, job, parcel, channel))
+        return future
+
+    def end(self) -> None:
+        """End the process of a worker, whose nanny starts another one; without a nanny it stays, and is not used."""
+        self.is_gone = True
+        if self.future is not None and not self.future.done():
+            self.of.pool.submit(partial(self.of.client.restart_workers, [self.address], raise_for_error=False))
+        else:  # its job was lost, and it is checked anew where it is still there
+            self.of.known.discard(self.address)
+
+
+def _settle(future: "Future[list[Result]]", job: Job, parcel: Parcel, channel: Channel, remote: Any) -> None:
+    """Store what came back, or pass on the error, in a thread of its own."""
+    try:
+        future.set_result(unpack(remote.result(), job, parcel, channel))
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        channel.report(job.name, [])
+
+
+class _WorkerChannel(Channel):
+    """The channel of a job on a worker: it reports to the client, and ends when the client has cancelled the job."""
+
+    def __init__(self, worker: Any, topic: str) -> None:
+        super().__init__(Path(worker.local_directory, topic))
+        self.folder.mkdir(exist_ok=True)
+        self.worker, self.topic, self.key, self.told_at = worker, topic, worker.get_current_task(), -math.inf
+
+    def report(self, job: str, cells: Sequence[CellProgress]) -> None:
+        """Send the progress of the cells of a job, at most every two seconds."""
+        if time.monotonic() - self.told_at > TOLD_EVERY:
+            self.told_at = time.monotonic()
+            self.worker.log_event(self.topic, [job, [list(astuple(cell)) for cell in cells]])
+
+    def stop_requested(self) -> bool:
+        """Whether the job was cancelled, which a client that is gone does too."""
+        task = self.worker.state.tasks.get(self.key)
+        return self.requested or task is None or task.state != "executing"
+
+
+def _run_here(parcel: Parcel, topic: str) -> list[Delivery]:
+    """Run a job on this worker."""
+    from distributed import get_worker
+
+    channel = _WorkerChannel(get_worker(), topic)
+    channel.report(parcel.job.name, [])
+    return run_parcel(parcel, channel)
+
+
+def _has_gpu(worker: Mapping[str, Any]) -> bool:
+    return worker["resources"].get(GPU, 0) >= 1
+
+
+def _fault(worker: Mapping[str, Any], found: Passport | Exception) -> str | None:
+    """Why a worker is not fit, as the end of a sentence; None where it is."""
+    if isinstance(found, Exception):
+        return f"cannot run mod97: {' '.join(str(found).split()) or type(found).__name__}"
+    if worker["nthreads"] != 1:
+        return f"runs {worker['nthreads']} jobs at a time, where results need one: start it with --nthreads 1"
+    return difference(passport(), found)
+
+
+def _workers(client: Any, address: str) -> Mapping[str, Any]:
+    """The workers that there are, by address."""
+    try:
+        found: Mapping[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)
+    except OSError as error:
+        raise _gone(address) from error
+    return found["workers"]
+
+
+def _gone(address: str) -> BenchError:
+    return BenchError(f"The scheduler {address} is gone. What came back is kept; the same command goes on with it.")
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """A client of a scheduler.
+
+    :raises RequestError: where there is none.
+    """
+    import dask
+    import distributed
+
+    with _silent(), dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+        try:
+            with warnings.catch_warnings():  # of versions, which are compared here
+                warnings.simplefilter("ignore")
+                client = distributed.Client(address, timeout=CONNECT, set_as_default=False, name="mod97")
+        except (OSError, ValueError, TypeError) as error:
+            raise RequestError(f"`scheduler` {address}: there is no scheduler of Dask.") from error
+        try:
+            yield client
+        finally:
+            with suppress(Exception):
+                client.close(timeout=CONNECT)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """A block in which Dask logs nothing: what a user should know is said here, in one line."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
