@@ -38,6 +38,8 @@ PLANNED = {"run", "sweep", "tune"}
 """Commands with --dry-run, which checks plugins, parameters and grids, too."""
 OF_MEASUREMENTS = {"--examples", "--repeats", "--kills", "--longest", "--threads"}
 """Options of `bench.recipes.measurements` that pages name."""
+OF_DASK = {"--memory-limit", "--nthreads", "--nworkers"}
+"""Options of workers of Dask that pages name."""
 PLACEHOLDERS = ("my_", "my-lion", "NAME")
 
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
@@ -101,8 +103,8 @@ def commands() -> Iterator[Command]:
     """All commands that stand on a line of their own."""
     for name, page in PAGES.items():
         for line in page.read_text("utf-8").replace("\\\n", " ").splitlines():
-            if found := re.match(r" *python -m bench (.*)", line):
-                yield Command(name, tuple(shlex.split(found[1], comments=True)))
+            if found := re.match(r" *(?:exec )?python -m bench (.*)", line):
+                yield Command(name, tuple(shlex.split(found[1].replace("$SLURM_ARRAY_TASK_ID", "2"), comments=True)))
 
 
 def parse(words: Sequence[str]) -> None:
@@ -127,7 +129,8 @@ def test_commands_can_be_run(command: Command, tmp_path: Path, monkeypatch: pyte
     name = command.words[0]
     parse(command.words)
     named = any(mark in word for mark in PLACEHOLDERS for word in command.words)  # what a reader has written
-    if name in PLANNED and "million.yaml" not in command.words and not named:
+    elsewhere = "--scheduler" in command.words  # which a plan asks for its workers
+    if name in PLANNED and "million.yaml" not in command.words and not named and not elsewhere:
         monkeypatch.chdir(ROOT)
         plan(command.words, tmp_path / "results")
 
@@ -140,12 +143,42 @@ def test_a_renamed_option_is_found(tmp_path: Path) -> None:
         plan((*cell, "--set", "learner.gone=1"), tmp_path)
 
 
+def blocks(page: Path, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_files_for_clusters_can_be_copied() -> None:
+    """Shells, Python and YAML can read them, and the commands in them are commands of mod97 and of Dask."""
+    page, found = DOCS / "machines.md", list[list[str]]()
+    for script in blocks(page, "bash"):
+        subprocess.run(["bash", "-n"], input=script.encode(), check=True)
+        found += [
+            shlex.split(line) for line in re.findall(r"\b(dask (?:scheduler|worker) .*) &$", script, re.MULTILINE)
+        ]
+    for program in blocks(page, "python"):
+        compile(program, "machines.md", "exec")
+    [manifests] = [list(yaml.safe_load_all(text)) for text in blocks(page, "yaml")]
+    containers = [
+        one for it in manifests for one in it["spec"].get("template", {}).get("spec", {}).get("containers", [])
+    ]
+    found += [[*one["command"], *one.get("args", [])] for one in containers]
+    assert [it["kind"] for it in manifests] == ["Service", "Deployment", "Deployment", "Job"]
+    assert len(found) == 6
+    for words in found:
+        if words[0] == "dask":
+            main = pytest.importorskip(f"distributed.cli.dask_{words[1]}").main
+            assert main.make_context(words[1], [str(word) for word in words[2:]])
+        else:
+            assert words[:3] == ["python", "-m", "bench"]
+            parse(words[3:])
+
+
 @each_page
 def test_names_in_running_text_exist(page: Path) -> None:
     text = page.read_text("utf-8")
     known = {name for command in cli.commands.values() for one in command.params for name in one.opts} | {"--help"}
     for code in re.findall(r"`([^`\n]+)`", without_fences(text)):
-        assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", code)) <= known | OF_MEASUREMENTS, code
+        assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", code)) <= known | OF_MEASUREMENTS | OF_DASK, code
         if found := re.match(r"(?:python -m )?bench (\w+)", code):
             assert found[1] in cli.commands, code
     for module in re.findall(r"bench\.recipes\.[\w.]*\w", text):
