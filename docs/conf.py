@@ -11,8 +11,8 @@ project = "mod97"
 author = copyright = "mod97 contributors"
 release = version_of("mod97")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "from_code"]
-exclude_patterns = ["_build", "_extensions", "**/.venv"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "from_code", "from_notebook"]
+exclude_patterns = ["_build", "_extensions", "**/.venv", "**/.ipynb_checkpoints"]
 nitpicky = True
 default_role = "literal"
 

@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = {
     path.relative_to(ROOT).as_posix(): path
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md")))
-    if not {"_build", ".venv"} & {*path.parts}
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md")), *DOCS.rglob("*.ipynb"))
+    if not {"_build", ".venv", ".ipynb_checkpoints"} & {*path.parts}
 }
 MOST_LINES, MOST_WORDS = 120, 1200
 PLANNED = {"run", "sweep", "tune"}
@@ -43,6 +43,14 @@ OF_DASK = {"--memory-limit", "--nthreads", "--nworkers"}
 PLACEHOLDERS = ("my_", "my-lion", "NAME")
 
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+
+
+def text_of(page: Path) -> str:
+    """The words of a page; of a notebook those between its cells of code."""
+    text = page.read_text("utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    return "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
 
 
 def without_fences(text: str) -> str:
@@ -60,14 +68,14 @@ def test_the_readme_is_short() -> None:
 
 def anchors(page: Path) -> set[str]:
     """The anchors of a page: its labels, and its headings as GitHub and MyST write them."""
-    text = without_fences(page.read_text("utf-8"))
+    text = without_fences(text_of(page))
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     found = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     return found | set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
 
 
 def broken_links(page: Path) -> Iterator[str]:
-    text = re.sub(r"`[^`\n]*`", "code", without_fences(page.read_text("utf-8")))
+    text = re.sub(r"`[^`\n]*`", "code", without_fences(text_of(page)))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         file, _, anchor = target.partition("#")
         path = page.parent / file if file else page
@@ -102,7 +110,7 @@ class Command(NamedTuple):
 def commands() -> Iterator[Command]:
     """All commands that stand on a line of their own."""
     for name, page in PAGES.items():
-        for line in page.read_text("utf-8").replace("\\\n", " ").splitlines():
+        for line in text_of(page).replace("\\\n", " ").splitlines():
             if found := re.match(r" *(?:exec )?python -m bench (.*)", line):
                 yield Command(name, tuple(shlex.split(found[1].replace("$SLURM_ARRAY_TASK_ID", "2"), comments=True)))
 
@@ -250,6 +258,15 @@ def test_columns_of_exports_become_tables(built: Path) -> None:
             assert " ".join(filter(None, column)) in text
 
 
+def test_a_notebook_becomes_a_page_with_its_outputs(built: Path) -> None:
+    text, markup = shown(built / "notebook.html"), (built / "notebook.html").read_text("utf-8")
+    assert "bench.sweep(grid" in text
+    assert "onehot+concat → quadratic" in text
+    assert 'alt="Learning curves: add mod 31' in markup
+    assert 'src="data:image/png;base64,iVBOR' in markup
+    assert 'href="tuning.html"' in markup
+
+
 def test_help_becomes_a_page(built: Path) -> None:
     text = shown(built / "commands.html")
     assert text.count("Usage: python -m bench ") == len(cli.commands) + 1
@@ -300,7 +317,7 @@ def test_ids_of_records_are_those_that_commands_of_the_page_make(
     monkeypatch.chdir(tmp_path)
     found = 0
     for name, page in PAGES.items():
-        text = page.read_text("utf-8").replace("\\\n", " ")
+        text = text_of(page).replace("\\\n", " ")
         named = {word for word in re.findall(r"\b[0-9a-f]{8}\b", text) if re.search("[a-f]", word)}
         made: set[str] = set()
         for line in re.findall(r"python -m bench (run [^`\n]*)", text) if named else ():

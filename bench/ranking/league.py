@@ -19,7 +19,7 @@ from bench.errors import RequestError
 from bench.ranking.baseline import beside, check_baseline
 from bench.ranking.captions import caption, legend
 from bench.ranking.columns import Column, shown_columns
-from bench.ranking.notebook import ranking_frame, ranking_html
+from bench.ranking.notebook import ranking_frame, ranking_html, ranking_text
 from bench.ranking.places import Comparison, placed, ranked_over_blocks
 from bench.ranking.published import Published, published_beside
 from bench.ranking.question import FILTERS, Question
@@ -30,7 +30,7 @@ from bench.results import Record, many, open_store
 from bench.specs import canonical
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ranking:
     """Rows, best first, block by block, and what a reader should know about them.
 
@@ -63,12 +63,18 @@ class Ranking:
         """
         return ranking_frame(self.question, self.rows)
 
+    def __repr__(self) -> str:
+        return ranking_text(self.question, self.rows, self.columns(self.rows), self._n_blocks)
+
     def _repr_html_(self) -> str:
         """The tables as a notebook shows them."""
-        blocks = [] if self.comparison is None else self.comparison.blocks
-        return ranking_html(
-            self.question, self.rows, self.columns(self.rows), self.caption, len(blocks), self.published
-        )
+        columns = self.columns(self.rows)
+        return ranking_html(self.question, self.rows, columns, self.caption, self._n_blocks, self.published)
+
+    @property
+    def _n_blocks(self) -> int:
+        """Over how many blocks rows are compared; 0 where each block is ranked by itself."""
+        return 0 if self.comparison is None else len(self.comparison.blocks)
 
 
 def rank(

@@ -1,4 +1,4 @@
-"""A ranking in a notebook: as HTML, and as a table of pandas."""
+"""A ranking in a notebook: as HTML, as text, and as a table of pandas."""
 
 from collections.abc import Sequence
 from html import escape
@@ -41,6 +41,19 @@ def ranking_html(
         parts += [_table(PUBLISHED_TITLE, *published_table(published))] if published else []
         parts += [f"<p>{escape(line)}</p>" for line in published_notes(published)]
     return f"<div>{''.join(parts)}</div>"
+
+
+def ranking_text(question: Question, rows: Sequence[Row], columns: Sequence[Column], n_blocks: int) -> str:
+    """The same tables without their captions, for a console."""
+    brief = [column for column in columns if column.brief]
+    lines = []
+    for title, some in groupby(rows[:MOST_ROWS], key=lambda row: _title(row, question, n_blocks)):
+        cells = [[column.name for column in brief], *([column.cell(row) for column in brief] for row in some)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        padded = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
+        lines += [title, *padded]
+    more = [f"… and {len(rows) - MOST_ROWS:,} more rows: to_frame() has all."] if len(rows) > MOST_ROWS else []
+    return "\n".join([*lines, *more])
 
 
 def _title(row: Row, question: Question, n_blocks: int) -> str:

@@ -121,11 +121,12 @@ def draw_picture(kind: Kind, data: Any, **options: Any) -> Figure:
 
 
 def as_plotly(figure: Figure, width: int = 800, theme: str = "light") -> Any:
-    """The picture as plotly's figure, for notebooks and pages.
+    """The picture as plotly's figure, which a notebook shows and keeps as a still, too.
 
     :raises RequestError: where plotly is missing.
     """
-    return _plotly().Figure(laid_out(figure, width, theme))
+    _plotly()
+    return import_module("bench.reports.notebook").Figure.of(laid_out(figure, width, theme))
 
 
 def check_picture(path: str | Path, option: str = "`output`") -> str:

@@ -6,7 +6,7 @@ Sizes in pixels are those of a page of 100 pixels an inch. A file of the same pi
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Page
@@ -27,8 +27,8 @@ installed."""
 ANCHORS = {"left": "left", "center": "center", "right": "right", "top": "top", "middle": "center", "bottom": "bottom"}
 
 
-def save(figure: Figure, path: str, form: str) -> None:
-    """Write a picture that is laid out.
+def save(figure: Figure, path: str | IO[bytes], form: str) -> None:
+    """Write a picture that is laid out to a file.
 
     :param form: "png", "svg" or "pdf".
     :raises OSError: where the file cannot be written.
