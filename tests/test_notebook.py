@@ -1,4 +1,4 @@
-"""docs/notebook.ipynb, run as Jupyter does, says what it is saved with; what notebooks keep of pictures and rankings."""
+"""docs/notebook.ipynb, run as Jupyter does, says what it is saved with; how notebooks keep pictures and rankings."""
 
 import base64
 import copy
