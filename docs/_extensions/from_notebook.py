@@ -13,20 +13,7 @@ FENCE = "`" * 9
 
 
 def as_markdown(notebook: Mapping[str, Any]) -> str:
-    """The cells of a notebook and their outputs, one below the other.
-
-    >>> code = {"cell_type": "code", "source": ["1 + 1"], "outputs": [{"data": {"text/plain": ["2"]}}]}
-    >>> print(as_markdown({"cells": [{"cell_type": "markdown", "source": "# Sums"}, code]}).replace(FENCE, "```"))
-    # Sums
-    <BLANKLINE>
-    ```python
-    1 + 1
-    ```
-    <BLANKLINE>
-    ```text
-    2
-    ```
-    """
+    """The cells of a notebook and their outputs, one below the other."""
     return "\n\n".join(part for cell in notebook["cells"] for part in _parts(cell))
 
 
@@ -60,7 +47,7 @@ def _text(lines: str | list[str]) -> str:
     return lines if isinstance(lines, str) else "".join(lines)
 
 
-class NotebookParser(Parser):  # type: ignore[misc]
+class NotebookParser(Parser):
     """Reads a notebook as the Markdown that says the same."""
 
     supported = ("notebook",)
