@@ -92,7 +92,30 @@ def doctor_command(folder: str | Path) -> str:
     >>> doctor_command("my results")
     "python -m bench doctor --results 'my results' --mend"
     """
-    return f"python -m bench doctor --results {shlex.quote(str(folder))} --mend"
+    return f"python -m bench doctor --results {shell_words(folder)} --mend"
+
+
+def shell_words(*words: str | Path) -> str:
+    r"""Words as a shell reads them, on one line: what cannot be printed is written as numbers of bytes.
+
+    >>> print(shell_words("rank", "--results", "my results", "it's\n"))
+    rank --results 'my results' $'it\'s\x0a'
+    """
+    return " ".join(_shell_word(str(word)) for word in words)
+
+
+def _shell_word(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_shell_letter, word))}'"
+
+
+def _shell_letter(letter: str) -> str:
+    if letter.isprintable():
+        return f"\\{letter}" if letter in "'\\" else letter
+    of_a_name = "\udc80" <= letter <= "\udcff"  # a byte of a file's name that is no UTF-8
+    data = letter.encode("utf-8", "surrogateescape" if of_a_name else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 @contextmanager

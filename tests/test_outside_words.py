@@ -1,16 +1,21 @@
 """What comes from outside: words of errors on the screen, and requests of other sites' pages to the dashboard."""
 
 import io
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from conftest import Finished
 
 import bench
 from bench.cli._print import print_table
 from bench.cli._progress import run as progress_of_run
+from bench.errors import shell_words
 from bench.executors import Channel
 from bench.tuning.dashboard.same_origin import guarded
 
@@ -27,6 +32,32 @@ def test_markup_in_the_message_of_a_cell_is_shown_as_it_is(tmp_path: Path, monke
     with progress_of_run._bars([step], Channel(tmp_path)) as finished:
         finished(record)
     assert MARKUP in screen.getvalue()
+
+
+def test_a_command_for_copying_names_any_folder() -> None:
+    plain = ["plain", "two words", "it's", 'a "b" $HOME \\ `c`', "é → 🦊", ""]
+    words = [*plain, "line\nbreak", "\x1b[31m\x07\t1", "tab\\\t'", "byte\udcff"]
+    line = shell_words("printf", "%s\\n--", *words)
+    assert all(letter.isprintable() for letter in line)
+    shell = shutil.which("bash") or pytest.skip("there is no bash")
+    done = subprocess.run([shell, "-c", line], capture_output=True, check=True)
+    assert done.stdout.decode("utf-8", "surrogateescape") == "".join(f"{word}\n--" for word in words)
+
+
+def test_names_with_letters_that_a_terminal_obeys_are_shown_as_escapes(
+    command: Callable[..., Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, pack = "a\x1b[31m b\n\x07", "two\twords.pack"
+    cell = ("run", "--encoder", "phasor", "--learner", "ridge", "--modulus", "7", "--quiet", "--results")
+    assert "Records: a\\x1b[31m b\\n\\x07/ID….json\n" in command(*cell, folder).out
+    said = command("pack", folder, "-o", pack).out.splitlines()[-1]
+    assert said == "Ranked like a folder: python -m bench rank --results $'two\\x09words.pack'"
+    assert command("rank", "--results", pack).code == 0
+    for wrong in ((*cell, pack), ("sweep", "--encoder", "\x07", "--learner", "ridge"), ("list", "\x1b[31m")):
+        done = command(*wrong)
+        assert done.code == 2
+        assert all(letter.isprintable() for letter in done.error)
 
 
 def test_markup_in_tables_is_shown_as_it_is(

@@ -8,14 +8,15 @@ from bench import results
 from bench.cli._options import debug_option, json_option, quiet_option, word_option
 from bench.cli._print import named_broken, print_json, progress_lines
 from bench.cli._question import broken_option, filter_options
+from bench.errors import shell_words
 from bench.results import many, size
 
 ROWS = ("cells", "evaluations")
 OPENED = {
-    "mlflow": "Opened by: mlflow server --backend-store-uri sqlite:///{}/mlflow.db",
-    "tensorboard": "Opened by: tensorboard --logdir {}",
+    "mlflow": ("mlflow server --backend-store-uri", "sqlite:///{}/mlflow.db"),
+    "tensorboard": ("tensorboard --logdir", "{}"),
 }
-"""How to look at runs, by their format."""
+"""How to look at runs, by their format: a command, and its last word with the folder in it."""
 
 
 @click.command()
@@ -64,5 +65,6 @@ def export(as_json: bool, quiet: bool, **request: Any) -> int:
     if done.broken:
         click.echo(f"{len(done.broken):,} broken and left out.")
     if done.format in OPENED:
-        click.echo(OPENED[done.format].format(done.output))
+        opens, place = OPENED[done.format]
+        click.echo(f"Opened by: {opens} {shell_words(place.format(done.output))}")
     return 0

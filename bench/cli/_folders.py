@@ -8,6 +8,7 @@ import click
 from bench import results
 from bench.cli._options import debug_option, json_option, quiet_option, results_option, word_option
 from bench.cli._print import named_broken, print_json, progress_lines
+from bench.errors import shell_words
 from bench.results import many, size
 
 CURVES = ("all", "accuracy", "none")
@@ -143,7 +144,7 @@ def _show_packed(packed: Any) -> None:
     if packed.disagreeing or packed.broken:
         click.echo(f"{len(packed.disagreeing):,} disagreeing, {len(packed.broken):,} broken and left out.")
     if packed.curves != "none":
-        click.echo(f"Ranked like a folder: python -m bench rank --results {packed.output}")
+        click.echo(f"Ranked like a folder: python -m bench rank --results {shell_words(packed.output)}")
 
 
 def _show_cleaned(cleaned: Any) -> None:

@@ -30,7 +30,16 @@ def with_options(message: str) -> str:
     >>> with_options("`steps` does not apply to mine: use `n_iter`.")
     '--steps does not apply to mine: use `n_iter`.'
     """
-    return as_options(message, FIELDS)
+    return "\n".join(map(printable, as_options(message, FIELDS).split("\n")))
+
+
+def printable(text: str) -> str:
+    r"""A text of one line, all of whose letters are seen: a terminal obeys those that it does not print.
+
+    >>> printable("a\x1b[31mb\tc")
+    'a\\x1b[31mb\\tc'
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """``bench show``: one record on the terminal."""
 
-import shlex
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ from bench.cli import _tables
 from bench.cli._messages import with_options
 from bench.cli._options import debug_option, json_option, record_completer, source_option
 from bench.cli._print import console, print_json, print_table, print_text
-from bench.errors import BenchError
+from bench.errors import BenchError, shell_words
 from bench.reports import text_chart
 from bench.results import percent
 
@@ -95,7 +94,7 @@ def _print_milestones(milestones: list[Any]) -> None:
 
 def _print_errors(shown: Any, folder: str, tried: bool) -> None:
     named = [] if folder == "results" else ["--results", folder]
-    picture = shlex.join(["python", "-m", "bench", "plot", "errors", shown.record["id"][:8], *named])
+    picture = shell_words("python", "-m", "bench", "plot", "errors", shown.record["id"][:8], *named)
     click.echo()
     if shown.errors is None:
         if shown.record["final"]["step"] is not None and shown.changed is not None and not tried:

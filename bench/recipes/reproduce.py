@@ -1,13 +1,12 @@
 """``bench.reproduce``: run what a recipe says, and compare it with what was published."""
 
 import os
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.errors import RequestError, os_errors_as
+from bench.errors import RequestError, os_errors_as, shell_words
 from bench.recipes.arms import Arms, check_quick, plan_arms, stored_records
 from bench.recipes.comparison import ArmRuns, Compared, compare_observations, compare_records
 from bench.recipes.forms import check_keys
@@ -49,7 +48,7 @@ class Reproduced:
     @property
     def command(self) -> str:
         """The command that makes it."""
-        name = shlex.quote(self.recipe.path or self.recipe.name)
+        name = shell_words(self.recipe.path or self.recipe.name)
         return f"python -m bench reproduce {name}{' --quick' if self.quick else ''}"
 
     def to_dict(self) -> dict[str, Any]:

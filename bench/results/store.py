@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 from zipfile import is_zipfile
 
-from bench.errors import DamagedError, FolderError, StoreError, os_errors_as
+from bench.errors import DamagedError, FolderError, StoreError, os_errors_as, shell_words
 from bench.results.checkpoints import Checkpoints, KeptStates, State
 from bench.results.faults import fault_of_record, is_newer
 from bench.results.files import Staged, read_regular, set_aside, stage
@@ -62,7 +62,7 @@ def _refuse_pack(path: Path) -> None:
     except OSError:  # a name that is too long, or a folder that cannot be read, has its own message
         return
     if is_pack:
-        remedy = f"python -m bench merge {path} --into DIR makes a results folder of it"
+        remedy = f"python -m bench merge {shell_words(path)} --into DIR makes a results folder of it"
         raise FolderError(f"{str(path)!r} is a pack, which is only read: {remedy}.")
 
 

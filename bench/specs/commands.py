@@ -1,12 +1,11 @@
 """Command lines: the one that trains a spec, and those of other requests."""
 
-import shlex
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.errors import FLAGS
+from bench.errors import FLAGS, shell_words
 from bench.results import flat
 from bench.specs.request import Request
 from bench.specs.resolve import family
@@ -122,7 +121,7 @@ def command_of(request: Mapping[str, Any], command: str = "run") -> str:
             words.append(option)
         elif value is not None and value is not False:
             words += [option, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
-    return shlex.join(words)
+    return shell_words(*words)
 
 
 def in_folder(results: str | Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import results, specs
-from bench.cli._messages import with_options
+from bench.cli._messages import printable, with_options
 from bench.cli._print import print_table, print_text
 from bench.results import four_digits, known_mean, many, percent, significant
 from bench.scheduling import Comparison, Plan
@@ -266,7 +266,8 @@ def _footnotes(records: Records, finished: Records, folder: str | None) -> list[
     machine = f"{made['device']} ({made['processor']}), {many(made['threads'], 'thread')}"
     lines.append(machine if size is None else f"{machine} · {size:,} parameters")
     if folder is not None:
-        lines.append(f"Records: {folder}" if Path(folder).is_file() else f"Records: {folder}/ID….json")
+        shown = printable(str(folder))
+        lines.append(f"Records: {shown}" if Path(folder).is_file() else f"Records: {shown}/ID….json")
     return lines
 
 

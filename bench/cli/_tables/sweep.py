@@ -12,6 +12,7 @@ import click
 from bench import scheduling
 from bench.cli._messages import with_options
 from bench.cli._print import DOCUMENTS, print_json, print_notes, print_table, print_text
+from bench.errors import shell_words
 from bench.results import Record, about, duration, many, percent
 from bench.scheduling import Plan
 
@@ -185,4 +186,4 @@ def _show_rows(planned: Plan, rows: list[_Row]) -> None:
         rest = f"everything else {100 * max(0.0, 1 - sum(shares.values())):.1f} %"
         print_text(f"\nTime of worker processes, {duration(planned.busy)} in all: {parts}, {rest}.")
     print_text("\ntest: mean of the final test accuracies; ≥99%: cells that were there at any evaluation.")
-    print_text(f"python -m bench rank --results {planned.results}: intervals, ranks, costs.")
+    print_text(f"python -m bench rank --results {shell_words(planned.results or 'results')}: intervals, ranks, costs.")

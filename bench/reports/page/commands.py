@@ -1,12 +1,11 @@
 """The command lines that compute the runs of a row again."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from inspect import signature
 from typing import Any, NamedTuple
 
-from bench.errors import as_options
+from bench.errors import as_options, shell_words
 from bench.ranking import Row, Run, rank
 from bench.reports.page.settings import usual_settings
 from bench.reports.pictures import picture_kinds
@@ -43,7 +42,7 @@ def commands_of(
     request = _request(row, changed)
     if request is None:
         where = [] if folder == "results" else ["--results", folder]
-        lines = [shlex.join(["python", "-m", "bench", "rerun", run.id, *where]) for run in row.runs]
+        lines = [shell_words("python", "-m", "bench", "rerun", run.id, *where) for run in row.runs]
         return _first(lines)
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in row.runs:
