@@ -1,6 +1,7 @@
 """Print tables, lines and JSON. Rich is imported only where something is printed."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -12,12 +13,11 @@ import click
 
 from bench.cli._messages import with_options
 from bench.cli._options import is_debug
+from bench.results import DOCUMENTS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-DOCUMENTS = 1
-"""The schema of the documents that --json prints: raised when a key changes its meaning. Records have their own."""
 WIDTH_OF_A_FILE = 118
 WIDE = 100
 LINES_EVERY = 2.0
@@ -60,11 +60,12 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def progress_lines(things: str, quiet: bool) -> Callable[[int, int], None]:
-    """A function that prints a line on stderr every few seconds: "1,000 of 4,000 records"."""
-    printed_at = time.monotonic()
+    """A function that prints a line on stderr every few seconds from its first call on: "1,000 of 4,000 records"."""
+    printed_at = math.inf
 
     def show(done: int, total: int) -> None:
         nonlocal printed_at
+        printed_at = min(printed_at, time.monotonic())
         if not quiet and done < total and time.monotonic() - printed_at > LINES_EVERY:
             printed_at = time.monotonic()
             click.echo(f"{done:,} of {total:,} {things}", err=True)
