@@ -35,7 +35,6 @@ READING = {
     "rank what can be read": ("rank", "--results", "{folder}", "--skip-broken", "--json"),
     "rank by steps": ("rank", "--results", "{folder}", "--skip-broken", "--by", "steps", "--format", "markdown"),
     "report": ("report", "--results", "{folder}", "--skip-broken", "-o", "{out}/report.html"),
-    "publish": ("publish", "{out}/site", "--results", "{folder}", "--skip-broken"),
     "plot": ("plot", "curves", "--results", "{folder}", "--skip-broken", "-o", "{out}/curves.html"),
     "plot a study": ("plot", "trials", "--results", "{folder}", "--study", "open", "-o", "{out}/trials.html"),
     "show": ("show", "{id}", "--results", "{folder}"),

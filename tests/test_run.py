@@ -733,7 +733,18 @@ def test_the_same_from_python() -> None:
         bench.run(encoder=Cycle(), learner="mlp", results=None)  # type: ignore[arg-type]
     plans = {"plan", "plan_sweep", "plan_tune"}
     shown = {"rank", "plot", "report", "show", "load", "status"}
-    assert set(dir(bench)) == {"run", "reproduce", "rerun", "sweep", "tune", "pack", "export", "publish", *plans, *shown}
+    assert set(dir(bench)) == {
+        "run",
+        "reproduce",
+        "rerun",
+        "sweep",
+        "tune",
+        "pack",
+        "export",
+        "publish",
+        *plans,
+        *shown,
+    }
 
 
 def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:

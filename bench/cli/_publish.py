@@ -16,7 +16,7 @@ from bench.cli._options import (
     title_option,
     word_option,
 )
-from bench.cli._print import named_broken, print_json, progress_lines
+from bench.cli._print import notes_on, print_json, progress_lines
 from bench.cli._question import league_options, span_of
 from bench.results import many, size
 
@@ -45,7 +45,7 @@ def publish(output: str, parameters: str | None, as_json: bool, quiet: bool, **r
     """
     progress = progress_lines("records", quiet)
     site = showing.publish(output, parameters=span_of(parameters), **request, progress=progress)
-    for line in named_broken(site.broken):
+    for line in notes_on(site):
         click.echo(line, err=True)
     if as_json:
         print_json(**site.to_dict())

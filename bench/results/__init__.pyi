@@ -2,6 +2,7 @@ from . import environment as environment
 from .check import check_contents as check_contents
 from .check import is_busy as is_busy
 from .checkpoints import State as State
+from .choice import Disagreement as Disagreement
 from .clean import clean_folder as clean_folder
 from .curves import CONFIRMATION as CONFIRMATION
 from .curves import PARTS as PARTS

@@ -18,6 +18,7 @@ from bench.reports import Collected, Content, Download, Front, Report
 from bench.results import CURVES as LEVELS
 from bench.results import (
     DOCUMENTS,
+    Disagreement,
     Progress,
     Record,
     RecordSource,
@@ -57,6 +58,7 @@ class Site:
     :param files: size and SHA-256 of each file, by name.
     :param bytes: the size of all files.
     :param replaced: whether there was a site before.
+    :param disagreeing: records of which several sources hold the same step with other numbers.
     :param broken: a message for each record that could not be used.
     """
 
@@ -67,6 +69,7 @@ class Site:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     bytes: int = 0
     replaced: bool = False
+    disagreeing: list[Disagreement] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,7 +136,9 @@ def publish(
     studies = _studies(sources, storage)
     done = Site(str(output), replaced=bool(folder.files), broken=[str(fault) for fault in selection.faults])
     with folder.written() as place, _without(place):
-        pack([source.location for source in sources], output=place / PACK, curves=level, only=ids, progress=show)
+        locations = [source.location for source in sources]
+        packed = pack(locations, output=place / PACK, curves=level, only=ids, progress=show)
+        done.records, done.disagreeing = packed.records, packed.disagreeing
         writing = _Writing(place, done, {name: request[name] for name in OF_QUESTION if name in request}, skip)
         writing.write(title, studies, level)
     done.files = {name: described(folder.path / name) for name in sorted([*done.files, MARK])}
@@ -166,9 +171,10 @@ def _without(place: Path) -> Iterator[None]:
     """
     try:
         yield
-    except StoreError as error:
+    except (StoreError, RequestError) as error:
         first = error.__cause__ if isinstance(error.__cause__, StoreError) else error
-        raise StoreError(str(first).replace(f"{place}{os.sep}", "")) from error
+        kind = RequestError if isinstance(error, RequestError) else StoreError
+        raise kind(str(first).replace(f"{place}{os.sep}", "")) from error
 
 
 def _studies(sources: Sequence[RecordSource], storage: str | None) -> list[PicturedStudy]:
@@ -215,7 +221,7 @@ class _Writing:
         shown = [self._report(part.file, part.title, self._content(part, title)) for part in parts[:MOST_REPORTS]]
         self._file(CSV, reports.league_csv(league, reports.tables_of(league)))
         self._file(JSON, json.dumps({"schema": DOCUMENTS, **league.to_dict()}, indent=1, allow_nan=False) + "\n")
-        self.done.records, self.done.configurations = len(self.store.ids()), len(league.rows)
+        self.done.configurations = len(league.rows)
         self._file(PACK)
         front = Front(
             content=content,

@@ -52,7 +52,6 @@ class SiteFolder:
             others = {name for name in held - IGNORED if not _is_staging(name)}
             if others and MARK not in others:
                 raise RequestError(f"{shown} holds files and is no site: name a new or an empty folder.")
-            self.is_empty = not held
             self.files = _marked(self.path / MARK) if others else []
             if odd := next(
                 (n for n in self.files if (self.path / n).is_dir() and not (self.path / n).is_symlink()), ""
@@ -70,7 +69,7 @@ class SiteFolder:
         :raises RequestError: where another file has the name of one of the site's.
         :raises StoreError: where something cannot be written.
         """
-        if not self.exists or self.is_empty:
+        if not self.exists:
             with new_folder(self.path) as made:
                 yield made
                 _write_mark(made, [path.name for path in made.iterdir()])
