@@ -158,6 +158,7 @@ def test_studies_are_part_of_the_report_of_all_records(place: Path) -> None:
         study.tell(trial, [trial.suggest_float("train_fraction", share, 0.5), share])
     done = bench.publish("site", task=["subtract"])
     assert [one["name"] for one in parts(place / "site" / "report.html")["studies"]] == ["two"]
+    assert "Studies, in the report of all records: 1." in Page(place / "site" / "index.html").text
     assert done.files.keys() == ALWAYS  # one task has no report beside that
 
 

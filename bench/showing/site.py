@@ -227,7 +227,7 @@ class _Writing:
             content=content,
             ranking=league,
             reports=[of_all, *shown],
-            remarks=list(self._remarks(len(parts))),
+            remarks=list(self._remarks(len(parts), len(studies))),
             downloads=list(self._downloads(level)),
             commands=_commands(again),
             version=str(environment.versions()["mod97"] or "of no version"),
@@ -269,7 +269,9 @@ class _Writing:
         heading = f"{title}: {part.title}" if title else reports.title_of(league)
         return content_of(league, collected, [], heading, part.command, PACK)
 
-    def _remarks(self, n_parts: int) -> Iterator[str]:
+    def _remarks(self, n_parts: int, n_studies: int) -> Iterator[str]:
+        if n_studies:
+            yield f"Studies, in the report of all records: {n_studies:,}."
         if n_parts > MOST_REPORTS:
             yield f"The first {MOST_REPORTS} of {n_parts} tasks have a report of their own."
         if self.done.broken:
