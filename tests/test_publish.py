@@ -20,8 +20,7 @@ import bench
 from bench.errors import RequestError, StoreError
 from bench.reports.page.packing import unpacked
 from bench.results import open_store
-from bench.showing import site as sites
-from bench.showing import site_folder
+from bench.showing import site_files, site_folder
 from bench.tuning.storage.open import default_url, open_storage
 
 Command = Callable[..., Finished]
@@ -221,7 +220,7 @@ def test_a_baseline_is_asked_of_the_tasks_that_have_it(place: Path) -> None:
 
 def test_a_table_has_its_best_rows(place: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     monkeypatch.setattr("bench.reports.page.site.MOST_ROWS", 1)
-    monkeypatch.setattr(sites, "MOST_REPORTS", 2)
+    monkeypatch.setattr(site_files, "MOST_REPORTS", 2)
     done = command("publish", "my site", "--quiet")
     assert done.out.splitlines()[1:] == ["Opened by: python -m http.server --directory 'my site'"]
     assert re.fullmatch(r"Published 8 records to 'my site': 9 files, [\d.]+ MB\.", done.out.splitlines()[0])
