@@ -11,8 +11,8 @@ import click
 
 from bench import scheduling
 from bench.cli._messages import with_options
-from bench.cli._print import DOCUMENTS, print_json, print_notes, print_table, print_text
-from bench.results import Record, about, duration, many, percent
+from bench.cli._print import print_json, print_notes, print_table, print_text
+from bench.results import DOCUMENTS, Record, about, duration, many, percent
 from bench.scheduling import Plan
 
 MOST_ROWS = 40
