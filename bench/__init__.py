@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    *("export", "load", "pack", "plan", "plan_sweep", "plan_tune", "plot", "rank", "report"),
-    *("reproduce", "rerun", "run", "show", "status", "sweep", "tune"),
+    *("export", "load", "pack", "plan", "plan_sweep", "plan_tune", "plot", "publish", "rank"),
+    *("report", "reproduce", "rerun", "run", "show", "status", "sweep", "tune"),
 ]
 
 HOMES = {
@@ -31,6 +31,7 @@ HOMES = {
     "load": "bench.results.frames",
     "plan_tune": "bench.tuning.request",
     "plot": "bench.showing.pictures",
+    "publish": "bench.showing.site",
     "show": "bench.showing.record",
     "report": "bench.showing.pages",
     "tune": "bench.tuning.tune",

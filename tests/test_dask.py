@@ -82,9 +82,6 @@ class Cluster:
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
-        import os
-
-        os.system(f"echo {name} $(cut -d' ' -f14,15 /proc/{process.pid}/stat) >> /tmp/h-dask-dl/cpu.txt")
         process.kill()
         process.wait(PATIENCE)
 

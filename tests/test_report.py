@@ -607,10 +607,10 @@ def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Tab, tmp_pa
 
 
 def test_a_report_tells_no_password(tmp_path: Path) -> None:
-    from bench.showing.pages import _command
+    from bench.showing.pages import asked_command
 
     asked = {"storage": "postgresql://bench:secret@host/studies", "results": "results", "blocks": False, "title": None}
-    made = _command({**asked, "parameters": (1234567, None), "encoder": ("onehot", "cycle")})
+    made = asked_command({**asked, "parameters": (1234567, None), "encoder": ("onehot", "cycle")}, "report")
     assert "secret" not in made
     assert made.startswith("python -m bench report --storage 'postgresql://bench:***@host/studies'")
     assert made.endswith("--parameters 1234567.. --encoder onehot,cycle")
@@ -629,3 +629,26 @@ def test_a_block_without_a_picture_costs_no_other_one_its_own(tmp_path: Path) ->
         "Not drawn, heatmap of add mod 11 · unordered pairs · 50 % train",
         "Of 5 tables the first 4 have a picture heatmap.",
     ]
+
+
+def test_a_site_is_looked_at(browser: Tab, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its front page to a report and back, without an error and without a request elsewhere."""
+    monkeypatch.setattr("bench.showing.pages._pictures", lambda league: ([], []))
+    bench.publish(page.parent / "site", results=page.parent / "results", title=HOSTILE[0])
+    front = (page.parent / "site" / "index.html").as_uri()
+    browser.resize(400, 900)
+    browser.events.clear()
+    for link in ("", "#reports tr:last-child a", "header a"):
+        address = browser.run(f"document.querySelector({link!r}).href") if link else front
+        browser.send("Page.navigate", url=address)
+        ready = "document.readyState === 'complete'" if address == front else "document.documentElement?.dataset.ready"
+        browser.wait_for(f"location.href === {address!r} && {ready}")
+        assert browser.run("document.querySelector('h1').textContent").startswith(HOSTILE[0])
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    assert address == front
+    assert browser.run("document.getElementById('league').innerText").count("random → mlp") == 1
+    assert browser.run("window.hacked") is None
+    assert browser.named("Runtime.exceptionThrown", "Runtime.consoleAPICalled") == []
+    assert [entry for entry in browser.named("Log.entryAdded") if entry["entry"]["level"] != "verbose"] == []
+    sent = [one["request"]["url"] for one in browser.named("Network.requestWillBeSent")]
+    assert {address.partition(":")[0] for address in sent} <= {"file", "data", "blob"}

@@ -732,8 +732,8 @@ def test_the_same_from_python() -> None:
     with pytest.raises(RequestError, match="`encoder` takes a name"):
         bench.run(encoder=Cycle(), learner="mlp", results=None)  # type: ignore[arg-type]
     plans = {"plan", "plan_sweep", "plan_tune"}
-    shown = {"rank", "plot", "report", "show", "load", "status"}
-    assert set(dir(bench)) == {"run", "reproduce", "rerun", "sweep", "tune", "pack", *plans, *shown}
+    shown, written = {"rank", "plot", "report", "show", "load", "status"}, {"pack", "export", "publish"}
+    assert set(dir(bench)) == {"run", "reproduce", "rerun", "sweep", "tune", *plans, *shown, *written}
 
 
 def test_numbers_of_any_library_and_one_identity_for_one_setting() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bench
+import bench.results.store as module
 from bench.errors import DamagedError, FolderError, RequestError, StoreError
 from bench.results.check import check_contents
 from bench.results.faults import fault_of_record
@@ -79,6 +80,19 @@ def test_a_corrupt_record_is_named_and_kept(tmp_path: Path, content: bytes, why:
     assert first.read_bytes() == content
     store.path(ID).write_bytes(b"again")
     assert store.set_aside(ID) != first
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**70), [{"deep": 2**64}], 2**63, 0.1 + 0.2, "\ud800", 1e300, "κ", -0.0])
+def test_a_document_is_the_same_with_and_without_orjson(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    store, written = Store(tmp_path, create=True), record()
+    written["spec"]["learner"]["theirs"] = value
+    store.path(ID).write_text(json.dumps(written))
+    assert module.orjson is not None
+    found = store.read(ID)
+    monkeypatch.setattr(module, "orjson", None)
+    assert repr(found) == repr(store.read(ID)) == repr(written)
 
 
 REQUIRED = {

@@ -18,6 +18,7 @@ from bench.cli._look import doctor, list_names
 from bench.cli._messages import printed_notices, with_options
 from bench.cli._new import new
 from bench.cli._plot import plot
+from bench.cli._publish import publish
 from bench.cli._rank import rank
 from bench.cli._report import report
 from bench.cli._reproduce import reproduce
@@ -101,7 +102,7 @@ def cli(context: click.Context) -> None:
 
 
 COMMANDS = (
-    *(run, sweep, tune, status, rank, plot, report, show, export, merge, pack, clean, rerun),
+    *(run, sweep, tune, status, rank, plot, report, show, export, publish, merge, pack, clean, rerun),
     *(reproduce, speed, dashboard, list_names, info, doctor, new),
 )
 for command in COMMANDS:

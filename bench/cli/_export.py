@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from bench import results
-from bench.cli._options import debug_option, json_option, quiet_option, word_option
+from bench.cli._options import debug_option, json_option, quiet_option, sources_option, word_option
 from bench.cli._print import named_broken, print_json, progress_lines
 from bench.cli._question import broken_option, filter_options
 from bench.errors import shell_words
@@ -20,15 +20,7 @@ OPENED = {
 
 
 @click.command()
-@click.option(
-    "--results",
-    default=("results",),
-    show_default=True,
-    multiple=True,
-    metavar="DIR|FILE",
-    type=click.Path(),
-    help="A results folder or a pack. Repeatable.",
-)
+@sources_option
 @click.option(
     "-o",
     "--output",

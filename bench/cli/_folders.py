@@ -7,13 +7,11 @@ import click
 
 from bench import results
 from bench.cli._options import debug_option, json_option, quiet_option, results_option, word_option
-from bench.cli._print import named_broken, print_json, progress_lines
+from bench.cli._print import named_broken, notes_on, print_json, progress_lines
 from bench.errors import shell_words
 from bench.results import many, size
 
 CURVES = ("all", "accuracy", "none")
-NAMED = 20
-"""At most this many disagreeing records are named."""
 KINDS = {
     "checkpoint": "checkpoint",
     "stray checkpoint": "checkpoint",
@@ -43,7 +41,7 @@ def merge(sources: tuple[str, ...], into: str, checkpoints: bool, dry_run: bool,
     """
     progress = progress_lines("records", quiet)
     merged = results.merge_folders(sources, into, checkpoints=checkpoints, dry_run=dry_run, progress=progress)
-    for note in _notes(merged):
+    for note in notes_on(merged):
         click.echo(note, err=True)
     if as_json:
         print_json(**merged.to_dict())
@@ -76,7 +74,7 @@ def pack(sources: tuple[str, ...], as_json: bool, quiet: bool, **request: Any) -
     packed. Needs pyarrow. Exits with 1 where a record could not be used.
     """
     packed = results.pack(sources, **request, progress=progress_lines("records", quiet))
-    for note in _notes(packed):
+    for note in notes_on(packed):
         click.echo(note, err=True)
     if as_json:
         print_json(**packed.to_dict())
@@ -108,20 +106,6 @@ def clean(as_json: bool, quiet: bool, **request: Any) -> int:
     else:
         _show_cleaned(cleaned)
     return 0
-
-
-def _notes(done: Any) -> list[str]:
-    """Lines about files that could not be used, and one note with all records that disagree."""
-    found, broken = sorted(done.disagreeing, key=lambda one: -one.accuracy), named_broken(done.broken)
-    if not found:
-        return broken
-    lines = [f"Note: {many(len(found), 'record')} of the same cell and step with other numbers on the curve:"]
-    for one in found[:NAMED]:
-        gap = f"accuracies by up to {100 * one.accuracy:.3g} points" if one.accuracy else "losses alone"
-        lines.append(f"  {one.id} at step {one.step:,}, {one.folders[0]!r} and {one.folders[1]!r}: {gap}")
-    if len(found) > NAMED:
-        lines.append(f"  and {len(found) - NAMED:,} that differ by no more; --json names all")
-    return [*broken, *lines]
 
 
 def _show_merged(merged: Any) -> None:

@@ -47,6 +47,21 @@ source_option = click.option(
     type=click.Path(),
     help="The results folder, or a pack.",
 )
+sources_option = click.option(
+    "--results",
+    default=("results",),
+    show_default=True,
+    multiple=True,
+    metavar="DIR|FILE",
+    type=click.Path(),
+    help="A results folder or a pack. Repeatable.",
+)
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Where the studies are.  [default: journal:///RESULTS/studies.journal, if it exists]",
+)
+title_option = click.option("--title", metavar="TEXT", help="The heading.  [default: what is compared]")
 
 
 class Given(click.ParamType):

@@ -1,6 +1,7 @@
 """Print tables, lines and JSON. Rich is imported only where something is printed."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -12,18 +13,19 @@ import click
 
 from bench.cli._messages import with_options
 from bench.cli._options import is_debug
+from bench.results import DOCUMENTS, many
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-DOCUMENTS = 1
-"""The schema of the documents that --json prints: raised when a key changes its meaning. Records have their own."""
 WIDTH_OF_A_FILE = 118
 WIDE = 100
 LINES_EVERY = 2.0
 """Seconds between two lines of progress."""
 NAMED_BROKEN = 3
 """At most this many broken files are named."""
+NAMED_DISAGREEING = 20
+"""At most this many disagreeing records are named."""
 
 
 def console(at_least: int = 0) -> "Console":
@@ -60,11 +62,12 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def progress_lines(things: str, quiet: bool) -> Callable[[int, int], None]:
-    """A function that prints a line on stderr every few seconds: "1,000 of 4,000 records"."""
-    printed_at = time.monotonic()
+    """A function that prints a line on stderr every few seconds from its first call on: "1,000 of 4,000 records"."""
+    printed_at = math.inf
 
     def show(done: int, total: int) -> None:
         nonlocal printed_at
+        printed_at = min(printed_at, time.monotonic())
         if not quiet and done < total and time.monotonic() - printed_at > LINES_EVERY:
             printed_at = time.monotonic()
             click.echo(f"{done:,} of {total:,} {things}", err=True)
@@ -77,6 +80,20 @@ def named_broken(broken: Sequence[str]) -> list[str]:
     others = len(broken) - NAMED_BROKEN
     more = [f"And {others:,} more that could not be used; --json names all."] if others > 0 else []
     return [*map(with_options, broken[:NAMED_BROKEN]), *more]
+
+
+def notes_on(done: Any) -> list[str]:
+    """Lines about files that could not be used, and one note with all records that disagree."""
+    found, broken = sorted(done.disagreeing, key=lambda one: -one.accuracy), named_broken(done.broken)
+    if not found:
+        return broken
+    lines = [f"Note: {many(len(found), 'record')} of the same cell and step with other numbers on the curve:"]
+    for one in found[:NAMED_DISAGREEING]:
+        gap = f"accuracies by up to {100 * one.accuracy:.3g} points" if one.accuracy else "losses alone"
+        lines.append(f"  {one.id} at step {one.step:,}, {one.folders[0]!r} and {one.folders[1]!r}: {gap}")
+    if len(found) > NAMED_DISAGREEING:
+        lines.append(f"  and {len(found) - NAMED_DISAGREEING:,} that differ by no more; --json names all")
+    return [*broken, *lines]
 
 
 def print_tracebacks(records: Iterable[Mapping[str, Any]]) -> None:

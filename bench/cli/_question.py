@@ -37,10 +37,13 @@ def filter_options(command: F) -> F:
     return options_of(Request, FILTERS, several=FILTERS, fixed=False, **filters)(command)
 
 
-def question_options(command: F) -> F:
-    """The options of `bench.rank` but ``--blocks``; ``--parameters`` is still text, for `span_of`."""
+def question_options(command: F, source: Callable[[F], F] = source_option) -> F:
+    """The options of `bench.rank` but ``--blocks``; ``--parameters`` is still text, for `span_of`.
+
+    :param source: the option that names what is read.
+    """
     options = (
-        source_option,
+        source,
         word_option(
             "--by",
             CRITERIA,
@@ -74,7 +77,7 @@ def question_options(command: F) -> F:
     return command
 
 
-def league_options(command: F) -> F:
+def league_options(command: F, source: Callable[[F], F] = source_option) -> F:
     """The options of `question_options`, and those of commands that show the league itself."""
     options = (
         click.option(
@@ -86,7 +89,7 @@ def league_options(command: F) -> F:
     )
     for option in reversed(options):
         command = option(command)
-    return question_options(command)
+    return question_options(command, source)
 
 
 def span_of(text: str | None) -> tuple[float | None, float | None]:

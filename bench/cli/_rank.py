@@ -68,12 +68,7 @@ def _check(blocks: bool, diagram: str | None, top: int | None, form: str, as_jso
 
 
 def _print_json(league: Any, tables: Sequence[Any]) -> None:
-    rows = [row.to_dict() for table in tables for row in table.rows]
-    comparison = league.comparison and vars(league.comparison)
-    before = {} if league.baseline is None else {"baseline": league.baseline}
-    cited = {} if league.published is None else {"published": [one.to_dict() for one in league.published]}
-    about = {"comparison": comparison, "caption": league.caption, "legend": league.legend}
-    print_json(**vars(league.question), **before, rows=rows, **cited, **about)
+    print_json(**league.to_dict([row for table in tables for row in table.rows]))
 
 
 def _print_tables(league: Any, tables: Sequence[Any]) -> None:

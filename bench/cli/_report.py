@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from bench import showing
-from bench.cli._options import debug_option, word_option
+from bench.cli._options import debug_option, storage_option, title_option, word_option
 from bench.cli._question import league_options, span_of
 from bench.results import size
 
@@ -16,12 +16,8 @@ FORMATS = ("html", "md")
 @click.command()
 @click.option("-o", "--output", metavar="FILE.html|md", help="The file to write.  [default: report.html]")
 @league_options
-@click.option(
-    "--storage",
-    metavar="URL",
-    help="Where the studies are.  [default: journal:///RESULTS/studies.journal, if it exists]",
-)
-@click.option("--title", metavar="TEXT", help="The heading.  [default: what is compared]")
+@storage_option
+@title_option
 @word_option(
     "--format",
     FORMATS,

@@ -66,6 +66,17 @@ class Ranking:
     def __repr__(self) -> str:
         return ranking_text(self.question, self.rows, self.columns(self.rows), self._n_blocks)
 
+    def to_dict(self, rows: Sequence[Row] | None = None) -> dict[str, Any]:
+        """As in the JSON document.
+
+        :param rows: some of the rows; None takes all.
+        """
+        before = {} if self.baseline is None else {"baseline": self.baseline}
+        cited = {} if self.published is None else {"published": [one.to_dict() for one in self.published]}
+        shown = [row.to_dict() for row in (self.rows if rows is None else rows)]
+        about = {"comparison": self.comparison and vars(self.comparison), "caption": self.caption}
+        return {**vars(self.question), **before, "rows": shown, **cited, **about, "legend": self.legend}
+
     def _repr_html_(self) -> str:
         """The tables as a notebook shows them."""
         columns = self.columns(self.rows)

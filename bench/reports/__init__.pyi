@@ -18,9 +18,14 @@ from .page.content import Picture as Picture
 from .page.content import StudyPart as StudyPart
 from .page.document import plotly_program as plotly_program
 from .page.document import report_page as report_page
+from .page.league import task_of as task_of
 from .page.league import title_of as title_of
 from .page.markdown import report_markdown as report_markdown
 from .page.runs import Collected as Collected
+from .page.site import Download as Download
+from .page.site import Front as Front
+from .page.site import Report as Report
+from .page.site import front_page as front_page
 from .pictures import FORMATS as FORMATS
 from .pictures import Kind as Kind
 from .pictures import as_plotly as as_plotly

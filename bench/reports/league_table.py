@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from io import StringIO
@@ -18,6 +19,10 @@ MANY = 8
 """So many rows are named in a footnote."""
 NESTED = ("config", "task_parameters", "fractions", "tuning")
 """Values of a row that are JSON in a CSV file."""
+
+
+FORMULA = re.compile(r"[=+\-@\t\r]")
+"""How a text begins that a spreadsheet would take for a formula."""
 
 
 class Table(NamedTuple):
@@ -90,7 +95,7 @@ def too_wide(columns: Sequence[Column], tables: Sequence[Table], width: int, gap
 
 
 def league_csv(ranking: Ranking, tables: Sequence[Table]) -> str:
-    """A line for each row, nested values as JSON."""
+    """A line for each row, nested values as JSON, and an apostrophe before what a spreadsheet takes for a formula."""
     rows = [{"by": ranking.question.by, **_with_json(row.to_flat())} for table in tables for row in table.rows]
     text = StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -100,4 +105,9 @@ def league_csv(ranking: Ranking, tables: Sequence[Table]) -> str:
 
 
 def _with_json(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {name: json.dumps(row[name], ensure_ascii=False) for name in NESTED}
+    texts = {name: json.dumps(row[name], ensure_ascii=False) for name in NESTED}
+    return {name: _no_formula(value) for name, value in {**row, **texts}.items()}
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value

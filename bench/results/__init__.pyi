@@ -2,6 +2,7 @@ from . import environment as environment
 from .check import check_contents as check_contents
 from .check import is_busy as is_busy
 from .checkpoints import State as State
+from .choice import Disagreement as Disagreement
 from .clean import clean_folder as clean_folder
 from .curves import CONFIRMATION as CONFIRMATION
 from .curves import PARTS as PARTS
@@ -20,6 +21,10 @@ from .environment import reset_peak_memory as reset_peak_memory
 from .environment import source_digest as source_digest
 from .exports.request import columns_of as columns_of
 from .exports.request import export as export
+from .exports.runs import new_folder as new_folder
+from .exports.selection import Selection as Selection
+from .exports.selection import named_sources as named_sources
+from .exports.selection import wanted_of as wanted_of
 from .faults import described_faults as described_faults
 from .faults import tell_set_aside as tell_set_aside
 from .faults import told_of_faults as told_of_faults
@@ -39,7 +44,9 @@ from .locks import is_refused as is_refused
 from .locks import kind_of_locks as kind_of_locks
 from .locks import require_locks as require_locks
 from .locks import without_flock as without_flock
+from .merge import Progress as Progress
 from .merge import merge_folders as merge_folders
+from .merge import silent as silent
 from .numbers import exponential as exponential
 from .numbers import four_digits as four_digits
 from .numbers import known_mean as known_mean
@@ -47,6 +54,7 @@ from .numbers import short_duration as short_duration
 from .numbers import significant as significant
 from .packs.read import open_store as open_store
 from .packs.write import pack as pack
+from .record import DOCUMENTS as DOCUMENTS
 from .record import SCHEMA as SCHEMA
 from .record import BudgetKeys as BudgetKeys
 from .record import Curve as Curve
@@ -64,6 +72,7 @@ from .schema1 import downgraded_specs as downgraded_specs
 from .schema1 import upgraded as upgraded
 from .source import CURVES as CURVES
 from .source import RecordSource as RecordSource
+from .store import SUFFIX as SUFFIX
 from .store import Store as Store
 from .store import check_folder as check_folder
 from .words import about as about

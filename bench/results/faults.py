@@ -5,7 +5,7 @@ Whoever reads a record that passes can rely on the types of `bench.results.recor
 
 import math
 import reprlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import shorten
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -193,14 +193,9 @@ def _numbers(values: Any) -> Fault | None:
 
 
 def _integers(values: Any) -> Fault | None:
-    if not isinstance(values, list) or not set(map(type, values)) <= {int} or not _are_small(values):
+    if not isinstance(values, list) or not set(map(type, values)) <= {int}:
         return "", values
-    return None
-
-
-def _are_small(values: Iterable[Any]) -> bool:
-    known = [*filter(None, values)]
-    return not known or -LARGEST <= min(known) <= max(known) <= LARGEST
+    return None if not values or -LARGEST <= min(values) <= max(values) <= LARGEST else ("", values)
 
 
 def _of_type(kind: type) -> Check:

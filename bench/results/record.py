@@ -9,6 +9,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 SCHEMA = 2
 """Of records. Raised when a key changes its meaning."""
+DOCUMENTS = 1
+"""Of the documents that --json prints and sites have, likewise."""
 READ = (1, SCHEMA)
 """Schemas that this version reads: `bench.results.schema1` says what is new."""
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from zipfile import is_zipfile
 
 from bench.errors import DamagedError, FolderError, StoreError, os_errors_as, shell_words
@@ -21,6 +21,11 @@ from bench.results.files import Staged, read_regular, set_aside, stage
 from bench.results.locks import exclusive
 from bench.results.record import Record, goes_further
 from bench.results.source import RecordSource
+
+try:
+    import orjson
+except ImportError:  # it comes with the extra `pack`
+    orjson = None  # type: ignore[assignment]
 
 WRITERS = 8
 """Threads that write files."""
@@ -122,7 +127,7 @@ class Store(RecordSource):
         except ValueError as error:
             raise DamagedError("record", path, str(error)) from error
         try:
-            record = json.loads(content, parse_constant=_no_constant)
+            record = _parsed(content)
         except (ValueError, RecursionError) as error:
             said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             why = f"it is no JSON document ({said})"
@@ -308,6 +313,27 @@ def _kept_instead_of(record: Record) -> StoreError | None:
 
 def _not_extensible(error: StoreError) -> StoreError:
     return StoreError(f"{error} The record is kept, but cannot be extended.", minor=True)
+
+
+def _parsed(content: bytes) -> Any:
+    """The JSON document of a file, by orjson where that is installed: four times as fast.
+
+    What orjson refuses or would change is read by the standard library: half characters, and whole numbers beyond 64
+    bits, which it makes floats.
+    """
+    if orjson is not None:
+        with suppress(orjson.JSONDecodeError):
+            document = orjson.loads(content)
+            if not _has_large(document.get("spec") if isinstance(document, dict) else None):
+                return document
+    return json.loads(content, parse_constant=_no_constant)
+
+
+def _has_large(values: Any) -> bool:
+    """Whether there is a float in nested values that may have been a whole number."""
+    if isinstance(values, dict | list):
+        return any(map(_has_large, values.values() if isinstance(values, dict) else values))
+    return type(values) is float and abs(values) >= 2**63
 
 
 def _no_constant(name: str) -> None:

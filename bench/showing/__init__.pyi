@@ -5,3 +5,4 @@ from .pictures import picture as picture
 from .pictures import plot as plot
 from .predictions import predictions_of as predictions_of
 from .record import show as show
+from .site import publish as publish

@@ -91,17 +91,35 @@ def _content(request: dict[str, Any], named: Mapping[str, Any]) -> Content:
     :param named: the other arguments of `report`.
     """
     folder, in_memory = request["results"], request.get("records") is not None
-    studies = [] if in_memory and named["storage"] is None else _studies(folder, named["storage"])
+    studies = [] if in_memory and named["storage"] is None else studies_of(folder, named["storage"])
     no_records = bool(studies) and not in_memory and not open_store(folder).ids()  # as after `tune` with `fresh` 0
     collected = Collected()
     league = None if no_records else ranking.rank(watch=collected.take, **request)
+    title = named["title"] or _title(league, studies)
+    command = "" if in_memory else asked_command({**request, **named}, "report")
+    return content_of(league, collected, studies, title, command, None if in_memory else folder)
+
+
+def content_of(
+    league: Ranking | None,
+    collected: Collected,
+    studies: Sequence[PicturedStudy],
+    title: str,
+    command: str,
+    folder: str | None,
+) -> Content:
+    """What a report shows of a league and of studies, with all pictures.
+
+    :param collected: has received the records of the league.
+    :param command: see `Content`, likewise of the folder.
+    """
     pictures, undrawn = ([], []) if league is None else _pictures(league)
     if len(studies) > MOST_STUDIES:
         undrawn.append(f"{MOST_STUDIES} of {len(studies)} studies are shown, the first by their names.")
     return Content(
-        title=named["title"] or _title(league, studies),
-        command="" if in_memory else _command({**request, **named}),
-        folder=None if in_memory else folder,
+        title=title,
+        command=command,
+        folder=folder,
         ranking=league,
         collected=collected,
         pictures=pictures,
@@ -117,14 +135,15 @@ def _title(league: Ranking | None, studies: Sequence[PicturedStudy]) -> str:
     return f"{'Study' if len(names) == 1 else 'Studies'} {few_of(names)}"
 
 
-def _command(asked: Mapping[str, Any]) -> str:
+def asked_command(asked: Mapping[str, Any], command: str) -> str:
     """The command line of a request, without the password of its storage and what is at its default."""
     usual: dict[str, Any] = {name: p.default for name, p in signature(ranking.rank).parameters.items()}
     usual["output"] = "report.html"
     wanted = {name: value for name, value in asked.items() if name not in usual or value != usual[name]}
     if wanted.get("parameters"):
         wanted["parameters"] = "..".join("" if end is None else str(end) for end in wanted["parameters"])
-    return command_of(wanted | {"storage": asked["storage"] and tuning.shown_url(asked["storage"])}, "report")
+    storage = asked.get("storage")
+    return command_of(wanted | {"storage": storage and tuning.shown_url(storage)}, command)
 
 
 # Pictures
@@ -185,7 +204,7 @@ def _drawn(kind: Kind, league: Ranking, titles: Sequence[str], undrawn: list[str
 # Studies
 
 
-def _studies(results: str, storage: str | None) -> list[PicturedStudy]:
+def studies_of(results: str | Path, storage: str | None) -> list[PicturedStudy]:
     """The studies of a storage, or of the journal in the results folder, if there is one."""
     if storage is not None:
         return tuning.pictured_studies(storage)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import FLAGS, shell_words
-from bench.results import flat
+from bench.results import SUFFIX, flat
 from bench.specs.request import Request
 from bench.specs.resolve import family
 from bench.specs.spec import Spec
@@ -126,7 +126,8 @@ def command_of(request: Mapping[str, Any], command: str = "run") -> str:
 
 def in_folder(results: str | Path) -> dict[str, str]:
     """The argument that names the results folder of a command that trains: none for the usual one, and for a pack."""
-    return {} if str(results) == "results" or Path(results).is_file() else {"results": str(results)}
+    is_pack = str(results).endswith(SUFFIX) or Path(results).is_file()
+    return {} if str(results) == "results" or is_pack else {"results": str(results)}
 
 
 def _as_setting(value: Any) -> str:

@@ -207,6 +207,7 @@ COMMANDS = (
         "new",
         "pack",
         "plot",
+        "publish",
         "rank",
         "report",
         "reproduce",

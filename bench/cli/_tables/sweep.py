@@ -11,9 +11,9 @@ import click
 
 from bench import scheduling
 from bench.cli._messages import with_options
-from bench.cli._print import DOCUMENTS, print_json, print_notes, print_table, print_text
+from bench.cli._print import print_json, print_notes, print_table, print_text
 from bench.errors import shell_words
-from bench.results import Record, about, duration, many, percent
+from bench.results import DOCUMENTS, Record, about, duration, many, percent
 from bench.scheduling import Plan
 
 MOST_ROWS = 40

@@ -132,6 +132,7 @@ BASE = {
     "merge": [["results", "--into", "new"], ["some.pack", "--into", "results"]],
     "pack": [["results", "-o", "new.pack"]],
     "export": [["-o", "new.csv"], ["--results", "some.pack", "-o", "new.parquet"], ["--tensorboard", "new"]],
+    "publish": [["new"], ["new", "--results", "some.pack"]],
     "reproduce": [["kernel", "--results", "results"]],
     "new": [["encoder", "my-idea"], ["task", "my-task"]],
     "info": [["cycle"], ["muon"], ["add"]],

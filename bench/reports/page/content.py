@@ -8,6 +8,7 @@ from bench.ranking import Ranking
 from bench.reports.figures._elements import Figure
 from bench.reports.page.league import facts_of
 from bench.reports.page.runs import Collected
+from bench.results import SUFFIX
 
 if TYPE_CHECKING:
     import optuna
@@ -42,11 +43,12 @@ class Content:
 
     :param title: a line.
     :param command: the command line that makes it; "" where none does.
-    :param folder: of the records; None where they are in memory.
+    :param folder: of the records, or a pack; None where they are in memory.
     :param ranking: None where there are no records.
     :param collected: what the ranking does not keep of them.
     :param pictures: of the records.
     :param undrawn: sentences on pictures that the records do not allow.
+    :param home: the page beside this one that leads to it; "" where there is none.
     """
 
     title: str
@@ -57,11 +59,13 @@ class Content:
     pictures: Sequence[Picture] = ()
     undrawn: Sequence[str] = ()
     studies: Sequence[StudyPart] = field(default=())
+    home: str = ""
 
     @property
     def facts(self) -> list[list[str]]:
         """What was compared: names and values of a list of definitions."""
-        where = "memory" if self.folder is None else f"the folder {self.folder!r}"
+        kind = "pack" if str(self.folder).endswith(SUFFIX) else "folder"
+        where = "memory" if self.folder is None else f"the {kind} {self.folder!r}"
         if self.ranking is None:
             return [["records", f"none in {where}"]]
         runs = [run for row in self.ranking.rows for run in row.runs]

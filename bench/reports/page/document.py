@@ -35,11 +35,12 @@ def report_page(content: Content) -> str:
     """
     program = "\n".join((HERE / name).read_text("utf-8") for name in PROGRAM)
     blobs = {**{name: packed(value) for name, value in _parts(content).items()}, "plotly": _packed_plotly()}
-    return _filled(
+    return filled(
         (HERE / "template.html").read_text("utf-8"),
         title=escape(content.title),
+        home=f'<p><a href="{escape(content.home)}">All reports and files</a></p>' if content.home else "",
         policy=escape(policy_of([program, plotly_program()])),
-        style=_style(),
+        style=style(),
         program=program,
         data="\n".join(f'<script type="application/gzip" id="data-{name}">{it}</script>' for name, it in blobs.items()),
     )
@@ -64,13 +65,14 @@ def _parts(content: Content) -> dict[str, Any]:
     }
 
 
-def _filled(template: str, **values: str) -> str:
+def filled(template: str, **values: str) -> str:
     """The template with values in its slots; what looks like a slot inside a value is left alone."""
     return _SLOT.sub(lambda found: values[found[1]], template)
 
 
-def _style() -> str:
-    return _filled((HERE / "report.css").read_text("utf-8"), **{name: _colours(of) for name, of in themes()})
+def style() -> str:
+    """The style of all pages, with the colours of both themes."""
+    return filled((HERE / "report.css").read_text("utf-8"), **{name: _colours(of) for name, of in themes()})
 
 
 def _colours(colours: Mapping[str, str]) -> str:
@@ -80,7 +82,7 @@ def _colours(colours: Mapping[str, str]) -> str:
 def policy_of(scripts: Sequence[str]) -> str:
     """What a browser may do with the page: run these scripts, show pictures made in it, and nothing else."""
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"

@@ -122,11 +122,12 @@ def title_of(ranking: Ranking) -> str:
         names[0] if len(names := _distinct(getattr(row, kind) for row in rows)) == 1 else many(len(names), kind)
         for kind in ("encoder", "learner")
     ]
-    tasks = _distinct(_task(row) for row in rows)
+    tasks = _distinct(task_of(row) for row in rows)
     return f"{' × '.join(sides)} on {tasks[0] if len(tasks) == 1 else many(len(tasks), 'task')}"
 
 
-def _task(row: Row) -> str:
+def task_of(row: Row) -> str:
+    """The task of a row, as "add mod 97"."""
     return f"{row.task}" + ("" if row.modulus is None else f" mod {row.modulus}")
 
 
@@ -139,7 +140,7 @@ def facts_of(ranking: Ranking, where: str) -> list[list[str]]:
     shares = _distinct(f"{100 * run.fraction:g} %" for run in sorted(runs, key=lambda run: run.fraction))
     return [
         ["records", f"{len(runs):,} in {where}, {many(len(rows), 'configuration')} of {_seeds(rows)}"],
-        ["tasks", _names(_task(row) for row in rows)],
+        ["tasks", _names(task_of(row) for row in rows)],
         ["pairs", f"{_names(row.protocol or '' for row in rows)}; {', '.join(shares)} train"],
         *([["label noise", f"{', '.join(noise)} of the training answers are wrong"]] if noise != ["0 %"] else []),
         ["encoders", _names(row.encoder for row in rows)],

@@ -8,15 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench.errors import FolderError, RequestError, StoreError, notify, one_of, optional_package, os_errors_as
-from bench.results.choice import opened_sources
+from bench.errors import RequestError, StoreError, notify, one_of, optional_package, os_errors_as
 from bench.results.columns import CURVE_COLUMNS, FILTERS, RUN_COLUMNS
 from bench.results.exports.runs import check_new, new_folder
-from bench.results.exports.selection import Selection
+from bench.results.exports.selection import Selection, named_sources, wanted_of
 from bench.results.files import check_output, stage
 from bench.results.merge import Progress, silent
 from bench.results.source import RecordSource
-from bench.results.words import canonical
 
 ENDINGS = ("parquet", "csv")
 ROWS = ("cells", "evaluations")
@@ -95,7 +93,7 @@ def export(
     """
     done = _checked({"output": output, "mlflow": mlflow, "tensorboard": tensorboard}, rows, force)
     values = encoder, learner, optimizer, task, pairs, train_fraction, modulus, label_noise
-    wanted = {name: _listed(value) for name, value in zip(FILTERS, values, strict=True) if value is not None}
+    wanted = wanted_of(dict(zip(FILTERS, values, strict=True)))
     selection = Selection(_opened(results, done, rows), wanted, progress or silent)
     write = _write_runs if done.format in TOOLS else _write_table
     write(selection, done, rows, skip_broken)
@@ -149,22 +147,12 @@ def _checked(given: Mapping[str, str | Path | None], rows: str, force: bool) -> 
     return Exported(str(path), ending)
 
 
-def _listed(values: Any) -> list[Any]:
-    """The values of a filter, spelled as in records."""
-    listed = [values] if isinstance(values, str | float | int) else list(values)
-    return [canonical(value) if isinstance(value, str) else value for value in listed]
-
-
 def _opened(results: str | Path | Sequence[str | Path], done: Exported, rows: str) -> list[RecordSource]:
     """The sources, with as much of the curves as is written.
 
     :raises RequestError: where one cannot be used.
     """
-    given = [results] if isinstance(results, str | Path) else results
-    try:
-        sources = opened_sources(given, done.output, "data export")
-    except StoreError as error:
-        raise FolderError(str(error)) from error
+    sources = named_sources(results, done.output, "data export")
     if done.format in TOOLS or rows == "evaluations":
         for source in sources:
             source.check_curves("accuracy", "an export of evaluations")

@@ -1,16 +1,18 @@
-"""The records of several sources that an export takes: those that pass all filters, each cell once."""
+"""The records of several sources that an export or a site takes: those that pass all filters, each cell once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from bench.errors import RequestError, StoreError, one_of
-from bench.results.choice import furthest, owners_of
+from bench.errors import FolderError, RequestError, StoreError, one_of
+from bench.results.choice import furthest, opened_sources, owners_of
 from bench.results.columns import FILTERS, RUN_COLUMNS
 from bench.results.faults import told_of_faults
 from bench.results.merge import Progress
 from bench.results.record import Record
 from bench.results.source import RecordSource
+from bench.results.words import canonical
 
 
 @dataclass
@@ -122,3 +124,24 @@ class Selection:
         if not self.kept:
             broken = f" ({len(self.faults):,} broken)" if self.faults else ""
             raise RequestError(f"No record in {where} is left{broken}.")
+
+
+def named_sources(results: str | Path | Sequence[str | Path], into: str | Path, purpose: str) -> list[RecordSource]:
+    """Results folders and packs, as `opened_sources` of a request that names them.
+
+    :raises RequestError: where one cannot be used.
+    """
+    try:
+        return opened_sources([results] if isinstance(results, str | Path) else results, into, purpose)
+    except StoreError as error:
+        raise FolderError(str(error)) from error
+
+
+def wanted_of(request: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The values of the filters that a request has, spelled as in records."""
+    return {name: _listed(request[name]) for name in FILTERS if request.get(name) is not None}
+
+
+def _listed(values: Any) -> list[Any]:
+    listed = [values] if isinstance(values, str | float | int) else list(values)
+    return [canonical(value) if isinstance(value, str) else value for value in listed]

@@ -44,9 +44,9 @@ def draw(study: optuna.Study, names: Sequence[str], curve: str) -> Figure | None
     Where steps or FLOPs are counted, trials that did not hold 99 % are open triangles above the others. None for a
     study of several values, or without parameters that vary.
     """
-    trials = best_first(study, study.get_trials(deepcopy=False))
+    trials = [] if len(names) > 1 else best_first(study, study.get_trials(deepcopy=False))
     parameters = _varied(trials)
-    if len(names) > 1 or not parameters:
+    if not parameters:
         return None
     looks = _looks(study, trials)
     heights = [look.level or trial.values[0] for look in looks for trial in look.trials]
