@@ -15,7 +15,7 @@ from conftest import Finished
 import bench
 from bench.cli._print import print_table
 from bench.cli._progress import run as progress_of_run
-from bench.errors import shell_words
+from bench.errors import RequestError, shell_words
 from bench.executors import Channel
 from bench.tuning.dashboard.same_origin import guarded
 
@@ -58,6 +58,26 @@ def test_names_with_letters_that_a_terminal_obeys_are_shown_as_escapes(
         done = command(*wrong)
         assert done.code == 2
         assert all(letter.isprintable() for letter in done.error)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: bench.plot("curves", records=[], output="a\0.svg"), "`output` must be a path, got 'a\\x00.svg'."),
+        (lambda: bench.report(output="a\0.html"), "`output` must be a path, got 'a\\x00.html'."),
+        (lambda: bench.export(output="a\0.csv"), "`output` must be a path, got 'a\\x00.csv'."),
+        (lambda: bench.pack(output="a\0.pack"), "`output` must be a path, got 'a\\x00.pack'."),
+        (lambda: bench.export(tensorboard="a\0"), "`tensorboard` must be in a folder that exists, got 'a\\x00'."),
+        (
+            lambda: bench.run(encoder="onehot", learner="ridge", results=None, save_model="a\0"),
+            "`save_model` must name a file in a folder that can be written to, got 'a\\x00'.",
+        ),
+    ],
+)
+def test_a_path_with_a_nul_is_a_wrong_request(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        call()
+    assert str(refused.value) == said
 
 
 def test_markup_in_tables_is_shown_as_it_is(

@@ -32,5 +32,11 @@ def check_model_path(path: str, n_seeds: int) -> None:
     if n_seeds > 1 and "{seed}" not in path:
         raise RequestError(f"`save_model` needs {{seed}} in its path for {n_seeds} seeds, got {path!r}.")
     folder = Path(path).parent
-    if not Path(path).name or Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    if (
+        not Path(path).name
+        or "\0" in path
+        or Path(path).is_dir()
+        or not folder.is_dir()
+        or not os.access(folder, os.W_OK)
+    ):
         raise RequestError(f"`save_model` must name a file in a folder that can be written to, got {path!r}.")

@@ -20,6 +20,8 @@ def check_output(path: str | Path, option: str = "`output`", staged: bool = Fals
     :param staged: whether it is written under a temporary name first, for which its folder must be writable.
     """
     file = Path(path)
+    if "\0" in str(path):
+        raise RequestError(f"{option} must be a path, got {str(path)!r}.")
     if not file.parent.is_dir():
         raise RequestError(f"{option} must be in a folder that exists, got {str(path)!r}.")
     if file.is_dir() or not os.access(file if file.exists() and not staged else file.parent, os.W_OK):

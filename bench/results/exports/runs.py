@@ -74,7 +74,7 @@ def check_new(field: str, folder: str | Path) -> None:
     """
     path = Path(folder)
     with os_errors_as(RequestError, f"`{field}` cannot be written to {str(folder)!r}"):
-        if not str(folder) or not path.absolute().parent.is_dir():
+        if not str(folder) or "\0" in str(folder) or not path.absolute().parent.is_dir():
             raise RequestError(f"`{field}` must be in a folder that exists, got {str(folder)!r}.")
         if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
             raise RequestError(f"`{field}` must be a new folder or an empty one, got {str(folder)!r}.")
