@@ -22,35 +22,35 @@ PNG = b"\x89PNG\r\n"
 LARGEST, LARGEST_PICTURE = 200_000, 60_000
 """Bytes of the notebook, and of a picture in it."""
 SAVED: dict[str, Any] = json.loads(notebooks.NOTEBOOK.read_text("utf-8"))
-CELLS = {cell["id"]: cell for cell in SAVED["cells"]}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The notebook with the outputs of today, made in a process of its own, whose warnings are Jupyter's affair."""
+def picture_of(notebook: dict[str, Any]) -> bytes:
+    """The still of the picture that the notebook leads to."""
+    [output] = next(cell for cell in notebook["cells"] if cell["id"] == "plot")["outputs"]
+    assert output["metadata"]["image/png"]["width"] == 640
+    assert output["data"]["application/vnd.plotly.v1+json"]["layout"]["title"]["text"].startswith("<b>Learning")
+    return base64.b64decode(output["data"]["image/png"])
+
+
+def test_its_cells_say_what_they_are_saved_with(tmp_path: Path) -> None:
+    """It is run in a process of its own: warnings of Jupyter are none of ours, and those of a cell are its output."""
     for module in ("nbclient", "ipykernel", "pandas", "pyarrow", "matplotlib"):
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed: pip install 'mod97[dev]'")
-    path = tmp_path_factory.mktemp("notebook") / "made.ipynb"
+    path = tmp_path / "made.ipynb"
     command = [sys.executable, "-m", "tests.notebooks", str(path)]
     root = notebooks.NOTEBOOK.parent.parent
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(path.read_text("utf-8"))
-
-
-def test_its_cells_say_what_they_are_saved_with(made: Any) -> None:
+    made = json.loads(path.read_text("utf-8"))
     assert [cell["source"] for cell in made["cells"]] == [cell["source"] for cell in SAVED["cells"]]
     said = list(notebooks.differences(SAVED, made))
     assert not said, "\n".join([*said, notebooks.ANEW])
+    assert picture_of(made).startswith(PNG)
 
 
-def test_it_ends_with_a_picture_of_the_right_kind(made: Any) -> None:
-    for cells in (CELLS, {cell["id"]: cell for cell in made["cells"]}):
-        [output] = cells["plot"]["outputs"]
-        assert base64.b64decode(output["data"]["image/png"]).startswith(PNG)
-        assert output["metadata"]["image/png"]["width"] == 640
-        assert output["data"]["application/vnd.plotly.v1+json"]["layout"]["title"]["text"].startswith("<b>Learning")
+def test_it_is_saved_with_its_picture() -> None:
+    assert picture_of(SAVED).startswith(PNG)
 
 
 def test_it_is_small_and_names_no_machine() -> None:
