@@ -1,12 +1,14 @@
 """A Dask cluster as the place where jobs run: a scheduler and workers on this machine, started and ended here."""
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import warnings
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -26,6 +28,7 @@ from bench.errors import BenchError, Notice, RequestError
 from bench.executors import Job, WorkUnit, dask, executor_class, open_channel
 from bench.executors.local import _ThisProcess
 from bench.executors.passports import SOURCE, difference, passport
+from bench.recipes.measurements import dask_overhead
 from bench.results import Record, Store
 from bench.scheduling.planner import plan_sweep
 from bench.specs import Budget, registry
@@ -77,7 +80,11 @@ class Cluster:
         module = f"distributed.cli.dask_{what}"
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments, "--no-dashboard"], cwd=ROOT, stdout=log, stderr=log
+                [sys.executable, "-m", module, *arguments, "--no-dashboard"],
+                cwd=ROOT,
+                env=os.environ | dask_overhead.QUIET,
+                stdout=log,
+                stderr=log,
             )
 
     def kill(self, name: str) -> None:
@@ -263,6 +270,17 @@ def fresh_listings() -> Iterator[None]:
     finally:
         for cached in (registry.listings, passport):
             cached.cache_clear()
+
+
+@pytest.mark.usefixtures("inline")
+def test_overhead_is_measured_on_cells_of_which_both_places_tell_the_same(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_overhead, "CELL", {"encoder": "onehot", "learner": "mlp", "modulus": 5})
+    options = Namespace(cells=4, seconds=0.01, workers=1, blocks=2)
+    found = list(dask_overhead.measured(options, cluster.address, cluster.processes["scheduler"].pid))
+    assert [(one["cells"], one["differ"]) for one in found] == [(2, 0)] * 2
+    assert all(one["local"] > 0 < one["dask"] for one in found)
 
 
 def test_a_recipe_runs_on_workers(cluster: Cluster, tmp_path: Path) -> None:
