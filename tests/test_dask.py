@@ -25,7 +25,7 @@ from conftest import PATIENCE, Finished, wait_until
 
 import bench
 from bench.errors import BenchError, Notice, RequestError
-from bench.executors import Job, WorkUnit, dask, executor_class, open_channel
+from bench.executors import Job, WorkUnit, dask, dask_client, executor_class, open_channel
 from bench.executors.local import _ThisProcess
 from bench.executors.passports import SOURCE, difference, passport
 from bench.recipes.measurements import dask_overhead
@@ -94,9 +94,9 @@ class Cluster:
 
     def wait_for(self, number: int) -> dict[str, str]:
         """The addresses of workers, by name, once there are so many."""
-        with dask._connected(self.address) as client:
+        with dask_client.connected(self.address) as client:
             client.wait_for_workers(number, timeout=PATIENCE)
-            return {worker["name"]: at for at, worker in dask._workers(client, self.address).items()}
+            return {worker["name"]: at for at, worker in dask_client.workers_of(client, self.address).items()}
 
     def close(self) -> None:
         for name in list(self.processes):
@@ -230,8 +230,9 @@ def test_a_stop_cancels_what_is_out_and_leaves_the_workers_free(cluster: Cluster
     began: list[int] = []
 
     def watch(runs: dask.Dask, record: Record | None) -> None:
-        if runs.slots and all(slot.has_begun for slot in runs.slots):
-            began.append(len(runs.slots))
+        busy = [slot for slot in runs.slots if slot.has_begun]
+        if len(busy) == 2:
+            began.append(len(busy))
             runs.channel.request_stop()
 
     where: dict[str, Any] = {"results": tmp_path, "executor": cluster.executor}
@@ -331,7 +332,7 @@ def free_port() -> int:
 def test_no_scheduler_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., Finished]
 ) -> None:
-    monkeypatch.setattr("bench.executors.dask.CONNECT", 0.2)
+    monkeypatch.setattr("bench.executors.dask_client.CONNECT", 0.2)
     address = f"tcp://127.0.0.1:{free_port()}"
     for name, more in (("sweep", ()), ("tune", ("--trials", "2", "--objective", "accuracy"))):
         cell = ("--encoder", "onehot", "--learner", "ridge", "--modulus", "5", "--results", tmp_path / "r")
@@ -392,7 +393,7 @@ def test_workers_that_join_later_are_checked_too() -> None:
         with pytest.warns(Notice) as told:
             runs._admit(more)
         runs._admit(more)  # which says nothing again
-        assert [slot.address for slot in runs.slots] == ["a"]
+        assert [slot.address for slot in runs.slots] == ["a", "a"]
     assert [str(one.message).partition(": it ")[2] for one in told] == [
         f"has torch 1.0, and this machine {passport()['torch']}.",
         "runs 4 jobs at a time, where results need one: start it with --nthreads 1.",
@@ -405,17 +406,66 @@ def test_the_first_worker_that_is_not_fit_is_an_error_before_anything_is_sent() 
         runs._admit({"a": WORKER})
 
 
+class Sent:
+    """Dask's future of a job that was sent."""
+
+    def __init__(self, how: dict[str, Any]) -> None:
+        self.how, self.is_over = how, False
+
+    def done(self) -> bool:
+        return self.is_over
+
+    def result(self) -> list[Any]:
+        return []
+
+    def add_done_callback(self, call: Callable[[Any], None]) -> None:
+        self.call = call
+
+    def end(self) -> None:
+        self.is_over = True
+        self.call(self)
+
+
+def job(device: str = "cpu") -> Job:
+    plan = bench.plan(encoder="onehot", learner="ridge", modulus=5, results=None)
+    return Job((WorkUnit(plan.spec(0), Budget(0)),), device)
+
+
+@contextmanager
+def workers(found: dict[str, Any]) -> Iterator[tuple[dask.Dask, list[Sent]]]:
+    """An executor with these workers, whose jobs go nowhere, and what is sent."""
+    sent: list[Sent] = []
+    with meeting(dict.fromkeys(found, passport())) as runs:
+        runs._admit(found)
+        runs.client.submit = lambda *_, **how: sent.append(Sent(how)) or sent[-1]
+        yield runs, sent
+
+
 def test_a_worker_with_a_gpu_takes_one_job_that_needs_it_at_a_time() -> None:
-    sent: list[dict[str, Any]] = []
-    gpu = WORKER | {"resources": {"GPU": 1.0}}
-    with meeting({"a": passport(), "b": passport()}) as runs:
-        runs._admit({"a": WORKER, "b": gpu})
-        runs.client.submit = lambda *_, **how: sent.append(how) or SimpleNamespace(add_done_callback=lambda call: None)
-        assert [slot.devices for slot in runs.slots] == [("cpu",), ("cuda", "cpu")]
-        unit = WorkUnit(bench.plan(encoder="onehot", learner="ridge", modulus=5, results=None).spec(0), Budget(0))
-        for slot, device in zip(runs.slots, ("cpu", "cuda"), strict=True):
-            slot.start(Job((unit,), device), runs.channel)
-    assert [(how["workers"], how["resources"]) for how in sent] == [(["a"], None), (["b"], {"GPU": 1})]
+    with workers({"a": WORKER, "b": WORKER | {"resources": {"GPU": 1.0}}}) as (runs, sent):
+        assert [slot.devices for slot in runs.slots] == [("cpu",)] * 2 + [("cuda", "cpu")] * 2
+        for slot, device in zip(runs.slots[::2], ("cpu", "cuda"), strict=True):
+            slot.start(job(device), runs.channel)
+    assert [(one.how["workers"], one.how["resources"]) for one in sent] == [(["a"], None), (["b"], {"GPU": 1})]
+
+
+def test_a_short_job_is_sent_ahead_where_no_worker_is_idle() -> None:
+    with workers({"a": WORKER, "b": WORKER}) as (runs, sent):
+        one, second, other, fourth = runs.slots
+        one.start(job(), runs.channel)
+        assert [slot.is_free for slot in runs.slots] == [False, False, True, True]
+        other.start(job(), runs.channel)
+        assert not second.is_free  # nobody knows yet how long jobs are
+        sent[0].end()
+        one.future = None
+        one.start(job(), runs.channel)
+        assert [slot.is_free for slot in runs.slots] == [False, True, False, False]
+        second.start(job(), runs.channel)
+        assert (one.has_run, second.has_run) == (True, False)
+        runs.took["b"] = 3600.0
+        assert not fourth.is_free
+        sent[2].end()
+        assert second.has_run  # it was not seen to begin, but nothing was before it
 
 
 def test_devices_are_those_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -477,7 +527,8 @@ def test_a_job_that_loses_worker_after_worker_is_halved_and_its_last_cell_fails(
         assert runs.loss(ValueError("of the job itself")) is None
         for _ in range(3):
             assert runs._lost(both, queue, error) is None
-            assert runs.again.pop() is both
+            assert runs._lost(both, queue, error, has_run=False) is None  # it waited behind another one
+            assert runs.again.pop() is runs.again.pop() is both
         assert runs._lost(both, queue, error) == []
         assert queue.asked == [both]
         [result] = runs._lost(replace(both, units=both.units[:1]), queue, error) or []
@@ -486,15 +537,19 @@ def test_a_job_that_loses_worker_after_worker_is_halved_and_its_last_cell_fails(
 
 
 def test_a_worker_that_overruns_is_started_again_and_one_that_lost_its_job_is_checked_anew() -> None:
-    ended: list[list[str]] = []
-    with meeting({"a": passport(), "b": passport()}) as runs:
-        runs._admit({"a": WORKER, "b": WORKER})
+    ended, cancelled = list[list[str]](), list[Any]()
+    with workers({"a": WORKER, "b": WORKER}) as (runs, sent):
         runs.client.restart_workers = lambda addresses, **_: ended.append(addresses)
-        late, lost = runs.slots
-        late.future, lost.future = Future(), Future()
+        runs.client.cancel = lambda some, force: cancelled.extend(some)
+        runs.client.status = "running"
+        late, behind, lost, _ = runs.slots
+        late.start(job(), runs.channel)
+        behind.start(job(), runs.channel)
+        lost.future = Future()
         lost.future.set_exception(CancelledError())
         for slot in (late, lost):
             slot.end()
         assert ended == [["a"]]
-        assert [slot.devices for slot in runs.slots] == [(), ()]
+        assert cancelled == [sent[1]]
+        assert [slot.devices for slot in runs.slots] == [()] * 4
         assert runs.known == {"a"}

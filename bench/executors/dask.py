@@ -1,34 +1,33 @@
 """The executor of a Dask cluster: jobs go to its workers, and records come back to this machine, which stores them."""
 
 import asyncio
-import logging
 import math
 import time
 import uuid
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.errors import BenchError, RequestError, notify, optional_package
+from bench.errors import RequestError, notify, optional_package
 from bench.executors.base import Executor
 from bench.executors.channel import Channel
+from bench.executors.dask_client import connected, gone, workers_of
 from bench.executors.jobs import Job, Result
 from bench.executors.parcels import Delivery, Parcel, pack_job, run_parcel, unpack
 from bench.executors.passports import ASKED, Passport, difference, passport
 from bench.executors.slots import Slot, SlotExecutor
 from bench.harness import CellProgress
 
-CONNECT = 5.0
-"""Seconds after which a scheduler that does not answer is not there."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at which workers there are."""
 TOLD_EVERY = 2.0
 """Seconds between two reports of progress by a worker."""
+AHEAD = 10.0
+"""A worker whose last job took fewer seconds is sent the next one ahead, so that it need not wait for it."""
 GPU = "GPU"
 """The resource of workers that have a GPU."""
 
@@ -36,8 +35,11 @@ GPU = "GPU"
 class Dask(SlotExecutor):
     """Runs a queue on the workers of a Dask cluster, of which each runs one job at a time.
 
-    A job goes to an idle worker that was found fit: its versions are those of this machine. The cells of a worker that
-    is lost run again on another one; each is stored once, since this process alone stores.
+    A job goes to a worker that was found fit: its versions are those of this machine. Each worker has two slots, one of
+    them for a short job that is sent ahead. The cells of a worker that is lost run again on another one; each is stored
+    once, since this process alone stores.
+
+    :ivar took: the seconds of the last job of each worker, by address.
     """
 
     workers_vary = True
@@ -52,6 +54,7 @@ class Dask(SlotExecutor):
         self.client: Any = None
         self.topic = f"mod97-{uuid.uuid4().hex}"
         self.known: set[str] = set()
+        self.took: dict[str, float] = {}
         self.is_begun = False
         self.check: Future[dict[str, Any]] | None = None
         self.looked_at = -math.inf
@@ -78,28 +81,28 @@ class Dask(SlotExecutor):
     @classmethod
     def _first_workers(cls) -> Mapping[str, Any]:
         if "first" not in vars(cls):
-            with _connected(cls.address) as client:
-                cls.first = _workers(client, cls.address)
+            with connected(cls.address) as client:
+                cls.first = workers_of(client, cls.address)
         return cls.first
 
     def update_slots(self) -> None:
         """Look for workers that have come or gone."""
         if self.client is None:
-            self.client = self.resources.enter_context(_connected(self.address))
+            self.client = self.resources.enter_context(connected(self.address))
             self.client.subscribe_topic(self.topic, self._hear)
             self.pool = ThreadPoolExecutor(1)
             self.resources.callback(self.pool.shutdown, wait=False, cancel_futures=True)
         if self.client.status != "running":
-            raise _gone(self.address)
+            raise gone(self.address)
         if self.channel.stop_requested():
             self._cancel(self.slots)
         elif time.monotonic() - self.looked_at > LOOK_EVERY:
             self.looked_at = time.monotonic()
-            workers = _workers(self.client, self.address)
-            gone = [slot for slot in self.slots if slot.address not in workers]
-            for slot in gone:
+            workers = workers_of(self.client, self.address)
+            lost = [slot for slot in self.slots if slot.address not in workers]
+            for slot in lost:
                 slot.is_gone = True
-            self._cancel(gone)
+            self._cancel(lost)
             self.slots = [slot for slot in self.slots if slot.future is not None or not slot.is_gone]
             self.known &= workers.keys()
             self._admit(workers)
@@ -118,12 +121,13 @@ class Dask(SlotExecutor):
         try:
             found, self.check = self.check.result(), None
         except OSError as error:
-            raise _gone(self.address) from error
+            raise gone(self.address) from error
         for address in (one for one in found if one in workers and not isinstance(found[one], OSError)):
             self.known.add(address)
             fault = _fault(workers[address], found[address])
             if fault is None:
-                self.slots.append(_Slot("cuda" if _has_gpu(workers[address]) else "cpu", address=address, of=self))
+                device = "cuda" if _has_gpu(workers[address]) else "cpu"
+                self.slots += [_Slot(device, address=address, of=self) for _ in range(2)]
             elif not self.is_begun:
                 raise RequestError(f"The worker {address} {fault}: nothing was sent.")
             else:
@@ -170,6 +174,7 @@ class _Slot(Slot):
     :param of: the executor.
     :ivar remote: Dask's future of its job.
     :ivar has_begun: whether the worker has said that it begins the job.
+    :ivar is_behind: whether the job waits for the one of the worker's other slot.
     :ivar is_gone: whether the worker is lost.
     """
 
@@ -177,7 +182,27 @@ class _Slot(Slot):
     of: Any = None
     remote: Any = None
     has_begun: bool = False
+    is_behind: bool = False
     is_gone: bool = False
+
+    @property
+    def others(self) -> "list[_Slot]":
+        """The other slots of its worker."""
+        return [slot for slot in self.of.slots if slot.address == self.address and slot is not self]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its worker is idle, or does short jobs while no worker is idle."""
+        if self.future is not None or all(other.future is None for other in self.others):
+            return self.future is None
+        busy = {slot.address for slot in self.of.slots if slot.future is not None}
+        none_idle = all(slot.address in busy or slot.is_gone for slot in self.of.slots)
+        return none_idle and self.of.took.get(self.address, math.inf) < AHEAD
+
+    @property
+    def has_run(self) -> bool:
+        """Whether its job may have been run: a worker that is lost may not have come to say so."""
+        return self.has_begun or not self.is_behind
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -194,6 +219,7 @@ class _Slot(Slot):
         kind = job.device.partition(":")[0]
         parcel = pack_job(job, kind)
         self.has_begun, self.deadline = False, math.inf
+        self.is_behind = any(other.remote is not None and not other.remote.done() for other in self.others)
         self.remote = self.of.client.submit(
             _run_here,
             parcel,
@@ -203,26 +229,31 @@ class _Slot(Slot):
             resources={GPU: 1} if kind == "cuda" else None,
             pure=False,
         )
-        self.remote.add_done_callback(partial(_settle, future, job, parcel, channel))
+        self.remote.add_done_callback(partial(self._settle, future, parcel, job, channel))
         return future
+
+    def _settle(self, future: "Future[list[Result]]", parcel: Parcel, job: Job, channel: Channel, remote: Any) -> None:
+        """Store what came back, or pass on the error, in a thread of its own."""
+        try:
+            deliveries = remote.result()
+            self.of.took[self.address] = time.monotonic() - self.began
+            for other in self.others:
+                other.is_behind = False
+            future.set_result(unpack(deliveries, job, parcel, channel))
+        except BaseException as error:
+            future.set_exception(error)
+        finally:
+            channel.report(job.name, [])
 
     def end(self) -> None:
         """End the process of a worker, whose nanny starts another one; without a nanny it stays, and is not used."""
-        self.is_gone = True
+        for slot in (self, *self.others):
+            slot.is_gone = True
         if self.future is not None and not self.future.done():
+            self.of._cancel([other for other in self.others if other.is_behind])
             self.of.pool.submit(partial(self.of.client.restart_workers, [self.address], raise_for_error=False))
         else:  # its job was lost, and it is checked anew where it is still there
             self.of.known.discard(self.address)
-
-
-def _settle(future: "Future[list[Result]]", job: Job, parcel: Parcel, channel: Channel, remote: Any) -> None:
-    """Store what came back, or pass on the error, in a thread of its own."""
-    try:
-        future.set_result(unpack(remote.result(), job, parcel, channel))
-    except BaseException as error:
-        future.set_exception(error)
-    finally:
-        channel.report(job.name, [])
 
 
 class _WorkerChannel(Channel):
@@ -265,53 +296,3 @@ def _fault(worker: Mapping[str, Any], found: Passport | Exception) -> str | None
     if worker["nthreads"] != 1:
         return f"runs {worker['nthreads']} jobs at a time, where results need one: start it with --nthreads 1"
     return difference(passport(), found)
-
-
-def _workers(client: Any, address: str) -> Mapping[str, Any]:
-    """The workers that there are, by address."""
-    try:
-        found: Mapping[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)
-    except OSError as error:
-        raise _gone(address) from error
-    return found["workers"]
-
-
-def _gone(address: str) -> BenchError:
-    return BenchError(f"The scheduler {address} is gone. What came back is kept; the same command goes on with it.")
-
-
-@contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """A client of a scheduler.
-
-    :raises RequestError: where there is none.
-    """
-    import dask
-    import distributed
-
-    with _silent(), dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-        try:
-            with warnings.catch_warnings():  # of versions, which are compared here
-                warnings.simplefilter("ignore")
-                client = distributed.Client(address, timeout=CONNECT, set_as_default=False, name="mod97")
-        except (OSError, ValueError, TypeError) as error:
-            raise RequestError(f"`scheduler` {address}: there is no scheduler of Dask.") from error
-        try:
-            yield client
-        finally:
-            with suppress(Exception):
-                client.close(timeout=CONNECT)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """A block in which Dask logs nothing: what a user should know is said here, in one line."""
-    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

@@ -1,12 +1,12 @@
 """Jobs for workers that do not see the results folder: what they need goes with them, and what they make comes back."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.errors import StoreError
 from bench.executors.channel import Channel
 from bench.executors.jobs import Job, Result
+from bench.executors.memory_store import MemoryStore
 from bench.executors.worker import keep_results, run_job
 from bench.results import State, Store
 
@@ -51,19 +51,17 @@ def pack_job(job: Job, device: str) -> Parcel:
 
 
 def run_parcel(parcel: Parcel, channel: Channel) -> list[Delivery]:
-    """Run a job where there is no results folder: it has a temporary one."""
+    """Run a job where there is no results folder."""
     if parcel.job.results is None:
         return [Delivery(result, {}, {}) for result in run_job(parcel.job, channel)]
-    with tempfile.TemporaryDirectory(dir=channel.folder) as folder:
-        store = Store(folder)
-        for unit in parcel.job.units:
-            if unit.prior and unit.spec.id in parcel.states:
-                store.checkpoints.write(unit.spec.id, unit.prior["final"]["step"], parcel.states[unit.spec.id])
-        results = run_job(replace(parcel.job, results=folder), channel)
-        return [_delivery(result, store) for result in results]
+    store = MemoryStore()
+    for unit in parcel.job.units:
+        if unit.prior and unit.spec.id in parcel.states:
+            store.checkpoints.write(unit.spec.id, unit.prior["final"]["step"], parcel.states[unit.spec.id])
+    return [_delivery(result, store) for result in run_job(parcel.job, channel, store)]
 
 
-def _delivery(result: Result, store: Store) -> Delivery:
+def _delivery(result: Result, store: MemoryStore) -> Delivery:
     id, step = result.record["id"], result.record["final"]["step"]
     kept = {one: state for one in store.states.steps(id) if (state := store.states.read(id, one))}
     return Delivery(result, store.checkpoints.read(id, step) or {}, kept)

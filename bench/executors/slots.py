@@ -55,6 +55,16 @@ class Slot(ABC):
         """The devices for which it takes jobs, the first one first."""
         return (self.device,)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it takes a job now."""
+        return self.future is None
+
+    @property
+    def has_run(self) -> bool:
+        """Whether its job may have been run, and so be why the worker is gone."""
+        return True
+
     @abstractmethod
     def submit(self, job: Job, channel: Channel) -> "Future[list[Result]]":
         """Hand a job to the worker."""
@@ -117,7 +127,7 @@ class SlotExecutor(Executor):
         """Start jobs in idle slots; returns whether any slot is busy or any job waits for one."""
         self.update_slots()
         for slot in self.slots:
-            if slot.future is None and not self.channel.stop_requested():
+            if slot.is_free and not self.channel.stop_requested():
                 job = self._next(slot, queue)
                 if job is not None:
                     slot.start(job, self.channel)
@@ -175,15 +185,15 @@ class SlotExecutor(Executor):
             return future.result()
         if (loss := self.loss(error)) is not None:
             slot.end()
-            return self._lost(job, queue, loss)
+            return self._lost(job, queue, loss, slot.has_run)
         return failed(job, self.channel, error)
 
-    def _lost(self, job: Job, queue: Queue, error: Exception) -> list[Result] | None:
+    def _lost(self, job: Job, queue: Queue, error: Exception, has_run: bool = True) -> list[Result] | None:
         """The results of a job whose worker is gone: None where it runs again, none while its halves are tried."""
         if self.channel.stop_requested():
             return []
         ids = [unit.spec.id for unit in job.units]
-        self.losses.update(ids)
+        self.losses.update(ids if has_run else ())
         if not isinstance(error, TimeoutError) and max(self.losses[id] for id in ids) <= self.spare_losses:
             self.again.append(job)
             return None

@@ -17,18 +17,22 @@ from bench.executors.gpus import local_name
 from bench.executors.jobs import Job, Result, WorkUnit
 from bench.executors.lifetime import working_on_job
 from bench.executors.memory import keep_freed_memory
+from bench.executors.memory_store import MemoryStore
 from bench.executors.models import save_model
 from bench.harness import CheckpointError, Clock, Outcome, empty_curve, restored_learner, train_cells, trained_record
 from bench.results import Environment, Record, State, Store, Trained, environment, sharing, source_digest
 from bench.specs import Cell, Spec, own_settings, prepare, registry
 
 
-def run_job(job: Job, channel: Channel) -> list[Result]:
-    """Run one job; without any result if a stop is requested before it begins."""
+def run_job(job: Job, channel: Channel, store: Store | MemoryStore | None = None) -> list[Result]:
+    """Run one job; without any result if a stop is requested before it begins.
+
+    :param store: where records and checkpoints go; by default the results folder of the job, if it has one.
+    """
     if channel.stop_requested():
         return []
     with sharing(job.lease), arithmetic(job.units[0].spec, job.threads), working_on_job():
-        return _Runner(job, channel).run()
+        return _Runner(job, channel, store).run()
 
 
 @contextmanager
@@ -71,12 +75,12 @@ def _threads(spec: Spec, number: int) -> Iterator[None]:
 class _Runner:
     """Runs one job in this process and stores the record of each cell when it is over."""
 
-    def __init__(self, job: Job, channel: Channel) -> None:
+    def __init__(self, job: Job, channel: Channel, store: Store | MemoryStore | None = None) -> None:
         self.job, self.channel = job, channel
         self.device = local_name(job.device)
         self.clock = Clock()
         self.results: dict[str, Result] = {}
-        self.store = Store(job.results) if job.results else None
+        self.store = store or (Store(job.results) if job.results else None)
         self.forced = {unit.spec.id for unit in job.units} if job.force else set()
         self.not_kept: dict[str, str] = {}
 
