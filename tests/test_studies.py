@@ -154,7 +154,7 @@ def test_studies_announce_what_they_do_before_they_begin(
     def begun(*_: Any, **__: Any) -> Any:
         raise SystemExit(capsys.readouterr().err)
 
-    monkeypatch.setattr(gpus, "gpus", lambda: 1)
+    monkeypatch.setattr(gpus, "count_gpus", lambda: 1)
     for module, worker, arguments, words in (
         (search_speed, "measure", (), "Three searches of 256 trials"),
         (gpus, "measure", (1,), "1 sweep of 1,024 cells"),

@@ -7,7 +7,7 @@ from bench.results import Record, State
 
 
 class MemoryCheckpoints:
-    """Checkpoints by id and step, as `bench.results.Checkpoints` and `KeptStates` have them."""
+    """Checkpoints by id and step, as a results folder has them."""
 
     def __init__(self) -> None:
         self._states: dict[tuple[str, int | None], State] = {}
