@@ -1,6 +1,6 @@
 """Run docs/notebook.ipynb as Jupyter does: ``python -m tests.notebooks`` makes its outputs anew.
 
-``python -m tests.notebook PATH`` writes the notebook with its outputs there instead.
+``python -m tests.notebooks PATH`` writes the notebook with its outputs there instead.
 """
 
 import os

@@ -1,5 +1,6 @@
 """A Dask cluster as the place where jobs run: a scheduler and workers on this machine, started and ended here."""
 
+import gc
 import json
 import os
 import re
@@ -27,6 +28,7 @@ import bench
 from bench.errors import BenchError, Notice, RequestError
 from bench.executors import Job, WorkUnit, dask, dask_client, executor_class, open_channel
 from bench.executors.local import _ThisProcess
+from bench.executors.memory_store import MemoryStore
 from bench.executors.passports import SOURCE, difference, passport
 from bench.recipes.measurements import dask_overhead
 from bench.results import Record, Store
@@ -54,7 +56,7 @@ class Cluster:
     """A scheduler and workers, as processes."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.processes = folder, dict[str, subprocess.Popen[bytes]]()
+        self.folder, self.processes, self.started = folder, dict[str, subprocess.Popen[bytes]](), 0
         self.start_scheduler(0)
 
     @property
@@ -92,8 +94,12 @@ class Cluster:
         process.kill()
         process.wait(PATIENCE)
 
-    def wait_for(self, number: int) -> dict[str, str]:
-        """The addresses of workers, by name, once there are so many."""
+    def workers(self, number: int) -> dict[str, str]:
+        """The addresses of workers, by name, once there are so many; those that lack are started."""
+        running = [name for name in self.processes if name != "scheduler" and self.processes[name].poll() is None]
+        for _ in range(number - len(running)):
+            self.started += 1
+            self.start_worker(f"worker-{self.started}")
         with dask_client.connected(self.address) as client:
             client.wait_for_workers(number, timeout=PATIENCE)
             return {worker["name"]: at for at, worker in dask_client.workers_of(client, self.address).items()}
@@ -108,9 +114,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     pytest.importorskip("distributed")
     made = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        made.start_worker("one")
-        made.start_worker("two")
-        made.wait_for(2)
+        made.workers(1)
         yield made
     finally:
         made.close()
@@ -146,7 +150,7 @@ GRID: dict[str, Any] = {
 def test_the_cells_of_a_worker_that_was_killed_run_elsewhere_and_each_is_stored_once(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    seen, one = Counter[str](), cluster.wait_for(2)["one"]
+    seen, (name, one) = Counter[str](), next(iter(cluster.workers(2).items()))
     suspended, losses = False, Counter[str]()
 
     def watch(runs: dask.Dask, record: Record | None) -> None:
@@ -154,15 +158,15 @@ def test_the_cells_of_a_worker_that_was_killed_run_elsewhere_and_each_is_stored_
         nonlocal suspended, losses
         seen.update([] if record is None else [record["id"]])
         slot = next((slot for slot in runs.slots if slot.address == one), None)
-        if slot is None or "one" not in cluster.processes:
+        if slot is None or name not in cluster.processes:
             return
         busy = slot.future is not None and not slot.future.done()
         if suspended and busy:
             losses = runs.losses
-            cluster.kill("one")
+            cluster.kill(name)
         elif suspended or busy:
             suspended = not suspended
-            cluster.processes["one"].send_signal(signal.SIGSTOP if suspended else signal.SIGCONT)
+            cluster.processes[name].send_signal(signal.SIGSTOP if suspended else signal.SIGCONT)
 
     there = list(bench.sweep(GRID, results=tmp_path / "there", executor=cluster.executor, display=watched(watch)))
     here = list(bench.sweep(GRID, results=tmp_path / "here", jobs=1))
@@ -197,10 +201,8 @@ def test_two_workers_find_what_one_finds(cluster: Cluster, tmp_path: Path) -> No
         "fix": {"learner.width": 8, "learner.depth": 1},
         "space": {"learner.learning_rate_init": "1e-3..1e-1:log"},
     }
-    cluster.wait_for(1)
-    by_one = bench.tune(**request, study="s", results=tmp_path / "one", executor=cluster.executor)
-    cluster.start_worker("three")
-    cluster.wait_for(2)
+    cluster.workers(2)
+    by_one = bench.tune(**request, study="s", results=tmp_path / "one", jobs=1)
     by_two = bench.tune(**request, study="s", results=tmp_path / "two", executor=cluster.executor)
     assert (by_one.best, by_one.rule) == (by_two.best, by_two.rule)
     assert len(trials_of(tmp_path / "one")) == 10
@@ -226,6 +228,7 @@ def test_a_cell_goes_on_from_its_checkpoint_on_a_worker_and_sends_its_states_bac
 
 
 def test_a_stop_cancels_what_is_out_and_leaves_the_workers_free(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.workers(2)
     endless = {"encoder": "onehot", "learner": MLP, "modulus": 5, "steps": 10**8, "seeds": 2}
     began: list[int] = []
 
@@ -312,9 +315,10 @@ def test_a_scheduler_that_is_killed_loses_nothing_and_the_same_call_goes_on(
     assert (capfd.readouterr().err, caplog.records) == ("", [])
     assert 0 < len(kept) < 40
     assert set(kept) <= set(Store(tmp_path).ids())
+    for name in list(cluster.processes):  # workers without a scheduler, which are going to end
+        cluster.kill(name)
     cluster.start_scheduler(port)
-    cluster.start_worker("four")
-    cluster.wait_for(1)
+    cluster.workers(1)
     before = {id: Store(tmp_path).path(id).stat().st_mtime_ns for id in kept}
     assert len(list(bench.sweep(grid, **where))) == 40
     assert before == {id: Store(tmp_path).path(id).stat().st_mtime_ns for id in kept}
@@ -338,6 +342,16 @@ def test_no_scheduler_is_one_line(
         cell = ("--encoder", "onehot", "--learner", "ridge", "--modulus", "5", "--results", tmp_path / "r")
         done = command(name, *cell, *more, "--executor", "dask", "--scheduler", address, "--quiet")
         assert (done.code, done.error) == (2, f"--scheduler {address}: there is no scheduler of Dask.")
+
+
+@pytest.mark.parametrize("address", ["foo", "tcp://127.0.0.1:abc", "tls://127.0.0.1:1"])
+def test_a_wrong_address_leaves_no_client_that_waits(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Any] = []
+    monkeypatch.setattr(pytest.importorskip("distributed").Client, "close", lambda self, **_: closed.append(self))
+    with pytest.raises(RequestError, match="there is no scheduler of Dask"), dask_client.connected(address):
+        pass
+    gc.collect()
+    assert not closed
 
 
 def test_an_address_is_of_an_executor_that_has_one() -> None:
@@ -449,6 +463,24 @@ def test_a_worker_with_a_gpu_takes_one_job_that_needs_it_at_a_time() -> None:
     assert [(one.how["workers"], one.how["resources"]) for one in sent] == [(["a"], None), (["b"], {"GPU": 1})]
 
 
+def test_jobs_that_no_worker_takes_are_told_of() -> None:
+    with workers({"a": WORKER}) as (runs, _):
+        runs.again.append(job("cuda"))
+        with pytest.warns(Notice, match="No worker at tcp://none:1 takes jobs for cuda: they wait for one"):
+            runs._tell_what_waits({"a": WORKER})
+        runs._tell_what_waits({"a": WORKER, "b": WORKER})  # of which one is not checked yet
+
+
+def test_a_worker_keeps_the_last_checkpoint_alone() -> None:
+    store, [record] = MemoryStore(), bench.run(encoder="onehot", learner="ridge", modulus=5, results=None)
+    for step in (1, 2):
+        made: Any = {**record, "final": {**record["final"], "step": step}}
+        assert store.keep_all([(made, {"w": np.zeros(2)})]) == [None]
+    assert store.checkpoints.steps(record["id"]) == [2]
+    store.keep_all([(made, {})])
+    assert store.checkpoints.steps(record["id"]) == []
+
+
 def test_a_short_job_is_sent_ahead_where_no_worker_is_idle() -> None:
     with workers({"a": WORKER, "b": WORKER}) as (runs, sent):
         one, second, other, fourth = runs.slots
@@ -550,6 +582,10 @@ def test_a_worker_that_overruns_is_started_again_and_one_that_lost_its_job_is_ch
         for slot in (late, lost):
             slot.end()
         assert ended == [["a"]]
-        assert cancelled == [sent[1]]
+        assert cancelled == sent
+        sent[0].end()  # too late: nothing of it is stored
+        assert not late.expected
+        assert late.future is not None
+        assert not late.future.done()
         assert [slot.devices for slot in runs.slots] == [()] * 4
         assert runs.known == {"a"}

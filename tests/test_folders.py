@@ -20,7 +20,7 @@ import pytest
 from conftest import Finished
 
 import bench
-from bench.errors import FolderError, RequestError, StoreError
+from bench.errors import FolderError, Notice, RequestError, StoreError
 from bench.results import merge as folders
 from bench.results.clean import clean_folder
 from bench.results.files import Staged
@@ -256,7 +256,7 @@ def test_wrong_requests_of_merge(tmp_path: Path, command: Command) -> None:
     into = ("--into", tmp_path / "all")
     wrong = {
         (one, tmp_path / "missing", *into): f"must be a results folder or a pack, got '{tmp_path / 'missing'}'",
-        (one, tmp_path / "empty", *into): f"The source '{tmp_path / 'empty'}' holds no records.",
+        (tmp_path / "empty", *into): f"The source '{tmp_path / 'empty'}' holds no records.",
         (one, "--into", one): f"must be none of its sources, got '{one}' as both",
         (tmp_path / "link", "--into", one): f"must be none of its sources, got '{tmp_path / 'link'}' as both",
         (one, "--into", ""): "must be a folder, got ''",
@@ -274,6 +274,8 @@ def test_wrong_requests_of_merge(tmp_path: Path, command: Command) -> None:
         assert str(tmp_path / "a" / "b") in done.error
     with pytest.raises(RequestError, match="at least one source"):
         merge_folders([], tmp_path / "all")
+    with pytest.warns(Notice, match=f"Without records: '{tmp_path / 'empty'}'"):  # as of a shard without a job
+        assert merge_folders([tmp_path / "empty", one], tmp_path / "of-shards").copied == [A]
     # The same folder by two names is read once.
     assert merge_folders([one, tmp_path / "link"], tmp_path / "all").copied == [A]
 

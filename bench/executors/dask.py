@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 from bench.errors import RequestError, notify, optional_package
 from bench.executors.base import Executor
 from bench.executors.channel import Channel
-from bench.executors.dask_client import connected, gone, workers_of
+from bench.executors.dask_client import CONNECT, connected, gone, workers_of
 from bench.executors.jobs import Job, Result
 from bench.executors.parcels import Delivery, Parcel, pack_job, run_parcel, unpack
 from bench.executors.passports import ASKED, Passport, difference, passport
 from bench.executors.slots import Slot, SlotExecutor
 from bench.harness import CellProgress
+from bench.results import many
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at which workers there are."""
@@ -28,6 +29,10 @@ TOLD_EVERY = 2.0
 """Seconds between two reports of progress by a worker."""
 AHEAD = 10.0
 """A worker whose last job took fewer seconds is sent the next one ahead, so that it need not wait for it."""
+PATIENCE = 60.0
+"""Seconds after which a worker that does not tell its versions gets no jobs."""
+TOPIC = "mod97"
+"""Of the events of workers, and the name of the folder in which each keeps probes."""
 GPU = "GPU"
 """The resource of workers that have a GPU."""
 
@@ -52,11 +57,12 @@ class Dask(SlotExecutor):
         super().__init__([device.partition(":")[0] for device in devices], channel)
         self.slots = []
         self.client: Any = None
-        self.topic = f"mod97-{uuid.uuid4().hex}"
+        self.number = uuid.uuid4().hex
         self.known: set[str] = set()
         self.took: dict[str, float] = {}
         self.is_begun = False
         self.check: Future[dict[str, Any]] | None = None
+        self.checked_at = -math.inf
         self.looked_at = -math.inf
         self.resources = ExitStack()
 
@@ -82,15 +88,19 @@ class Dask(SlotExecutor):
     def _first_workers(cls) -> Mapping[str, Any]:
         if "first" not in vars(cls):
             with connected(cls.address) as client:
+                with suppress(TimeoutError):
+                    client.wait_for_workers(1, timeout=CONNECT)
                 cls.first = workers_of(client, cls.address)
+            if not cls.first:
+                notify(f"There is no worker at {cls.address} yet: `device` auto is the CPU.")
         return cls.first
 
     def update_slots(self) -> None:
         """Look for workers that have come or gone."""
         if self.client is None:
             self.client = self.resources.enter_context(connected(self.address))
-            self.client.subscribe_topic(self.topic, self._hear)
-            self.pool = ThreadPoolExecutor(1)
+            self.client.subscribe_topic(TOPIC, self._hear)
+            self.pool = ThreadPoolExecutor(4)
             self.resources.callback(self.pool.shutdown, wait=False, cancel_futures=True)
         if self.client.status != "running":
             raise gone(self.address)
@@ -106,6 +116,13 @@ class Dask(SlotExecutor):
             self.slots = [slot for slot in self.slots if slot.future is not None or not slot.is_gone]
             self.known &= workers.keys()
             self._admit(workers)
+            self._tell_what_waits(workers)
+
+    def _tell_what_waits(self, workers: Mapping[str, Any]) -> None:
+        """Tell the user of jobs that no worker takes, once all of them are checked."""
+        served = {device for slot in self.slots for device in slot.devices}
+        for device in {job.device for job in self.again} - served if workers.keys() == self.known else ():
+            notify(f"No worker at {self.address} takes jobs for {device}: they wait for one.")
 
     def _admit(self, workers: Mapping[str, Any]) -> None:
         """Check workers that were not seen before; the first ones before anything is sent."""
@@ -113,10 +130,15 @@ class Dask(SlotExecutor):
         if new and self.check is None:
             # In a thread of each worker: its event loop goes on while it imports for seconds.
             ask = partial(self.client.run, asyncio.to_thread, eval, ASKED, workers=new, on_error="return")
-            self.check = self.pool.submit(ask)
+            self.check, self.checked_at = self.pool.submit(ask), time.monotonic()
         elif not workers:
             notify(f"There is no worker at {self.address}: jobs wait for one.")
-        if self.check is None or (self.is_begun and not self.check.done()):
+        if self.check is None:
+            return
+        if not self.check.done():
+            if time.monotonic() - self.checked_at > PATIENCE:
+                notify(f"{many(len(new), 'worker')} did not answer within a minute, as {new[0]}: no jobs go there.")
+                self.known, self.check = self.known | set(new), None
             return
         try:
             found, self.check = self.check.result(), None
@@ -141,12 +163,12 @@ class Dask(SlotExecutor):
             with suppress(Exception):  # of a client that is losing its scheduler at the moment
                 self.client.cancel(out, force=True)
 
-    def _hear(self, event: tuple[Any, tuple[str, list[list[Any]]]]) -> None:
+    def _hear(self, event: tuple[Any, tuple[str, str, list[list[Any]]]]) -> None:
         """Take what a worker says of its job: that it begins, and how far its cells are."""
-        name, cells = event[1]
+        number, name, cells = event[1]
         for slot in self.slots:
             job = slot.job
-            if job is not None and job.name == name:
+            if number == self.number and job is not None and job.name == name:
                 if not slot.has_begun:  # it may have waited for a job of somebody else
                     slot.has_begun = True
                     slot.begin(job)
@@ -176,6 +198,7 @@ class _Slot(Slot):
     :ivar has_begun: whether the worker has said that it begins the job.
     :ivar is_behind: whether the job waits for the one of the worker's other slot.
     :ivar is_gone: whether the worker is lost.
+    :ivar expected: what receives the results of its job; None once they come too late.
     """
 
     address: str = ""
@@ -184,6 +207,7 @@ class _Slot(Slot):
     has_begun: bool = False
     is_behind: bool = False
     is_gone: bool = False
+    expected: "Future[list[Result]] | None" = None
 
     @property
     def others(self) -> "list[_Slot]":
@@ -205,6 +229,11 @@ class _Slot(Slot):
         return self.has_begun or not self.is_behind
 
     @property
+    def is_over(self) -> bool:
+        """Whether the worker has ended the job, whose results are on their way or being stored."""
+        return self.remote is not None and bool(self.remote.done())
+
+    @property
     def devices(self) -> tuple[str, ...]:
         """A worker with a GPU takes what needs one, and else what the others take."""
         able = ("cuda", "cpu") if self.device == "cuda" else ("cpu",)
@@ -216,6 +245,7 @@ class _Slot(Slot):
             once_more = "the same once more without it makes the models of the stored records"
             raise RequestError(f"`save_model` does not go with `executor` dask: {once_more}.")
         future: Future[list[Result]] = Future()
+        self.expected = future
         kind = job.device.partition(":")[0]
         parcel = pack_job(job, kind)
         self.has_begun, self.deadline = False, math.inf
@@ -223,7 +253,7 @@ class _Slot(Slot):
         self.remote = self.of.client.submit(
             _run_here,
             parcel,
-            self.of.topic,
+            self.of.number,
             key=f"mod97-{job.name}-{uuid.uuid4().hex}",
             workers=[self.address],
             resources={GPU: 1} if kind == "cuda" else None,
@@ -237,38 +267,52 @@ class _Slot(Slot):
         try:
             deliveries = remote.result()
             self.of.took[self.address] = time.monotonic() - self.began
-            for other in self.others:
-                other.is_behind = False
-            future.set_result(unpack(deliveries, job, parcel, channel))
+            if self.expected is future:
+                future.set_result(unpack(deliveries, job, parcel, channel))
         except BaseException as error:
+            if self.of.loss(error) is None:  # the job has ended, so that the next one begins
+                self._let_begin()
             future.set_exception(error)
+        else:
+            self._let_begin()
         finally:
             channel.report(job.name, [])
+
+    def _let_begin(self) -> None:
+        for other in self.others:
+            other.is_behind = False
 
     def end(self) -> None:
         """End the process of a worker, whose nanny starts another one; without a nanny it stays, and is not used."""
         for slot in (self, *self.others):
             slot.is_gone = True
         if self.future is not None and not self.future.done():
-            self.of._cancel([other for other in self.others if other.is_behind])
-            self.of.pool.submit(partial(self.of.client.restart_workers, [self.address], raise_for_error=False))
+            self.expected = None
+            self.of._cancel([self, *(other for other in self.others if other.is_behind)])
+            self.of.pool.submit(self._restart)
         else:  # its job was lost, and it is checked anew where it is still there
             self.of.known.discard(self.address)
+
+    def _restart(self) -> None:
+        try:
+            self.of.client.restart_workers([self.address], raise_for_error=False)
+        except ValueError:
+            notify(f"The worker {self.address} did not end a job at its limit, and without a nanny gets no more.")
 
 
 class _WorkerChannel(Channel):
     """The channel of a job on a worker: it reports to the client, and ends when the client has cancelled the job."""
 
-    def __init__(self, worker: Any, topic: str) -> None:
-        super().__init__(Path(worker.local_directory, topic))
+    def __init__(self, worker: Any, number: str) -> None:
+        super().__init__(Path(worker.local_directory, TOPIC))
         self.folder.mkdir(exist_ok=True)
-        self.worker, self.topic, self.key, self.told_at = worker, topic, worker.get_current_task(), -math.inf
+        self.worker, self.number, self.key, self.told_at = worker, number, worker.get_current_task(), -math.inf
 
     def report(self, job: str, cells: Sequence[CellProgress]) -> None:
         """Send the progress of the cells of a job, at most every two seconds."""
         if time.monotonic() - self.told_at > TOLD_EVERY:
             self.told_at = time.monotonic()
-            self.worker.log_event(self.topic, [job, [list(astuple(cell)) for cell in cells]])
+            self.worker.log_event(TOPIC, [self.number, job, [list(astuple(cell)) for cell in cells]])
 
     def stop_requested(self) -> bool:
         """Whether the job was cancelled, which a client that is gone does too."""
@@ -276,11 +320,11 @@ class _WorkerChannel(Channel):
         return self.requested or task is None or task.state != "executing"
 
 
-def _run_here(parcel: Parcel, topic: str) -> list[Delivery]:
+def _run_here(parcel: Parcel, number: str) -> list[Delivery]:
     """Run a job on this worker."""
     from distributed import get_worker
 
-    channel = _WorkerChannel(get_worker(), topic)
+    channel = _WorkerChannel(get_worker(), number)
     channel.report(parcel.job.name, [])
     return run_parcel(parcel, channel)
 

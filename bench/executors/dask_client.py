@@ -35,11 +35,15 @@ def connected(address: str) -> Iterator[Any]:
     import dask
     import distributed
 
+    class Client(distributed.Client):
+        def __del__(self) -> None:
+            """Do nothing, where one that never was connected would wait for ten seconds: others are closed below."""
+
     with _silent(), dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
         try:
             with warnings.catch_warnings():  # of versions, which are compared here
                 warnings.simplefilter("ignore")
-                client = distributed.Client(address, timeout=CONNECT, set_as_default=False, name="mod97")
+                client = Client(address, timeout=CONNECT, set_as_default=False, name="mod97")
         except (OSError, ValueError, TypeError) as error:
             raise RequestError(f"`scheduler` {address}: there is no scheduler of Dask.") from error
         try:

@@ -31,7 +31,7 @@ class MemoryCheckpoints:
 
 
 class MemoryStore:
-    """Records by id with their checkpoints, as `bench.results.Store` has them."""
+    """Records by id, each with its last checkpoint, as `bench.results.Store` has them."""
 
     def __init__(self) -> None:
         self.checkpoints, self.states = MemoryCheckpoints(), MemoryCheckpoints()
@@ -47,6 +47,7 @@ class MemoryStore:
         """
         for record, state in items:
             self._records[record["id"]] = record
+            self.checkpoints.remove(record["id"])
             if state:
                 self.checkpoints.write(record["id"], record["final"]["step"], state)
         return [None] * len(items)

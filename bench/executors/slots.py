@@ -65,6 +65,11 @@ class Slot(ABC):
         """Whether its job may have been run, and so be why the worker is gone."""
         return True
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its job has ended, so that only its results are waited for."""
+        return False
+
     @abstractmethod
     def submit(self, job: Job, channel: Channel) -> "Future[list[Result]]":
         """Hand a job to the worker."""
@@ -167,7 +172,7 @@ class SlotExecutor(Executor):
                 continue
             if slot.future.done():
                 results = self._results(slot, slot.job, slot.future, queue)
-            elif time.monotonic() > slot.deadline:
+            elif time.monotonic() > slot.deadline and not slot.is_over:
                 slot.end()
                 results = self._lost(slot.job, queue, TimeoutError("It did not end at its limit of seconds."))
             else:

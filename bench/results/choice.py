@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import RequestError, StoreError
+from bench.errors import RequestError, StoreError, notify
 from bench.results.packs.read import open_store
 from bench.results.record import Record, last_step
 from bench.results.source import RecordSource
+from bench.results.words import few_of
 
 Found = tuple[RecordSource, Record]
 """A record and where it was read."""
@@ -33,11 +34,12 @@ def opened_sources(sources: Sequence[str | Path], into: str | Path, purpose: str
 
     :param into: the folder or file that is written, which must be none of them.
     :param purpose: the noun for what is made of them, in messages.
-    :raises RequestError: where there is none, or one holds no records.
+    :raises RequestError: where there is none, or none holds records. Those of several that hold none are told of.
     """
     if not sources:
         raise RequestError(f"A {purpose} needs at least one source.")
     found: dict[Path, RecordSource] = {}
+    empty: list[str] = []
     for source in sources:
         if not str(source) or not os.path.exists(source):
             raise RequestError(f"A source of a {purpose} must be a results folder or a pack, got {str(source)!r}.")
@@ -45,8 +47,13 @@ def opened_sources(sources: Sequence[str | Path], into: str | Path, purpose: str
             raise RequestError(f"The target of a {purpose} must be none of its sources, got {str(source)!r} as both.")
         opened = open_store(source)
         if not opened.ids():
-            raise RequestError(f"The source {str(source)!r} holds no records.")
+            empty.append(str(source))
+            continue
         found.setdefault(Path(source).resolve(), opened)
+    if not found:
+        raise RequestError(f"The source {empty[0]!r} holds no records.")
+    if empty:
+        notify(f"Without records: {few_of(list(map(repr, empty)))}.")
     return list(found.values())
 
 

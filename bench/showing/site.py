@@ -35,7 +35,8 @@ def publish(
     """Write what results folders and packs hold as a static site, which any web host serves.
 
     It has a front page with the league, a report of all records and one of each task, the league as CSV and JSON, and
-    the records as a pack. Its links are relative, nothing is loaded from elsewhere, and equal records give equal bytes.
+    the records as a pack. Its links are relative, and nothing is loaded from elsewhere. One commit of mod97 makes equal
+    bytes of equal records.
     Of several records of a cell the one that goes further is taken.
 
     >>> import bench, tempfile

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bench import scheduling
-from bench.cli._messages import with_options
+from bench.cli._messages import printable, with_options
 from bench.cli._print import print_json, print_notes, print_table, print_text
 from bench.errors import shell_words
 from bench.results import DOCUMENTS, Record, about, duration, many, percent
@@ -47,7 +47,7 @@ def show_plan(planned: Plan, as_json: bool, jobs: int | None) -> None:
     todo = len(planned) - counts["done"]
     actions = [f"{counts[action]:,} to {action}" for action in scheduling.ACTIONS[:-1] if counts[action]]
     rest = f"; {', '.join(actions)}" if actions else ""
-    click.echo(f"{planned.name}: {len(planned):,} cells, {counts['done']:,} done already{rest}.")
+    click.echo(f"{printable(planned.name)}: {len(planned):,} cells, {counts['done']:,} done already{rest}.")
     if todo:
         alone = sum(fleet["fleets"] for fleet in fleets if fleet["largest"] == 1)
         shared = [fleet for fleet in fleets if fleet["largest"] > 1]

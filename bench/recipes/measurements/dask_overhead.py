@@ -121,14 +121,17 @@ def measured(options: argparse.Namespace, address: str, scheduler: int) -> Itera
 
 def main(arguments: list[str] | None = None) -> int:
     """Print a table."""
-    options = parser_of(
+    parser = parser_of(
         "dask_overhead",
         __doc__,
         cells=(1000, "in each place"),
         seconds=(1.0, "of one core for each cell"),
         workers=(2, "and as many local processes"),
         blocks=(4, "into which the cells are divided"),
-    ).parse_args(arguments)
+    )
+    options = parser.parse_args(arguments)
+    if options.cells < 2 * options.blocks:
+        parser.error("cells must be at least twice as many as blocks.")
     with tempfile.TemporaryDirectory(prefix="mod97-dask-") as folder, cluster(options.workers, Path(folder)) as at:
         print(
             "| cells | local, s | Dask, s | ratio | processor of this process, s: local | Dask | of the scheduler, s |"
