@@ -415,6 +415,17 @@ def test_workers_that_join_later_are_checked_too() -> None:
     ]
 
 
+def test_workers_that_do_not_answer_get_no_jobs_and_later_ones_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask, "PATIENCE", -1.0)
+    with meeting({"b": passport()}) as runs:
+        answering, runs.pool = runs.pool, SimpleNamespace(submit=lambda call: Future())
+        with pytest.warns(Notice, match="No answer within a minute from the workers a: they get no jobs"):
+            runs._admit({"a": WORKER})
+        runs.pool = answering
+        runs._admit({"a": WORKER, "b": WORKER})
+        assert [slot.address for slot in runs.slots] == ["b", "b"]
+
+
 def test_the_first_worker_that_is_not_fit_is_an_error_before_anything_is_sent() -> None:
     with meeting({"a": {**passport(), "python": "2.7"}}) as runs, pytest.raises(RequestError, match="nothing was sent"):
         runs._admit({"a": WORKER})

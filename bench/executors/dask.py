@@ -21,7 +21,7 @@ from bench.executors.parcels import Delivery, Parcel, pack_job, run_parcel, unpa
 from bench.executors.passports import ASKED, Passport, difference, passport
 from bench.executors.slots import Slot, SlotExecutor
 from bench.harness import CellProgress
-from bench.results import many
+from bench.results import few_of
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at which workers there are."""
@@ -63,6 +63,7 @@ class Dask(SlotExecutor):
         self.is_begun = False
         self.check: Future[dict[str, Any]] | None = None
         self.checked_at = -math.inf
+        self.asked: list[str] = []
         self.looked_at = -math.inf
         self.resources = ExitStack()
 
@@ -130,15 +131,16 @@ class Dask(SlotExecutor):
         if new and self.check is None:
             # In a thread of each worker: its event loop goes on while it imports for seconds.
             ask = partial(self.client.run, asyncio.to_thread, eval, ASKED, workers=new, on_error="return")
-            self.check, self.checked_at = self.pool.submit(ask), time.monotonic()
+            self.check, self.checked_at, self.asked = self.pool.submit(ask), time.monotonic(), new
         elif not workers:
             notify(f"There is no worker at {self.address}: jobs wait for one.")
         if self.check is None:
             return
         if not self.check.done():
             if time.monotonic() - self.checked_at > PATIENCE:
-                notify(f"{many(len(new), 'worker')} did not answer within a minute, as {new[0]}: no jobs go there.")
-                self.known, self.check = self.known | set(new), None
+                silent = few_of([address for address in self.asked if address in workers])
+                notify(f"No answer within a minute from the workers {silent}: they get no jobs.")
+                self.known, self.check = self.known | {*self.asked}, None
             return
         try:
             found, self.check = self.check.result(), None

@@ -42,8 +42,9 @@ class MemoryStore:
         return self._records.get(id)
 
     def keep_all(self, items: Sequence[tuple[Record, State]], force: Collection[str] = ()) -> list[StoreError | None]:
-        """Keep records and checkpoints; no errors, one for each. Each cell is here once, so that nothing is replaced
-        by force.
+        """Keep records and checkpoints in place of earlier ones; returns None for each, since nothing can fail.
+
+        :param force: changes nothing: all cells are of one job, which goes forward.
         """
         for record, state in items:
             self._records[record["id"]] = record

@@ -97,8 +97,6 @@ def export(
     selection = Selection(_opened(results, done, rows), wanted, progress or silent)
     write = _write_runs if done.format in TOOLS else _write_table
     write(selection, done, rows, skip_broken)
-    if done.format in TOOLS or rows == "evaluations":
-        _tell_of_curves(selection.sources)
     done.records, done.broken = selection.kept, [str(fault) for fault in selection.faults]
     done.bytes = _size(Path(done.output))
     return done
@@ -185,13 +183,6 @@ def _write_runs(selection: Selection, done: Exported, kind: str, skip_broken: bo
     with new_folder(path) as folder:
         tool.write(folder, path, selection.records())
         selection.check(skip_broken)
-
-
-def _tell_of_curves(sources: Sequence[RecordSource]) -> None:
-    """Tell the user of packs without losses, which would be missing as those that a learner has not."""
-    for source in sources:
-        if source.curves == "accuracy":
-            notify(f"The pack {str(source.location)!r} holds only the accuracies of its curves: all else is missing.")
 
 
 def _size(path: Path) -> int:
