@@ -763,6 +763,8 @@ def test_grokfast_on_a_constant_gradient() -> None:
     ones = [torch.ones(1, 1, dtype=torch.float64)] * 5
     assert [u.item() for u in outputs(GrokFastEMA(alpha=0.98, lamb=2.0), ones)] == pytest.approx([3.0] * 5)
     assert [u.item() for u in outputs(GrokFastMA(window=2, lamb=5.0), ones)] == [1.0, 6.0, 6.0, 6.0, 6.0]
+    assert [u.item() for u in outputs(GrokFastEMA(alpha=0.98, lamb=-1.0), ones)] == pytest.approx([0.0] * 5)
+    assert [u.item() for u in outputs(GrokFastMA(window=2, lamb=-1.0), ones)] == [1.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_grokfast_ma_forgets_large_gradients_in_float32() -> None:
