@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.reports.figures._elements import COLOURS
 from bench.reports.figures._layout import HEADING, SMALL, TEXT, THEMES
-from bench.reports.figures._matplotlib import PER_INCH, settings
+from bench.reports.figures._matplotlib import PER_INCH, settings, write
 from bench.reports.figures._matplotlib_traces import POINT
 from bench.reports.figures.heatmap import SCALE
 
@@ -35,7 +35,7 @@ def draw(path: Path, title: str, codes_NF: Numbers, scores: Mapping[str, Mapping
         _similarities(page, codes_NF)
         _codes(page, codes_NF)
         _scores(page, scores)
-        page.savefig(path, format="svg", metadata={"Date": None}, facecolor=CARD.paper)
+        write(page, str(path), "svg")
 
 
 def _axes(page: Figure, left: float, top: float, width: float, height: float, title: str) -> Any:

@@ -3,9 +3,11 @@
 Sizes in pixels are those of a page of 100 pixels an inch. A file of the same picture has the same bytes each time.
 """
 
+import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import matplotlib as mpl
@@ -16,11 +18,14 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLo
 
 from bench.reports.figures._elements import Figure
 from bench.reports.figures._matplotlib_traces import POINT, TRACES, colour_of, line_style, marker_style
+from bench.reports.figures._svg import compact
 from bench.reports.figures._text import plain
 
 PER_INCH = 100
 SHARPNESS = 200
 """Dots an inch of a PNG file."""
+UNSAID = {"svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate",), "png": ("Software",)}
+"""What files do not say of themselves: when and with which matplotlib they were drawn, or what each SVG file says."""
 FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Noto Sans", "Arial Unicode MS")
 """The first, which comes with matplotlib, has Latin, Greek, Cyrillic and Arabic letters; of the others those that are
 installed."""
@@ -34,10 +39,20 @@ def save(figure: Figure, path: str | IO[bytes], form: str) -> None:
     :raises OSError: where the file cannot be written.
     :raises ValueError: for a part of a picture that is not drawn here.
     """
-    dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[form]
     with settings():
-        page = render(figure)
-        page.savefig(path, format=form, dpi=SHARPNESS, metadata=dated, facecolor=page.get_facecolor())
+        write(render(figure), path, form)
+
+
+def write(page: Page, path: str | IO[bytes], form: str) -> None:
+    """Write a page to a file without its date and what wrote it, within `settings`; SVG text in its short form."""
+    drawn = io.BytesIO()
+    dated = dict.fromkeys(UNSAID[form])
+    page.savefig(drawn, format=form, dpi=SHARPNESS, metadata=dated, facecolor=page.get_facecolor())
+    data = drawn.getvalue() if form != "svg" else compact(drawn.getvalue().decode("utf-8")).encode("utf-8")
+    if isinstance(path, str):
+        Path(path).write_bytes(data)
+    else:
+        path.write(data)
 
 
 @contextmanager
