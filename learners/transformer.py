@@ -24,7 +24,8 @@ class Transformer(TorchLearner):
 
     - ``norm="post"``: h ← LN(h + attn(h)); h ← LN(h + mlp(h)), as Power et al. do;
     - ``norm="pre"``: h ← h + attn(LN(h)); h ← h + mlp(LN(h)); LN before the read-out;
-    - ``norm="residual"``: u = LN(h); h ← u + attn(u), likewise for the MLP; LN before the read-out: GrokFast's form;
+    - ``norm="grokfast"``: u = LN(h); h ← u + attn(u); h ← h + mlp(LN(h)); LN before the read-out, as Lee et al. do;
+    - ``norm="residual"``: likewise, but with h ← u + mlp(u), u = LN(h), for the MLP, too;
     - ``norm="none"``.
 
     With a router the L blocks are a bank that all passes share, a mixture of experts over depth. In each pass the
@@ -42,7 +43,7 @@ class Transformer(TorchLearner):
     branches: it costs as much as "soft". The keys and values that a block attends to are its own, of all earlier
     tokens, whichever blocks these take. There is no loss that balances the blocks' loads, as Switch Transformer has.
 
-    Source: Power et al. 2022 (arXiv 2201.02177) and its code; ``norm="residual"`` after the code of Lee et al. 2024
+    Source: Power et al. 2022 (arXiv 2201.02177) and its code; ``norm="grokfast"`` after the code of Lee et al. 2024
     (arXiv 2405.20233); ``router="top"`` after Fedus et al. 2021, "Switch Transformers" (arXiv 2101.03961).
 
     :param depth: L blocks.
@@ -50,7 +51,7 @@ class Transformer(TorchLearner):
     :param heads: attention heads; they divide D.
     :param mlp_ratio: m, hidden units of the MLP divided by D.
     :param activation: "relu", "gelu", "tanh", "quadratic" or "identity".
-    :param norm: "post", "pre", "residual" or "none".
+    :param norm: "post", "pre", "grokfast", "residual" or "none".
     :param bias: biases in all linear maps but the read-out.
     :param positions: "sinusoidal" (fixed) or "learned".
     :param layout: "slots" or "equation".
@@ -88,7 +89,7 @@ class Transformer(TorchLearner):
     heads: int = 4
     mlp_ratio: float = hyperparameter(4.0, above=0)
     activation: Activation = "relu"
-    norm: Literal["post", "pre", "residual", "none"] = "pre"
+    norm: Literal["post", "pre", "grokfast", "residual", "none"] = "pre"
     bias: bool = False
     positions: Literal["sinusoidal", "learned"] = "learned"
     layout: Literal["slots", "equation"] = "slots"

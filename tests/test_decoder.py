@@ -20,7 +20,7 @@ BATCH = 40
 LAYOUTS = [
     pytest.param({"layout": layout, "norm": norm, "positions": positions}, id=f"{layout}-{norm}-{positions}")
     for layout, norm, positions in product(
-        ("slots", "equation"), ("pre", "post", "residual", "none"), ("learned", "sinusoidal")
+        ("slots", "equation"), ("pre", "post", "grokfast", "residual", "none"), ("learned", "sinusoidal")
     )
 ]
 SHAPES = [
@@ -30,7 +30,7 @@ SHAPES = [
     {"depth": 3, "router": "soft", "loops": 2},
     {"depth": 2, "router": "top", "loops": 3, "layout": "equation"},
     {"depth": 2, "router": "soft", "norm": "post"},
-    {"depth": 3, "router": "top", "norm": "residual"},
+    {"depth": 3, "router": "top", "norm": "grokfast"},
     {"tied": False},
     {"tied_readout": True},
     {"bias": True, "activation": "gelu"},

@@ -79,7 +79,7 @@ EVERY = {
     "transformer-muon": Transformer(width=8, heads=2, depth=1, optimizer=Muon(), batch_size=9),
     "transformer-muon-frozen": Transformer(width=8, heads=2, depth=1, optimizer=Muon(freeze=True), batch_size=9),
     "transformer-pre": Transformer(width=8, heads=2, depth=1, norm="pre", activation="gelu", bias=True, batch_size=9),
-    "transformer-residual": Transformer(width=8, heads=2, norm="residual", positions="learned", batch_size=9),
+    "transformer-grokfast": Transformer(width=8, heads=2, norm="grokfast", positions="learned", batch_size=9),
     "transformer-equation": Transformer(
         width=8, heads=2, depth=1, norm="none", layout="equation", tied=False, batch_size=9
     ),

@@ -418,7 +418,8 @@ def constrained(bounded: Callable[[Any, str, Array, Array], Array]) -> Twin:
         w = first
         for t in range(STEPS):
             w = {name: x - rule.lr * gradient(t, name, x) for name, x in w.items()}
-            chosen = HIDDEN if constraint.matrices == "hidden" else (*HIDDEN, "embedding")
+            more = {"hidden": (), "all": ("embedding",), "hidden-and-vectors": ("vector",)}[constraint.matrices]
+            chosen = (*HIDDEN, *more)
             w |= {name: bounded(constraint, name, w[name], first[name]) for name in chosen}
             yield w
 
@@ -427,7 +428,7 @@ def constrained(bounded: Callable[[Any, str, Array, Array], Array]) -> Twin:
 
 def rows_bounded(part: Any, name: str, w: Array, first: Array) -> Array:
     """Row by row."""
-    return np.stack([row * min(1, part.norm / np.linalg.norm(row)) for row in w])
+    return w * np.minimum(1, part.norm / np.linalg.norm(w, axis=-1, keepdims=True))
 
 
 def norm_bounded(part: Any, name: str, w: Array, first: Array) -> Array:
@@ -506,6 +507,10 @@ CASES: dict[str, tuple[list[list[Part]], Twin]] = {
     "prodigy-of-large-first": (chains(three(Prodigy, first=[0.1, 1e-3, 1e-9])), prodigy),
     "row-clip": (chains(PLAIN, three(RowClip, norm=[1.0, 2.0, 0.5])), constrained(rows_bounded)),
     "row-clip-all": (chains(PLAIN, three(RowClip, norm=[1.0, 2.0, 0.5], matrices="all")), constrained(rows_bounded)),
+    "row-clip-vectors": (
+        chains(PLAIN, three(RowClip, norm=[1.0, 2.0, 0.5], matrices="hidden-and-vectors")),
+        constrained(rows_bounded),
+    ),
     "norm-cap": (chains(PLAIN, three(NormCap, factor=[1.0, 0.5, 1.2])), constrained(norm_bounded)),
     "norm-cap-all": (chains(PLAIN, three(NormCap, factor=[1.0, 0.5, 1.2], matrices="all")), constrained(norm_bounded)),
     "spectral-cap": (chains(PLAIN, three(SpectralCap, norm=[1.0, 2.0, 0.5])), spectral),

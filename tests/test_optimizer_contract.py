@@ -178,7 +178,7 @@ def test_clone_pickle_and_parameters_round_trip(name: str) -> None:
 def test_a_number_out_of_range_is_refused_by_name(name: str) -> None:
     for parameter in numbers(PARTS[name]):
         usual = getattr(example(name), parameter)
-        for bad in (float("nan"), -1.0, "3"):
+        for bad in (float("nan"), -2.0, "3"):
             changed = (usual[0], bad) if isinstance(usual, tuple) else bad
             with pytest.raises(ValueError, match=f"The '{parameter}' parameter of {PARTS[name].__name__} must be"):
                 example(name, **{parameter: changed}).check()

@@ -37,9 +37,10 @@ def plain_decoder(network: Decoder, table_UF: Tensor, index_BS: Tensor) -> tuple
 
 def plain_block(h_BTD: Tensor, block: Any) -> tuple[Tensor, Tensor]:
     """States after a block, and its hidden units."""
-    h_BTD = _branch(h_BTD, block.norm1, block.form, lambda u: _attention(u, block))
-    hidden = block.activation(block.up(block.norm2(h_BTD) if block.form in ("pre", "residual") else h_BTD))
-    return _branch(h_BTD, block.norm2, block.form, lambda u: block.down(block.activation(block.up(u)))), hidden
+    first, second = ("residual", "pre") if block.form == "grokfast" else (block.form, block.form)
+    h_BTD = _branch(h_BTD, block.norm1, first, lambda u: _attention(u, block))
+    hidden = block.activation(block.up(block.norm2(h_BTD) if second in ("pre", "residual") else h_BTD))
+    return _branch(h_BTD, block.norm2, second, lambda u: block.down(block.activation(block.up(u)))), hidden
 
 
 def _mixture(h_BTD: Tensor, network: Decoder) -> tuple[Tensor, Tensor]:

@@ -39,12 +39,12 @@ from bench.recipes.forms import (
     without_empty,
 )
 from bench.recipes.measures import MEASURES
-from bench.results import CURVES
 from bench.scheduling import read_document
 from bench.showing import check_picture_of_records
 
 CATALOG = Path(str(files("bench.recipes"))) / "catalog"
 """The folder of the recipes that come with the package."""
+CURVES = ("accuracy", "all")
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ class Recipe:
     :param arms: by name, the keys of its grid, those that are shared included.
     :param quarrel: a question that is open elsewhere, which one of the claims may settle.
     :param picture: ``kind`` and other arguments of `bench.plot`; ``arms`` names those that are drawn, by default all.
-    :param curves: how much of the curves a pack keeps: "accuracy", "all" where a picture needs losses, "none" where
-        final accuracies are all that is compared and drawn.
+    :param curves: how much of the curves a pack keeps: "accuracy", or "all" where a picture needs losses.
     :param path: the file that it was read from; empty for one of the catalogue.
     """
 

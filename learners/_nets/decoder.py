@@ -22,6 +22,8 @@ from learners._nets.router import Router, Routing
 ALL, ONE = "all", "one"
 SITE_BITS = 16
 """Sites of dropout are numbered by block, and by position within."""
+NORM_FIRST = ("pre", "grokfast", "residual")
+"""Forms that normalise before each branch."""
 Kind = int | str
 """What the rows of a position stand for: each example (ALL), one for all (ONE), or the codes of a slot (its number)."""
 
@@ -114,7 +116,7 @@ class Decoder(Network):
         self.blocks = nn.ModuleList([_Block(width, heads, inner, activation, norm, bias, init_gain) for _ in blocks])
         self.passes = (depth if shared_blocks else 1) * loops
         self.router = None if router == "none" else Router(width, depth, router == "top", init_gain)
-        self.norm = _LayerNorm(width) if norm in ("pre", "residual") else None
+        self.norm = _LayerNorm(width) if norm in NORM_FIRST else None
         self.readout = None if tied_readout else Linear(width, n_classes, bias=False, gain=init_gain)
         self.not_for_muon = frozenset(
             {"embedding.weight", "tokens", "positions", "router.scores.weight", "readout.weight"}
@@ -208,7 +210,8 @@ class _Block(nn.Module):
     ) -> tuple[_States, Tensor]:
         """States after the block of the positions from ``first`` on, and the hidden units of the last position."""
         u = self._before(self.norm1, states.x)
-        base, mixed, kinds = self._attend(u, u if self.form == "residual" else states.x, states.kinds, first, batch)
+        normed = self.form in ("grokfast", "residual")
+        base, mixed, kinds = self._attend(u, u if normed else states.x, states.kinds, first, batch)
         sizes = [batch.size(kind) for kind in kinds]
         h = self._behind(self.norm1, base, self._dropped(self.out(mixed), noise, 2 * site, sizes))
         u = self._before(self.norm2, h)
@@ -226,7 +229,7 @@ class _Block(nn.Module):
         return hidden, self.down(hidden)
 
     def _before(self, norm: "_LayerNorm | None", h: Tensor) -> Tensor:
-        return norm(h) if norm is not None and self.form in ("pre", "residual") else h
+        return norm(h) if norm is not None and self.form in NORM_FIRST else h
 
     def _dropped(self, out: Tensor, noise: Noise | None, site: int, sizes: list[int]) -> Tensor:
         """Dropout of each position by itself, so that it does not depend on padding for a neighbouring replica."""

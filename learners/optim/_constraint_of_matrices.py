@@ -8,7 +8,7 @@ from torch import Tensor
 
 from learners._nets.modules import Network
 from learners.optim._chain import part_name
-from learners.optim._core import Context, Gradients, State, Transformation, where_matrix
+from learners.optim._core import IDENTITY, Context, Gradients, State, Transformation, where
 from learners.optim._part import Constraint
 
 
@@ -31,7 +31,7 @@ class MatrixConstraint(Constraint):
 
     def fault(self, learner: Any) -> str:
         """It needs a matrix."""
-        if self.matrices == "hidden" and not learner.has_hidden_matrices:
+        if self.matrices != "all" and not learner.has_hidden_matrices:
             owner, name = type(learner).__name__, part_name(self).replace("_", "-")
             return f"{name} bounds hidden matrices; {owner} as it is set has none, matrices='all' takes all."
         return ""
@@ -49,5 +49,6 @@ class MatrixConstraint(Constraint):
                 after |= changed
             return updates, after
 
-        kept = network.not_for_muon if self.matrices == "hidden" else frozenset[str]()
-        return where_matrix(Transformation(self.init, update), except_for=kept)
+        kept = frozenset[str]() if self.matrices == "all" else network.not_for_muon
+        axes = 3 if self.matrices in ("hidden", "all") else 2
+        return where(lambda name, x: x.ndim >= axes and name not in kept, Transformation(self.init, update), IDENTITY)

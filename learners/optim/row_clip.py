@@ -1,7 +1,7 @@
 """Rows of bounded length."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -18,22 +18,24 @@ class RowClip(MatrixConstraint):
 
     w ← w · min(1, c / ‖w‖₂), w a row: the weights that lead to one unit.
 
-    NOTE: the source also clips the gains of normalization layers, and scales all rows to the norm c before the first
-    step. Ours start as the learner draws them.
+    NOTE: the source scales all rows to the norm c before the first step. Ours start as the learner draws them; gains
+    that are bounded come to the bound by the first step.
 
     Source: Clip to Grok, "Weight Norm Clipping for Accelerated Generalization" (github.com/NiftyliuS/cliptogrok), where
-    c = 2 bounds hidden matrices, and embedding and read-out are free.
+    c = 2 bounds hidden matrices, gains and biases, and embedding and read-out are free.
 
     Published claim: `learners.optim.Lion` with it, without decay, reaches 95 % after 535 (·), 570 (+), 730 (/) and 775
     (−) steps mod 97, at 50 % of ordered pairs, medians of 100 seeds; Adam 1,200 on x · y (the same source).
 
     :param norm: c > 0.
-    :param matrices: "hidden", those between embedding and read-out, or "all".
+    :param matrices: "hidden", those between embedding and read-out; "hidden-and-vectors", with gains and biases, each
+        vector as one row; or "all" matrices.
     """
 
     example: ClassVar = {"norm": 0.4}
 
     norm: float = hyperparameter(2.0, above=0, role="replica")
+    matrices: Literal["hidden", "all", "hidden-and-vectors"] = "hidden"  # type: ignore[assignment]
 
     def suggest(self, trial: Any) -> dict[str, Any]:
         """The bound."""
