@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self, cast
+from typing import Any, ClassVar, Final, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -52,12 +52,15 @@ class TorchLearner(Incremental, FleetLearner):
     :param steps: updates that `fit` makes. The benchmark sets its own budget.
     :param slots: equal parts that the columns of a plain matrix consist of. The benchmark passes codes.
     :param random_state: seed of weights, batches, dropout and noise.
+    :param last_batch: of an epoch: "filled" with the first rows of the next epoch, or "short", the rows that are left,
+        as in most published loops. A short batch is an update as any other, along a noisier gradient.
     """
 
     devices = ("cpu", "cuda")
     precisions: ClassVar[tuple[str, ...]] = ("float32", "tf32", "bfloat16")
     budget_parameter = "steps"
     fit_parameters: ClassVar[tuple[str, ...]] = ("steps", "slots")
+    later_parameters: ClassVar[frozenset[str]] = frozenset({"last_batch"})
     inapplicable_checks: ClassVar[Mapping[str, str]] = {
         f"check_sample_weight_equivalence_on_{kind}_data": "batches are drawn from rows, and nets scaled by them"
         for kind in ("dense", "sparse")
@@ -69,6 +72,7 @@ class TorchLearner(Incremental, FleetLearner):
     steps: int = hyperparameter(10_000, role="run")
     slots: int = hyperparameter(1, role="run")
     random_state: int | np.random.RandomState | None = hyperparameter(None, role="run")  # noqa: RUF009
+    last_batch: Literal["filled", "short"] = "filled"
 
     # What a learner adds
 
@@ -94,6 +98,11 @@ class TorchLearner(Incremental, FleetLearner):
         """Whether the module draws random numbers in training."""
         return bool(getattr(self, "dropout", 0.0))
 
+    @property
+    def short_batches(self) -> bool:
+        """Whether an epoch ends with a batch of the rows that are left."""
+        return self.last_batch == "short"
+
     def example_losses(self, scores: Tensor, y: Tensor) -> Tensor:
         """The loss of each example."""
         return LOSSES[self.loss](scores, y)
@@ -103,6 +112,7 @@ class TorchLearner(Incremental, FleetLearner):
     def check(self) -> None:
         """Each field is of its kind and within its bounds, and they fit together; the optimizer can act."""
         check_fields(self)
+        self.require_effect("last_batch", self.batch_size != 0, "with the full batch")
         self.check_own()
         check_chain(self.parts, self)
 

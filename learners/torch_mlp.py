@@ -43,7 +43,7 @@ class TorchMLP(TorchLearner):
     """
 
     version = 1
-    later_parameters = frozenset({"embedding"})
+    later_parameters = TorchLearner.later_parameters | {"embedding"}
     example: ClassVar = {
         "hidden_layer_sizes": (32,),
         "optimizer": AdamW(lr=0.01, weight_decay=0.01),

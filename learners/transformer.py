@@ -25,7 +25,7 @@ class Transformer(TorchLearner):
     - ``norm="post"``: h ← LN(h + attn(h)); h ← LN(h + mlp(h)), as Power et al. do;
     - ``norm="pre"``: h ← h + attn(LN(h)); h ← h + mlp(LN(h)); LN before the read-out;
     - ``norm="grokfast"``: u = LN(h); h ← u + attn(u); h ← h + mlp(LN(h)); LN before the read-out, as Lee et al. do;
-    - ``norm="residual"``: likewise, but with h ← u + mlp(u), u = LN(h), for the MLP, too;
+    - ``norm="residual"``: u = LN(h); h ← u + attn(u); v = LN(h); h ← v + mlp(v); LN before the read-out;
     - ``norm="none"``.
 
     With a router the L blocks are a bank that all passes share, a mixture of experts over depth. In each pass the
@@ -74,7 +74,7 @@ class Transformer(TorchLearner):
     """
 
     version = 2
-    later_parameters = frozenset({"router"})
+    later_parameters = TorchLearner.later_parameters | {"router"}
     example: ClassVar = {
         "width": 16,
         "heads": 2,

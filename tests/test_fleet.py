@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
 import bench
 from bench.errors import RequestError
@@ -23,7 +25,7 @@ from bench.specs.spec import Budget
 from encoders import Codes
 from learners import KAN, ForwardForward, Problem, Quadratic, Setting, TorchMLP, Transformer
 from learners._fleet import occupancy
-from learners._fleet.feed import batch_rows
+from learners._fleet.feed import ABSENT, batch_rows
 from learners._fleet.look import EXAMPLES_AT_ONCE, WHOLE_GROUP
 from learners._fleet.program import LookProgram, StepProgram
 from learners._fleet.training import FleetTraining
@@ -32,6 +34,7 @@ from learners._kernels.noise import key as noise_key
 from learners._nets.losses import LOSSES, stablemax
 from learners._nets.modules import Noise
 from learners.optim import (
+    SGD,
     AdamW,
     GradientNoise,
     Muon,
@@ -80,6 +83,7 @@ EVERY = {
     "transformer-muon-frozen": Transformer(width=8, heads=2, depth=1, optimizer=Muon(freeze=True), batch_size=9),
     "transformer-pre": Transformer(width=8, heads=2, depth=1, norm="pre", activation="gelu", bias=True, batch_size=9),
     "transformer-grokfast": Transformer(width=8, heads=2, norm="grokfast", positions="learned", batch_size=9),
+    "transformer-short-batch": Transformer(width=8, heads=2, depth=1, batch_size=9, last_batch="short"),
     "transformer-equation": Transformer(
         width=8, heads=2, depth=1, norm="none", layout="equation", tied=False, batch_size=9
     ),
@@ -98,8 +102,6 @@ def problem(seed: int, n: int = 25, table: np.ndarray | None = None) -> Problem:
 
 def configured(name: str, seed: int, **changes: Any) -> Any:
     """A learner with hyperparameters of its own."""
-    from sklearn.base import clone
-
     learner = clone(EVERY[name]).set_params(random_state=seed, **changes)
     key, rule = rule_of(learner)
     numbers = {"lr": rule.lr * (1 + 0.1 * seed), "weight_decay": rule.weight_decay * (1 + 0.2 * seed)}
@@ -437,6 +439,41 @@ def test_batches_are_a_stream_of_permutations() -> None:
     assert np.array_equal(batch_rows(7, n, batch, 11, 5), stream.reshape(25, 4)[11:16])
     assert not np.array_equal(batch_rows(8, n, batch, 0, 25).ravel(), stream)
     assert np.array_equal(batch_rows(7, n, 99, 3, 2), [np.arange(n)] * 2)
+
+
+def test_short_batches_end_epochs() -> None:
+    epochs = batch_rows(7, 10, 4, 0, 6, short=True).reshape(2, 12)
+    assert all(sorted(epoch[:10]) == list(range(10)) and list(epoch[10:]) == [ABSENT] * 2 for epoch in epochs)
+    assert np.array_equal(epochs[:, :10].ravel(), batch_rows(7, 10, 4, 0, 5).ravel()), "the same permutations"
+    assert np.array_equal(batch_rows(7, 10, 4, 2, 3, short=True).ravel(), epochs.ravel()[8:20])
+    assert np.array_equal(batch_rows(7, 8, 4, 0, 4, short=True), batch_rows(7, 8, 4, 0, 4)), "nothing is left"
+    assert np.array_equal(batch_rows(7, 10, 99, 3, 2, short=True), [np.arange(10)] * 2)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_a_short_batch_is_the_mean_over_its_rows(weighted: bool) -> None:
+    """Beside plain descent on the rows that are left, in a fleet whose replicas have different numbers left."""
+    learner = TorchMLP((6,), optimizer=SGD(lr=0.1, momentum=0.0, warmup=0), batch_size=20, last_batch="short")
+    learners = [clone(learner).set_params(random_state=r) for r in range(2)]
+    problems = [problem(0, n=29), problem(1, n=24)]
+    if weighted:
+        problems = [replace(p, weight=np.linspace(0.5, 1.5, len(p.train))) for p in problems]
+    training = FleetTraining(learners, problems, dtype=torch.float64)
+    training.advance(1, range(2))
+    before = weights(training, 0)
+    training.advance(2, range(2))
+    [rows] = batch_rows(training.seeds[0], 29, 20, 1, 1, short=True)
+    rows, own = rows[rows != ABSENT], problems[0]
+    assert len(rows) == 9
+    params = {name: torch.tensor(w, requires_grad=True) for name, w in before.items()}
+    codes = torch.tensor(own.codes.table_UF, dtype=torch.float64), torch.tensor(own.codes.index_NS[own.train[rows]])
+    scores, _ = functional_call(training.network, params, (*codes, None))
+    losses = F.cross_entropy(scores, torch.tensor(own.y[rows]), reduction="none")
+    if own.weight is not None:
+        losses = losses * torch.tensor(own.weight[rows] / own.weight.mean())
+    losses.mean().backward()
+    for name, w in weights(training, 0).items():
+        assert np.allclose(w, before[name] - 0.1 * params[name].grad.numpy(), atol=1e-12), name
 
 
 def test_stablemax_beside_its_formula() -> None:

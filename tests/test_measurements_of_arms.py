@@ -10,7 +10,7 @@ import torch
 import bench
 from bench.errors import RequestError
 from bench.recipes import read_recipe
-from bench.recipes.measurements import curriculum, evolution, images, published_loop, spectacles
+from bench.recipes.measurements import curriculum, evolution, images, spectacles
 from bench.recipes.measurements._fleets import Together, accuracies
 from bench.recipes.measurements._genomes import ENCODERS, encoder_half, learner_half
 from bench.recipes.observations import measurement_of, observation_keys
@@ -24,7 +24,6 @@ RECIPES = {
     "forum-spectacles": ("turns", "random"),
     "forum-without-gradients": ("evolution-1024", "gradient"),
     "forum-split": ("200", "50"),
-    "published-loops": ("ma", "compression, always"),
 }
 """Two arms of each."""
 
@@ -260,30 +259,3 @@ def test_no_trial_sees_pairs_of_the_test() -> None:
 def test_a_code_that_cannot_be_made_scores_nothing() -> None:
     genome = {"encoder": "cycle", "encoder.n": 10, "sdr": 11, "learner": "quadratic"}
     assert spectacles.score(genome, seed=0, device="cpu", steps=1, modulus=11) == 0.0
-
-
-def test_an_epoch_of_a_published_loop_ends_with_what_is_left() -> None:
-    pairs = torch.arange(10, 20)
-    cut = [list(published_loop.batches(pairs, 4, short)) for short in (True, False)]
-    assert [[len(part) for part in parts] for parts in cut] == [[4, 4, 2], [4, 4]]
-    assert sorted(torch.cat(cut[0]).tolist()) == pairs.tolist()
-    assert [len(part) for part in published_loop.batches(pairs, 512, False)] == [10], "one batch of all is whole"
-
-
-def test_the_moving_average_of_a_published_loop_is_that_of_the_filter() -> None:
-    smooth = published_loop.MovingAverage(window=3, lamb=5.0)
-    found = [smooth([torch.tensor([float(g)])])[0].item() for g in (1, 2, 6, 1, 1, 10)]
-    assert found == pytest.approx([1, 2, 6 + 5 * 3, 1 + 5 * 3, 1 + 5 * 8 / 3, 10 + 5 * 4])
-
-
-def test_the_penalty_of_a_published_loop_waits_for_the_training_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    own: dict[str, Any] = {"modulus": 5, "width": 32, "steps": 30, "batch_size": 4, "device": "cpu", "quick": True}
-
-    def ends(**more: Any) -> float:
-        accuracy: float = published_loop.observe(seed=0, **own, **more)["accuracy"]
-        return accuracy
-
-    free = ends()
-    assert ends(penalty=1.0) == free, "so few steps do not learn the training pairs"
-    monkeypatch.setattr(published_loop, "LEARNED", 0.0)
-    assert ends(penalty=1.0) != free

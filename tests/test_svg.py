@@ -126,3 +126,8 @@ def test_texts_images_and_links_are_kept(both: tuple[str, str]) -> None:
     assert not re.search("<use[^>]*transform", after)
     assert len(after) < 0.6 * len(before)
     assert compact(before) == after
+
+
+@pytest.mark.parametrize("tag", ['<path d="M nan 1 L 2 3"/>', '<path d="M 1 2 H 3"/>', '<rect x="50%" y="1"/>'])
+def test_what_matplotlib_does_not_write_stays_as_it_is(tag: str) -> None:
+    assert compact(tag) == tag

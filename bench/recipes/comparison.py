@@ -197,4 +197,4 @@ def _verdict(claim: Claim, unit: str, found: Quantity | None, lacking: Sequence[
         return Verdict("undecided", "a run lacks this number")
     tie = None if len(claim.arms) == 1 else 0.0 if unit == "points" else 1.0
     verdict = judge(found.estimate, claim.rule, tie)
-    return verdict if verdict.word == "agrees" or not claim.why else Verdict(verdict.word, claim.why)
+    return verdict if verdict.word != "differs" or not claim.why else Verdict(verdict.word, claim.why)

@@ -18,14 +18,28 @@ HELPERS = 4
 """Threads that draw batches while a GPU works."""
 
 
-def batch_rows(seed: int, n: int, batch: int, step: int, count: int) -> NDArray[np.int64]:
+ABSENT = -1
+"""What stands in a short batch in place of a row."""
+
+
+def batch_rows(seed: int, n: int, batch: int, step: int, count: int, short: bool = False) -> NDArray[np.int64]:
     """Rows of the batches of steps ``step`` … ``step + count − 1``, (count, batch), integers in [0, n).
 
     A stream of permutations of all n rows, one an epoch, each drawn from (seed, epoch), cut into batches of constant
     size: a batch may end one epoch and begin the next. A full batch is all rows in order.
+
+    :param short: cut each epoch by itself; its last batch is filled up with `ABSENT`.
     """
     if batch >= n:
         return np.broadcast_to(np.arange(n), (count, n)).copy()
+    if short:
+        steps = -(-n // batch)
+        epochs = range(step // steps, -(-(step + count) // steps))
+        drawn = np.full((len(epochs), steps * batch), ABSENT)
+        for row, epoch in zip(drawn, epochs, strict=True):
+            row[:n] = np.random.default_rng([seed, epoch]).permutation(n)
+        first = step - epochs[0] * steps
+        return drawn.reshape(-1, batch)[first : first + count]
     start, stop = step * batch, (step + count) * batch
     epochs = range(start // n, -(-stop // n))
     stream = np.concatenate([np.random.default_rng([seed, epoch]).permutation(n) for epoch in epochs])

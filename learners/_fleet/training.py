@@ -184,7 +184,9 @@ class FleetTraining(Training):
     def _draw(self, group: Group, block: int, row: int, into_KB: NDArray[np.int32]) -> None:
         """Write the batches of one row's replica in a block of steps, padded to the longest batch of the fleet."""
         r = group.ids[row]
-        rows = batch_rows(self.seeds[r], self.sizes[r], self.batches[r], block * BLOCK, BLOCK)
+        rows = batch_rows(
+            self.seeds[r], self.sizes[r], self.batches[r], block * BLOCK, BLOCK, self.rule.learner.short_batches
+        )
         into_KB[:, : rows.shape[1]] = rows
 
     # Looking

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from learners._base import Learner
+from learners._fleet.feed import ABSENT
 from learners._fleet.group import SHARED, Tensors
 from learners._kernels.noise import key
 from learners._kernels.products import stacked
@@ -73,6 +74,11 @@ class FleetLearner(Learner):
     def noisy(self) -> bool:
         """Whether the module draws random numbers in training."""
 
+    @property
+    @abstractmethod
+    def short_batches(self) -> bool:
+        """Whether an epoch ends with a batch of the rows that are left."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -94,13 +100,15 @@ class Rule:
     def update(self, tensors: dict[str, Tensors], rows_RB: Tensor, all_move: bool) -> tuple[Tensors, Tensors]:
         """New parameters and state of all rows after one update; nothing is changed in place."""
         params, hyper, clock, data = (tensors[kind] for kind in ("params", "hyper", "clock", "data"))
+        here_RB = rows_RB != ABSENT if self.learner.short_batches else None
+        rows_RB = rows_RB if here_RB is None else rows_RB.clamp_min(0)
         index_RBS, y_RB = _batch(data, rows_RB)
         context = Context(params, hyper, clock["step"], clock["seed"])
         seen = params
         if self.transformation.seen is not None:
             seen = self.transformation.seen(params, tensors["state"], context)
         table, table_dim = _table(data)
-        weight = _weight(data, rows_RB)
+        weight = _weight(data, rows_RB, None if here_RB is None else here_RB.to(table.dtype))
         noise_key = key(clock["seed"], clock["step"], "forward")
         dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
         arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
@@ -181,9 +189,15 @@ def _batch(data: Tensors, rows_RB: Tensor) -> tuple[Tensor, Tensor]:
     return index.gather(1, picked), data["y"].gather(1, rows_RB)
 
 
-def _weight(data: Tensors, rows_RB: Tensor) -> Tensor | None:
-    """The factors of the losses whose sum is the loss of a batch, (R, B); None for a plain mean."""
+def _weight(data: Tensors, rows_RB: Tensor, here_RB: Tensor | None) -> Tensor | None:
+    """The factors of the losses whose sum is the loss of a batch, (R, B); None for a plain mean.
+
+    :param here_RB: 1 for a row, 0 where a batch is filled up; None where none is.
+    """
     of_place = data.get("weight")
+    if here_RB is not None:
+        real_RB = here_RB if of_place is None else here_RB * of_place
+        of_place = real_RB / real_RB.sum(1, keepdim=True)
     if "row_weight" not in data:
         return of_place
     of_row = data["row_weight"].gather(1, rows_RB)

@@ -18,8 +18,8 @@ class RowClip(MatrixConstraint):
 
     w ← w · min(1, c / ‖w‖₂), w a row: the weights that lead to one unit.
 
-    NOTE: the source scales all rows to the norm c before the first step. Ours start as the learner draws them; gains
-    that are bounded come to the bound by the first step.
+    NOTE: the source scales all rows to the norm c before the first step, and bounds learned positions, too. Ours start
+    as the learner draws them, and positions are free; gains of ones, of norm √D, are scaled to c after the first step.
 
     Source: Clip to Grok, "Weight Norm Clipping for Accelerated Generalization" (github.com/NiftyliuS/cliptogrok), where
     c = 2 bounds hidden matrices, gains and biases, and embedding and read-out are free.

@@ -38,7 +38,11 @@ LEE: dict[str, Any] = {
     "learner.init_gain": 1.0,
     "learner.batch_size": 512,
 }
-"""The transformer of Lee et al. (arXiv 2405.20233), and batches of 512. Its optimizer is Adam with coupled decay."""
+"""The transformer of Lee et al. (arXiv 2405.20233), and batches of 512. Its optimizer is Adam with coupled decay.
+
+NOTE: in their program the MLP is added to the state as it is, which is ``norm="grokfast"``, and an epoch's last batch is
+short. Both came after the rows were measured.
+"""
 
 MULTIPLY = POWER | {"task": "multiply", "optimizer": "adam"}
 AS_POWER = {

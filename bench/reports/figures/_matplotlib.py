@@ -25,7 +25,7 @@ PER_INCH = 100
 SHARPNESS = 200
 """Dots an inch of a PNG file."""
 UNSAID = {"svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate",), "png": ("Software",)}
-"""What files do not say of themselves: when and with which matplotlib they were drawn, or what each SVG file says."""
+"""Metadata that files leave out: when and with which matplotlib they were drawn; of SVG files what all of them have."""
 FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Noto Sans", "Arial Unicode MS")
 """The first, which comes with matplotlib, has Latin, Greek, Cyrillic and Arabic letters; of the others those that are
 installed."""

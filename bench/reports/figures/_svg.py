@@ -1,6 +1,7 @@
-"""Makes the SVG text that matplotlib writes smaller: the same picture to a twentieth of a point.
+"""Makes the SVG text that matplotlib writes smaller: the same picture to six hundredths of a point.
 
-The comments, which hold the texts of the picture, links and embedded images stay as they are.
+The comments, which hold the texts of the picture, links and the data of images stay as they are, and so does what is
+not written as matplotlib writes it.
 """
 
 import re
@@ -20,6 +21,9 @@ MARKS = re.compile(
     r'<g( clip-path="[^"]*")?>\n(<use [^<>]*( style="(?!(?:[^"]*;)?opacity)[^"]*")/>(?:<use [^<>]*\3/>)*)\n</g>'
 )
 """Marks of one style, which their group can have, unless each of them is transparent as a whole."""
+
+NUMBERS = re.compile(r"[-+\d.e ]+")
+COMMANDS = re.compile(r"[-+\d.e\sMLQCz]+")
 
 Point = tuple[int, ...]
 Step = tuple[str, Point]
@@ -41,8 +45,8 @@ def _tag(found: re.Match[str]) -> str:
     if tag.startswith("<use"):
         tag = SHIFT.sub(r' x="\1" y="\2"', tag).replace(' y="0"', "")
     tag = re.sub(r'(?<= style=")[^"]*', lambda style: re.sub(r"(?<=[:;]) ", "", style[0]), tag)
-    tag = re.sub(r'(?<= d=")[^"]*', lambda data: short_path(data[0]), tag)
-    return PLACES.sub(lambda places: _written(_rounded(places[0])), tag)
+    tag = re.sub(r'(?<= d=")[^"]*', lambda data: short_path(data[0]) if COMMANDS.fullmatch(data[0]) else data[0], tag)
+    return PLACES.sub(lambda places: _written(_rounded(places[0])) if NUMBERS.fullmatch(places[0]) else places[0], tag)
 
 
 def short_path(data: str) -> str:
