@@ -465,7 +465,7 @@ def test_a_short_batch_is_the_mean_over_its_rows(weighted: bool) -> None:
     [rows] = batch_rows(training.seeds[0], 29, 20, 1, 1, short=True)
     rows, own = rows[rows != ABSENT], problems[0]
     assert len(rows) == 9
-    params = {name: torch.tensor(w, requires_grad=True) for name, w in before.items()}
+    params = {name.removeprefix("w."): torch.tensor(w, requires_grad=True) for name, w in before.items()}
     codes = torch.tensor(own.codes.table_UF, dtype=torch.float64), torch.tensor(own.codes.index_NS[own.train[rows]])
     scores, _ = functional_call(training.network, params, (*codes, None))
     losses = F.cross_entropy(scores, torch.tensor(own.y[rows]), reduction="none")
@@ -473,7 +473,7 @@ def test_a_short_batch_is_the_mean_over_its_rows(weighted: bool) -> None:
         losses = losses * torch.tensor(own.weight[rows] / own.weight.mean())
     losses.mean().backward()
     for name, w in weights(training, 0).items():
-        assert np.allclose(w, before[name] - 0.1 * params[name].grad.numpy(), atol=1e-12), name
+        assert np.allclose(w, before[name] - 0.1 * params[name.removeprefix("w.")].grad.numpy(), atol=1e-12), name
 
 
 def test_stablemax_beside_its_formula() -> None:

@@ -40,8 +40,8 @@ LEE: dict[str, Any] = {
 }
 """The transformer of Lee et al. (arXiv 2405.20233), and batches of 512. Its optimizer is Adam with coupled decay.
 
-NOTE: in their program the MLP is added to the state as it is, which is ``norm="grokfast"``, and an epoch's last batch is
-short. Both came after the rows were measured.
+NOTE: in their program the MLP is added to the state as it is, which is ``norm="grokfast"``, and an epoch's last batch
+is short. Both came after the rows were measured.
 """
 
 MULTIPLY = POWER | {"task": "multiply", "optimizer": "adam"}
