@@ -22,8 +22,8 @@ recipe fixes what is compared and the rule of the verdict before it runs; [repro
 to write another one.
 
 - **agrees**: the whole interval of ours lies where the rule says. **differs**: no part of it does. **undecided**: a
-  part does, or there are too few runs for an interval. **not comparable**: the reason stands below the table. **not
-  run**: some of the runs are still to be made.
+  part does, or there are too few runs, or too few that reach the target, for an interval. **not comparable**: the
+  reason stands below the table. **not run**: some of the runs are still to be made.
 - *of* names the arm, or the two that are compared: by their ratio, shares by their difference in points. *ours* is the
   median over the runs with its interval (of 95 % or more, unless it says its level), `>` stands before what was not
   reached within the budget. *n* counts runs; searches where the arms were tuned; fleets where time or memory is

@@ -1,8 +1,8 @@
 """Verdicts: whether an interval lies where a claim says that it does.
 
 The rule of a claim is a region, fixed in its recipe before anything runs. A claim *agrees* where the whole interval
-lies in it, *differs* where none of it does, and is *undecided* where a part of it does, or where there are too few runs
-for an interval. Two arms that are equal tie: neither is above the other, nor below.
+lies in it, *differs* where none of it does, and is *undecided* where a part of it does, or where there are too few runs,
+or too few that reach the target, for an interval. Two arms that are equal tie: neither is above the other, nor below.
 """
 
 import math
@@ -74,7 +74,7 @@ def judge(found: Estimate, region: Region, tie: float | None = None) -> Verdict:
     'differs'
     """
     if found.level is None:
-        return Verdict("undecided", "there are too few runs for an interval")
+        return Verdict("undecided", "there are too few runs, or too few that reach the target, for an interval")
     low = -math.inf if found.low is None else found.low
     high = math.inf if found.high is None else found.high
     slack = ROUNDING * max(1.0, *(abs(end) for end in region if math.isfinite(end)))

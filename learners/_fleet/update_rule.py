@@ -75,9 +75,9 @@ class FleetLearner(Learner):
         """Whether the module draws random numbers in training."""
 
     @property
-    @abstractmethod
     def short_batches(self) -> bool:
         """Whether an epoch ends with a batch of the rows that are left."""
+        return False
 
 
 @dataclass(frozen=True)
