@@ -1,8 +1,9 @@
 """Verdicts: whether an interval lies where a claim says that it does.
 
 The rule of a claim is a region, fixed in its recipe before anything runs. A claim *agrees* where the whole interval
-lies in it, *differs* where none of it does, and is *undecided* where a part of it does, or where there are too few runs,
-or too few that reach the target, for an interval. Two arms that are equal tie: neither is above the other, nor below.
+lies in it, *differs* where none of it does, and is *undecided* where a part of it does, or where there are too few
+runs, or too few that reach the target, for an interval. Two arms that are equal tie: neither is above the other, nor
+below.
 """
 
 import math
