@@ -75,6 +75,7 @@ TORCH: dict[str, Change] = {
     "loss": ({}, {"loss": "stablemax"}),
     "batch_size": ({}, {"batch_size": 5}),
     "random_state": ({}, {"random_state": 1}),
+    "last_batch": ({"batch_size": 5}, {"last_batch": "short"}),
 }
 DEEP = {"depth": 2}
 LEARNERS: dict[str, dict[str, Change]] = {
@@ -212,6 +213,7 @@ def test_nothing_is_left_out() -> None:
 
 WITHOUT_EFFECT: list[tuple[str, Setting, str]] = [
     ("quadratic", {"optimizer": AdamW(weight_decay=0.0, decay="to-init")}, "'decay' .* without weight_decay"),
+    ("quadratic", {"batch_size": 0, "last_batch": "short"}, "'last_batch' .* full batch"),
     ("torch-mlp", {"lora_scale": 2.0}, "'lora_scale' .* without lora_rank"),
     ("transformer", {"depth": 1, "shared_blocks": True}, "'shared_blocks' .* single block"),
     ("transformer", {"depth": 1, "router": "soft"}, "'router' .* single block"),
