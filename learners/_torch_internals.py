@@ -4,6 +4,7 @@ PyTorch may rename or remove them in any release. `INTERNALS` names each one and
 them all, and `internal` raises an error in the same words.
 """
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pkgutil import resolve_name
@@ -20,6 +21,9 @@ INTERNALS: Final = {
     "torch._inductor:CompiledArtifact": "loading compiled programs from disk (learners._fleet.program_cache)",
     "torch._inductor:standalone_compile": "writing compiled programs to disk (learners._fleet.program_cache)",
     "torch._inductor.compile_fx:compile_fx": "importing the compiler ahead of its use (learners.fleet)",
+    "torch._inductor.lowering:make_pointwise": "fast programs with noise (learners._kernels.noise)",
+    "torch._inductor.lowering:register_lowering": "fast programs with noise (learners._kernels.noise)",
+    "torch._inductor.virtualized:ops": "fast programs with noise (learners._kernels.noise)",
     "torch._subclasses:FakeTensorMode": "tracing a program and counting its operations (learners._fleet)",
     "torch.fx._pytree:tree_flatten_spec": "calling compiled programs from disk (learners._fleet.program_cache)",
     "torch.utils._pytree:tree_flatten": "naming the arguments of programs (learners._fleet)",
@@ -81,6 +85,20 @@ def load_artifact(path: str) -> Any:
 def load_compiler() -> None:
     """Import PyTorch's compiler, which takes seconds."""
     import_module("torch._inductor.compile_fx")
+
+
+def lower(operator: Any, formula: Callable[..., Any]) -> None:
+    """Let the compiler compute an elementwise operator of an int64 tensor and an integer inside of its kernels.
+
+    :param formula: of the operands, the compiler's operators, and a function that makes constants of integers.
+    """
+    pointwise, register = (internal(f"torch._inductor.lowering:{x}") for x in ("make_pointwise", "register_lowering"))
+    ops = internal("torch._inductor.virtualized:ops")
+
+    def made(x: Any, integer: int) -> Any:
+        return pointwise(lambda one: formula(one, integer, ops, lambda number: ops.constant(number, torch.int64)))(x)
+
+    register(operator, type_promotion_kind=None)(made)
 
 
 def onednn_linear() -> Any:

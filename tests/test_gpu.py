@@ -17,7 +17,7 @@ from bench.specs import registry
 from learners import RFM, Problem, Setting, Transformer
 from learners._fleet.training import FleetTraining
 from learners._kernels.hidden import hidden_layer
-from learners.optim import SGD
+from learners.optim import SGD, GradientNoise, WeightNoise
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -118,6 +118,18 @@ def test_a_step_with_such_a_layer_is_the_plain_one_up_to_rounding(monkeypatch: p
     one, other = found
     assert np.linalg.norm(one - other) < 0.02 * np.linalg.norm(other)
     assert np.linalg.norm(other) > 0
+
+
+@pytest.mark.parametrize("noise", [WeightNoise(), GradientNoise()])
+def test_a_step_with_noise_is_a_compiled_program(noise: Any) -> None:
+    """PyTorch's compiler once added constants of more than 32 bits to indices of 32, which Triton refuses."""
+    learners = [
+        Transformer(width=32, batch_size=8, dropout=0.1, random_state=s, optimizer=[noise, SGD()]) for s in range(2)
+    ]
+    training = FleetTraining(learners, [problem(s) for s in range(2)], Setting("cuda", steps=10**6))
+    training.advance(3, range(2))
+    assert training.compiled
+    assert training.notices == []
 
 
 def test_leaving_and_going_on_under_captured_graphs() -> None:

@@ -14,6 +14,7 @@ from learners._fleet import program_cache
 from learners._fleet.cache_folder import keep_programs
 from learners._fleet.out_of_memory import out_of_memory
 from learners._fleet.trace import Work, aligned, recall, remember
+from learners._kernels.noise import fuse_mix
 
 OPTIONS: Final[dict[str, dict[str, Any]]] = {"cpu": {}, "cuda": {"combo_kernels": True}}
 """Options of PyTorch's compiler. For one replica the time goes to launching kernels, so that small ones are combined.
@@ -24,6 +25,10 @@ H100): PyTorch does not guarantee that a kernel then waits for all results that 
 
 TOOLS = ("CxxCompiler", "TritonMissing", "C++ compile", "C compiler", "working triton")
 """Words of errors that say that tools for compiling are missing, rather than that a program cannot be compiled."""
+
+
+ADVICE = ("Set TORCH", "For even more")
+"""How lines of PyTorch's errors begin that say how to learn more."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,7 @@ class Compiler:
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
+                fuse_mix()
                 program = aligned(function) if self.device == "cuda" else function
                 made = self._keep(program, arguments, name, work) if name and work else None
                 if made is None:
@@ -269,6 +275,10 @@ def _inner(error: Exception) -> BaseException:
 
 
 def _reason(error: Exception) -> str:
+    """What went wrong, in a line: where the first one only introduces a listing, the last one that is no advice."""
     inner = _inner(error)
     lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
-    return f"{type(inner).__name__}: {lines[0][:120]}" if lines else type(inner).__name__
+    said = [line for line in lines if not line.startswith(ADVICE)]
+    if not said:
+        return type(inner).__name__
+    return f"{type(inner).__name__}: {(said[-1] if said[0].endswith(':') else said[0])[:120]}"
