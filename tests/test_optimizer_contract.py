@@ -254,6 +254,7 @@ EFFECTS: dict[str, dict[str, Change]] = {
     "delayed_compression": {
         "lamb": ({"delay": 2}, {"lamb": 0.5}),
         "delay": ({"delay": 2, "lamb": 0.5}, {"delay": 4}),
+        "while_below": ({"delay": 2, "lamb": 0.5}, {"while_below": 0.1}),
     },
     "gradient_normalization": {"norm": ({}, {"norm": 2.0})},
     "lion": DESCENT | DECAY | {"betas": ({}, {"betas": (0.5, 0.6)})},

@@ -33,6 +33,7 @@ from learners._fleet.out_of_memory import out_of_memory
 from learners._fleet.program import StepProgram
 from learners._fleet.trace import Work, aligned, trace
 from learners._fleet.training import FleetTraining
+from learners._kernels import noise
 from learners._kernels import products as kernels
 from learners._kernels.products import matmul, product
 from learners._nets.decoder import _sinusoids
@@ -157,6 +158,36 @@ def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
         assert len(programs) == 1
         assert training.notices == ["Nothing is compiled here, which costs time alone: RuntimeError: too much for me"]
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("too much for me\nin detail", "RuntimeError: too much for me"),
+        (
+            "at 11:11:\n  a = b + c\nValueError('out of range')\n\nSet TORCH_LOGS=1",
+            "RuntimeError: ValueError('out of range')",
+        ),
+        ("Set TORCH_LOGS=1", "RuntimeError"),
+    ],
+)
+def test_a_reason_is_the_line_that_says_it(said: str, reason: str) -> None:
+    assert compiling._reason(RuntimeError(said)) == reason
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own
+@pytest.mark.usefixtures("fresh")
+def test_noise_is_computed_inside_of_compiled_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same numbers bit by bit, without a call of the operator."""
+    noise.fuse_mix()
+    compiled = torch.compile(lambda k: noise.uniform(k, (3, 50), 1), fullgraph=True)
+    k = noise.key(torch.arange(3), torch.tensor(7), "site")
+    wanted = noise.uniform(k, (3, 50), 1)
+    compiled(k)
+    monkeypatch.setattr(noise, "_formula", None)
+    with pytest.raises(TypeError):
+        noise.uniform(k, (3, 50), 1)
+    assert torch.equal(compiled(k), wanted)
 
 
 @pytest.mark.parametrize("changes", [{}, {"optimizer": Muon()}])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bench.errors import RequestError
 from bench.specs import registry
 from bench.specs.normalize import annotations, as_annotated, call_plugin, like_default, refuse_unknown
-from bench.specs.parameters import defaults_of, has_optimizer
+from bench.specs.parameters import defaults_of, has_optimizer, identifying
 from bench.specs.suggestions import several_message
 from bench.specs.values import listed, tupled
 from learners import Learner
@@ -195,7 +195,7 @@ def _values(name: str, part: "Part", settings: Mapping[str, Any], place: str) ->
                 raise RequestError(f"{place}.{key} takes a value, got {dict(value)}.")
             value = call_plugin(as_annotated, value, annotations(cls).get(key, ()))
             found[key] = call_plugin(like_default, value, default)
-    return found
+    return identifying(cls, found)
 
 
 def _link_of(name: str, part: "Part", usual: "Part") -> Link:

@@ -1,9 +1,11 @@
 """Constructor parameters of plugins, with their defaults."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
+
+from bench.specs.values import listed
 
 
 def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
@@ -12,6 +14,12 @@ def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
     They lack a learner's optimizer, and what an encoder has for tables of other work alone.
     """
     return dict(_defaults(maker))
+
+
+def identifying(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that tell results apart: without those at their defaults that came after records had been made."""
+    later, defaults = getattr(cls, "later_parameters", ()), defaults_of(cls)
+    return {key: value for key, value in values.items() if key not in later or value != listed(defaults[key])}
 
 
 @cache

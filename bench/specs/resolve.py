@@ -18,13 +18,12 @@ from bench.specs.normalize import (
     refuse_unknown,
 )
 from bench.specs.optimizers import make_optimizer, parts_of, resolve_optimizer
-from bench.specs.parameters import defaults_of, settable
+from bench.specs.parameters import defaults_of, identifying, settable
 from bench.specs.plugin_contract import COMBINES, fault_of_task
 from bench.specs.request import VALIDATION_FOR_STOPPING, VAULT, Request
 from bench.specs.spec import Family, Spec, derive_seed, make_encoder, make_learner
 from bench.specs.splits import PROTOCOLS, default_protocol
 from bench.specs.suggestions import did_you_mean, matching_parameters, percent_hint, several_message
-from bench.specs.values import listed
 from bench.tasks import Task
 from learners import Learner
 
@@ -208,6 +207,4 @@ def _resolve_values(
                 raise RequestError(f"{kind}.{key} must be an integer in [0, 2³¹), got None.")
         value = call_plugin(as_annotated, value, annotations(cls).get(key, ()))
         resolved[key] = call_plugin(like_default, value, default)
-        if key in getattr(cls, "later_parameters", ()) and resolved[key] == listed(default):
-            del resolved[key]
-    return resolved
+    return identifying(cls, resolved)

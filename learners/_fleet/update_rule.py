@@ -5,7 +5,7 @@ A learner gives a module, a loss and an optimizer for one replica.
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -113,8 +113,8 @@ class Rule:
         dims = (0, 0, table_dim, 0, 0, None if weight is None else 0, 0, 0)
         arguments = (seen, tensors["frozen"], table, index_RBS, y_RB, weight, noise_key, hyper["dropout"])
         with stacked(len(rows_RB)):
-            grads, _ = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
-            updates, state = self.transformation.update(grads, tensors["state"], context)
+            grads, loss = vmap(grad_and_value(self._loss_of_one), in_dims=dims)(*arguments)
+            updates, state = self.transformation.update(grads, tensors["state"], replace(context, loss=loss))
         moved = {name: w + updates[name] for name, w in params.items()}
         if all_move:
             return moved, state

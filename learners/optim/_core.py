@@ -30,12 +30,14 @@ class Context:
     :param hyper: hyperparameters, (R,) each.
     :param step: updates done before this one, (R,) integers.
     :param seed: a key for randomness, (R,) integers, the same in all steps.
+    :param loss: of the batch, where the gradient is taken, (R,); None before it is.
     """
 
     params: Gradients
     hyper: Hyper
     step: Tensor
     seed: Tensor
+    loss: Tensor | None = None
 
 
 @dataclass(frozen=True)

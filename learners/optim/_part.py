@@ -29,11 +29,14 @@ class Part(BaseEstimator, ABC):
 
     :cvar kind: where it stands in a chain.
     :cvar version: raised whenever results change: it is part of the identity of every result.
+    :cvar later_parameters: constructor arguments that came after records had been made: at its default one is no part
+        of a result's identity, so that these records stay valid.
     :cvar example: constructor arguments of an instance for the contract tests.
     """
 
     kind: ClassVar[Kind]
     version: ClassVar[int] = 1
+    later_parameters: ClassVar[frozenset[str]] = frozenset()
     example: ClassVar[dict[str, Any]] = {}
 
     @abstractmethod

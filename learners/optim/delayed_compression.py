@@ -13,15 +13,16 @@ from learners.optim._part import Filter
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DelayedCompression(Filter):
-    """Adds λ Σ ‖W‖² over all matrices to the loss once training has gone on for some steps.
+    """Adds λ Σ ‖W‖² over all matrices to the loss once training has gone on for some steps, or has memorized.
 
-    u = g for the first T steps, u = g + 2 λ w afterwards. It is a filter since the penalty is part of the gradient, as
-    in the source: the rule rescales it. The source's rule is Adam without decay of its own.
+    u = g for the first T steps, and in every step in which the batch's loss is ``while_below`` or more; u = g + 2 λ w
+    in the others. It is a filter since the penalty is part of the gradient, as in the source: the rule rescales it. The
+    source's rule is Adam without decay of its own.
 
-    NOTE: the source has λ = 0.01, but only while training accuracy is 99 % or more, and on gains of normalization
-    layers, too. An optimizer does not see accuracies: T steps, about the time of memorization there, are ours. Where
-    nothing lifts the penalty again λ = 0.01 shrinks all weights to zero, and λ = 0.001 does not (measured on a + b mod
-    31 with `learners.Quadratic` and a perceptron of 128, 128 units, 800 steps).
+    NOTE: the source has λ = 0.01, only while training accuracy is 99 % or more, and on gains of normalization layers,
+    too. An optimizer sees the loss of a batch and no accuracy: ``while_below=0.1`` comes near to it. Where nothing
+    lifts the penalty again λ = 0.01 shrinks all weights to zero, and λ = 0.001 does not (measured on a + b mod 31 with
+    `learners.Quadratic` and a perceptron of 128, 128 units, 800 steps).
 
     Source: vuciv 2025, "Delayed Compression: Faster Grokking via Frobenius Regularization After Overfitting"
     (github.com/vuciv/grokfast).
@@ -30,12 +31,15 @@ class DelayedCompression(Filter):
 
     :param lamb: λ ≥ 0.
     :param delay: T ≥ 0, in steps.
+    :param while_below: the loss from which on there is no penalty, > 0; None for none.
     """
 
+    later_parameters: ClassVar[frozenset[str]] = frozenset({"while_below"})
     example: ClassVar = {"delay": 3}
 
     lamb: float = hyperparameter(1e-3, at_least=0, role="replica")
     delay: int = hyperparameter(200, at_least=0, role="replica")
+    while_below: float | None = hyperparameter(None, above=0)
 
     def suggest(self, trial: Any) -> dict[str, Any]:
         """Strength and delay."""
@@ -46,7 +50,11 @@ class DelayedCompression(Filter):
         """For all matrices."""
 
         def update(grads: Gradients, context: Context) -> Gradients:
-            gain = 2 * context.hyper["lamb"] * (context.step >= context.hyper["delay"])
+            penalized = context.step >= context.hyper["delay"]
+            if self.while_below is not None:
+                assert context.loss is not None
+                penalized &= context.loss < self.while_below
+            gain = 2 * context.hyper["lamb"] * penalized
             return {name: torch.addcmul(g, per_replica(gain, g), context.params[name]) for name, g in grads.items()}
 
         return where_matrix(stateless(update))
