@@ -48,6 +48,15 @@ def test_the_usual_rest_is_not_named() -> None:
     assert spec(optimizer="muon(rest=adam)").id != spec(optimizer="muon").id
 
 
+def test_a_parameter_that_came_later_is_part_of_an_identity_where_it_is_set() -> None:
+    def of(**settings: Any) -> Any:
+        return spec(optimizer="delayed-compression+adam", settings=settings)
+
+    assert "while_below" not in of().optimizer["delayed-compression"]
+    assert of(**{"delayed-compression.while_below": None}).id == of().id
+    assert of(**{"delayed-compression.while_below": 0.1}).id != of().id
+
+
 REFUSED = [
     ({"optimizer": "adamm"}, "Unknown optimizer 'adamm': did you mean 'adam' or 'adamw'?"),
     ({"optimizer": "cycle"}, "('cycle' is an encoder)"),

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
@@ -36,8 +37,12 @@ class MatrixConstraint(Constraint):
             return f"{name} bounds hidden matrices; {owner} as it is set has none, matrices='all' takes all."
         return ""
 
+    def bounds(self, network: Network, name: str, x: Tensor) -> bool:
+        """Whether it bounds a parameter, (R, …)."""
+        return x.ndim >= 3 and (self.matrices == "all" or name not in network.not_for_muon)
+
     def transformation(self, network: Network) -> Transformation:
-        """For the chosen matrices; all else moves as the rule says."""
+        """For what it bounds; all else moves as the rule says."""
 
         def update(grads: Gradients, state: State, context: Context) -> tuple[Gradients, State]:
             updates, after = {}, dict(state)
@@ -49,6 +54,4 @@ class MatrixConstraint(Constraint):
                 after |= changed
             return updates, after
 
-        kept = frozenset[str]() if self.matrices == "all" else network.not_for_muon
-        axes = 3 if self.matrices in ("hidden", "all") else 2
-        return where(lambda name, x: x.ndim >= axes and name not in kept, Transformation(self.init, update), IDENTITY)
+        return where(partial(self.bounds, network), Transformation(self.init, update), IDENTITY)

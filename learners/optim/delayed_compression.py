@@ -13,7 +13,7 @@ from learners.optim._part import Filter
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DelayedCompression(Filter):
-    """Adds λ Σ ‖W‖² over all matrices to the loss once training has gone on for some steps, or has memorized.
+    """Adds λ Σ ‖W‖² over all matrices to the loss once training has gone on for some steps.
 
     u = g for the first T steps, and in every step in which the batch's loss is ``while_below`` or more; u = g + 2 λ w
     in the others. It is a filter since the penalty is part of the gradient, as in the source: the rule rescales it. The

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from learners._hyperparameters import hyperparameter
+from learners._nets.modules import Network
 from learners.optim._constraint_of_matrices import MatrixConstraint
 from learners.optim._core import Context, Gradients, State, per_replica
 
@@ -40,6 +41,10 @@ class RowClip(MatrixConstraint):
     def suggest(self, trial: Any) -> dict[str, Any]:
         """The bound."""
         return {"norm": trial.suggest_float("norm", 0.5, 4.0, log=True)}
+
+    def bounds(self, network: Network, name: str, x: Tensor) -> bool:
+        """Vectors, too, where they are chosen."""
+        return super().bounds(network, name, x) or (self.matrices == "hidden-and-vectors" and x.ndim == 2)
 
     def init(self, params: Gradients) -> State:
         """Nothing."""
