@@ -12,6 +12,7 @@ from encoders import Codes
 from learners import MLP, Problem, Ridge
 from learners._base import Setting
 from learners._fleet.counting import Operations, operations_of_step
+from learners._kernels.noise import uniform
 
 ADAM = 16
 """Of each weight: two running means of 3 and 4, a quotient of 4, decay of 2, step of 3."""
@@ -32,6 +33,13 @@ def counted(cell: Cell) -> float:
     found = training.flops(0, granule)
     assert found is not None
     return found / granule
+
+
+def test_uniform_numbers_by_hand() -> None:
+    """Two hashes of 10, the first with a sum and its mask; between them one exclusive or; shift, sum and product."""
+    with Operations() as counter:
+        uniform(torch.arange(3), (3, 50), 1)
+    assert counter.total == 50 * 12 + 150 * (1 + 10) + 150 * 3
 
 
 def test_quadratic_by_hand() -> None:

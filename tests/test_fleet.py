@@ -36,6 +36,7 @@ from learners._nets.modules import Noise
 from learners.optim import (
     SGD,
     AdamW,
+    DelayedCompression,
     GradientNoise,
     Muon,
     OrthoGrad,
@@ -62,6 +63,11 @@ EVERY = {
     "transformer-dropout-full-batch": Transformer(width=8, heads=2, depth=2, dropout=0.3, batch_size=0),
     "mlp-noise": TorchMLP(
         hidden_layer_sizes=(10,), optimizer=[WeightNoise(sigma=0.02), GradientNoise(), AdamW()], batch_size=9
+    ),
+    "mlp-compression": TorchMLP(
+        hidden_layer_sizes=(10,),
+        optimizer=[DelayedCompression(lamb=0.1, delay=0, while_below=1.9), AdamW()],
+        batch_size=9,
     ),
     "mlp-stablemax": TorchMLP(
         hidden_layer_sizes=(10,), loss="stablemax", optimizer=[OrthoGrad(), AdamW()], batch_size=9

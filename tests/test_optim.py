@@ -85,13 +85,13 @@ def drawn(t: int) -> dict[str, Array]:
     return {name: rng.normal(size=(R, *shape)) for name, shape in SHAPES.items()}
 
 
-def loss_at(t: int) -> int:
-    """A loss that rises and falls."""
-    return t % 3
+def loss_at(t: int, delay: Any) -> Any:
+    """A loss that rises and falls, at other times in replicas of another delay."""
+    return (t + delay) % 3
 
 
-def losses_at(t: int, n: int = R) -> Tensor:
-    return torch.full((n,), float(loss_at(t)))
+def losses_at(t: int, hyper: dict[str, Tensor], n: int = R) -> Tensor:
+    return loss_at(t, hyper.get("0.delay", torch.zeros(n)))
 
 
 def start() -> dict[str, Array]:
@@ -120,7 +120,7 @@ def moved(several: Sequence[Sequence[Part]], rows: Sequence[int] = range(R), n: 
     params = {name: torch.tensor(x[chosen]) for name, x in start().items()}
     state, seed, path = rule.init(params), torch.tensor(chosen), []
     for t in range(n):
-        context = Context(params, hyper, torch.full((len(chosen),), t), seed, losses_at(t, len(chosen)))
+        context = Context(params, hyper, torch.full((len(chosen),), t), seed, losses_at(t, hyper, len(chosen)))
         seen = params if rule.seen is None else rule.seen(params, state, context)
         grads = {name: torch.tensor(x[chosen]) + 0.2 * seen[name] for name, x in drawn(t).items()}
         updates, state = rule.update(grads, state, context)
@@ -327,7 +327,7 @@ def egd_change(part: Any, name: str, gradients: Iterator[tuple[Array, Array]]) -
 def compression_change(part: Any, name: str, gradients: Iterator[tuple[Array, Array]]) -> Iterator[Array]:
     """The gradient of λ Σ ‖W‖², late, and while the loss is small."""
     for t, (g, w) in enumerate(gradients):
-        late = t >= part.delay and (part.while_below is None or loss_at(t) < part.while_below)
+        late = t >= part.delay and (part.while_below is None or loss_at(t, part.delay) < part.while_below)
         yield g + 2 * part.lamb * w if g.ndim == 2 and late else g
 
 
@@ -566,7 +566,7 @@ def test_hyperparameters_of_one_replica_never_reach_another(name: str) -> None:
     params = {key: torch.tensor(x) for key, x in start().items()}
     state = rule.init(params)
     for t in range(8):
-        context = Context(params, changed, torch.full((R,), t), torch.arange(R), losses_at(t))
+        context = Context(params, changed, torch.full((R,), t), torch.arange(R), losses_at(t, changed))
         seen = params if rule.seen is None else rule.seen(params, state, context)
         grads = {key: torch.tensor(x) + 0.2 * seen[key] for key, x in drawn(t).items()}
         updates, state = rule.update(grads, state, context)
@@ -583,7 +583,7 @@ def test_an_update_is_pure_and_its_state_is_of_replicas(name: str) -> None:
     state = rule.init(params)
     given = [params, grads, state, hyper]
     before = [{key: x.clone() for key, x in some.items()} for some in given]
-    context = Context(params, hyper, torch.zeros(R, dtype=torch.int64), torch.arange(R), losses_at(0))
+    context = Context(params, hyper, torch.zeros(R, dtype=torch.int64), torch.arange(R), losses_at(0, hyper))
     updates, after = rule.update(grads, state, context)
     again, _ = rule.update(grads, state, context)
     for old, now in zip(before, given, strict=True):

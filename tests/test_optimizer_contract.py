@@ -303,6 +303,12 @@ def test_no_parameter_is_left_out(name: str) -> None:
 
 
 @every_part
+def test_later_parameters_are_arguments_and_no_parts(name: str) -> None:
+    cls = PARTS[name]
+    assert cls.later_parameters <= defaults(cls).keys() - example(name).inner().keys()
+
+
+@every_part
 def test_a_part_changes_what_is_learned(name: str) -> None:
     plain, changed = weights_after([SGD(lr=0.05, momentum=0.5)]), trained(name, ())
     assert any(not np.array_equal(plain[key], changed[key]) for key in changed)

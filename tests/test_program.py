@@ -37,6 +37,7 @@ from learners._kernels import noise
 from learners._kernels import products as kernels
 from learners._kernels.products import matmul, product
 from learners._nets.decoder import _sinusoids
+from learners._torch_internals import INTERNALS, internal
 from learners.optim import Muon
 
 MANY = 10**9
@@ -173,6 +174,47 @@ def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_reason_is_the_line_that_says_it(said: str, reason: str) -> None:
     assert compiling._reason(RuntimeError(said)) == reason
+
+
+def lowbias32(x: int) -> int:
+    """The published function, in integers."""
+    x ^= x >> 16
+    x = x * 0x7FEB352D % 2**32
+    x ^= x >> 15
+    x = x * 0x846CA68B % 2**32
+    return x ^ x >> 16
+
+
+@pytest.mark.parametrize("plus", [0, 1, 2 * 0x9E3779B9])
+def test_hashes_are_the_published_ones(plus: int) -> None:
+    numbers = [0, 1, 12_345, 2**31, 2**32 - 1]
+    x = torch.tensor(numbers)
+    assert noise.mix(x, plus).tolist() == [lowbias32((one + plus) % 2**32) for one in numbers]
+    assert torch.equal(torch.vmap(lambda one: noise.mix(one, plus))(x.reshape(5, 1)), noise.mix(x, plus).reshape(5, 1))
+
+
+def test_a_hash_costs_what_its_operators_cost() -> None:
+    program = trace(lambda k: (noise.mix(k, 3),), "a hash", torch.arange(50))
+    assert Work.of(program) == Work(operators=10, bytes=10 * 2 * 8 * 50, flops=0)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own
+@pytest.mark.usefixtures("fresh")
+def test_another_pytorch_calls_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*arguments: Any) -> None:
+        raise ImportError("no make_pointwise")
+
+    monkeypatch.setattr(noise, "lower", gone)
+    noise.fuse_mix.cache_clear()
+    noise.fuse_mix()
+    noise.fuse_mix.cache_clear()
+
+
+def test_an_error_with_words_of_its_own_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(INTERNALS, "torch._guards:gone", "tracing")
+    with pytest.raises(ImportError) as raised:
+        internal("torch._guards:gone")
+    assert compiling._reason(raised.value).endswith("has no torch._guards.gone: tracing depends on it.")
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own

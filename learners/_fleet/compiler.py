@@ -28,7 +28,7 @@ TOOLS = ("CxxCompiler", "TritonMissing", "C++ compile", "C compiler", "working t
 
 
 ADVICE = ("Set TORCH", "For even more")
-"""How lines of PyTorch's errors begin that say how to learn more."""
+"""How lines of PyTorch's errors begin that only tell how to learn more."""
 
 
 @dataclass(frozen=True)
@@ -270,12 +270,15 @@ def _of_the_machine(error: Exception) -> bool:
 
 
 def _inner(error: Exception) -> BaseException:
+    """What PyTorch wraps. An error that was given words of its own keeps them."""
+    if isinstance(error, ImportError):
+        return error
     inner: BaseException = getattr(error, "inner_exception", None) or error.__cause__ or error
     return inner
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in a line: where the first one only introduces a listing, the last one that is no advice."""
+    """The first line of the message, or the last where the first ends with a colon. Lines of advice are skipped."""
     inner = _inner(error)
     lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(ADVICE)]

@@ -33,8 +33,8 @@ OVER_ALL = frozenset(
 )  # fmt: skip
 PRODUCTS = frozenset(["product", "rectified", "masked"])
 """Operators of this package; PyTorch has counters for its own."""
-OPERATIONS_OF_MIX = 10
-"""Shifts, exclusive ors, products and remainders for each number; a sum and its remainder are two more."""
+OPERATIONS_OF_HASH = 10
+"""Shifts, exclusive ors, products and masks for each number; with a sum two more, see `learners._kernels.noise`."""
 
 _counted: dict[Hashable, int] = {}
 
@@ -130,8 +130,8 @@ def _cost(operator: Any, args: Sequence[Any], made: Any) -> int:
         return int(flop_registry[operator](*args, out_val=result)) + added
     if name in PRODUCTS:
         return 2 * _numel(result) * int(args[0].shape[-1])
-    if name == "mix":
-        return (OPERATIONS_OF_MIX + 2 * bool(args[1])) * _numel(result)
+    if name == "lowbias32":
+        return (OPERATIONS_OF_HASH + 2 * bool(args[1])) * _numel(result)
     if name in SCATTERS:
         return _numel(args[SCATTERS[name]])
     return _numel(args[0] if name in OVER_ALL else result)

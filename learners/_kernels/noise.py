@@ -1,10 +1,11 @@
 """Counter-based noise: a stateless hash of seed, step, site and element.
 
-``mod97::mix`` is an operator of its own, see `fuse_mix`.
+The hash ``mod97::lowbias32`` is an operator of its own, see `fuse_mix`.
 """
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 from zlib import crc32
@@ -22,8 +23,8 @@ _GOLDEN = 0x9E3779B9
 def _formula(x: Any, plus: int, ops: Any, number: Callable[[int], Any] = int) -> Any:
     """Lowbias32 of x + plus, with the operators of a library.
 
-    NOTE: x is masked before the sum. Otherwise PyTorch's compiler adds a large number to an index of 32 bits, which a
-    GPU's compiler refuses.
+    NOTE: x is masked before the sum, too. Otherwise PyTorch's compiler adds a large number to an index of 32 bits,
+    which a GPU's compiler refuses. Counts of operations leave this mask out.
 
     :param number: makes constants of integers.
     """
@@ -36,7 +37,7 @@ def _formula(x: Any, plus: int, ops: Any, number: Callable[[int], Any] = int) ->
 
 
 define(
-    "mix(Tensor x, int plus) -> Tensor",
+    "lowbias32(Tensor x, int plus) -> Tensor",
     lambda x, plus: torch.empty_like(x),
     CompositeExplicitAutograd=lambda x, plus: _formula(x, plus, torch),
 )
@@ -47,9 +48,13 @@ def fuse_mix() -> None:
     """Let PyTorch's compiler compute `mix` inside of its kernels.
 
     It writes an operator's operands out in full wherever they are used. Here each of the three shifts uses its operand
-    twice, and hashes are nested: that made compiling dropout, or noise on all weights, take minutes on two cores.
+    twice, and hashes are nested: that made compiling dropout, or noise on all weights, take minutes on two cores. A
+    PyTorch without these private parts calls the operator instead.
+
+    NOTE: PyTorch keeps compiled programs by the names of their operators: another formula needs another name.
     """
-    lower(torch.ops.mod97.mix.default, _formula)
+    with suppress(ImportError, AttributeError, TypeError):
+        lower(torch.ops.mod97.lowbias32.default, _formula)
 
 
 def mix(x: Tensor, plus: int = 0) -> Tensor:
@@ -57,7 +62,7 @@ def mix(x: Tensor, plus: int = 0) -> Tensor:
 
     Source: Ettinger, "Integer hash function prospector", the function lowbias32.
     """
-    return torch.ops.mod97.mix(x, plus)
+    return torch.ops.mod97.lowbias32(x, plus)
 
 
 def key(seed: Tensor, step: Tensor, site: str) -> Tensor:

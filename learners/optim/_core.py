@@ -30,7 +30,8 @@ class Context:
     :param hyper: hyperparameters, (R,) each.
     :param step: updates done before this one, (R,) integers.
     :param seed: a key for randomness, (R,) integers, the same in all steps.
-    :param loss: of the batch, where the gradient is taken, (R,); None before it is.
+    :param loss: the loss of the batch whose gradient this is, (R,): a mean, or for layers with losses of their own the
+        sum of theirs; None in ``seen``, which comes before it.
     """
 
     params: Gradients

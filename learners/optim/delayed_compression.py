@@ -31,7 +31,7 @@ class DelayedCompression(Filter):
 
     :param lamb: λ ≥ 0.
     :param delay: T ≥ 0, in steps.
-    :param while_below: the loss from which on there is no penalty, > 0; None for none.
+    :param while_below: no penalty in steps whose batch has this loss or more, > 0; None: the loss does not matter.
     """
 
     later_parameters: ClassVar[frozenset[str]] = frozenset({"while_below"})
@@ -52,8 +52,9 @@ class DelayedCompression(Filter):
         def update(grads: Gradients, context: Context) -> Gradients:
             penalized = context.step >= context.hyper["delay"]
             if self.while_below is not None:
-                assert context.loss is not None
-                penalized &= context.loss < self.while_below
+                if context.loss is None:
+                    raise ValueError("while_below needs the loss of the batch, which this context does not have.")
+                penalized = penalized & (context.loss < self.while_below)
             gain = 2 * context.hyper["lamb"] * penalized
             return {name: torch.addcmul(g, per_replica(gain, g), context.params[name]) for name, g in grads.items()}
 
