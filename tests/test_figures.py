@@ -539,6 +539,12 @@ def test_little_data_has_a_point_for_each_share() -> None:
     assert beyond["x"] == [0.1, 0.3]
 
 
+def test_little_data_that_nobody_generalizes_from_has_one_pair_of_axes() -> None:
+    picture = showing.picture("fraction", records=solving("mlp", None, None, 900, train_fraction=0.3))
+    assert "yaxis2" not in picture["layout"]
+    assert "With no share is it confirmed for half of the seeds that 99 % of the test pairs" in str(picture)
+
+
 def test_grey_bars_join_what_nemenyis_test_does_not_tell_apart() -> None:
     """Its p-value is the tail of the studentized range at |Rᵢ − Rⱼ| / √(M (M + 1) / 12 B)."""
     tasks = ("add", "cube", "quad", "subtract", "cube-y", "sum-of-squares")

@@ -46,7 +46,8 @@ class Point(NamedTuple):
 def draw(ranking: Ranking, *, most: int = MOST) -> Figure:
     """Above, the median test accuracy over the share of the pairs that train; below, the median steps to the target.
 
-    An open triangle above the other marks stands for half of the seeds or more that do not reach the target.
+    An open triangle above the other marks stands for half of the seeds or more that do not reach the target. Where that
+    would be all there is the lower axes are left out.
 
     :param most: so many configurations are drawn, the best ones.
     """
@@ -56,10 +57,9 @@ def draw(ranking: Ranking, *, most: int = MOST) -> Figure:
     if not lines:
         raise RequestError("No run that could be drawn has a test accuracy.")
     steps = [p.steps for _, points in lines for p in points if 0 < p.steps < math.inf]
-    low, high = min(steps, default=1.0), max(steps, default=10.0)
+    low, high, with_steps = min(steps, default=1.0), max(steps, default=1.0), bool(steps)
     ceiling = high * (high / low) ** 0.12 * 1.4
-    data = [trace for group, points in lines for trace in _traces(group, points, low, ceiling)]
-    with_steps = any(group.iterative for group, _ in lines)
+    data = [trace for group, points in lines for trace in _traces(group, points, ceiling, with_steps)]
     height, target = ACCURACY + (BETWEEN + STEPS) * with_steps, f"{100 * question.target:g} %"
     ends = [min(p.share for _, points in lines for p in points), max(p.share for _, points in lines for p in points)]
     room = 0.05 * (ends[1] - ends[0]) or 0.05
@@ -72,7 +72,7 @@ def draw(ranking: Ranking, *, most: int = MOST) -> Figure:
     if with_steps:
         layout["xaxis2"] = axis(name, **across, anchor="y2", matches="x")
         up = log_axis(f"steps to {target}", low * 0.8, ceiling * 1.1, domain=[0.0, STEPS / height], anchor="x2")
-        layout["yaxis2"] = up
+        layout["yaxis2"] = up | {"tickformat": "~s"}  # numbers of five digits would leave no room for the name
     caption = [*_caption(lines, question, target), *groups.notes]
     return figure(f"Little data: {groups.title}", caption, data, height, **layout)
 
@@ -89,14 +89,14 @@ def points_of(runs: Sequence[Run], question: Question) -> list[Point]:
     return points
 
 
-def _traces(group: Group, points: Sequence[Point], low: float, ceiling: float) -> list[Trace]:
+def _traces(group: Group, points: Sequence[Point], ceiling: float, with_steps: bool) -> list[Trace]:
     colour, symbol, dash = group.style
     name, shares = escaped(group.label), [point.share for point in points]
     middles = [point.accuracy.value or 0.0 for point in points]
     said = [f"{name}<br>{percent(p.accuracy.value)} with {100 * p.share:g}% of the pairs, n = {p.n}" for p in points]
     marks = medians(shares, [p.accuracy for p in points], colour, symbol, 9, said)
     traces = [line(shares, middles, colour, dash, 2, hoverinfo="skip"), marks, entry(group.label, group.style)]
-    if not group.iterative:
+    if not (with_steps and group.iterative):
         return traces
     below: dict[str, Any] = {"xaxis": "x2", "yaxis": "y2"}
     reached = [p.steps if math.isfinite(p.steps) else None for p in points]
@@ -117,11 +117,13 @@ def _caption(lines: Sequence[tuple[Group, Sequence[Point]]], question: Question,
     until = "are right and stay so" if question.crossing == "sustained" else "are right for the first time"
     n, bars = n_of(point.n for point in points), bars_of(point.accuracy for point in points)
     told = [f"Medians over {n} seeds at the end of their budgets{bars}."]
-    if any(group.iterative for group, _ in lines):
+    if any(0 < point.steps < math.inf for point in points):
         told.append(
             f"Below: steps until {target} of the test pairs {until}; an open triangle: half of the seeds or "
             "more do not get there in their budget, or are not confirmed."
         )
+    elif any(group.iterative for group, _ in lines):
+        told.append(f"With no share is it confirmed for half of the seeds that {target} of the test pairs {until}.")
     if len({point.share for point in points}) == 1:
         told.append("One share was tried; run and sweep take others.")
     return told
